@@ -1,0 +1,1 @@
+"""What the lesson reuses: each module does one job."""

@@ -1,0 +1,201 @@
+"""Find the lesson's pictures, fetching or drawing them if need be.
+
+A folder of pictures looks like this, with the same classes in both halves::
+
+    train/pizza/*.jpg   train/steak/*.jpg   train/sushi/*.jpg
+    test/pizza/*.jpg    test/steak/*.jpg    test/sushi/*.jpg
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from going_modular import practice_pictures
+from going_modular.archives import unpack, zip_complaint
+from going_modular.datasets import (
+    SPLITS,
+    PictureDataset,
+    PicturesError,
+    class_names,
+    count_pictures,
+)
+from going_modular.downloads import (
+    PHOTOS_URL,
+    DownloadError,
+    download,
+    file_sha256,
+    git_blob_sha1,
+    is_offline,
+)
+
+PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
+# What Git calls the published zip, so that no other file passes for it.
+PHOTOS_BLOB = "dfc8ad2ae9415304d69cc6a0ee443c340cb29049"
+PHOTOS_COUNTS = {"train": 450, "test": 150}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures are and what they are.
+
+    Attributes:
+        folder: Holds train/ and test/, one folder a class in each.
+        source: Where they came from, in words.
+        is_practice: Drawn, not photographed.
+    """
+
+    folder: Path
+    source: str
+    is_practice: bool
+
+    @property
+    def label(self) -> str:
+        """A short text to put beside every result."""
+        return "practice pictures (drawn)" if self.is_practice else "real photos"
+
+
+def planned_pictures(data_dir: Path) -> str:
+    """Which pictures `find_pictures` is going to use, in words; fetches nothing."""
+    if given := os.environ.get("FOODVISION_DATA", "").strip():
+        name = Path(given.partition("?")[0]).name or given  # a query may hold a secret
+        return f"your own, {name} (FOODVISION_DATA)"
+    folder = Path(data_dir) / PHOTOS_NAME
+    if folder.exists() or folder.with_suffix(".zip").exists():
+        return "the published photos, already here"
+    if is_offline():
+        return "practice pictures, drawn by the lesson (no internet)"
+    return "the published photos, to be downloaded"
+
+
+def find_pictures(data_dir: Path) -> Pictures:
+    """Find pictures to learn from, fetching or drawing them if need be.
+
+    Tried in this order: what the environment variable FOODVISION_DATA names (a
+    folder, a zip, or the web address of a zip); the published photos, in `data_dir`
+    or from the internet; with no internet, practice pictures drawn on the spot.
+
+    Raises:
+        PicturesError: If the first that applies fails. There is no silent fallback.
+        PracticePicturesError: If practice pictures cannot be drawn.
+    """
+    data_dir = Path(data_dir)
+    given = os.environ.get("FOODVISION_DATA", "").strip()
+    try:
+        return _own(given, data_dir) if given else _published_or_drawn(data_dir)
+    except DownloadError as error:
+        if given:
+            other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
+        elif (data_dir / f"{PHOTOS_NAME}.zip").exists():
+            other_way = "Or set FOODVISION_DATA to that zip to use it as it is."
+        else:
+            other_way = "Or set FOODVISION_OFFLINE=1 to use drawn practice pictures."
+        raise PicturesError(f"{error} {other_way}") from error
+
+
+def _own(given: str, data_dir: Path) -> Pictures:
+    is_address = given.lower().startswith(("http://", "https://"))
+    path = Path(given).expanduser().absolute()
+    if is_address:
+        folder = _from_address(given, data_dir)
+    elif path.is_dir():
+        folder = _checked(path, "Put that right and run this again.")
+    elif path.is_file():
+        folder = _from_zip(path, data_dir)
+    else:
+        raise PicturesError(
+            f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
+            "Correct it, or unset it to use the lesson's own pictures."
+        )
+    is_practice = (folder / practice_pictures.MARKER).exists()
+    return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
+
+
+def _from_address(url: str, data_dir: Path) -> Path:
+    # The name holds a hash of the address: two addresses never share a file.
+    stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(url).path)).stem) or "pictures"
+    name = f"{stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.zip"
+    archive = data_dir / name
+    is_new = not archive.exists()
+    download(url, archive, verify=zip_complaint)
+    try:
+        return _from_zip(archive, data_dir)
+    except PicturesError:
+        if is_new:  # so that the next run fetches it anew
+            archive.unlink(missing_ok=True)
+        raise
+
+
+def _from_zip(archive: Path, data_dir: Path) -> Path:
+    folder = data_dir / f"{archive.stem}-{file_sha256(archive)[:8]}"
+    if folder.exists():
+        return _checked(folder, "Delete that folder and run this again.")
+    unpack(archive, folder)
+    try:
+        return _checked(folder, f"Put {archive.name} right and run this again.")
+    except PicturesError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _published_or_drawn(data_dir: Path) -> Pictures:
+    folder = data_dir / PHOTOS_NAME
+    archive = folder.with_suffix(".zip")
+    if not (folder.exists() or archive.exists()) and is_offline():
+        folder = practice_pictures.draw_pictures(data_dir / "practice_pictures")
+        return Pictures(folder, "practice pictures", is_practice=True)
+    if not folder.exists():
+        unpack(download(PHOTOS_URL, archive, verify=photos_complaint), folder)
+    again = f"Delete {folder} and run this again."
+    counts = count_pictures(_checked(folder, again))["total"]
+    if counts[list(SPLITS)].to_dict() != PHOTOS_COUNTS:
+        raise PicturesError(
+            f"{folder} should hold the published {PHOTOS_COUNTS['train']} training and "
+            f"{PHOTOS_COUNTS['test']} test photos, but holds {counts['train']} and "
+            f"{counts['test']}. {again} To learn from pictures of your own, set "
+            "FOODVISION_DATA to their folder."
+        )
+    return Pictures(folder, "published photos", is_practice=False)
+
+
+def photos_complaint(archive: Path) -> str | None:
+    """Say why a file is not the published zip ("the file ..."), or None if it is."""
+    if git_blob_sha1(archive) == PHOTOS_BLOB:
+        return None
+    return zip_complaint(archive) or "is not the published one (its hash differs)"
+
+
+def _checked(folder: Path, advice: str) -> Path:
+    """Return the folder that holds train/ and test/, or say what is missing."""
+    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    if len(visible) == 1 and visible[0].is_dir() and visible[0].name not in SPLITS:
+        folder = visible[0]  # zipping a folder puts its name on top
+    if complaint := _folder_complaint(folder):
+        raise PicturesError(f"{folder} cannot be used: {complaint}. {advice}")
+    return folder
+
+
+def _folder_complaint(folder: Path) -> str | None:
+    missing = [f"{split}/" for split in SPLITS if not (folder / split).is_dir()]
+    if missing:
+        return (
+            f"it has no {' and no '.join(missing)}; it should hold train/ and test/ "
+            "with one folder for each class in both"
+        )
+    train, test = (class_names(folder / split) for split in SPLITS)
+    if train != test:
+        return (
+            "train/ and test/ should hold the same class folders, but train/ has "
+            f"{', '.join(train) or 'none'} and test/ has {', '.join(test) or 'none'}"
+        )
+    if len(train) < 2:
+        return f"there should be at least two class folders, but found {train}"
+    for split in SPLITS:
+        counts = PictureDataset(folder / split).class_counts()
+        empty = [f"{split}/{name}" for name, n in counts.items() if n == 0]
+        if empty:
+            return f"there is no picture in {', '.join(empty)}"
+    return None

@@ -1,0 +1,155 @@
+"""Load pictures: turn a folder of them into datasets, dataloaders and a count.
+
+The folder holds train/ and test/, and each of those one folder for each class.
+"""
+
+import struct
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image, ImageOps
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+SPLITS = ("train", "test")
+UNREADABLE = (
+    OSError,  # also Pillow's UnidentifiedImageError
+    SyntaxError,  # a broken PNG
+    ValueError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+class PicturesError(RuntimeError):
+    """The pictures cannot be used: what is wrong and what to do next."""
+
+
+def load_picture(path: Path) -> Image.Image:
+    """Load a picture the way a person sees it, as RGB.
+
+    It is turned as its EXIF data says, see-through parts are put on white, and 16-bit
+    greys are scaled to 8 bits (Pillow alone would clip them to white).
+
+    Raises:
+        PicturesError: If the file is not a complete picture.
+    """
+    try:
+        with Image.open(path) as opened:
+            return _to_rgb(ImageOps.exif_transpose(opened))
+    except UNREADABLE as error:
+        raise PicturesError(
+            f"{path} is not a complete picture ({error}). Delete it or put a good copy "
+            "in its place, then run this again."
+        ) from error
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 0 to 65,535
+        grey = np.clip(np.asarray(picture).astype(np.float64) / 257, 0, 255)
+        picture = Image.fromarray(grey.round().astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    return picture.convert("RGB")
+
+
+def class_names(split: Path) -> list[str]:
+    """Name the class folders in train/ or test/, in alphabetical order."""
+    # Jupyter and macOS put hidden folders anywhere; those are not classes.
+    folders = (entry for entry in Path(split).iterdir() if entry.is_dir())
+    return sorted(entry.name for entry in folders if not entry.name.startswith("."))
+
+
+def _is_picture(path: str) -> bool:
+    path = Path(path)
+    hidden = path.name.startswith(".") or path.parent.name.startswith(".")
+    return path.suffix.lower() in IMG_EXTENSIONS and not hidden
+
+
+class PictureDataset(ImageFolder):
+    """torchvision's ImageFolder, with `load_picture` and without hidden files."""
+
+    def __init__(self, folder: Path, transform: Callable | None = None) -> None:
+        super().__init__(
+            str(folder),
+            transform,
+            loader=load_picture,
+            is_valid_file=_is_picture,
+            allow_empty=True,  # counted and reported by `find_pictures`
+        )
+
+    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
+        """Name the classes in alphabetical order and number them from 0."""
+        names = class_names(directory)
+        return names, {name: number for number, name in enumerate(names)}
+
+    def class_counts(self) -> dict[str, int]:
+        """Count the pictures of each class, in the order of the classes."""
+        counts = Counter(self.targets)
+        return {name: counts[number] for number, name in enumerate(self.classes)}
+
+
+def make_datasets(
+    folder: Path, transform: Callable | None
+) -> tuple[PictureDataset, PictureDataset]:
+    """Make the training and the test dataset; pictures in order of class and name."""
+    train, test = (PictureDataset(Path(folder) / split, transform) for split in SPLITS)
+    return train, test
+
+
+def make_loader(
+    pictures: PictureDataset,
+    *,
+    batch_size: int = 32,
+    seed: int | None = None,
+    num_workers: int = 0,
+) -> DataLoader:
+    """Make a dataloader: shuffled, always alike, when a seed is given, else in order.
+
+    Loading in the main process (`num_workers` 0) works everywhere, Windows included.
+    """
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return DataLoader(
+        pictures,
+        batch_size=batch_size,
+        shuffle=seed is not None,
+        generator=generator,
+        num_workers=num_workers,
+    )
+
+
+def count_pictures(folder: Path) -> pd.DataFrame:
+    """Count pictures: a row for each split, a column for each class, and totals.
+
+    Raises:
+        PicturesError: If files among them are no pictures, naming up to five. Only
+            the beginning of each file is read; a torn end shows on loading.
+    """
+    datasets = {split: PictureDataset(Path(folder) / split) for split in SPLITS}
+    paths = [path for dataset in datasets.values() for path, _ in dataset.samples]
+    bad = [path for path in paths if not _opens(path)]
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise PicturesError(
+            f"Not pictures, whatever their names say: {', '.join(bad[:5])}{more}. "
+            "Delete them or put good copies in their place, then run this again."
+        )
+    table = pd.DataFrame({split: d.class_counts() for split, d in datasets.items()}).T
+    table["total"] = table.sum(axis=1)
+    table.loc["total"] = table.sum()
+    return table.rename_axis("split")
+
+
+def _opens(path: str) -> bool:
+    try:
+        with Image.open(path):
+            return True
+    except UNREADABLE:
+        return False

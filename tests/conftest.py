@@ -1,0 +1,59 @@
+"""What several test files start from."""
+
+import pytest
+from demo_folder import write_demo
+from local_site import Site
+
+
+@pytest.fixture
+def site(monkeypatch):
+    """A web site on this machine, reached past any proxy."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    site = Site()
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """A small demo folder."""
+    return write_demo(tmp_path / "foodvision_mini")
+
+
+@pytest.fixture(scope="session")
+def lite2():
+    """EffNet-Lite2 with its real ImageNet weights; a test that trains it copies it."""
+    import torch  # here, because the demo's tests do without it
+
+    from going_modular.model_builder import build_effnet_lite2
+
+    torch.set_num_threads(1)  # a busy machine does not slow one thread down as much
+    torch.manual_seed(0)
+    return build_effnet_lite2(3)
+
+
+@pytest.fixture(scope="session")
+def plates(lite2):
+    """Drawn pictures, ready for `lite2`, (24, 3, 224, 224), and their labels (24,)."""
+    import torch
+    from torch.utils.data import TensorDataset
+
+    from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+
+    pictures, labels = [], []
+    for seed in range(8):
+        for label, name in enumerate(CLASS_NAMES):
+            picture = draw_picture(name, seed, size=(256, 192))
+            pictures.append(lite2.transform(picture))
+            labels.append(label)
+    return TensorDataset(torch.stack(pictures), torch.tensor(labels))
+
+
+@pytest.fixture(scope="session")
+def stored(lite2, plates):
+    """The features of `plates`, (24, 1280), and their labels."""
+    from torch.utils.data import DataLoader
+
+    from going_modular.engine import store_features
+
+    return store_features(lite2.model.base, DataLoader(plates, batch_size=7))

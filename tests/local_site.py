@@ -1,0 +1,54 @@
+"""A web site on this machine, for tests of what is fetched from one."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BODY = bytes(range(256)) * 4000  # 1 MB, several chunks
+
+
+class Site:
+    """A web site on this machine: `pages` maps a path to how it answers."""
+
+    def __init__(self, port=0):
+        site = self
+        self.pages, self.asked, self.closing = {}, [], threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.asked.append(self.path)
+                answer = site.pages.get(self.path.partition("?")[0])
+                answer(self) if answer else self.send_error(404)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_port
+        self.root = f"http://127.0.0.1:{self.port}"
+        # A short poll, so that a test does not wait for its server to stop.
+        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
+
+    def put(self, path, body=BODY, *, claim=None, stall=False, **headers):
+        """Answer `path` with `body`, claiming `claim` bytes, perhaps then stalling."""
+
+        def answer(handler):
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(claim or len(body)))
+            for name, value in headers.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            if handler.command == "GET":
+                handler.wfile.write(body)
+            if stall:
+                self.closing.wait(10)
+
+        self.pages[path] = answer
+        return self.root + path
+
+    def close(self):
+        self.closing.set()
+        self.server.shutdown()
+        self.server.server_close()
