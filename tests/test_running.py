@@ -1,0 +1,156 @@
+"""Starting a demo, asking it, and stopping it whatever happens."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from demo_folder import TOKEN, write_files
+from huggingface_hub import close_session
+from PIL import Image
+
+from going_modular import running
+from going_modular.packaging import DeployError
+from going_modular.running import ask_demo, run_demo
+
+GRADIO_APP = """
+import gradio as gr
+from helper import shares
+
+def predict(picture, request: gr.Request):
+    if any("hf_thisIs" in value for value in request.headers.values()):
+        raise gr.Error("a token came along")
+    if picture.size != (8, 6):
+        raise gr.Error("an unusual picture")
+    return shares()
+
+image = gr.Image(type="pil", label="Photo")
+demo = gr.Interface(predict, image, gr.Label(), api_name="predict",
+                    flagging_mode="never")
+if __name__ == "__main__":
+    demo.launch()
+"""
+PLAIN_APP = """
+import os
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+print("up and running", flush=True)
+address = os.environ["GRADIO_SERVER_NAME"], int(os.environ["GRADIO_SERVER_PORT"])
+HTTPServer(address, SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def app_folder(tmp_path: Path, source: str) -> Path:
+    return write_files(tmp_path / "demo", {"app.py": source.encode()})
+
+
+def assert_stopped(demo):
+    assert demo.process.poll() is not None
+    port = int(demo.url.rstrip("/").rsplit(":", 1)[1])
+    with socket.socket() as caller:
+        assert caller.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch):
+    """A proxy where nobody listens, as in an office that blocks this machine."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    yield
+    close_session()  # the Hub's client remembers its proxies
+
+
+def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_proxy):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    folder = app_folder(tmp_path, GRADIO_APP)
+    helper = b"def shares():\n    return {'pizza': 0.75, 'sushi': 0.25}\n"
+    write_files(folder, {"helper.py": helper})
+    for name, size in (("usual.png", (8, 6)), ("unusual.png", (5, 5))):
+        Image.new("RGB", size, "red").save(tmp_path / name)
+    with run_demo(folder) as demo:
+        assert demo.url.startswith("http://127.0.0.1:")
+        assert 0 < demo.start_seconds < 120
+        answer = ask_demo(demo.url, tmp_path / "usual.png")
+        assert answer["label"] == "pizza"
+        shares = {c["label"]: c["confidence"] for c in answer["confidences"]}
+        assert shares == {"pizza": 0.75, "sushi": 0.25}
+        with pytest.raises(DeployError, match="an unusual picture"):
+            ask_demo(demo.url, tmp_path / "unusual.png")
+        with pytest.raises(DeployError, match="no picture"):
+            ask_demo(demo.url, tmp_path / "none.png")
+    assert_stopped(demo)
+    assert sorted(os.listdir(folder)) == ["app.py", "helper.py"]
+    with pytest.raises(DeployError, match="Nothing answers"):
+        ask_demo(demo.url, tmp_path / "usual.png")
+
+
+def test_what_the_app_sees_and_prints(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    check = "import os\nassert not {'PYTHONPATH', 'MPLBACKEND'} & set(os.environ)\n"
+    folder = app_folder(tmp_path, check + PLAIN_APP)
+    monkeypatch.chdir(tmp_path)
+    with run_demo(Path("demo"), timeout=30) as demo:
+        assert "up and running" in demo.log_path.read_text()
+    assert_stopped(demo)
+    assert not demo.log_path.exists()
+    assert os.listdir(folder) == ["app.py"]
+
+
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
+def test_a_demo_is_stopped_when_the_block_fails(tmp_path, fault):
+    folder = app_folder(tmp_path, PLAIN_APP)
+    with pytest.raises(fault), run_demo(folder, timeout=30) as demo:
+        raise fault
+    assert_stopped(demo)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to ignore")
+def test_a_demo_that_will_not_stop_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "STOP_SECONDS", 0.3)
+    deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    with run_demo(app_folder(tmp_path, deaf + PLAIN_APP), timeout=30) as demo:
+        pass
+    assert_stopped(demo)
+
+
+def test_an_app_that_dies_shows_the_end_of_its_log(tmp_path):
+    source = "for n in range(99): print('line', n)\nimport no_such_package\n"
+    with (
+        pytest.raises(DeployError) as caught,
+        run_demo(app_folder(tmp_path, source), timeout=30),
+    ):
+        pytest.fail("it cannot have started")
+    message = str(caught.value)
+    assert "exit code 1" in message
+    assert message.endswith("No module named 'no_such_package'")
+    assert "line 98" in message and "line 50" not in message
+
+
+def test_an_app_that_never_answers_is_stopped_in_time(tmp_path, monkeypatch):
+    started, real = [], subprocess.Popen
+
+    def remember(*args, **kwargs):
+        started.append(real(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(running.subprocess, "Popen", remember)
+    folder = app_folder(tmp_path, "import time\nprint('busy')\ntime.sleep(60)\n")
+    with (
+        pytest.raises(DeployError, match=r"(?s)in time.*busy"),
+        run_demo(folder, timeout=2),
+    ):
+        pytest.fail("it cannot have answered")
+    assert [process.poll() is None for process in started] == [False]
+
+
+def test_what_cannot_be_started(tmp_path):
+    with pytest.raises(DeployError, match=r"no app\.py"), run_demo(tmp_path):
+        pass
+    folder = app_folder(tmp_path, PLAIN_APP)
+    with (
+        pytest.raises(DeployError, match="could not be started"),
+        run_demo(folder, python="no-such-python"),
+    ):
+        pass
