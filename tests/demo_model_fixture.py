@@ -1,0 +1,85 @@
+"""A stand-in for the model file: same inputs, outputs and metadata, no training.
+
+It averages the colours of the picture. Red is pizza, dark is steak, green is sushi,
+and the bluer a picture, the less familiar it is.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
+METADATA = {
+    "class_names": json.dumps(["pizza", "steak", "sushi"]),
+    "familiarity_threshold": "0.5",
+    "contender": "EffNet-Lite2",
+    "input_size": "224",
+    "trained_on": "450 real photos",
+    "is_practice": "false",
+    "test_result": json.dumps({"correct": 147, "total": 150}),
+    "weights": "pretrained",
+    "made_with": json.dumps({"onnx": onnx.__version__}),
+    "licence": "MIT",
+}
+RED, DARK, GREEN, BLUE = (210, 60, 40), (40, 22, 16), (60, 190, 70), (20, 40, 230)
+
+
+def _constants() -> list[onnx.TensorProto]:
+    arrays = {
+        # columns: pizza, steak, sushi; rows: red, green, blue
+        "weights": [[7, -5, -4], [-4, -5, 7], [0, -5, 0]],
+        "bias": [0, 4, 0],
+        "bluish": [[0.8], [0.6], [-1.5]],
+        "one_half": 0.5,
+        "white": 255.0,
+    }
+    return [
+        numpy_helper.from_array(np.array(values, np.float32), name)
+        for name, values in arrays.items()
+    ] + [
+        numpy_helper.from_array(np.array([0, 1], np.int64), "height_and_width"),
+        numpy_helper.from_array(np.array([], np.int64), "scalar"),
+    ]
+
+
+def make_model(path: Path, **changes: str | None) -> Path:
+    """Write the stand-in to `path`; `changes` replace metadata, None removes one."""
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["picture"], ["numbers"], to=TensorProto.FLOAT),
+        node("Div", ["numbers", "white"], ["scaled"]),
+        node("ReduceMean", ["scaled", "height_and_width"], ["mean"], keepdims=0),
+        node("MatMul", ["mean", "weights"], ["product"]),
+        node("Add", ["product", "bias"], ["logits"]),
+        node("Softmax", ["logits"], ["probabilities"], axis=-1),
+        node("MatMul", ["mean", "bluish"], ["warmth"]),
+        node("Add", ["warmth", "one_half"], ["shifted"]),
+        node("Sigmoid", ["shifted"], ["squashed"]),
+        node("Reshape", ["squashed", "scalar"], ["familiarity"]),
+    ]
+    classes = len(json.loads(METADATA["class_names"]))
+    shape = ["height", "width", 3]
+    graph = helper.make_graph(
+        nodes,
+        "stand-in",
+        [helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)],
+        [
+            helper.make_tensor_value_info(
+                "probabilities", TensorProto.FLOAT, [classes]
+            ),
+            helper.make_tensor_value_info("familiarity", TensorProto.FLOAT, []),
+        ],
+        _constants(),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    texts = {**METADATA, **changes}
+    helper.set_model_props(
+        model, {name: text for name, text in texts.items() if text is not None}
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path

@@ -1,0 +1,348 @@
+"""The demo's app.py, served as a Space serves it: its own process, asked over HTTP."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, make_model
+from gradio_client import Client, handle_file
+from PIL import Image
+
+sys.path.insert(0, str(DEMO))
+import app  # noqa: E402
+from model import Answer, Predictor  # noqa: E402
+
+CHROMIUM = shutil.which("chromium")
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TEXT = b"my shopping list: milk, eggs"
+
+
+def lay_out(folder: Path) -> Path:
+    """Copy the demo to `folder`, as a reader would, with a stand-in model."""
+    shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("*.onnx", "examples"))
+    make_model(folder / "foodvision_mini.onnx")
+    (folder / "examples").mkdir()
+    for name, colour in (("1", RED), ("2", DARK), ("3", GREEN)):
+        Image.new("RGB", (80, 60), colour).save(folder / "examples" / f"{name}.jpg")
+    return folder
+
+
+def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the demo did not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    home = tmp_path_factory.mktemp("space")
+    folder = lay_out(home / "demo")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(home / "uploads"),
+    }
+    log = home / "log.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, str(folder / "app.py")],
+            cwd=home,  # not the demo's own folder: it must find its files anyway
+            env=environment,
+            stdout=out,
+            stderr=out,
+        )
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        wait_for(address, process, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert str(folder) not in log.read_text(), "no error passed through our files"
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    with_client = Client(url, verbose=False)
+    yield with_client
+    with_client.close()
+
+
+def picture(folder: Path, colour: tuple[int, int, int]) -> Path:
+    path = folder / "plate.png"
+    Image.new("RGB", (80, 60), colour).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("colour", "name"), [(RED, "pizza"), (DARK, "steak"), (GREEN, "sushi")]
+)
+def test_answers_over_http(client, tmp_path, colour, name):
+    file = handle_file(picture(tmp_path, colour))
+    scores, note = client.predict(file, api_name="/predict")
+    assert scores["label"] == name == scores["confidences"][0]["label"]
+    assert sum(c["confidence"] for c in scores["confidences"]) == pytest.approx(1)
+    assert note.startswith(f"This looks like {name}.\n")
+    assert re.search(r"Answered in \d+ ms\.$", note)
+
+
+def test_an_unfamiliar_picture_gets_no_dish_for_an_answer(client, tmp_path):
+    file = handle_file(picture(tmp_path, BLUE))
+    scores, note = client.predict(file, api_name="/predict")
+    first, second, _ = note.split("\n")
+    assert first == "This does not look like pizza, steak or sushi."
+    assert second.startswith(f"Closest guess: {scores['label']} (")
+
+
+@pytest.mark.parametrize("content", [b"", TEXT, b"\x89PNG\r\n\x1a\n", b"%PDF-1.7"])
+@pytest.mark.parametrize("name", ["notes.jpg", "notes.svg", "notes"])
+def test_what_is_no_picture_gets_a_sentence(client, tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(content)
+    scores, note = client.predict(handle_file(path), api_name="/predict")
+    assert scores == {}
+    assert note.startswith("This picture did not work.\n") and "Please send" in note
+    assert "/" not in note and "Error" not in note
+
+
+def test_no_picture_gets_an_invitation(client):
+    assert client.predict(None, api_name="/predict") == ({}, app.INVITATION)
+
+
+def test_there_is_one_named_endpoint(client, url):
+    api = client.view_api(return_format="dict", print_info=False)
+    assert list(api["named_endpoints"]) == ["/predict"]
+    assert api["unnamed_endpoints"] == {}
+    with urllib.request.urlopen(url + "config") as reply:
+        config = json.load(reply)
+    public = [d for d in config["dependencies"] if d["api_visibility"] == "public"]
+    assert [d["api_name"] for d in public] == ["predict"]
+
+
+def post(url: str, path: str, body: bytes, kind: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    connection.request("POST", path, body, {"Content-Type": kind})
+    reply = connection.getresponse()
+    text = reply.read().decode(errors="replace")
+    connection.close()
+    return reply.status, text
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"path": "/etc/hostname"},
+        {"path": "/dev/zero"},
+        {"path": "app.py"},
+        {"path": str(DEMO / "app.py"), "meta": {"_type": "gradio.FileData"}},
+    ],
+)
+def test_only_uploaded_files_are_opened(url, payload):
+    body = json.dumps({"data": [payload]}).encode()
+    call = "/gradio_api/call/predict"
+    status, text = post(url, call, body, "application/json")
+    assert status == 200
+    event = json.loads(text)["event_id"]
+    with urllib.request.urlopen(
+        f"{url.rstrip('/')}{call}/{event}", timeout=30
+    ) as reply:
+        answer = reply.read().decode()
+    assert "event: error" in answer
+    assert "Traceback" not in answer and str(DEMO) not in answer
+
+
+def test_uploads_are_bounded(url):
+    head = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+    )
+    body = head + bytes(16_000_000) + b"\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x"
+    status, text = post(url, "/gradio_api/upload", body, kind)
+    assert status == 413 and "maximum allowed size" in text
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"))
+
+
+def texts(demo) -> str:
+    """Collect all words that the page starts with."""
+    blocks = demo.blocks.values()
+    return "\n".join(str(getattr(block, "value", "")) for block in blocks)
+
+
+def test_the_page_says_what_it_was_trained_on_and_keeps_nothing(predictor):
+    demo = app.make_demo(predictor)
+    words = texts(demo)
+    assert "450 real photos" in words and "**147 of 150** test pictures" in words
+    assert "deleted within minutes" in words
+    assert app.PRACTICE not in words
+    assert demo.delete_cache == (60, 300)
+    assert demo.analytics_enabled is False
+    assert demo._queue.max_size == 32
+
+
+def test_what_a_visitor_sent_is_deleted(predictor, tmp_path, monkeypatch):
+    uploads = tmp_path / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
+    monkeypatch.setattr(app, "HERE", tmp_path)
+    (tmp_path / "examples").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "examples" / "pizza.png")
+    demo = app.make_demo(predictor)
+    demo.delete_cache = (1, 1)  # seconds, to see in a moment what takes minutes
+    _, url, _ = demo.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False
+    )
+    try:
+        client = Client(url, verbose=False, download_files=False)
+        client.predict(handle_file(picture(tmp_path, RED)), api_name="/predict")
+        client.close()
+        end = time.monotonic() + 30
+        while list(uploads.rglob("plate.png")) and time.monotonic() < end:
+            time.sleep(0.3)
+        left = [path.name for path in uploads.rglob("*") if path.is_file()]
+    finally:
+        demo.close()
+    assert left == ["pizza.png"], "examples stay, uploads go"
+
+
+def test_a_practice_model_says_so(tmp_path):
+    about = {"is_practice": "true", "trained_on": "450 practice pictures (drawn)"}
+    path = make_model(tmp_path / "m.onnx", **about)
+    words = texts(app.make_demo(Predictor(path)))
+    assert app.PRACTICE in words and "practice pictures (drawn)" in words
+
+
+def test_examples_are_optional_and_sorted(predictor, tmp_path, monkeypatch):
+    def shown(demo):
+        sets = [b for b in demo.blocks.values() if b.get_block_name() == "dataset"]
+        return [Path(row[0]["path"]).name for block in sets for row in block.samples]
+
+    monkeypatch.setattr(app, "HERE", tmp_path)
+    assert shown(app.make_demo(predictor)) == []
+    (tmp_path / "examples").mkdir()
+    for name in ("sushi.png", "pizza.jpg", "steak.jpg"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "examples" / name)
+    assert shown(app.make_demo(predictor)) == ["pizza.jpg", "steak.jpg", "sushi.png"]
+
+
+def test_words():
+    assert app.join_names(["pizza", "steak", "sushi"]) == "pizza, steak or sushi"
+    assert app.join_names(["cat", "dog"]) == "cat or dog"
+    assert "101" in app.join_names([str(n) for n in range(101)])
+
+
+def test_nothing_is_called_certain(predictor):
+    answer = Answer({"pizza": 0.9999, "steak": 0.0001}, 0.8, True, 0.0001)
+    note = app.describe(answer, predictor)
+    assert "more than 99% sure" in note and "100%" not in note and " 1 ms" in note
+
+
+def test_without_a_model_it_says_what_to_do(tmp_path):
+    folder = lay_out(tmp_path / "demo")
+    (folder / "foodvision_mini.onnx").unlink()
+    command = [sys.executable, str(folder / "app.py")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode != 0 and "run the lesson to make it" in run.stderr
+
+
+def test_readme_and_requirements_agree():
+    readme = (DEMO / "README.md").read_text(encoding="utf-8")
+    lines = readme.split("---")[1].strip().split("\n")
+    front = dict(line.split(": ", 1) for line in lines)
+    assert (DEMO / front["app_file"]).is_file() and front["sdk"] == "gradio"
+    wanted = (DEMO / "requirements.txt").read_text().split()
+    needs = {re.match(r"[a-z]+", line)[0]: line for line in wanted}
+    assert set(needs) == {"gradio", "onnxruntime", "numpy", "pillow"}
+    low, high = re.match(r"gradio>=([\d.]+),<(\d+)", needs["gradio"]).groups()
+    version = [int(part) for part in front["sdk_version"].split(".")]
+    assert [int(part) for part in low.split(".")] <= version < [int(high)]
+    assert "*.onnx filter=lfs" in (DEMO / ".gitattributes").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs the system package chromium")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGS
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844), (360, 740)])
+def test_in_a_browser(browser, url, tmp_path, size):
+    notes = tmp_path / "notes.jpg"
+    notes.write_bytes(TEXT)
+    photo = tmp_path / "photo.jpg"
+    noise = np.random.default_rng(0).integers(-20, 20, (300, 400, 3)) + RED
+    Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(photo)
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    hosts, crashes = set(), []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    page.on("pageerror", lambda error: crashes.append(str(error)))
+    page.goto(url)
+    upload = page.locator("#picture input[type=file]").first
+    status = page.get_by_role("status").filter(has_text="What is on your plate?")
+    status.wait_for()
+
+    upload.set_input_files(photo)
+    answer = page.get_by_text("This looks like pizza.")
+    answer.wait_for(timeout=20_000)
+    assert page.locator("#scores meter").count() == 3
+    box = answer.bounding_box()
+    assert box["y"] + box["height"] < size[1], "the answer shows without scrolling"
+
+    page.get_by_label("Remove Image").click()
+    page.get_by_text("What is on your plate?").wait_for()
+    upload = page.locator("#picture input[type=file]").first
+    upload.set_input_files(notes)
+    page.get_by_text("This picture did not work.").wait_for(timeout=20_000)
+    assert page.get_by_text("Please send a JPEG, PNG or WebP photo").is_visible()
+    assert not page.locator("#scores").is_visible()
+
+    page.get_by_label("Example picture 3").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("This looks like sushi.").wait_for(timeout=20_000)
+
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, "nothing reaches beyond the screen"
+    page.close()
+    assert hosts <= {"127.0.0.1", None}, "no request leaves this machine"
+    assert crashes == []
