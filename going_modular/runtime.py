@@ -1,0 +1,82 @@
+"""Run the exported file, and hold its answers against PyTorch's."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import torch
+
+from going_modular.datasets import load_picture
+from going_modular.export import Deployable
+from going_modular.predictions import WARM_UP
+
+
+class OnnxModel:
+    """An exported model, ready to answer.
+
+    Args:
+        file: Written by `export_onnx`.
+        threads: How many it may use; one per core when None.
+
+    Attributes:
+        metadata: What the file says about itself, as text.
+    """
+
+    def __init__(self, file: Path, *, threads: int | None = None):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        self._session = onnxruntime.InferenceSession(file, options)
+        self.metadata = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, picture: Path | np.ndarray) -> tuple[np.ndarray, float]:
+        """Answer for a picture file, or for RGB pixels, uint8 (H, W, 3).
+
+        Returns:
+            Probabilities (C,) and familiarity.
+        """
+        if not isinstance(picture, np.ndarray):
+            picture = np.asarray(load_picture(picture))
+        probabilities, familiarity = self._session.run(None, {"picture": picture})
+        return probabilities, float(familiarity)
+
+
+def compare_answers(
+    deployable: Deployable, file: Path, samples: Sequence[tuple[str, int]]
+) -> pd.DataFrame:
+    """Ask PyTorch and the exported file about the same pictures.
+
+    Args:
+        deployable: What was exported.
+        file: The ONNX file.
+        samples: Picture files and labels.
+
+    Returns:
+        A row a picture: label; guess, the file's class number; same_class; difference,
+        the largest of any probability; familiarity, the file's; onnx_ms, milliseconds
+        from picture file to the ONNX answer.
+    """
+    model = OnnxModel(file, threads=torch.get_num_threads())
+    for picture, _ in samples[:WARM_UP]:
+        model(Path(picture))
+    rows = []
+    for picture, label in samples:
+        start = time.perf_counter()
+        probabilities, familiarity = model(Path(picture))
+        onnx_ms = 1000 * (time.perf_counter() - start)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.array(load_picture(picture)))
+            expected = deployable(pixels)[0].numpy()
+        rows.append(
+            {
+                "label": label,
+                "guess": int(probabilities.argmax()),
+                "same_class": probabilities.argmax() == expected.argmax(),
+                "difference": float(np.abs(probabilities - expected).max()),
+                "familiarity": familiarity,
+                "onnx_ms": onnx_ms,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,369 @@
+"""The ONNX file: the same answers as PyTorch, all or nothing, describing itself."""
+
+import copy
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from demo_model_fixture import DEMO, make_model
+from PIL import Image
+from torch.nn import functional as F
+
+from going_modular import export
+from going_modular.datasets import load_picture
+from going_modular.engine import Settings, feature_loader, train
+from going_modular.export import (
+    Deployable,
+    ExportError,
+    describe_run,
+    export_onnx,
+    familiarity,
+    familiarity_threshold,
+)
+from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+from going_modular.runtime import OnnxModel, compare_answers
+
+FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders
+
+
+@pytest.fixture(scope="module")
+def deployable(lite2, stored):
+    """EffNet-Lite2 with a head that learned, so that answers depend on pictures."""
+    model = copy.deepcopy(lite2.model)
+    torch.manual_seed(0)
+    settings = Settings(lr=1e-3, epochs=10, batch_size=8)
+    train(model.head, feature_loader(stored, batch_size=8, seed=0), settings=settings)
+    return Deployable(lite2.preprocess, model, stored.tensors[0])
+
+
+@pytest.fixture(scope="module")
+def metadata(deployable):
+    return describe_run(
+        class_names=CLASS_NAMES,
+        threshold=0.4375,
+        contender="EffNet-Lite2",
+        preprocess=deployable.preprocess,
+        trained_on="24 practice pictures (drawn) \u2013 \u5bff\u53f8",
+        is_practice=True,
+        right=7,
+        total=9,
+    )
+
+
+@pytest.fixture(scope="module")
+def onnx_file(deployable, metadata, tmp_path_factory):
+    file = tmp_path_factory.mktemp("export") / "deeper" / "m.onnx"
+    assert export_onnx(deployable, file, metadata=metadata) == file
+    assert [found.name for found in file.parent.iterdir()] == ["m.onnx"]
+    return file
+
+
+@pytest.fixture(scope="module")
+def model(onnx_file):
+    return OnnxModel(onnx_file, threads=1)
+
+
+@torch.inference_mode()
+def ask_pytorch(deployable, pixels):
+    probabilities, likeness = deployable(torch.from_numpy(np.array(pixels)))
+    return probabilities.numpy(), likeness.item()
+
+
+# The same answers
+
+
+def draw_as(mode, size, *, seed=50):
+    """A drawn plate of any size and kind; its corner is clear where it can be."""
+    picture = draw_picture("sushi", seed, size=(256, 192)).resize(size)
+    if mode == "P":
+        return picture.quantize(16)
+    picture = picture.convert(mode)
+    if mode == "RGBA":
+        picture.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1] // 2))
+    return picture
+
+
+def exif(orientation):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+FILES = {  # mode, size, name, options for saving
+    "1x1": ("RGB", (1, 1), "a.png", {}),
+    "1x400": ("RGB", (1, 400), "a.png", {}),
+    "400x1": ("RGB", (400, 1), "a.png", {}),
+    "37x53": ("RGB", (37, 53), "a.png", {}),
+    "640x480": ("RGB", (640, 480), "a.jpg", {}),
+    "grey": ("L", (120, 90), "a.jpg", {}),
+    "see-through": ("RGBA", (120, 90), "a.png", {}),
+    "palette": ("P", (120, 90), "a.png", {}),
+    "turned": ("RGB", (120, 90), "a.jpg", {"exif": exif(6)}),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_file_answers_as_pytorch_does(kind, deployable, model, tmp_path):
+    mode, size, name, options = FILES[kind]
+    draw_as(mode, size).save(tmp_path / name, **options)
+    probabilities, likeness = model(tmp_path / name)
+    expected, expected_likeness = ask_pytorch(deployable, load_picture(tmp_path / name))
+    assert probabilities.dtype == np.float32 and probabilities.shape == (3,)
+    assert probabilities == pytest.approx(expected, abs=FLOAT)
+    assert likeness == pytest.approx(expected_likeness, abs=FLOAT)
+    assert probabilities.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_answers_differ_from_picture_to_picture(model):
+    """Equal answers prove little where every picture gets the same one."""
+    answers = []
+    for name in CLASS_NAMES:
+        pixels = np.asarray(draw_picture(name, 51, size=(256, 192)))
+        probabilities, likeness = model(pixels)
+        answers.append([*probabilities, likeness])
+    assert np.ptp(answers, axis=0).min() > 0.01
+
+
+def test_a_turned_photo_gets_the_upright_answer(model, tmp_path):
+    upright = draw_as("RGB", (120, 90))
+    lying = upright.transpose(Image.Transpose.ROTATE_90)
+    lying.save(tmp_path / "turned.png", exif=exif(6))  # turn a quarter clockwise
+    lying.save(tmp_path / "lying.png")
+    answer = model(tmp_path / "turned.png")[0]
+    assert answer == pytest.approx(model(np.asarray(upright))[0], abs=1e-7)
+    assert np.abs(answer - model(tmp_path / "lying.png")[0]).max() > 100 * FLOAT
+
+
+def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
+    samples = []
+    for label, name in enumerate(CLASS_NAMES):
+        draw_picture(name, 60, size=(160, 120)).save(tmp_path / f"{name}.png")
+        samples.append((str(tmp_path / f"{name}.png"), label))
+    table = compare_answers(deployable, onnx_file, samples)
+    assert list(table.label) == [0, 1, 2] and table.same_class.all()
+    assert table.difference.max() < FLOAT and (table.onnx_ms > 0).all()
+    for (file, _), row in zip(samples, table.itertuples(), strict=True):
+        probabilities, likeness = ask_pytorch(deployable, load_picture(file))
+        assert row.guess == probabilities.argmax()
+        assert row.familiarity == pytest.approx(likeness, abs=FLOAT)
+
+
+def test_a_file_that_answers_otherwise_is_seen(deployable, tmp_path):
+    other = make_model(tmp_path / "other.onnx")  # looks at the mean colour only
+    draw_picture("pizza", 60, size=(160, 120)).save(tmp_path / "a.png")
+    table = compare_answers(deployable, other, [(str(tmp_path / "a.png"), 0)])
+    assert table.difference[0] > 100 * FLOAT
+
+
+# The file itself
+
+
+def test_inputs_and_outputs_are_as_agreed(onnx_file):
+    session = onnxruntime.InferenceSession(onnx_file)
+    (picture,) = session.get_inputs()
+    probabilities, likeness = session.get_outputs()
+    assert (picture.name, picture.type) == ("picture", "tensor(uint8)")
+    height, width, channels = picture.shape
+    assert isinstance(height, str) and isinstance(width, str) and height != width
+    assert channels == 3
+    assert (probabilities.name, probabilities.type, probabilities.shape) == (
+        "probabilities",
+        "tensor(float)",
+        [3],
+    )
+    assert (likeness.name, likeness.type, likeness.shape) == (
+        "familiarity",
+        "tensor(float)",
+        [],
+    )
+
+
+def test_metadata_comes_back(model, metadata):
+    about = model.metadata
+    assert about.keys() == metadata.keys() and all(
+        isinstance(text, str) for text in about.values()
+    )
+    for name in ("contender", "trained_on"):
+        assert about[name] == metadata[name]
+    for name in metadata.keys() - {"contender", "trained_on"}:
+        assert json.loads(about[name]) == metadata[name]
+    assert json.loads(about["class_names"]) == ["pizza", "steak", "sushi"]
+    assert json.loads(about["test_result"]) == {"correct": 7, "total": 9}
+    assert about["is_practice"] == "true" and about["input_size"] == "224"
+    assert float(about["familiarity_threshold"]) == 0.4375
+
+
+def test_the_file_tells_nothing_about_the_machine_that_made_it(onnx_file):
+    body = onnx_file.read_bytes()
+    for trace in (b"site-packages", b"model_builder.py", str(DEMO.parents[1]).encode()):
+        assert trace not in body
+
+
+def test_the_demo_reads_the_file(onnx_file, deployable, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(DEMO), *sys.path])
+    from model import Predictor
+
+    predictor = Predictor(onnx_file, threads=1)
+    pixels = np.asarray(draw_picture("steak", 70, size=(160, 120)))
+    answer = predictor.predict(pixels)
+    expected, likeness = ask_pytorch(deployable, pixels)
+    named = dict(zip(CLASS_NAMES, expected.tolist(), strict=True))
+    assert answer.probabilities == pytest.approx(named, abs=FLOAT)
+    assert answer.familiarity == pytest.approx(likeness, abs=FLOAT)
+    assert predictor.is_practice and predictor.contender == "EffNet-Lite2"
+    assert predictor.familiarity_threshold == 0.4375
+
+
+# All or nothing
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    """Where an older file stands; a stand-in replaces the slow part of an export."""
+    ready = onnx.load(make_model(tmp_path / "ready.onnx"))
+    monkeypatch.setattr(export, "_to_onnx", lambda _: ready)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "m.onnx").write_bytes(b"the older file")
+    return tmp_path / "out" / "m.onnx"
+
+
+def only_the_older_file(target):
+    names = [file.name for file in target.parent.iterdir()]
+    return names == ["m.onnx"] and target.read_bytes() == b"the older file"
+
+
+def test_a_good_export_replaces_the_older_file(target, deployable):
+    export_onnx(deployable, target, metadata={"contender": "new"})
+    assert [file.name for file in target.parent.iterdir()] == ["m.onnx"]
+    assert OnnxModel(target).metadata == {"contender": "new"}
+
+
+def unrunnable(monkeypatch, model):
+    model.graph.input[0].name = "photo"  # which no node reads
+
+
+def misnamed(monkeypatch, model):
+    for node in model.graph.node:
+        node.input[:] = ["photo" if n == "picture" else n for n in node.input]
+    model.graph.input[0].name = "photo"
+
+
+@pytest.mark.parametrize("harm", [unrunnable, misnamed])
+def test_a_model_that_does_not_run_is_not_kept(harm, target, deployable, monkeypatch):
+    harm(monkeypatch, export._to_onnx(deployable))
+    with pytest.raises(ExportError, match="the exported model does not run"):
+        export_onnx(deployable, target, metadata={})
+    assert only_the_older_file(target)
+
+
+def fail_to_trace(monkeypatch):
+    def to_onnx(_):
+        raise RuntimeError("cannot trace")
+
+    monkeypatch.setattr(export, "_to_onnx", to_onnx)
+
+
+def fill_the_disk(monkeypatch):
+    def save(_, part):
+        part.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export.onnx, "save", save)
+
+
+def interrupt_the_check(monkeypatch):
+    def check(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "check_runs", check)
+
+
+def refuse_to_rename(monkeypatch):
+    def replace(*_):
+        raise PermissionError("in use")
+
+    monkeypatch.setattr(export.os, "replace", replace)
+
+
+@pytest.mark.parametrize(
+    "harm", [fail_to_trace, fill_the_disk, interrupt_the_check, refuse_to_rename]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_failure_leaves_nothing_new(harm, is_first, target, deployable, monkeypatch):
+    if is_first:
+        target.unlink()
+    harm(monkeypatch)
+    with pytest.raises((RuntimeError, OSError, KeyboardInterrupt)):
+        export_onnx(deployable, target, metadata={})
+    if is_first:
+        assert not list(target.parent.iterdir())
+    else:
+        assert only_the_older_file(target)
+
+
+# Familiarity
+
+
+def nearest_five(row, known):
+    """Mean cosine similarity to the five nearest, one by one, in float64."""
+    row = row.numpy().astype(np.float64)
+    cosines = []
+    for other in known.numpy().astype(np.float64):
+        lengths = np.sqrt((row**2).sum() * (other**2).sum())
+        cosines.append((row * other).sum() / lengths)
+    return np.mean(sorted(cosines)[-5:])
+
+
+def test_familiarity_is_the_mean_cosine_to_the_five_nearest():
+    torch.manual_seed(0)
+    known, rows = torch.randn(40, 8), 3 * torch.randn(6, 8)
+    got = familiarity(rows, F.normalize(known, dim=1))
+    expected = [nearest_five(row, known) for row in rows]
+    assert got.tolist() == pytest.approx(expected, abs=1e-6)
+    few = familiarity(rows, F.normalize(known[:2], dim=1))
+    assert few.shape == (6,) and few.max() <= 1, "fewer than five known will do"
+
+
+def test_a_training_picture_alone_with_itself_is_wholly_familiar(lite2, deployable):
+    picture = draw_picture("pizza", 0, size=(256, 192))  # the first of `plates`
+    known = deployable.known[:1]
+    alone = Deployable(lite2.preprocess, deployable.model, known)
+    _, likeness = ask_pytorch(alone, picture)
+    assert likeness == pytest.approx(1, abs=1e-4)
+    other = draw_picture("sushi", 80, size=(256, 192))
+    assert ask_pytorch(alone, other)[1] < 0.9
+
+
+def test_training_pictures_are_more_familiar_than_noise(deployable):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (192, 256, 3), np.uint8)
+    _, strange = ask_pytorch(deployable, noise)
+    for name in CLASS_NAMES:
+        _, likeness = ask_pytorch(deployable, draw_picture(name, 0, size=(256, 192)))
+        assert likeness > strange + 0.1
+
+
+@pytest.mark.parametrize("count", [7, 24, 150, 450, 451])
+def test_the_threshold_keeps_its_share_of_the_training_pictures(count):
+    features = torch.randn(count, 8, generator=torch.Generator().manual_seed(count)) + 1
+    # Every picture against all the others, itself left out, in NumPy.
+    known = features.numpy().astype(np.float64)
+    known /= np.linalg.norm(known, axis=1, keepdims=True)
+    cosines = [np.delete(known @ row, number) for number, row in enumerate(known)]
+    scores = np.mean([np.sort(others)[-5:] for others in cosines], axis=1)
+    for share in (0.95, 0.5):
+        threshold = familiarity_threshold(features, kept=share)
+        kept = np.mean(scores >= threshold - 1e-6)
+        # At least that share, and less than two pictures more.
+        assert share <= kept < share + 2 / count
+
+
+def test_the_threshold_leaves_out_each_picture_itself():
+    """A picture unlike all others must not pass for being like itself."""
+    known = torch.eye(8)
+    assert familiarity_threshold(known) == pytest.approx(0, abs=1e-6)
+    assert familiarity(known, known).mean() == pytest.approx(1 / 5, abs=1e-6)

@@ -1,0 +1,187 @@
+"""The plots: axes that say what they show, no wider than the page."""
+
+import io
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from PIL import Image
+from test_predictions import make_report
+
+from going_modular.engine import Epoch, Score
+from going_modular.plots import (
+    plot_loss_curves,
+    plot_most_wrong,
+    plot_pictures,
+    plot_speed_accuracy,
+)
+from going_modular.predictions import wilson_interval
+
+PAGE = 9  # inches
+
+
+@pytest.fixture(autouse=True)
+def backend():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+def texts(axis):
+    return [text.get_text() for text in axis.texts]
+
+
+def dots_of(axis):
+    return [found for found in axis.collections if isinstance(found, PathCollection)]
+
+
+def drawn(figure):
+    """Draw it, as a notebook would, and return the width in inches of what shows."""
+    assert isinstance(figure, Figure) and figure.get_figwidth() <= PAGE
+    with io.BytesIO() as stream:
+        figure.savefig(stream, format="png", dpi=50, bbox_inches="tight")
+        return Image.open(stream).width / 50
+
+
+@pytest.fixture
+def files(tmp_path):
+    for number in range(6):
+        colour = (40 * number, 0, 0)
+        Image.new("RGB", (30, 20 + number), colour).save(tmp_path / f"{number}.png")
+    return [tmp_path / f"{number}.png" for number in range(6)]
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (4, 1), (5, 2), (6, 2)])
+def test_pictures_stand_in_a_grid_under_their_titles(count, rows, files):
+    titles = [f"plate {number}" for number in range(count)]
+    figure = plot_pictures(files[:count], titles)
+    assert len(figure.axes) == 4 * rows
+    shown = [axis for axis in figure.axes if axis.images]
+    assert [axis.get_title() for axis in shown] == titles
+    for number, axis in enumerate(shown):
+        pixels = np.asarray(axis.images[0].get_array())
+        assert pixels.shape == (20 + number, 30, 3) and pixels[0, 0, 0] == 40 * number
+    assert not any(axis.axison for axis in figure.axes), "pictures have no scales"
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def test_the_most_wrong_pictures_come_worst_first(files):
+    guesses = ["pizza", "steak", "sushi", "pizza", "steak", "pizza"]
+    table = pd.DataFrame(
+        {
+            "file": files,
+            "truth": ["pizza"] * 6,
+            "guess": guesses,
+            "right": [guess == "pizza" for guess in guesses],
+            "prob_truth": [0.9, 0.3, 0.01, 0.99, 0.2, 0.8],
+            "prob_guess": [0.9, 0.6, 0.98, 0.99, 0.7, 0.8],
+        }
+    )
+    figure = plot_most_wrong(table, count=4)
+    shown = [int(axis.images[0].get_array()[0, 0, 0]) // 40 for axis in figure.axes]
+    assert shown == [2, 4, 1, 5]
+    worst, *_, right = [axis.get_title() for axis in figure.axes]
+    assert "pizza" in worst and "taken" in worst and "sushi (98%" in worst
+    assert "taken" not in right and "80%" in right, "few mistakes: the least sure"
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def make_history(start):
+    losses = [start / number for number in (1, 2, 3)]
+    return [Epoch(Score(10 * x, 5, 10), Score(12 * x, 5, 10)) for x in losses]
+
+
+def test_loss_curves_have_a_panel_a_contender_with_labelled_axes():
+    histories = {"one": make_history(1.0), "two": make_history(2.0)}
+    figure = plot_loss_curves(histories, where="real photos")
+    assert [axis.get_title() for axis in figure.axes] == ["one", "two"]
+    assert all(axis.get_xlabel() == "epoch" for axis in figure.axes)
+    assert figure.axes[0].get_ylabel() == "cross-entropy loss"
+    assert "real photos" in figure.get_suptitle()
+    trained, held_out = figure.axes[1].lines
+    assert list(trained.get_xdata()) == list(held_out.get_xdata()) == [1, 2, 3]
+    assert list(trained.get_ydata()) == pytest.approx([2, 1, 2 / 3])
+    assert list(held_out.get_ydata()) == pytest.approx([2.4, 1.2, 0.8])
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["trained on", "held out"]
+    assert figure.axes[0].get_ylim()[0] == 0
+    assert drawn(figure) <= PAGE + 0.2
+
+
+REPORTS = {
+    "EffNetB2": make_report(None, 46.0),
+    "ViT-B/16": make_report(148, 141.0, megabytes=343.0),
+    "EffNet-Lite2": make_report(147, 12.0, megabytes=19.6),
+}
+
+
+def test_speed_and_accuracy_stand_where_they_were_measured():
+    figure = plot_speed_accuracy(REPORTS, where="real photos")
+    (axis,) = figure.axes
+    assert "a second" in axis.get_xlabel() and "one at a time" in axis.get_xlabel()
+    assert axis.get_ylabel() == "right, % of test pictures"
+    assert "real photos" in axis.get_title()
+    dots = dots_of(axis)
+    places = [scatter.get_offsets()[0] for scatter in dots]
+    counts = [145, 148, 147]
+    for report, place, right in zip(REPORTS.values(), places, counts, strict=True):
+        assert list(place) == pytest.approx([report.per_second, 100 * right / 150])
+        assert axis.get_xlim()[0] <= place[0] <= axis.get_xlim()[1]
+        assert axis.get_ylim()[0] <= place[1] <= axis.get_ylim()[1]
+    areas = [scatter.get_sizes()[0] for scatter in dots]
+    sizes = [report.megabytes for report in REPORTS.values()]
+    ratios = [area / size for area, size in zip(areas, sizes, strict=True)]
+    assert ratios == pytest.approx([ratios[0]] * 3), "the area is the file's size"
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def test_error_bars_are_wilson_intervals():
+    figure = plot_speed_accuracy({"A": make_report(143, 20.0)}, where="real photos")
+    (axis,) = figure.axes
+    (bar,) = [c for c in axis.containers if hasattr(c, "has_yerr")]
+    (segment,) = bar.lines[2][0].get_segments()
+    expected = [100 * share for share in wilson_interval(143, 150)]
+    assert list(segment[:, 1]) == pytest.approx(expected)
+    assert axis.get_ylim()[0] <= expected[0] and expected[1] <= axis.get_ylim()[1]
+
+
+def test_a_published_count_is_hollow_and_says_so():
+    figure = plot_speed_accuracy(REPORTS, where="real photos")
+    (axis,) = figure.axes
+    published, *measured = dots_of(axis)
+    assert same_color(published.get_facecolor()[0], "white")
+    assert not same_color(published.get_edgecolor()[0], "white")
+    for dot in measured:
+        assert same_color(dot.get_facecolor()[0], dot.get_edgecolor()[0])
+        assert not same_color(dot.get_facecolor()[0], "white")
+    for parts in (["EffNetB2", "145 of 150", "published"], ["ViT", "148 of 150"]):
+        (note,) = [text for text in texts(axis) if parts[0] in text]
+        assert all(part in note for part in parts)
+        assert ("published" in note) == ("published" in parts)
+
+
+def test_a_contender_without_any_count_is_left_out():
+    reports = {**REPORTS, "new": make_report(None, published_right=None)}
+    (axis,) = plot_speed_accuracy(reports, where="real photos").axes
+    assert len(dots_of(axis)) == 3
+    assert not any("new" in note for note in texts(axis))
+
+
+@pytest.mark.parametrize("count", [4, 5, 9])
+def test_a_reader_may_add_contenders(count):
+    reports = {f"net {n}": make_report(140 + n, 10.0 + n) for n in range(count)}
+    (axis,) = plot_speed_accuracy(reports, where="real photos").axes
+    assert len(dots_of(axis)) == count
+    assert sum("net " in note for note in texts(axis)) == count
+
+
+def test_practice_results_far_below_the_goal_are_still_on_the_plot():
+    reports = {"A": make_report(60, 400.0), "B": make_report(0, 5.0)}
+    (axis,) = plot_speed_accuracy(reports, where="practice pictures (drawn)").axes
+    assert axis.get_ylim()[0] <= 0 and axis.get_xlim()[0] == 0
+    assert "practice pictures (drawn)" in axis.get_title()
