@@ -1,0 +1,97 @@
+"""The notebook as a text: what it writes, how long its cells are, its outline."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
+WRITES = re.compile(r"%%writefile \{demo_folder\.as_posix\(\)\}/(\S+)\n")
+MAX_LINES = 15
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return nbformat.read(LESSON, as_version=4).cells
+
+
+def code_of(cells):
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def test_committed_demo_files_are_what_the_lesson_writes(cells):
+    written = {}
+    for cell in code_of(cells):
+        if match := WRITES.match(cell.source):
+            written[match[1]] = cell.source[match.end() :]
+    expected = {"app.py", "model.py", "requirements.txt", "README.md", ".gitattributes"}
+    assert written.keys() == expected
+    for name, text in written.items():
+        committed = (ROOT / "demos/foodvision_mini" / name).read_text(encoding="utf-8")
+        assert committed == text + "\n", f"{name} differs from what the lesson writes"
+
+
+def test_cells_are_short(cells):
+    for cell in code_of(cells):
+        if cell.source.startswith("%%writefile"):
+            continue
+        lines = [line.strip() for line in cell.source.splitlines()]
+        code = [line for line in lines if line and not line.startswith("#")]
+        assert len(code) <= MAX_LINES, f"cell {cell.id} has {len(code)} lines of code"
+
+
+def test_cells_are_python_without_bare_except_or_shell(cells):
+    for cell in code_of(cells):
+        if cell.source.startswith("%%writefile"):
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            bare = isinstance(node, ast.ExceptHandler) and node.type is None
+            assert not bare, f"cell {cell.id} has a bare except"
+
+
+def test_headings_form_an_outline(cells):
+    levels = []
+    for cell in cells:
+        if cell.cell_type != "markdown":
+            continue
+        text = re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL)
+        levels += [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    steps = zip(levels, levels[1:], strict=False)
+    assert all(after - before <= 1 for before, after in steps)
+
+
+def test_every_section_ends_in_a_checkpoint(cells):
+    ids = [cell.id for cell in cells]
+    for section in range(7):
+        assert ids.index(f"s{section}") < ids.index(f"checkpoint-{section}")
+        assert "assert " in cells[ids.index(f"checkpoint-{section}")].source
+
+
+def test_file_carries_nothing_but_the_lesson():
+    book = json.loads(LESSON.read_text(encoding="utf-8"))
+    assert set(book["metadata"]) <= {"kernelspec", "language_info"}
+    for cell in book["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+        outputs = cell.get("outputs", [])
+        assert all(output["output_type"] != "error" for output in outputs)
+        if "shows-photos" in cell["metadata"].get("tags", []):
+            assert not outputs, f"cell {cell['id']} may show photos that are not ours"
+
+
+def test_outputs_name_no_path_of_a_machine():
+    book = json.loads(LESSON.read_text(encoding="utf-8"))
+    outputs = json.dumps([cell.get("outputs", []) for cell in book["cells"]])
+    assert not re.search(r"(?<![\w.:/])/(home|root|Users|work|tmp)/\w", outputs)
+
+
+def test_linked_figures_exist(cells):
+    sources = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    figures = re.findall(r"!\[([^\]]+)\]\((figures/[^)]+)\)", sources)
+    assert len(figures) >= 3
+    for alt, path in figures:
+        assert (ROOT / path).is_file() and len(alt) > 40

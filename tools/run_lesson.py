@@ -1,0 +1,149 @@
+"""Run the lesson from top to bottom and show how far it is.
+
+The executed copy goes to build/. With --refresh, what is committed is renewed as well:
+the notebook's outputs, the README's results, and the model.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
+EXECUTED = ROOT / "build" / LESSON.name
+CELL_SECONDS = 900
+README = ROOT / "README.md"
+RESULTS = re.compile(r"(<!-- results:.*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
+CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
+RESULT_CELLS = ("device", "reports", "precision-table", "goals")
+DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
+COMMITTED_MODEL = ROOT / "models" / "foodvision_mini.onnx"
+SHOWS_PHOTOS = "shows-photos"  # a tag: outputs of such cells are never committed
+
+
+class Progress:
+    """Prints a line for each section and each slow cell, as they happen."""
+
+    def __init__(self, notebook: nbformat.NotebookNode):
+        self.cells = notebook.cells
+        self.started = time.monotonic()
+
+    def before(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
+        """Announce the headings passed since the last code cell."""
+        self.cell_started = time.monotonic()
+        first = cell_index
+        while first > 0 and self.cells[first - 1].cell_type == "markdown":
+            first -= 1
+        for above in self.cells[first:cell_index]:
+            for line in CODE_BLOCK.sub("", above.source).splitlines():
+                if line.startswith("#"):
+                    elapsed = self.cell_started - self.started
+                    print(f"{elapsed:6.0f} s  {line.strip('# ')}", flush=True)
+
+    def after(self, cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
+        """Name a cell that took long, so that a wait has a reason."""
+        seconds = time.monotonic() - self.cell_started
+        if seconds >= 5:
+            first_line = cell.source.strip().splitlines()[0]
+            print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
+
+
+def run(notebook: nbformat.NotebookNode) -> None:
+    """Execute all cells in place, in a fresh kernel of this very Python."""
+    progress = Progress(notebook)
+    # On one machine sockets in the file system do, and nothing listens on a port.
+    transport = "tcp" if os.name == "nt" else "ipc"
+    client = NotebookClient(
+        notebook,
+        config=Config({"KernelManager": {"transport": transport}}),
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(ROOT)}},
+        on_cell_execute=progress.before,
+        on_cell_executed=progress.after,
+    )
+    client.execute()
+
+
+def save(notebook: nbformat.NotebookNode, file: Path) -> None:
+    """Write a notebook, all or nothing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    nbformat.write(notebook, part)
+    os.replace(part, file)
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Leave only what belongs in the committed file."""
+    kept = ("kernelspec", "language_info")
+    notebook.metadata = {key: notebook.metadata[key] for key in kept}
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = [] if SHOWS_PHOTOS in tags else cell.outputs
+            for output in cell.outputs:
+                output.pop("execution_count", None)
+                if output.output_type == "execute_result":
+                    output.execution_count = None
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    """What a cell showed, as plain text."""
+    parts = []
+    for output in cell.outputs:
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        parts.append(text.strip("\n"))
+    return "\n".join(parts)
+
+
+def refresh(notebook: nbformat.NotebookNode) -> None:
+    """Renew what is committed, from a run on real photos."""
+    cells = {cell.id: cell for cell in notebook.cells}
+    if "real photos" not in printed(cells["find-pictures"]):
+        sys.exit("Only a run on real photos is committed: set FOODVISION_DATA to them.")
+    results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
+    page = README.read_text("utf-8")
+    page = RESULTS.sub(lambda m: f"{m[1]}\n```text\n{results}\n```\n\n{m[2]}", page)
+    README.write_text(page, "utf-8")
+    shutil.copyfile(DEMO_MODEL, COMMITTED_MODEL)
+    clean(notebook)
+    save(notebook, LESSON)
+
+
+def main() -> int:
+    """Run the lesson; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--refresh", action="store_true", help="commit the results")
+    renew = parser.parse_args().refresh
+    notebook = nbformat.read(LESSON, as_version=4)
+    try:
+        run(notebook)
+    except CellExecutionError as error:
+        save(notebook, EXECUTED)
+        print(error, file=sys.stderr)
+        print(f"The lesson stopped. See {EXECUTED.relative_to(ROOT)}.", file=sys.stderr)
+        return 1
+    save(notebook, EXECUTED)
+    if renew:
+        refresh(notebook)
+    print(f"Done. The executed lesson: {EXECUTED.relative_to(ROOT)}")
+    for cell_id in ("ship", "goals"):
+        print(printed(next(cell for cell in notebook.cells if cell.id == cell_id)))
+    print("Open the app:  make demo   (or: python tools/serve_demo.py)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
