@@ -104,15 +104,18 @@ def store_features(
         loader: Gives pictures and labels; the order of the result is its order.
         device: Where the base runs.
 
+    On a CUDA device the base calculates in 16 bits where that is safe (autocast).
+
     Returns:
-        Features (N, D) and labels (N,), on the CPU.
+        Features (N, D) and labels (N,), float32, on the CPU.
     """
     base = base.to(device, memory_format=torch.channels_last).eval()
     features, labels = [], []
-    with torch.inference_mode():
+    on_gpu = torch.device(device).type == "cuda"
+    with torch.inference_mode(), torch.autocast("cuda", enabled=on_gpu):
         for pictures, batch_labels in loader:
             pictures = pictures.to(device, memory_format=torch.channels_last)
-            features.append(base(pictures).cpu())
+            features.append(base(pictures).float().cpu())
             labels.append(batch_labels)
     # A copy made outside inference mode may take part in training.
     return TensorDataset(torch.cat(features).clone(), torch.cat(labels))

@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -69,7 +72,7 @@ def test_every_section_ends_in_a_checkpoint(cells):
     ids = [cell.id for cell in cells]
     for section in range(7):
         assert ids.index(f"s{section}") < ids.index(f"checkpoint-{section}")
-        assert "assert " in cells[ids.index(f"checkpoint-{section}")].source
+        assert "assert" in cells[ids.index(f"checkpoint-{section}")].source
 
 
 def test_file_carries_nothing_but_the_lesson():
@@ -95,3 +98,55 @@ def test_linked_figures_exist(cells):
     assert len(figures) >= 3
     for alt, path in figures:
         assert (ROOT / path).is_file() and len(alt) > 40
+
+
+@pytest.fixture
+def find_root(cells, tmp_path):
+    """Runs the notebook's first code cell as a kernel in some folder would."""
+    source = next(cell.source for cell in cells if cell.id == "find-root")
+
+    def run(folder, *, repo="", **variables):
+        code = source.replace('COURSE_REPO = ""', f"COURSE_REPO = {repo!r}")
+        code += "\nprint(os.getcwd())"
+        env = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env=env | variables,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("started_in", [".", "going_modular", "demos/foodvision_mini"])
+def test_files_are_found_from_every_folder_of_the_course(find_root, started_in):
+    ended_in = find_root(ROOT / started_in).stdout.strip()
+    assert Path(ended_in) == ROOT
+
+
+def test_files_are_found_when_jupyter_was_started_elsewhere(find_root, tmp_path):
+    done = find_root(tmp_path, JPY_SESSION_NAME=str(LESSON))
+    assert Path(done.stdout.strip()) == ROOT
+
+
+def test_a_notebook_alone_says_what_to_do(find_root, tmp_path):
+    done = find_root(tmp_path)
+    assert done.returncode and "COURSE_REPO" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_notebook_alone_fetches_the_course_once(find_root, tmp_path):
+    repo = tmp_path / "published"
+    (repo / "going_modular").mkdir(parents=True)
+    (repo / "going_modular/__init__.py").touch()
+    commands = ["init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm a"]
+    for command in commands:
+        subprocess.run(["git", "-C", repo, *command.split()], check=True)
+    colab = tmp_path / "colab"
+    colab.mkdir()
+    for _ in range(2):  # the second time it is there already
+        done = find_root(colab, repo=str(repo))
+        assert Path(done.stdout.strip()) == colab / "foodvision", done.stderr
