@@ -8,7 +8,8 @@ go through it once. After that a head trains on stored features in well under a 
 import copy
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -249,15 +250,30 @@ def cross_validate(
         held_out = order[fold::folds]
         rest = order[~torch.isin(order, held_out)]
         torch.manual_seed(seed)  # dropout draws from the global generator
-        histories.append(
-            train(
+        with _one_thread():
+            history = train(
                 copy.deepcopy(head),
                 _batches(features, rest, settings.batch_size, seed),
                 settings=settings,
                 check_loader=_batches(features, held_out, len(held_out)),
             )
-        )
+        histories.append(history)
     return [_pooled(epochs) for epochs in zip(*histories, strict=True)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Calculate on one thread: steps on stored features are too small to share.
+
+    Several threads would spend their time waiting for each other, and on a computer
+    that has other work to do, most of it.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def try_settings(
