@@ -228,6 +228,15 @@ def evaluate(
     return score
 
 
+def fresh_copy(head: nn.Module) -> nn.Module:
+    """A copy with new random weights, whatever the head has learned before."""
+    head = copy.deepcopy(head)
+    for layer in head.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    return head
+
+
 def cross_validate(
     head: nn.Module,
     features: TensorDataset,
@@ -238,7 +247,7 @@ def cross_validate(
 ) -> list[Epoch]:
     """How well would this head do on pictures it has not seen?
 
-    The pictures are dealt into folds; for each fold a copy of the head trains on the
+    The pictures are dealt into folds; for each fold a fresh head trains on the
     others and is checked on it. Every picture is so checked exactly once.
 
     Returns:
@@ -252,7 +261,7 @@ def cross_validate(
         torch.manual_seed(seed)  # dropout draws from the global generator
         with _one_thread():
             history = train(
-                copy.deepcopy(head),
+                fresh_copy(head),
                 _batches(features, rest, settings.batch_size, seed),
                 settings=settings,
                 check_loader=_batches(features, held_out, len(held_out)),

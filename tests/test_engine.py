@@ -16,6 +16,7 @@ from going_modular.engine import (
     cross_validate,
     evaluate,
     feature_loader,
+    fresh_copy,
     milliseconds_a_picture,
     store_features,
     train,
@@ -340,13 +341,24 @@ def test_cross_validation_equals_folds_done_by_hand():
     for fold in range(3):
         held_out = [row for place, row in enumerate(dealt) if place % 3 == fold]
         rest = [row for row in dealt if row not in held_out]
-        mine = copy.deepcopy(head)
         torch.manual_seed(8)
+        mine = fresh_copy(head)
         part = TensorDataset(inputs[rest], labels[rest])
         train(mine, feature_loader(part, batch_size=5, seed=8), settings=QUICK)
         for row in held_out:
             right += int(mine(inputs[row : row + 1]).argmax() == labels[row])
     assert (history[-1].check.right, history[-1].check.total) == (right, 11)
+
+
+def test_a_head_that_knows_the_pictures_already_gains_nothing():
+    """Held-out pictures must not be known from training before: heads start anew."""
+    features, head = make_features(12), make_head()
+    before = cross_validate(head, features, settings=QUICK, folds=3)
+    train(head, feature_loader(features, seed=1), settings=QUICK)
+    known = copy.deepcopy(head.state_dict())
+    assert cross_validate(head, features, settings=QUICK, folds=3) == before
+    for name, weight in head.state_dict().items():
+        assert torch.equal(weight, known[name])
 
 
 def test_cross_validation_repeats_and_leaves_the_head_alone():

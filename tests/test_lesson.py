@@ -81,6 +81,7 @@ def test_file_carries_nothing_but_the_lesson():
     for cell in book["cells"]:
         assert set(cell["metadata"]) <= {"tags"}
         outputs = cell.get("outputs", [])
+        assert not outputs or cell["execution_count"], "nbval takes it for not run"
         assert all(output["output_type"] != "error" for output in outputs)
         if "shows-photos" in cell["metadata"].get("tags", []):
             assert not outputs, f"cell {cell['id']} may show photos that are not ours"

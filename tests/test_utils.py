@@ -164,6 +164,6 @@ def test_the_fastest_device_is_picked(cuda, mps, expected, monkeypatch):
 
 
 def test_source_is_shown_as_python():
-    text = show_source(pick_device).data
-    assert text.startswith("```python\ndef pick_device() -> str:")
-    assert text.endswith("\n```")
+    shown = show_source(pick_device)
+    assert shown.data.startswith("def pick_device() -> str:")
+    assert shown.language == "python"

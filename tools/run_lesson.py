@@ -90,13 +90,8 @@ def clean(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
-        if cell.cell_type == "code":
-            cell.execution_count = None
-            cell.outputs = [] if SHOWS_PHOTOS in tags else cell.outputs
-            for output in cell.outputs:
-                output.pop("execution_count", None)
-                if output.output_type == "execute_result":
-                    output.execution_count = None
+        if SHOWS_PHOTOS in tags:
+            cell.outputs = []
 
 
 def printed(cell: nbformat.NotebookNode) -> str:

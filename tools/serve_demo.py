@@ -24,6 +24,7 @@ def main() -> None:
     """Start the app as `python app.py` in its own folder would."""
     folder = newest_demo()
     print(f"Serving demos/{folder.name}; stop it with Ctrl+C.", flush=True)
+    sys.dont_write_bytecode = True  # the folder goes to a Space as it is
     os.chdir(folder)
     sys.path[0] = str(folder)
     runpy.run_path("app.py", run_name="__main__")
