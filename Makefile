@@ -4,7 +4,7 @@ BIN := .venv/bin
 LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
 
-.PHONY: help lesson lab demo test refresh lint
+.PHONY: help lesson lab demo test bench refresh lint
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ demo: $(READY)  ## serve the Gradio app on this computer
 
 test: $(READY)  ## run the lesson as a test, and all other tests
 	$(BIN)/python -m pytest
+
+bench: $(READY)  ## measure everything against the usual way
+	$(BIN)/python benchmarks/bench.py
 
 lint: $(READY)  ## check the style of code and notebook
 	$(BIN)/ruff check .

@@ -1,0 +1,157 @@
+"""The benchmark runs and leaves nothing out. No test here looks at a time."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import environments
+from going_modular.practice_pictures import draw_pictures
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / "benchmarks" / "bench.py"
+TITLES = [
+    "1. Training",
+    "2. One prediction, from JPEG bytes to probabilities",
+    "3. The app",
+    "4. Many clients at once",
+]
+
+
+def run_bench(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        "FOODVISION_DATA": str(folder / "pictures"),
+        "FOODVISION_OFFLINE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, str(BENCH), *options],
+        env=environment,
+        cwd=folder,  # not the repository: it must find its files anyway
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+
+def tables_of(text: str) -> list[list[list[str]]]:
+    """Every table of a page: rows of cells, the line below the head left out."""
+    tables = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    return [
+        [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in table.splitlines()
+            if not line.startswith("| ---")
+        ]
+        for table in tables
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    draw_pictures(folder / "pictures", train_per_class=3, test_per_class=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    done = run_bench(folder, "--tiny", "--out", "results.md")
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (folder / "results.md").read_text("utf-8")
+    assert text in done.stdout
+    return text
+
+
+@pytest.fixture(scope="module")
+def tables(page):
+    return tables_of(page)
+
+
+def test_every_section_is_there_in_order(page):
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == TITLES
+
+
+def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
+    assert "these numbers mean nothing" in page
+    circumstances = {row[0]: row[1] for row in tables[1]}
+    assert circumstances["pictures"].startswith("practice pictures (drawn): 6 to train")
+    assert "EffNet-Lite2 pretrained" in circumstances["weights"]
+    assert "onnxruntime" in circumstances["packages"]
+
+
+def test_tables_are_whole(tables):
+    assert len(tables) == 10
+    for table in tables:
+        assert len({len(row) for row in table}) == 1
+        assert not [row for row in table if row[1] in ("", "nan")]
+
+
+def test_training_compares_both_ways_and_every_contender(tables):
+    both, contenders, batches = tables[2:5]
+    assert [row[0].split(":")[0] for row in both[1:]] == ["the usual way", "ours"]
+    assert all(re.fullmatch(r"\d of 6", row[3]) for row in both[1:])
+    names = [row[0] for row in contenders[1:]]
+    assert names == ["EffNetB2", "ViT-B/16", "EffNet-Lite2", "all three"]
+    assert batches[0] == ["batch size", "1", "4"]
+
+
+def test_every_route_is_timed_and_rehearsal_weights_are_not_counted(page, tables):
+    predictions, networks, big = tables[5:8]
+    routes = [row[0] for row in predictions[1:]]
+    assert [row[0] for row in networks[1:]] == routes
+    assert "usual way" in routes[0] and "int8" in routes[-1] and len(routes) == 4
+    usual_is_trained = "EffNetB2 pretrained" in page
+    assert ("not counted" in predictions[1][-1]) != usual_is_trained
+    assert all(re.fullmatch(r"\d of 6", row[-1]) for row in predictions[2:])
+    precisions = [row[-1].split(" of ")[1] for row in networks[1:]]
+    assert precisions == ["fp32", "fp32", "fp32", "int8"]
+    assert [row[0].split(",")[0] for row in big[2:]] == [
+        "12 megapixels",
+        "48 megapixels",
+    ]
+
+
+def test_both_apps_answer(page, tables):
+    names = [row[0] for row in tables[8][1:]]
+    assert len(names) == 5
+    for start, what in zip(names, ("from", "the", "resi", "the", "inst"), strict=True):
+        assert start.startswith(what)
+    said = re.search(r"For the same picture they said (\w+) and (\w+)\.", page)
+    assert {said[1], said[2]} <= {"pizza", "steak", "sushi"}
+
+
+def test_clients_are_answered_or_refused_but_never_failed(tables):
+    head, *rows = tables[9]
+    assert [row[0] for row in rows] == ["1", "4", "16", "64"]
+    for row in rows:
+        answered, asked = map(int, row[head.index("answered")].split(" of "))
+        assert 0 < answered == asked - int(row[head.index("refused")])
+        assert row[head.index("failed")] == "0"
+
+
+def test_unknown_part_is_named(folder):
+    done = run_bench(folder, "--only", "training,lunch")
+    assert done.returncode == 2
+    assert "lunch: choose from training, prediction, app, load" in done.stderr
+
+
+def test_environment_is_kept_until_the_requirements_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path / "kept")
+    app = tmp_path / "app"
+    app.mkdir()
+    requirements = app / "requirements.txt"
+    requirements.write_text("# nothing\n")
+    made = environments.environment_for(app)
+    assert environments.cuda_megabytes(made) == 0
+    (packages,) = (made / "lib").glob("*/site-packages")
+    (packages / "nvidia").mkdir()
+    (packages / "nvidia" / "library.so").write_bytes(bytes(2_000_000))
+    assert environments.environment_for(app) == made
+    assert environments.cuda_megabytes(made) == pytest.approx(2)
+    assert environments.megabytes(made) > 2
+    requirements.write_text("# still nothing\n")
+    environments.environment_for(app)
+    assert environments.cuda_megabytes(made) == 0
