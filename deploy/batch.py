@@ -1,0 +1,109 @@
+"""Classify a folder of pictures with Ray Data: one table, one row a picture."""
+
+import argparse
+import time
+from pathlib import Path
+
+# First: it finds the demo's model.py, and has settings that Ray reads on import.
+from workers import Worker, add_options, read_model, start_ray  # isort: skip
+
+import pyarrow as pa
+import ray
+from model import PictureError
+from pyarrow import csv, fs, parquet
+
+SCHEMA = pa.schema(
+    {
+        "file": pa.string(),
+        "class": pa.string(),
+        "probability": pa.float64(),
+        "familiarity": pa.float64(),
+        "is_familiar": pa.bool_(),
+        "error": pa.string(),
+        "worker": pa.string(),
+    }
+)
+WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
+BLOCK = 64  # about as many pictures as a worker takes at a time
+
+
+class Classify(Worker):
+    """Turns names of files into rows of the table."""
+
+    def __init__(self, content: bytes, disk: fs.FileSystem, folder: str) -> None:
+        super().__init__(content)
+        self.disk, self.folder = disk, folder
+        self.name = ray.get_runtime_context().get_actor_id()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        rows = [self.row(file) for file in batch["file"].to_pylist()]
+        return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+    def row(self, file: str) -> dict:
+        found = {"file": file, "worker": self.name}
+        try:
+            with self.disk.open_input_file(f"{self.folder}/{file}") as stream:
+                return found | self.answer(stream)
+        except (PictureError, OSError) as error:  # the others' answers are kept
+            return found | {"error": str(error)}
+
+
+def find_files(place: str) -> tuple[fs.FileSystem, str, list[str]]:
+    """List a folder, of a disk or a bucket, and all below it, but no hidden files."""
+    try:
+        disk, folder = fs.FileSystem.from_uri(
+            place if "://" in place else str(Path(place).resolve())
+        )
+        found = disk.get_file_info(fs.FileSelector(folder, recursive=True))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"Cannot list {place}: {error}") from error
+    names = [
+        i.path[len(folder) :].lstrip("/")
+        for i in found
+        if i.type != fs.FileType.Directory
+    ]
+    return disk, folder, sorted(name for name in names if "/." not in f"/{name}")
+
+
+def main() -> None:
+    """Read the command line, classify, write the table, say how it went."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help="of pictures; s3://... and gs://... work too")
+    parser.add_argument("table", type=Path, help="to write: .csv or .parquet")
+    add_options(parser)
+    args = parser.parse_args()
+    if args.table.suffix not in WRITERS or not args.table.parent.is_dir():
+        parser.error(f"{args.table} must be a .csv or .parquet in an existing folder")
+    content, (disk, folder, files) = read_model(args.model), find_files(args.folder)
+    if not files:
+        raise SystemExit(f"There are no files in {args.folder}")
+
+    start_ray(args.workers)
+    started = time.perf_counter()
+    blocks = min(len(files), max(4 * args.workers, len(files) // BLOCK))
+    rows = ray.data.from_items(
+        [{"file": file} for file in files], override_num_blocks=blocks
+    ).map_batches(
+        Classify,
+        fn_constructor_args=(content, disk, folder),
+        compute=ray.data.ActorPoolStrategy(size=args.workers),
+        num_cpus=1,
+        batch_size=None,
+        batch_format="pyarrow",
+    )
+    table = pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
+    seconds = time.perf_counter() - started
+    ray.shutdown()
+
+    partial = args.table.with_suffix(".partial")
+    WRITERS[args.table.suffix](table.drop_columns("worker"), partial)
+    partial.replace(args.table)
+    used = len(set(table["worker"].to_pylist()))
+    failed = len(table) - table["error"].null_count
+    print(f"{args.table}: {len(table)} files, {used} workers, {seconds:.1f} s")
+    if failed:
+        print(f"{failed} of them have no answer: the column error says why")
+
+
+if __name__ == "__main__":
+    main()

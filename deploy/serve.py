@@ -1,0 +1,81 @@
+"""Answer over HTTP with Ray Serve: POST a picture's bytes to /predict, get JSON."""
+
+import argparse
+import io
+import signal
+import time
+
+# First: it finds the demo's model.py, and has settings that Ray reads on import.
+from workers import Worker, add_options, read_model, start_ray  # isort: skip
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from model import PictureError
+from ray import serve
+
+APP = "foodvision"
+MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
+AT_ONCE, QUEUED = 4, 32  # requests at a replica; more waiting for one get a 503
+BODY = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
+SECONDS = 30  # for a whole request: a stalled upload must not hold its place
+app = FastAPI(title="FoodVision Mini", docs_url=None, redoc_url=None)
+
+
+async def read_body(request: Request) -> io.BytesIO:
+    """Collect what was sent, but no more than a picture may have."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            limit = f"{MAX_BYTES // 1_000_000} MB"
+            raise HTTPException(413, f"That file is too large. Send at most {limit}.")
+    return io.BytesIO(body)
+
+
+@serve.deployment(max_ongoing_requests=AT_ONCE, max_queued_requests=QUEUED)
+@serve.ingress(app)
+class Food(Worker):
+    """One replica."""
+
+    @app.post("/predict")
+    async def predict(self, request: Request, response: Response) -> dict:
+        """Say what is on the picture, or answer 400 and a sentence why not."""
+        response.headers["x-replica"] = serve.get_replica_context().replica_tag
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise HTTPException(400, BODY)
+        try:
+            return self.answer(await read_body(request))
+        except PictureError as error:
+            raise HTTPException(400, str(error)) from error
+
+
+def main() -> None:
+    """Serve until Ctrl+C or SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=8000, help="default: 8000")
+    add_options(parser)
+    args = parser.parse_args()
+    content = read_model(args.model)
+    start_ray(args.workers)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    door = {"host": args.host, "port": args.port, "request_timeout_s": SECONDS}
+    try:
+        serve.start(http_options=door)
+    except RuntimeError as error:  # a long one; its last line has the reason
+        raise SystemExit(str(error).splitlines()[-1]) from error
+    replicas = Food.options(
+        num_replicas=args.workers, ray_actor_options={"num_cpus": 1}
+    )
+    try:
+        serve.run(replicas.bind(content), name=APP)
+        print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
+        while True:
+            time.sleep(60)
+    except KeyboardInterrupt:
+        print("Stopping")
+    finally:
+        serve.delete(APP)  # of a cluster, only what is ours
+
+
+if __name__ == "__main__":
+    main()

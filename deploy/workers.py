@@ -1,0 +1,85 @@
+"""What batch.py and serve.py share: Ray, and the model file on workers of one core.
+
+The workers get the model and this code from whoever starts them, so the machines of a
+cluster need deploy/requirements.txt installed and nothing of this repository.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "demos" / "foodvision_mini"))
+
+import model  # noqa: E402  the demo's own
+import ray  # noqa: E402
+
+DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that both commands have."""
+    parser.add_argument(
+        "--model", type=Path, default=DEFAULT_MODEL, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--workers", type=count, default=2, help="each uses one core; default: 2"
+    )
+
+
+def count(text: str) -> int:
+    """Read how many workers."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)
+
+
+def start_ray(workers: int) -> None:
+    """Join the cluster that RAY_ADDRESS names, or start Ray on this machine only."""
+    cluster = os.environ.get("RAY_ADDRESS")
+    here = {"num_cpus": workers, "include_dashboard": False}
+    ray.init(cluster or "local", log_to_driver=False, **({} if cluster else here))
+    for module in (model, sys.modules[__name__]):
+        ray.cloudpickle.register_pickle_by_value(module)
+
+
+def read_model(path: Path) -> bytes:
+    """Return the model file's bytes, having made sure here that it is one.
+
+    Raises:
+        SystemExit: If it is not; the message says what to do.
+    """
+    try:
+        model.Predictor(path, threads=1)
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    return path.read_bytes()
+
+
+class Worker:
+    """The model on one core of some machine."""
+
+    def __init__(self, content: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            path.write_bytes(content)
+            self.predictor = model.Predictor(path, threads=1)
+
+    def answer(self, picture: BinaryIO) -> dict[str, Any]:
+        """Name the likeliest class of one picture.
+
+        Raises:
+            PictureError: If it is no usable picture; the message is for the visitor.
+        """
+        answer = self.predictor.predict(picture)
+        name, probability = next(iter(answer.probabilities.items()))
+        return {
+            "class": name,
+            "probability": probability,
+            "familiarity": answer.familiarity,
+            "is_familiar": answer.is_familiar,
+        }

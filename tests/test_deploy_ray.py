@@ -1,0 +1,418 @@
+"""deploy/: a folder through Ray Data, and Ray Serve asked over HTTP.
+
+Ray opens ports for the whole network, so all of this runs in a network of its own.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+import io
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from demo_model_fixture import BLUE, DEMO, make_model
+from PIL import Image
+
+from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+
+sys.path.insert(0, str(DEMO))
+from model import SEND, PictureError, Predictor  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+CLONE_NEWNET = 0x40000000
+PORT = 8000  # nobody else's: the network is ours alone
+QUEUED = 32  # requests that may wait
+ROOM = 2 * 4 + QUEUED  # and those that two replicas take on
+BROKEN = ["empty.jpg", "list.jpg", "pizza/half.jpg", "unreadable.jpg"]
+COLUMNS = ["file", "class", "probability", "familiarity", "is_familiar", "error"]
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Path]:
+    """A network with nothing in it but this machine's loopback; its file in /proc."""
+    if not importlib.util.find_spec("ray"):
+        pytest.skip("needs Ray: pip install -r deploy/requirements.txt")
+    if not sys.platform.startswith("linux") or os.geteuid():
+        pytest.skip("needs root on Linux, to keep Ray's open ports off the network")
+    if not (shutil.which("unshare") and shutil.which("ip")):
+        pytest.skip("needs unshare and ip: apt install util-linux iproute2")
+    script = "ip link set lo up && echo up && exec sleep infinity"
+    holder = subprocess.Popen(
+        ["unshare", "-n", "sh", "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        if holder.stdout.readline() != "up\n":
+            pytest.skip("needs the right to make a network namespace (unshare -n)")
+        yield Path(f"/proc/{holder.pid}/ns/net")
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def inside(network) -> Iterator[ThreadPoolExecutor]:
+    """Threads in that network; so is every process that they start."""
+
+    def enter() -> None:
+        with network.open() as file:
+            ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET)
+        assert os.stat("/proc/thread-self/ns/net").st_ino == network.stat().st_ino
+
+    with ThreadPoolExecutor(24, initializer=enter) as pool:
+        yield pool
+
+
+def left_over(network: Path) -> dict[int, str]:
+    """Return the processes in that network, but for its holder: id, command line."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "ns" / "net").stat().st_ino == network.stat().st_ino:
+                line = (process / "cmdline").read_text().replace("\0", " ").strip()
+                if line and process != network.parents[1]:
+                    found[int(process.name)] = line
+    return found
+
+
+def assert_all_stopped(network: Path) -> None:
+    end = time.monotonic() + 60  # the last of Ray goes a moment after the command
+    while left_over(network) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert left_over(network) == {}
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor(COMMITTED, threads=1)
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """Ours without what Ray or another test may have set; Ray's files go at the end."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTHON"))}
+    # Short: the names of Ray's sockets hold it, and may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as home:
+        keep |= {"HOME": home, "RAY_TMPDIR": home}  # Ray writes a token to the one
+        keep |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+        yield {**keep, "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def command(script: str, *arguments: object) -> list[str]:
+    return [sys.executable, str(ROOT / "deploy" / script), *map(str, arguments)]
+
+
+def expected(predictor: Predictor, picture: Path | io.BytesIO) -> dict:
+    """Return what the demo's Predictor says, in the words of deploy/."""
+    answer = predictor.predict(picture)
+    name = max(answer.probabilities, key=answer.probabilities.get)
+    return {
+        "class": name,
+        "probability": pytest.approx(answer.probabilities[name], abs=1e-6),
+        "familiarity": pytest.approx(answer.familiarity, abs=1e-6),
+        "is_familiar": answer.is_familiar,
+    }
+
+
+# A folder to a table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Pictures in folders, one of them unlike food, and four files that are broken."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in CLASS_NAMES:
+        (folder / name).mkdir()
+        for seed in range(6):
+            picture = draw_picture(name, seed, size=(256, 192))
+            picture.save(folder / name / f"{seed}.jpg")
+    odd = folder / "ein Käse, 50% off"
+    odd.mkdir()
+    Image.new("RGB", (80, 60), BLUE).save(odd / 'blue "sky".png')
+    whole = (folder / "pizza" / "0.jpg").read_bytes()
+    (folder / "pizza" / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "list.jpg").write_bytes(b"my shopping list: milk, eggs")
+    (folder / "unreadable.jpg").symlink_to("/proc/self/mem")
+    (folder / ".DS_Store").write_bytes(b"x")
+    return folder
+
+
+def batch(inside, environment, *arguments: object) -> Future:
+    return inside.submit(
+        subprocess.run,
+        command("batch.py", *arguments),
+        env=environment,
+        cwd=environment["HOME"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def check_table(table: pd.DataFrame, folder: Path, predictor: Predictor) -> None:
+    assert table.columns.tolist() == COLUMNS
+    names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.*g"))
+    assert table["file"].tolist() == names
+    for row in table.to_dict("records"):
+        try:
+            wanted = expected(predictor, folder / row["file"])
+        except (PictureError, OSError) as error:
+            assert row["file"] in BROKEN
+            assert pd.isna([row[column] for column in COLUMNS[1:5]]).all()
+            ours = isinstance(error, PictureError)
+            assert (str(error) if ours else "Input/output error") in row["error"]
+        else:
+            assert row["file"] not in BROKEN and pd.isna(row["error"])
+            assert {key: row[key] for key in wanted} == wanted
+
+
+def test_a_folder_becomes_a_csv(
+    inside, network, environment, predictor, folder, tmp_path
+):
+    file = tmp_path / "answers.csv"
+    done = batch(inside, environment, folder, file).result()
+    assert done.returncode == 0, done.stderr
+    assert_all_stopped(network)
+    assert os.listdir(tmp_path) == [file.name]
+    check_table(pd.read_csv(file), folder, predictor)
+    assert "23 files, 2 workers" in done.stdout
+    assert "4 of them have no answer" in done.stdout
+
+
+def test_on_a_cluster_one_setting_changes(
+    inside, network, environment, folder, tmp_path
+):
+    """Two of Ray's nodes, one core each; the model is another one."""
+    model, file = make_model(tmp_path / "model.onnx"), tmp_path / "answers.parquet"
+
+    def ray(*arguments: str) -> None:
+        done = inside.submit(
+            subprocess.run,
+            [sys.executable, "-m", "ray.scripts.scripts", *arguments],
+            env={**environment, "RAY_AUTH_MODE": "token"},
+            cwd=environment["HOME"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        ).result()
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    try:
+        ray("start", "--head", "--num-cpus=1", "--include-dashboard=false")
+        ray("start", "--address=127.0.0.1:6379", "--num-cpus=1")
+        cluster = {**environment, "RAY_ADDRESS": "auto"}
+        done = batch(inside, cluster, folder, file, "--model", model).result()
+        assert done.returncode == 0, done.stderr
+        assert "23 files, 2 workers" in done.stdout
+        nodes = [line for line in left_over(network).values() if "raylet" in line]
+        assert len(nodes) >= 2, "the cluster is not ours to stop"
+    finally:
+        for process in left_over(network):  # "ray stop" would stop others' Ray too
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+    assert_all_stopped(network)
+    check_table(pd.read_parquet(file), folder, Predictor(model, threads=1))
+
+
+def test_batch_says_what_is_wrong_before_it_starts(
+    inside, environment, folder, tmp_path
+):
+    table, empty, text = tmp_path / "a.csv", tmp_path / "empty", tmp_path / "m.onnx"
+    empty.mkdir()
+    text.write_text("version https://git-lfs.github.com/spec/v1")
+    cases = {
+        "Cannot list": [tmp_path / "none", table],
+        "no files": [empty, table],
+        ".csv or .parquet": [folder, tmp_path / "a.xlsx"],
+        "existing folder": [folder, tmp_path / "none" / "a.csv"],
+        "run the lesson": [folder, table, "--model", tmp_path / "none.onnx"],
+        "not an ONNX file": [folder, table, "--model", text],
+        "at least 1": [folder, table, "--workers", 0],
+    }
+    runs = {text: batch(inside, environment, *cases[text]) for text in cases}
+    for sentence, run in runs.items():
+        error = run.result().stderr
+        assert run.result().returncode and sentence in error
+        assert "Traceback" not in error
+    assert not table.exists()
+
+
+# A service
+
+
+class Asker:
+    """Asks the service, from inside its network."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.pool = pool
+
+    def __call__(self, *args, **kwargs) -> tuple[int, dict, dict | str]:
+        return self.submit(*args, **kwargs).result()
+
+    def submit(self, body=b"", method="POST", path="/predict", kind="") -> Future:
+        return self.pool.submit(self._ask, body, method, path, kind)
+
+    def _ask(self, body, method, path, kind):
+        connection = HTTPConnection("127.0.0.1", PORT, timeout=120)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, {"Content-Type": kind})
+            return read_reply(connection)
+
+
+def read_reply(connection: HTTPConnection) -> tuple[int, dict, dict | str]:
+    reply = connection.getresponse()
+    headers, text = dict(reply.getheaders()), reply.read().decode()
+    is_json = headers.get("content-type") == "application/json"
+    return reply.status, headers, json.loads(text) if is_json else text
+
+
+@pytest.fixture(scope="module")
+def service(inside, network, environment, tmp_path_factory) -> Iterator:
+    log = tmp_path_factory.mktemp("log") / "log.txt"
+
+    def start() -> subprocess.Popen:
+        with log.open("w") as out:
+            return subprocess.Popen(
+                command("serve.py"),
+                env=environment,
+                cwd=environment["HOME"],
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    process = inside.submit(start).result()
+    try:
+        end = time.monotonic() + 180
+        while "/predict answers" not in log.read_text():
+            if process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"the service did not start:\n{log.read_text()[-3000:]}")
+            time.sleep(0.2)
+        yield process
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does
+        assert process.wait(60) == 0, log.read_text()[-3000:]
+        assert "Traceback" not in log.read_text()
+        assert_all_stopped(network)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def ask(service, inside) -> Asker:
+    return Asker(inside)
+
+
+@pytest.mark.parametrize("name", CLASS_NAMES)
+def test_service_answers_as_the_predictor_does(ask, predictor, folder, name):
+    for picture in sorted((folder / name).glob("[0-9].jpg")):
+        status, _, answer = ask(picture.read_bytes())
+        assert status == 200
+        assert answer == expected(predictor, picture)
+
+
+def test_two_replicas_share_the_work(ask, folder):
+    picture = (folder / "sushi" / "0.jpg").read_bytes()
+    replicas = set()
+    for _ in range(20):
+        replies = [ask.submit(picture) for _ in range(20)]
+        assert {reply.result()[0] for reply in replies} == {200}
+        replicas |= {reply.result()[1]["x-replica"] for reply in replies}
+        if len(replicas) > 1:
+            break
+    assert len(replicas) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "That file is empty."),
+        (b"my shopping list: milk, eggs", "That file is not a picture."),
+        (b"\x89PNG\r\n\x1a\n" + bytes(9), "That file is not a picture."),
+    ],
+)
+def test_what_is_no_picture_gets_a_sentence(ask, body, sentence):
+    status, _, answer = ask(body)
+    assert status == 400
+    assert answer == {"detail": f"{sentence} {SEND}."}
+
+
+def test_half_a_picture_gets_a_sentence(ask, folder):
+    status, _, answer = ask((folder / "pizza" / "half.jpg").read_bytes())
+    assert status == 400 and "damaged" in answer["detail"]
+
+
+def test_a_form_is_told_how_to_send_a_picture(ask):
+    status, _, answer = ask(b"--x", kind="multipart/form-data; boundary=x")
+    assert status == 400 and "--data-binary" in answer["detail"]
+
+
+def test_wrong_method_and_wrong_place(ask):
+    status, headers, _ = ask(method="GET")
+    assert status == 405 and headers["allow"] == "POST"
+    assert ask(method="DELETE")[0] == 405
+    assert ask(path="/")[0] == 404
+    assert ask(path="/predict/more")[0] == 404
+
+
+def test_uploads_are_bounded(ask, folder, predictor):
+    picture = folder / "steak" / "0.jpg"
+    fits = picture.read_bytes() + bytes(14_000_000)
+    assert ask(fits)[2] == expected(predictor, picture)
+    status, _, answer = ask(fits + bytes(2_000_000))
+    assert status == 413 and "15 MB" in answer["detail"]
+
+
+def test_a_full_queue_says_busy_and_loses_nobody(
+    ask, inside, network, predictor, folder
+):
+    picture = folder / "pizza" / "1.jpg"
+    body = picture.read_bytes()
+
+    def send() -> HTTPConnection:
+        connection = HTTPConnection("127.0.0.1", PORT, timeout=120)
+        connection.request("POST", "/predict", body)
+        return connection
+
+    def has_reply(caller: HTTPConnection) -> bool:
+        return bool(select.select([caller.sock], [], [], 0)[0])
+
+    everybody = left_over(network).items()
+    replicas = [pid for pid, line in everybody if line.startswith("ray::ServeReplica")]
+    assert len(replicas) == 2
+    for replica in replicas:
+        os.kill(replica, signal.SIGSTOP)  # as if busy with a very long answer
+    try:
+        callers = [inside.submit(send).result() for _ in range(2 * ROOM)]
+        end = time.monotonic() + 20
+        while sum(map(has_reply, callers)) < 10 and time.monotonic() < end:
+            time.sleep(0.1)
+        turned_away = [caller for caller in callers if has_reply(caller)]
+    finally:
+        for replica in replicas:
+            os.kill(replica, signal.SIGCONT)
+    # Not to the last one: a few may be on their way to a replica.
+    assert 10 <= len(turned_away) <= len(callers) - QUEUED
+    replies = [read_reply(caller) for caller in callers]
+    refused = [reply[0] for reply in replies if reply[0] != 200]
+    assert refused == [503] * len(turned_away)
+    right = expected(predictor, picture)
+    assert all(answer == right for status, _, answer in replies if status == 200)
+    for caller in callers:
+        caller.close()
+    assert ask(body)[0] == 200
