@@ -114,6 +114,8 @@ class Predictor:
             self._read_metadata(self._session.get_modelmeta().custom_metadata_map)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name}: unusable metadata: {error!r}") from error
+        # A session's first answer takes longest: better now than for a visitor.
+        self.predict(np.zeros((384, 512, 3), np.uint8))
 
     def _read_metadata(self, about: dict[str, str]) -> None:
         self.class_names: list[str] = json.loads(about["class_names"])
