@@ -23,8 +23,10 @@ from going_modular.export import (
     export_onnx,
     familiarity,
     familiarity_threshold,
+    ship,
 )
 from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+from going_modular.quantize import quantize
 from going_modular.runtime import OnnxModel, compare_answers
 
 FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders
@@ -367,3 +369,54 @@ def test_the_threshold_leaves_out_each_picture_itself():
     known = torch.eye(8)
     assert familiarity_threshold(known) == pytest.approx(0, abs=1e-6)
     assert familiarity(known, known).mean() == pytest.approx(1 / 5, abs=1e-6)
+
+
+# Smaller
+
+
+@pytest.fixture(scope="module")
+def drawn_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    files = []
+    for seed in range(8):
+        for name in CLASS_NAMES:
+            files.append(folder / f"{name}-{seed}.png")
+            draw_picture(name, seed, size=(256, 192)).save(files[-1])
+    return files
+
+
+@pytest.fixture(scope="module")
+def int8_file(onnx_file, drawn_files):
+    target = onnx_file.parent / "int8.onnx"
+    assert quantize(onnx_file, target, calibrate_on=drawn_files[:12]) == target
+    return target
+
+
+def test_int8_is_smaller_and_decides_alike(int8_file, onnx_file, drawn_files):
+    assert int8_file.stat().st_size < onnx_file.stat().st_size / 3
+    exact, rounded = OnnxModel(onnx_file, threads=1), OnnxModel(int8_file, threads=1)
+    same = 0
+    for file in drawn_files:
+        (expected, likeness), (found, near) = exact(file), rounded(file)
+        same += expected.argmax() == found.argmax()
+        assert found.sum() == pytest.approx(1, abs=1e-4)
+        assert near == pytest.approx(likeness, abs=0.1)
+    assert same >= len(drawn_files) - 1
+
+
+def test_int8_describes_itself_alike_and_leaves_nothing_behind(int8_file, onnx_file):
+    assert OnnxModel(int8_file).metadata == OnnxModel(onnx_file).metadata
+    assert {file.name for file in int8_file.parent.iterdir()} == {"m.onnx", "int8.onnx"}
+
+
+def test_a_model_without_convolutions_is_not_quantised(tmp_path, drawn_files):
+    source = make_model(tmp_path / "source.onnx")
+    with pytest.raises(ExportError, match="ship the float file"):
+        quantize(source, tmp_path / "int8.onnx", calibrate_on=drawn_files[:1])
+    assert [file.name for file in tmp_path.iterdir()] == ["source.onnx"]
+
+
+def test_shipping_changes_what_the_file_says_and_nothing_else(int8_file, tmp_path):
+    shipped = ship(int8_file, tmp_path / "a" / "shipped.onnx", precision="int8")
+    before, after = OnnxModel(int8_file).metadata, OnnxModel(shipped).metadata
+    assert after == before | {"precision": "int8"}
