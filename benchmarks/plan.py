@@ -9,6 +9,7 @@ from going_modular.data_setup import Pictures
 from going_modular.datasets import PictureDataset, make_datasets
 
 SEED = 42
+TURN = 30  # pictures that one way predicts before the next one has its turn
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Plan:
     batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
     batch_pictures: int = 96
     prediction_rounds: int = 3
-    network_runs: int = 100
+    network_runs: int = 120
     peak_side: int = 2048
     big_repeats: int = 5
     starts: int = 5

@@ -82,7 +82,12 @@ class Preprocess(nn.Module):
         super().__init__()
         self.size, self.crop, self.mode = size, crop, mode
         # (x / 255 - mean) / std, written as one multiplication and one addition.
-        mean, std = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+        if len({*zip(mean, std, strict=True)}) == 1:
+            # One number for all channels: ONNX Runtime is several times faster so.
+            mean, std = torch.tensor(mean[0]), torch.tensor(std[0])
+        else:
+            mean = torch.tensor(mean).view(3, 1, 1)
+            std = torch.tensor(std).view(3, 1, 1)
         self.register_buffer("scale", 1 / (255 * std))
         self.register_buffer("shift", -mean / std)
 

@@ -29,7 +29,6 @@ class Report:
         median_ms: From picture file to answer: decode, transform, forward.
         p95_ms: The same, 95th percentile.
         forward_ms: Median of the forward pass alone.
-        parameters: Numbers in the model.
         megabytes: Size of its saved file, in 10^6 bytes.
     """
 
@@ -39,7 +38,6 @@ class Report:
     median_ms: float
     p95_ms: float
     forward_ms: float
-    parameters: int
     megabytes: float
 
     @property
@@ -153,7 +151,6 @@ def take_turns(
 def summarise(
     predictions: pd.DataFrame,
     *,
-    model: nn.Module,
     file: Path,
     pretrained: bool,
     published_right: int | None,
@@ -162,7 +159,6 @@ def summarise(
 
     Args:
         predictions: From `predict_pictures`.
-        model: To count its parameters.
         file: Where it is saved, for the size.
         pretrained: False for a rehearsed contender: its answers are no result.
         published_right: Shown in their place.
@@ -174,7 +170,6 @@ def summarise(
         median_ms=float(predictions.total_ms.median()),
         p95_ms=float(predictions.total_ms.quantile(0.95)),
         forward_ms=float(predictions.forward_ms.median()),
-        parameters=sum(weight.numel() for weight in model.parameters()),
         megabytes=file.stat().st_size / 1e6,
     )
 

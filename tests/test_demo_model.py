@@ -15,7 +15,7 @@ from demo_model_fixture import BLUE, DARK, DEMO, GREEN, METADATA, RED, make_mode
 from PIL import Image
 
 sys.path.insert(0, str(DEMO))
-from model import MAX_SIDE, PictureError, Predictor, open_picture  # noqa: E402
+from model import ENOUGH, PictureError, Predictor, open_picture  # noqa: E402
 
 LEFT, RIGHT = (200, 40, 40), (40, 60, 200)  # colours of the two halves below
 
@@ -140,15 +140,23 @@ def test_small_pictures_are_untouched(tmp_path):
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
 def test_extreme_shapes(size, predictor):
     pixels = open_picture(as_file(Image.new("RGB", size, RED), "PNG"))
-    assert max(pixels.shape) <= MAX_SIDE and min(pixels.shape[:2]) >= 1
+    assert pixels.shape == (size[1], size[0], 3)
     assert predictor.predict(pixels).probabilities
 
 
-@pytest.mark.parametrize("size", [(4000, 3000), (8000, 6000)])
-def test_phone_photos_are_reduced(size):
-    pixels = open_picture(as_file(halves(*size), "JPEG"))
-    assert pixels.shape == (MAX_SIDE * 3 // 4, MAX_SIDE, 3)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(4000, 3000), (8000, 6000), (3000, 4000)])
+def test_phone_photos_are_reduced(size, kind):
+    pixels = open_picture(as_file(halves(*size), kind))
+    assert ENOUGH <= min(pixels.shape[:2]) < 2 * ENOUGH
+    assert pixels.shape[1] / pixels.shape[0] == pytest.approx(size[0] / size[1], 0.01)
     assert_halves(pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_is_not_large_keeps_every_pixel(kind):
+    assert open_picture(as_file(halves(900, 671), kind)).shape == (671, 900, 3)
+    assert open_picture(as_file(halves(900, 672), kind)).shape == (336, 450, 3)
 
 
 def png_claiming(width: int, height: int) -> bytes:

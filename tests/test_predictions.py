@@ -35,7 +35,6 @@ def make_report(right=146, median_ms=10.0, **changes):
         median_ms=median_ms,
         p95_ms=1.2 * median_ms,
         forward_ms=0.5 * median_ms,
-        parameters=7_705_221,
         megabytes=31.4,
     )
     return replace(report, **changes)
@@ -110,13 +109,14 @@ def test_a_report_sums_up(samples, tmp_path):
         }
     )
     (tmp_path / "m.pth").write_bytes(bytes(2_500_000))
-    options = {"model": nn.Linear(4, 3), "file": tmp_path / "m.pth"}
-    report = summarise(table, **options, pretrained=True, published_right=145)
+    report = summarise(
+        table, file=tmp_path / "m.pth", pretrained=True, published_right=145
+    )
     assert (report.right, report.total, report.published_right) == (7, 10, None)
     assert report.accuracy == 0.7 and report.count_and_total == (7, 10)
     assert report.median_ms == 30 and report.per_second == pytest.approx(100 / 3)
     assert report.p95_ms == pytest.approx(40 + 0.55 * 960)  # between the last two
-    assert (report.parameters, report.megabytes) == (15, 2.5)
+    assert report.megabytes == 2.5
 
 
 @pytest.mark.parametrize(("published", "shown"), [(145, (145, 150)), (None, None)])
@@ -127,7 +127,6 @@ def test_a_rehearsed_contenders_answers_are_no_result(published, shown, tmp_path
     (tmp_path / "m.pth").write_bytes(b"1")
     report = summarise(
         table,
-        model=nn.Identity(),
         file=tmp_path / "m.pth",
         pretrained=False,
         published_right=published,

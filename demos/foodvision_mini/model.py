@@ -12,7 +12,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-MAX_SIDE = 1024  # pixels; more would only cost time: the network looks at fewer
+ENOUGH = 336  # pixels of the shorter side; the network looks at no more than 224
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 SEND = "Please send a JPEG, PNG or WebP photo"
 
@@ -28,7 +28,8 @@ def open_picture(source: str | Path | BinaryIO) -> np.ndarray:
         source: A file's path, or a file opened for reading bytes.
 
     Returns:
-        Upright RGB, uint8, shape (H, W, 3), the longer side at most `MAX_SIDE`.
+        Upright RGB, uint8, shape (H, W, 3). A large picture is made smaller by a whole
+        factor; its shorter side keeps at least `ENOUGH` pixels.
 
     Raises:
         PictureError: If it is empty, broken, too large or not a picture.
@@ -57,10 +58,10 @@ def open_picture(source: str | Path | BinaryIO) -> np.ndarray:
 
 def _to_upright_rgb(image: Image.Image) -> Image.Image:
     """Shrink, turn as EXIF says, and put transparent parts on white."""
-    image.draft(None, (MAX_SIDE, MAX_SIDE))  # JPEG: decodes at 1/2, 1/4 or 1/8
+    image.draft(None, (ENOUGH, ENOUGH))  # JPEG: decodes at 1/2, 1/4 or 1/8
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # does not copy an upright one
     if image.mode.startswith(("I", "F")):  # 16-bit grey, or a TIFF of any numbers
         values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         top = 65535 if image.mode.startswith("I") else max(values.max(), 1e-6)
@@ -68,10 +69,10 @@ def _to_upright_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    if max(image.size) > MAX_SIDE:
-        image.thumbnail((MAX_SIDE, MAX_SIDE))
-    return image
+    if image.mode != "RGB":  # for which `convert` would only copy
+        image = image.convert("RGB")
+    factor = min(image.size) // ENOUGH
+    return image.reduce(factor) if factor > 1 else image
 
 
 @dataclass(frozen=True)
