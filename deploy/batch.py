@@ -91,7 +91,13 @@ def main() -> None:
         batch_size=None,
         batch_format="pyarrow",
     )
-    table = pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
+    try:
+        table = pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
+    except ray.exceptions.GetTimeoutError as error:
+        raise SystemExit(
+            f"The cluster has no room for {args.workers} workers of one core: ask for "
+            "fewer with --workers, or start more machines."
+        ) from error
     seconds = time.perf_counter() - started
     ray.shutdown()
 

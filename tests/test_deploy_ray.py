@@ -214,8 +214,12 @@ def test_on_a_cluster_one_setting_changes(
 
     try:
         ray("start", "--head", "--num-cpus=1", "--include-dashboard=false")
-        ray("start", "--address=127.0.0.1:6379", "--num-cpus=1")
         cluster = {**environment, "RAY_ADDRESS": "auto"}
+        hasty = {**cluster, "RAY_DATA_DEFAULT_WAIT_FOR_MIN_ACTORS_S": "10"}
+        done = batch(inside, hasty, folder, file, "--model", model).result()
+        assert done.returncode and "no room for 2 workers" in done.stderr
+        assert not file.exists()
+        ray("start", "--address=127.0.0.1:6379", "--num-cpus=1")
         done = batch(inside, cluster, folder, file, "--model", model).result()
         assert done.returncode == 0, done.stderr
         assert "23 files, 2 workers" in done.stdout
