@@ -4,7 +4,7 @@ BIN := .venv/bin
 LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
 
-.PHONY: help lesson lab demo test bench refresh lint
+.PHONY: help lesson lab demo test bench reliability refresh lint
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: $(READY)  ## run the lesson as a test, and all other tests
 
 bench: $(READY)  ## measure everything against the usual way
 	$(BIN)/python benchmarks/bench.py
+
+reliability: $(READY)  ## renew the README's reliability table
+	$(BIN)/python -m pytest tests/test_demo*.py tests/test_lesson_faults.py --renew-reliability
 
 lint: $(READY)  ## check the style of code and notebook
 	$(BIN)/ruff check .

@@ -1,12 +1,9 @@
 """The ways from the bytes of a JPEG to an answer that the benchmark compares."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -17,6 +14,7 @@ from benchmarks.peak import multiply_adds, network_alone
 from benchmarks.plan import Bench
 from going_modular.model_builder import Built
 from going_modular.runtime import OnnxModel
+from going_modular.utils import load_module
 
 
 @dataclass(frozen=True)
@@ -112,12 +110,3 @@ def _onnx_network(file: Path, batch: torch.Tensor) -> Callable[[], object]:
     session, name = network_alone(file)
     ready = {name: batch.numpy()}
     return lambda: session.run(None, ready)
-
-
-def load_module(file: Path) -> ModuleType:
-    """Import the app's own model.py, under a name that nothing else has."""
-    spec = importlib.util.spec_from_file_location("app_model", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["app_model"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module

@@ -136,3 +136,56 @@ def plot_most_wrong(predictions: pd.DataFrame, *, count: int = 4) -> Figure:
         for row in worst.itertuples()
     ]
     return plot_pictures(list(worst.file), titles, columns=count)
+
+
+def plot_familiarity(
+    ours: Sequence[float], strangers: Sequence[float], *, threshold: float, where: str
+) -> Figure:
+    """How familiar test pictures and pictures that are no food are to the model."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")
+    lowest = min(*ours, *strangers, threshold)
+    bins = [lowest + (1 - lowest) * step / 40 for step in range(41)]
+    axis.hist(ours, bins, color=COLOURS[2], alpha=0.8, label=where)
+    axis.hist(strangers, bins, color=COLOURS[0], alpha=0.8, label="no food")
+    axis.axvline(threshold, color=COLOURS[1], linestyle="--", label="threshold")
+    axis.set(xlabel="familiarity", ylabel="pictures")
+    axis.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def plot_drift(
+    table: pd.DataFrame, worlds: dict[str, int], *, threshold: float, window: int = 15
+) -> Figure:
+    """What an app noted, answer by answer, while the world around it changed.
+
+    Args:
+        table: From `read_feedback`.
+        worlds: What was sent and how many answers long, in order.
+        threshold: The model's, for familiarity.
+        window: Answers that the thick line takes the median, or the share, of.
+    """
+    shown = {
+        "probability of the guess": table.score,
+        "familiarity": table.familiarity,
+        "thumbs down, share": (table.thumb == "down").astype(float),
+    }
+    figure, axes = plt.subplots(
+        3, 1, figsize=(WIDTH, 6.5), sharex=True, layout="constrained"
+    )
+    for axis, (name, values) in zip(axes, shown.items(), strict=True):
+        rolling = values.rolling(window, min_periods=1)
+        is_share = name.startswith("thumbs")
+        axis.plot(rolling.mean() if is_share else rolling.median(), color=COLOURS[1])
+        if not is_share:
+            axis.plot(values, ".", color=COLOURS[0], alpha=0.35)
+        axis.set(ylabel=name, ylim=(min(0, values.min()), 1.05))
+        axis.grid(alpha=0.3)
+        begin = 0
+        for world, length in worlds.items():
+            axis.axvline(begin - 0.5, color=COLOURS[3])
+            if axis is axes[0]:
+                axis.text(begin, 1.08, world, fontsize=9)
+            begin += length
+    axes[1].axhline(threshold, color=COLOURS[1], linestyle="--")
+    axes[2].set(xlabel="answer, in the order they came")
+    return figure

@@ -1,10 +1,13 @@
 """Small things the lesson needs everywhere: seeds, devices, saving and loading."""
 
 import contextlib
+import importlib.util
 import inspect
 import os
 import random
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -26,6 +29,16 @@ def set_seeds(seed: int = 42) -> None:
 def show_source(thing) -> Code:
     """A function's or class's own source, for reading in the notebook."""
     return Code(inspect.getsource(thing), language="python")
+
+
+def load_module(file: Path) -> ModuleType:
+    """Import a demo's module by its file, under a name that nothing else has."""
+    name = f"{file.resolve().parent.name}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def pick_device() -> str:

@@ -1,6 +1,7 @@
 """What several test files start from."""
 
 import pytest
+from browsing import CHROMIUM, CHROMIUM_ARGS
 from demo_folder import write_demo
 from local_site import Site
 
@@ -12,6 +13,20 @@ def site(monkeypatch):
     site = Site()
     yield site
     site.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs the system package chromium")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGS
+        )
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from browsing import DESKTOP, PHONE, SMALL_PHONE, lay_out
 from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, make_model
 from gradio_client import Client, handle_file
 from PIL import Image
@@ -23,27 +23,7 @@ sys.path.insert(0, str(DEMO))
 import app  # noqa: E402
 from model import Answer, Predictor  # noqa: E402
 
-CHROMIUM = shutil.which("chromium")
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TEXT = b"my shopping list: milk, eggs"
-
-
-def lay_out(folder: Path) -> Path:
-    """Copy the demo to `folder`, as a reader would, with a stand-in model."""
-    shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("*.onnx", "examples"))
-    make_model(folder / "foodvision_mini.onnx")
-    (folder / "examples").mkdir()
-    for name, colour in (("1", RED), ("2", DARK), ("3", GREEN)):
-        Image.new("RGB", (80, 60), colour).save(folder / "examples" / f"{name}.jpg")
-    return folder
 
 
 def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
@@ -208,11 +188,11 @@ def test_the_page_says_what_it_was_trained_on_and_keeps_nothing(predictor):
     demo = app.make_demo(predictor)
     words = texts(demo)
     assert "450 real photos" in words and "**147 of 150** test pictures" in words
-    assert "deleted within minutes" in words
+    assert "deleted within two minutes" in words
     assert app.PRACTICE not in words
-    assert demo.delete_cache == (60, 300)
+    assert demo.delete_cache == (30, 60)
     assert demo.analytics_enabled is False
-    assert demo._queue.max_size == 32
+    assert demo._queue.max_size == 64
 
 
 def test_what_a_visitor_sent_is_deleted(predictor, tmp_path, monkeypatch):
@@ -293,20 +273,7 @@ def test_readme_and_requirements_agree():
     assert "*.onnx filter=lfs" in (DEMO / ".gitattributes").read_text()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs the system package chromium")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGS
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.mark.parametrize("size", [(1280, 800), (390, 844), (360, 740)])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE, SMALL_PHONE])
 def test_in_a_browser(browser, url, tmp_path, size):
     notes = tmp_path / "notes.jpg"
     notes.write_bytes(TEXT)

@@ -22,7 +22,15 @@ from going_modular.practice_pictures import CLASS_NAMES, draw_pictures
 from going_modular.running import ask_demo, run_demo
 
 DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
-TEXT_FILES = ("app.py", "model.py", "style.css", "requirements.txt", "README.md")
+TEXT_FILES = (
+    "app.py",
+    "feedback.py",
+    "model.py",
+    "safety.py",
+    "style.css",
+    "requirements.txt",
+    "README.md",
+)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ def test_committed_demo_files_are_what_the_lesson_writes(cells):
     for cell in code_of(cells):
         if match := WRITES.match(cell.source):
             written[match[1]] = cell.source[match.end() :]
-    expected = {"app.py", "model.py", "requirements.txt", "README.md", ".gitattributes"}
+    expected = {"app.py", "model.py", "safety.py", "feedback.py"}
+    expected |= {"requirements.txt", "README.md", ".gitattributes"}
     assert written.keys() == expected
     for name, text in written.items():
         committed = (ROOT / "demos/foodvision_mini" / name).read_text(encoding="utf-8")

@@ -15,14 +15,13 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from readme_block import renew_block
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
 EXECUTED = ROOT / "build" / LESSON.name
 CELL_SECONDS = 900
-README = ROOT / "README.md"
-RESULTS = re.compile(r"(<!-- results:.*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 RESULT_CELLS = ("device", "reports", "precision-table", "goals")
 DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
@@ -109,9 +108,7 @@ def refresh(notebook: nbformat.NotebookNode) -> None:
     if "real photos" not in printed(cells["find-pictures"]):
         sys.exit("Only a run on real photos is committed: set FOODVISION_DATA to them.")
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
-    page = README.read_text("utf-8")
-    page = RESULTS.sub(lambda m: f"{m[1]}\n```text\n{results}\n```\n\n{m[2]}", page)
-    README.write_text(page, "utf-8")
+    renew_block("results", f"```text\n{results}\n```")
     shutil.copyfile(DEMO_MODEL, COMMITTED_MODEL)
     clean(notebook)
     save(notebook, LESSON)

@@ -1,9 +1,20 @@
 """FoodVision Mini: a web page that says what is on the plate."""
 
+import os
+from contextlib import suppress
+from functools import partial
+from html import escape
 from pathlib import Path
 
 import gradio as gr
+from feedback import Feedback
 from model import Answer, PictureError, Predictor
+from safety import accept_only_uploads, say_busy
+
+with suppress(ImportError):
+    import spaces  # where a Space has ZeroGPU hardware
+
+    spaces.GPU(lambda: None)  # there one function must be marked, though none needs it
 
 HERE = Path(__file__).resolve().parent
 # Of the fonts inside Gradio, some lack most letters: look before choosing another.
@@ -11,6 +22,8 @@ FONT = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
 INVITATION = "What is on your plate?\nAdd a picture and the answer appears here."
 PRACTICE = "Practice model: it learned from drawings, so do not expect much of photos."
 NO_PLATE = "No plate at hand? Try one of these"
+THANKS = "Thank you. Noted: the answer and your thumb, not your picture."
+NO_THANKS = "That could not be noted just now. Thank you all the same."
 # One paragraph a line; the first two words become the class that style.css looks for.
 NOTE_HTML = """<div class="${value.toLowerCase().split(" ", 2).join("-")}">
 ${value.replace(/</g, "&lt;").split("\\n").map((line) => `<p>${line}</p>`).join("")}
@@ -43,44 +56,73 @@ def describe(answer: Answer, predictor: Predictor) -> str:
     )
 
 
-def describe_model(predictor: Predictor) -> str:
+def describe_model(predictor: Predictor, *, asks_thumbs: bool) -> str:
     """Say where the answers come from and what happens to pictures."""
+    noted = "A thumb notes the answer, not the picture." if asks_thumbs else ""
     correct, total = predictor.test_result["correct"], predictor.test_result["total"]
+    trained = escape(f"{predictor.contender}, trained on {predictor.trained_on}")
     return (
-        f"{predictor.contender}, trained on {predictor.trained_on}: it got "
-        f"**{correct} of {total}** test pictures right. "
-        "Your picture is not kept: it is deleted within minutes."
+        f"{trained}: it got **{correct} of {total}** test pictures right. "
+        f"Your picture is not kept: it is deleted within two minutes. {noted}"
     )
 
 
-def make_demo(predictor: Predictor) -> gr.Blocks:
-    """Build the page around a model, whose metadata fills in the texts."""
+def add_thumbs(feedback: Feedback) -> tuple[gr.State, gr.Row]:
+    """Ask under an answer whether it was right, and note a click, once an answer.
 
-    def predict(picture: str | None) -> tuple[dict[str, float], str]:
-        """Name the food in a picture, or say why there is no answer."""
+    Returns:
+        Where the latest answer goes, and what to show once it is there.
+    """
+    latest = gr.State()
+
+    def note_thumb(answer: Answer | None, *, up: bool) -> tuple[None, gr.Row]:
+        if answer is not None:
+            name, probability = next(iter(answer.probabilities.items()))
+            noted = feedback.add(name, probability, answer.familiarity, up=up)
+            gr.Info(THANKS if noted else NO_THANKS)
+        return None, gr.Row(visible=False)
+
+    with gr.Row(visible=False, elem_id="thumbs") as thumbs:
+        gr.Markdown("Was that right?")
+        for label, up in (
+            ("\N{THUMBS UP SIGN} Yes", True),
+            ("\N{THUMBS DOWN SIGN} No", False),
+        ):
+            gr.Button(label, min_width=80).click(
+                partial(note_thumb, up=up),
+                latest,
+                [latest, thumbs],
+                api_visibility="private",
+            )
+    return latest, thumbs
+
+
+def make_demo(predictor: Predictor, feedback: Feedback | None = None) -> gr.Blocks:
+    """Build the page around a model, whose metadata fills in the texts.
+
+    Args:
+        predictor: Answers.
+        feedback: Takes thumbs up and down; without it nobody is asked.
+    """
+
+    def answer_for(picture: str | None) -> tuple[dict[str, float], str, Answer | None]:
         if picture is None:
-            return {}, INVITATION
+            return {}, INVITATION, None
         try:
             answer = predictor.predict(picture)
         except PictureError as error:
-            return {}, f"This picture did not work.\n{error}"
-        return answer.probabilities, describe(answer, predictor)
+            return {}, f"This picture did not work.\n{error}", None
+        return answer.probabilities, describe(answer, predictor), answer
 
-    def uploaded_file(payload: gr.FileData | None) -> str | None:
-        """Hand over the file as it came: gr.Image would decode it, and fail harshly."""
-        if payload is None or payload.path is None:
-            return None
-        # A request can name any file of this machine: open uploads only.
-        path = Path(payload.path).resolve()
-        if not path.is_relative_to(Path(picture.GRADIO_CACHE).resolve()):
-            raise gr.Error("Please upload a picture.", print_exception=False)
-        return str(path)
+    def predict(picture: str | None) -> tuple[dict[str, float], str]:
+        """Name the food in a picture, or say why there is no answer."""
+        return answer_for(picture)[:2]
 
-    question = join_names(predictor.class_names).capitalize()
+    question = escape(join_names(predictor.class_names)).capitalize()
     examples = sorted(map(str, (HERE / "examples").glob("*.[jp][pn]g")))
-    # delete_cache: look every 60 seconds, delete what is older than 300
+    # delete_cache: look every 30 seconds, delete what is older than 60
     with gr.Blocks(
-        title="FoodVision Mini", analytics_enabled=False, delete_cache=(60, 300)
+        title="FoodVision Mini", analytics_enabled=False, delete_cache=(30, 60)
     ) as demo:
         gr.Markdown(f"# FoodVision Mini\n{question}? Show me a plate.", elem_id="top")
         if predictor.is_practice:
@@ -111,24 +153,43 @@ def make_demo(predictor: Predictor) -> gr.Blocks:
                     num_top_classes=5,
                     elem_id="scores",
                 )
+                if feedback is not None:
+                    latest, thumbs = add_thumbs(feedback)
         if examples:
             gr.Examples(examples, picture, label=NO_PLATE, elem_id="examples")
-        gr.Markdown(describe_model(predictor), elem_id="about")
-        picture.preprocess = uploaded_file
-        picture.change(predict, picture, [scores, note], api_name="predict")
+        about = describe_model(predictor, asks_thumbs=feedback is not None)
+        gr.Markdown(about, elem_id="about")
+        accept_only_uploads(picture)
+        if feedback is None:
+            picture.change(predict, picture, [scores, note], api_name="predict")
+        else:
+            picture.change(
+                answer_for, picture, [scores, note, latest], api_name="predict"
+            ).then(
+                lambda answer: gr.Row(visible=answer is not None),
+                latest,
+                thumbs,
+                api_visibility="private",
+            )
         demo.load(None, js=NAME_EXAMPLES)
-    return demo.queue(max_size=32, default_concurrency_limit=2)
+    return demo.queue(max_size=64, default_concurrency_limit=2)
 
 
 def main() -> None:
-    """Serve the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
+    """Serve the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where.
+
+    FOODVISION_FEEDBACK names a SQLite file for thumbs; unset, nobody is asked.
+    """
     predictor = Predictor(HERE / "foodvision_mini.onnx", threads=2)
-    make_demo(predictor).launch(
+    file = os.environ.get("FOODVISION_FEEDBACK")
+    make_demo(predictor, Feedback(file) if file else None).launch(
         theme=gr.themes.Ember(font=[FONT, "system-ui", "sans-serif"]),
         css_paths=HERE / "style.css",
         footer_links=["api"],
         ssr_mode=False,
         max_file_size="15mb",
+        app_kwargs={"exception_handlers": {503: say_busy}},
+        state_session_capacity=500,  # each keeps 20 kB; Gradio would keep 10,000
         run_history=False,
         enable_monitoring=False,
     )

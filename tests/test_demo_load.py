@@ -1,0 +1,151 @@
+"""Many visitors at once: everybody gets an answer, and nothing piles up."""
+
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain, cycle, islice
+
+import psutil
+import pytest
+import requests
+from browsing import lay_out, open_page, photo_of
+from demo_model_fixture import DARK, GREEN, RED
+
+from going_modular.running import run_demo
+
+CLIENTS, REQUESTS, LONG_RUN = 50, 200, 2000
+ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
+MEGABYTES = 25  # that memory may grow by in the long run; Python keeps some to itself
+
+
+class Asker:
+    """A client of the app that never looks at its page."""
+
+    def __init__(self, url: str) -> None:
+        self.api = f"{url}gradio_api"
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def __enter__(self) -> "Asker":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.session.close()
+
+    def ask(self, content: bytes, name: str = "plate.jpg") -> tuple[dict, str]:
+        """Upload, call /predict, and read its two values."""
+        sent = self.session.post(
+            f"{self.api}/upload", files={"files": (name, content)}, timeout=120
+        )
+        sent.raise_for_status()
+        picture = {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}}
+        called = self.session.post(
+            f"{self.api}/call/predict", json={"data": [picture]}, timeout=120
+        )
+        called.raise_for_status()
+        event = f"{self.api}/call/predict/{called.json()['event_id']}"
+        with self.session.get(event, timeout=120) as reply:
+            found = ANSWER.search(reply.text)
+        assert found, reply.text[:300]
+        return tuple(json.loads(found[1]))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with run_demo(lay_out(tmp_path_factory.mktemp("load") / "demo")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    """What is sent, and the dish that must be named; None where none can be."""
+    folder = tmp_path_factory.mktemp("plates")
+    dishes = {"pizza": RED, "steak": DARK, "sushi": GREEN}
+    good = [
+        (photo_of(colour, folder / f"{dish}.jpg").read_bytes(), dish)
+        for dish, colour in dishes.items()
+    ]
+    whole = good[0][0]
+    bad = [
+        (b"my shopping list: milk, eggs", None),
+        (b"", None),
+        (whole[: len(whole) // 2], None),
+        (b"%PDF-1.7", None),
+    ]
+    return good, bad
+
+
+def check(answer: tuple[dict, str], dish: str | None) -> None:
+    scores, note = answer
+    if dish is None:
+        assert scores == {} and note.startswith("This picture did not work.\n")
+    else:
+        assert scores["label"] == dish and note.startswith(f"This looks like {dish}.\n")
+
+
+def test_fifty_clients_at_once_half_of_them_wrong(running, questions, reliability):
+    good, bad = questions
+    turns = chain.from_iterable(zip(cycle(good), cycle(bad), strict=False))
+    both = list(islice(turns, REQUESTS))
+    start = threading.Barrier(CLIENTS)
+
+    def client(number: int) -> list:
+        with Asker(running.url) as asker:
+            start.wait(60)
+            return [
+                (asker.ask(content), dish) for content, dish in both[number::CLIENTS]
+            ]
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = [pair for pairs in pool.map(client, range(CLIENTS)) for pair in pairs]
+    assert len(answers) == REQUESTS
+    for answer, dish in answers:
+        check(answer, dish)
+    reliability("requests, 50 clients at once, every second one no picture", REQUESTS)
+
+
+def resident_megabytes(pid: int) -> float:
+    return psutil.Process(pid).memory_info().rss / 1e6
+
+
+def test_memory_stays_flat(running, questions, reliability):
+    good, bad = questions
+    everything = chain.from_iterable(zip(cycle(good), cycle(bad), strict=False))
+    early = None
+    with Asker(running.url) as asker:
+        for number in range(LONG_RUN):
+            content, dish = next(everything)
+            check(asker.ask(content), dish)
+            if number == LONG_RUN // 4:
+                early = resident_megabytes(running.process.pid)
+    assert resident_megabytes(running.process.pid) - early < MEGABYTES
+    reliability("requests one after the other, memory flat", LONG_RUN)
+
+
+SLOW = """
+import time
+import model
+
+def slowly(self, picture, quickly=model.Predictor.predict):
+    time.sleep(3)
+    return quickly(self, picture)
+
+model.Predictor.predict = slowly
+"""
+
+
+def test_a_full_queue_says_busy(browser, tmp_path):
+    folder = lay_out(tmp_path / "demo")
+    app = (folder / "app.py").read_text("utf-8")
+    (folder / "app.py").write_text(SLOW + app.replace("max_size=64", "max_size=1"))
+    plate = photo_of(RED, tmp_path / "plate.jpg").read_bytes()
+    with run_demo(folder) as running, ExitStack() as stack:
+        page = stack.enter_context(open_page(browser, running.url))
+        askers = [stack.enter_context(Asker(running.url)) for _ in range(4)]
+        pool = stack.enter_context(ThreadPoolExecutor(len(askers)))
+        waiting = [pool.submit(asker.ask, plate) for asker in askers]
+        failed = [one for one in waiting if one.exception(timeout=60)]
+        assert failed and all("503" in str(one.exception()) for one in failed)
+        page.wait_for_timeout(10)
