@@ -17,6 +17,9 @@ from PIL import Image
 sys.path.insert(0, str(DEMO))
 from model import ENOUGH, PictureError, Predictor, open_picture  # noqa: E402
 
+GOOD = "kinds of picture: formats, modes, turns, frames, sizes"
+BAD = "kinds of file that are no picture, or broken, or too large"
+FLIPPED = "picture files with four random bytes changed"
 LEFT, RIGHT = (200, 40, 40), (40, 60, 200)  # colours of the two halves below
 
 
@@ -66,15 +69,16 @@ def assert_halves(pixels: np.ndarray, *, tolerance=40) -> None:
         ("AVIF", "RGB", {}),
     ],
 )
-def test_formats_and_modes(kind, mode, options):
+def test_formats_and_modes(kind, mode, options, reliability):
     image = halves().quantize() if mode == "P" else halves().convert(mode)
     pixels = open_picture(as_file(image, kind, **options))
     assert pixels.shape == (40, 60, 3)
     assert_halves(pixels)
+    reliability(GOOD)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_exif_orientation_comes_out_upright(orientation):
+def test_every_exif_orientation_comes_out_upright(orientation, reliability):
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -92,41 +96,47 @@ def test_every_exif_orientation_comes_out_upright(orientation):
     pixels = open_picture(as_file(stored, "JPEG", exif=exif))
     assert pixels.shape == (40, 60, 3)
     assert_halves(pixels)
+    reliability(GOOD)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_animations_give_their_first_frame(kind):
+def test_animations_give_their_first_frame(kind, reliability):
     later = [Image.new("RGB", (60, 40), colour) for colour in (GREEN, DARK)]
     options = {"save_all": True, "append_images": later, "duration": 100}
     assert_halves(open_picture(as_file(halves(), kind, **options)))
+    reliability(GOOD)
 
 
-def test_grey_and_black_and_white():
+def test_grey_and_black_and_white(reliability):
     assert (
         open_picture(as_file(Image.new("L", (5, 4), 77), "PNG")).tolist()
         == [[[77] * 3] * 5] * 4
     )
     assert open_picture(as_file(Image.new("1", (5, 4), 1), "PNG")).min() == 255
+    reliability(GOOD, 2)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bit_grey_is_scaled_not_clipped(kind):
+def test_sixteen_bit_grey_is_scaled_not_clipped(kind, reliability):
     ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, 256)
     pixels = open_picture(as_file(Image.fromarray(ramp), kind))
     assert np.abs(pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+    reliability(GOOD)
 
 
-def test_float_tiff_is_scaled_and_odd_numbers_do_no_harm():
+def test_float_tiff_is_scaled_and_odd_numbers_do_no_harm(reliability):
     values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -1.0]], np.float32)
     pixels = open_picture(as_file(Image.fromarray(values), "TIFF"))
     assert pixels[0, :, 0].tolist() == [0, 127, 255, 0, 0, 0]
+    reliability(GOOD)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparent_parts_become_white(mode):
+def test_transparent_parts_become_white(mode, reliability):
     image = Image.new("RGBA", (8, 8), (10, 10, 10, 0))
     pixels = open_picture(as_file(image.convert(mode), "PNG"))
     assert pixels.min() >= 250
+    reliability(GOOD)
 
 
 def test_small_pictures_are_untouched(tmp_path):
@@ -138,19 +148,21 @@ def test_small_pictures_are_untouched(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
-def test_extreme_shapes(size, predictor):
+def test_extreme_shapes(size, predictor, reliability):
     pixels = open_picture(as_file(Image.new("RGB", size, RED), "PNG"))
     assert pixels.shape == (size[1], size[0], 3)
     assert predictor.predict(pixels).probabilities
+    reliability(GOOD)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("size", [(4000, 3000), (8000, 6000), (3000, 4000)])
-def test_phone_photos_are_reduced(size, kind):
+def test_phone_photos_are_reduced(size, kind, reliability):
     pixels = open_picture(as_file(halves(*size), kind))
     assert ENOUGH <= min(pixels.shape[:2]) < 2 * ENOUGH
     assert pixels.shape[1] / pixels.shape[0] == pytest.approx(size[0] / size[1], 0.01)
     assert_halves(pixels)
+    reliability(GOOD)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -192,7 +204,9 @@ PNG = as_file(halves(400, 300), "PNG").getvalue()
         (png_claiming(50_000, 50_000), "too large"),
     ],
 )
-def test_what_cannot_be_read_gets_a_friendly_sentence(content, sentence, tmp_path):
+def test_what_cannot_be_read_gets_a_friendly_sentence(
+    content, sentence, tmp_path, reliability
+):
     path = tmp_path / "secret_name.jpg"
     path.write_bytes(content)
     for source in (path, io.BytesIO(content)):
@@ -201,10 +215,11 @@ def test_what_cannot_be_read_gets_a_friendly_sentence(content, sentence, tmp_pat
         message = str(caught.value)
         assert "Please send" in message and message.endswith(".")
         assert "secret_name" not in message and "\n" not in message
+    reliability(BAD)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on what it finds there
-def test_flipped_bytes_never_escape_as_another_error():
+def test_flipped_bytes_never_escape_as_another_error(reliability):
     rng = np.random.default_rng(1)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -220,6 +235,7 @@ def test_flipped_bytes_never_escape_as_another_error():
             except PictureError:
                 continue
             assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
+    reliability(FLIPPED, 40 * len(kinds))
 
 
 def test_a_missing_picture_is_the_callers_mistake_not_the_visitors(tmp_path):

@@ -4,10 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
+from browsing import DESKTOP, PHONE, open_page
 
 from going_modular.datasets import make_datasets, make_loader
 from going_modular.engine import Settings, feature_loader, store_features, train
@@ -21,6 +25,7 @@ from going_modular.model_builder import build_effnet_lite2
 from going_modular.practice_pictures import CLASS_NAMES, draw_pictures
 from going_modular.running import ask_demo, run_demo
 
+SCREENS = Path(__file__).resolve().parents[1] / "build" / "screens"
 DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 TEXT_FILES = (
     "app.py",
@@ -97,3 +102,81 @@ def test_demo_answers_rightly_without_pytorch(fresh_python, demo_folder, picture
             scores, note = ask_demo(running.url, picture)
             assert scores["label"] == name
             assert name in note
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_a_visitor_on_the_space(browser, fresh_python, demo_folder, pictures, size):
+    """Upload, a file that is no picture, an example: by keyboard alone."""
+    examples = demo_folder / "examples"
+    examples.mkdir(exist_ok=True)
+    for name in CLASS_NAMES:
+        (picture,) = (pictures / "test" / name).glob("*.jpg")
+        shutil.copyfile(picture, examples / f"{name}.jpg")
+    with run_demo(demo_folder, python=fresh_python) as running:
+        page = open_page(browser, running.url, size)
+        upload_by_keyboard(page, examples / "sushi.jpg")
+        page.get_by_text("This looks like sushi.").wait_for()
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(500)  # for the bars to grow
+        page.screenshot(path=SCREENS / f"answer_{size[0]}.png")
+        tab_to(page, "Remove Image")
+        page.keyboard.press("Enter")
+        page.get_by_text("What is on your plate?").wait_for()
+        upload_by_keyboard(page, demo_folder / "requirements.txt", name="list.jpg")
+        page.get_by_text("That file is not a picture.").wait_for()
+        page.screenshot(path=SCREENS / f"no_picture_{size[0]}.png")
+        tab_to(page, "Example picture 1")
+        page.keyboard.press("Enter")
+        page.get_by_text("This looks like pizza.").wait_for()
+        page.close()
+
+
+def upload_by_keyboard(page, file: Path, *, name: str | None = None) -> None:
+    """Reach the upload area with Tab, open it with Enter, choose a file."""
+    sent = {"name": name or file.name, "mimeType": "image/jpeg"}
+    tab_to(page, "Drop an image file")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files({**sent, "buffer": file.read_bytes()})
+
+
+def tab_to(page, words: str) -> None:
+    """Press Tab until what has the focus is labelled with these words."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if words in (page.evaluate("document.activeElement.ariaLabel") or ""):
+            return
+    pytest.fail(f"Tab never reaches {words}")
+
+
+class Device(BaseHTTPRequestHandler):
+    """What ZeroGPU hardware runs beside an app: it wants to hear of one function."""
+
+    told: ClassVar[list[str]] = []
+
+    def do_POST(self):
+        self.told.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+# The last one: from here on the environment has one package more.
+def test_it_starts_on_zerogpu(fresh_python, demo_folder, pictures, monkeypatch):
+    pip = [fresh_python, "-m", "pip", "install", "-q", "spaces"]
+    subprocess.run(pip, check=True)
+    (picture,) = (pictures / "test" / "pizza").glob("*.jpg")
+    with run_demo(demo_folder, python=fresh_python) as running:  # other hardware
+        assert ask_demo(running.url, picture)[0]["label"] == "pizza"
+    assert Device.told == []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Device) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", address)
+        with run_demo(demo_folder, python=fresh_python) as running:
+            assert ask_demo(running.url, picture)[0]["label"] == "pizza"
+        server.shutdown()
+    assert Device.told == ["/startup-report"], "told of a function, lent no GPU"

@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 from feedback import Feedback
 from model import Answer, PictureError, Predictor
-from safety import accept_only_uploads, say_busy
+from safety import accept_only_uploads
 
 with suppress(ImportError):
     import spaces  # where a Space has ZeroGPU hardware
@@ -84,10 +84,7 @@ def add_thumbs(feedback: Feedback) -> tuple[gr.State, gr.Row]:
 
     with gr.Row(visible=False, elem_id="thumbs") as thumbs:
         gr.Markdown("Was that right?")
-        for label, up in (
-            ("\N{THUMBS UP SIGN} Yes", True),
-            ("\N{THUMBS DOWN SIGN} No", False),
-        ):
+        for label, up in (("Yes", True), ("No", False)):
             gr.Button(label, min_width=80).click(
                 partial(note_thumb, up=up),
                 latest,
@@ -188,7 +185,6 @@ def main() -> None:
         footer_links=["api"],
         ssr_mode=False,
         max_file_size="15mb",
-        app_kwargs={"exception_handlers": {503: say_busy}},
         state_session_capacity=500,  # each keeps 20 kB; Gradio would keep 10,000
         run_history=False,
         enable_monitoring=False,

@@ -1,12 +1,8 @@
-"""What strangers may not do: name files and addresses; and what they are told."""
+"""What strangers may not do: name files of this machine, or web addresses."""
 
 from pathlib import Path
 
 import gradio as gr
-from fastapi import Request
-from fastapi.responses import JSONResponse
-
-BUSY = "Many people are asking right now. Please try again in a moment."
 
 
 def accept_only_uploads(picture: gr.Image) -> None:
@@ -31,8 +27,3 @@ def accept_only_uploads(picture: gr.Image) -> None:
 
     picture.async_move_resource_to_block_cache = keep_upload
     picture.preprocess = open_later
-
-
-async def say_busy(request: Request, error: Exception) -> JSONResponse:
-    """Put into words what Gradio says of a full queue in numbers."""
-    return JSONResponse({"detail": BUSY}, 503)
