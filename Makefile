@@ -4,7 +4,7 @@ BIN := .venv/bin
 LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
 
-.PHONY: help lesson lab demo test bench reliability refresh lint
+.PHONY: help lesson lab demo pocket test bench reliability refresh lint
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ lab: $(READY)  ## open the lesson in JupyterLab
 
 demo: $(READY)  ## serve the Gradio app on this computer
 	$(BIN)/python tools/serve_demo.py
+
+pocket: $(READY)  ## serve the demo that runs in the browser itself
+	$(BIN)/python tools/serve_pocket.py
 
 test: $(READY)  ## run the lesson as a test, and all other tests
 	$(BIN)/python -m pytest

@@ -1,0 +1,215 @@
+// What happens when: buttons, files, camera, and whose answer may still be shown.
+
+import { closeCamera, grabFrame, hasTwoCameras, nextFrame, openCamera } from "./camera.js";
+import { ask, startModel } from "./model.js";
+import { keepForOffline } from "./storage.js";
+import {
+  $,
+  say,
+  showAbout,
+  showAnswer,
+  showExamples,
+  showInvitation,
+  showPicture,
+  showProblem,
+  showProgress,
+  showState,
+} from "./view.js";
+
+const STEADY = 4; // frames averaged, so that live answers do not flicker
+const CALM = 1500; // ms that a live verdict must last before it is read aloud
+const NO_PICTURE = "This picture did not work";
+
+const video = $("video");
+let about; // what model.json says, once it is here
+let facing = "environment";
+let turn = 0; // counts what the visitor asked for: answers to earlier turns are dropped
+
+const ready = startModel(showProgress);
+ready.then(begin, (error) => {
+  document.body.dataset.model = "failed";
+  showProblem("The model did not start", error.message);
+});
+
+async function begin({ about: told, threads, version }) {
+  about = told;
+  showAbout(about, threads);
+  showExamples(about.examples, answerExample);
+  if (turn === 0) say("The model is ready.");
+  $("offline").hidden = !(await keepForOffline(version));
+}
+
+/** Begin something new in the viewfinder; the camera closes unless it is live. */
+function newTurn(state) {
+  turn += 1;
+  setState(state);
+  return turn;
+}
+
+function setState(state) {
+  showState(state);
+  if (state !== "live") closeCamera(video);
+}
+
+/** Answer for a file, whatever it is. */
+async function answerFile(file) {
+  const mine = newTurn("waiting");
+  try {
+    await ready;
+    const answer = await ask(file);
+    if (mine !== turn) return;
+    showPicture(answer.preview);
+    setState("photo");
+    say(showAnswer(answer, about));
+  } catch (error) {
+    if (mine !== turn) return;
+    setState("problem");
+    showProblem(NO_PICTURE, error.message);
+  }
+}
+
+async function answerExample(name) {
+  const reply = await fetch(name).catch(() => undefined);
+  if (reply?.ok) return answerFile(await reply.blob());
+  return showProblem(NO_PICTURE, "It did not arrive. Check the connection.");
+}
+
+async function startLive() {
+  const mine = newTurn("waiting");
+  try {
+    await openCamera(video, facing);
+    if (mine !== turn) return;
+    setState("live");
+    video.srcObject.getVideoTracks()[0].onended = () => lostCamera(mine);
+    $("flip").hidden = !(await hasTwoCameras());
+    await answerLive(mine);
+  } catch (error) {
+    if (mine !== turn) return;
+    newTurn("problem");
+    showProblem("The camera stays closed", error.message);
+  }
+}
+
+function lostCamera(mine) {
+  if (mine !== turn) return;
+  newTurn("idle");
+  showProblem("The camera stopped", "Start it again, or choose a photo instead.");
+}
+
+/** Answer frame after frame: the next one is taken once the last is answered. */
+async function answerLive(mine) {
+  await ready;
+  const began = performance.now();
+  const latest = [];
+  const sayCalmly = calmly();
+  for (let count = 1; mine === turn; count += 1) {
+    const answer = await ask(await grabFrame(video));
+    if (mine !== turn) return;
+    latest.push(answer);
+    if (latest.length > STEADY) latest.shift();
+    sayCalmly(showAnswer({ ...meanOf(latest), milliseconds: answer.milliseconds }, about));
+    const seconds = (performance.now() - began) / 1000;
+    $("rate").textContent = `${Math.max(1, Math.round(count / seconds))} a second`;
+    await nextFrame(video);
+  }
+}
+
+/** Make a function that says live words aloud: once, and only if the verdict lasts. */
+function calmly() {
+  let [verdict, since, said] = ["", 0, ""];
+  return (words) => {
+    const now = performance.now();
+    const current = words.split(".")[0];
+    if (current !== verdict) [verdict, since] = [current, now];
+    if (verdict === said || now - since < CALM) return;
+    said = verdict;
+    say(words);
+  };
+}
+
+function meanOf(answers) {
+  const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+  return {
+    probabilities: about.class_names.map((_, index) =>
+      mean(answers.map(({ probabilities }) => probabilities[index])),
+    ),
+    familiarity: mean(answers.map(({ familiarity }) => familiarity)),
+  };
+}
+
+/** Freeze what the viewfinder shows, and answer for that. */
+async function takePhoto() {
+  const frame = await grabFrame(video);
+  const canvas = new OffscreenCanvas(frame.width, frame.height);
+  canvas.getContext("2d").drawImage(frame, 0, 0);
+  frame.close();
+  await answerFile(await canvas.convertToBlob({ type: "image/png" })); // loses nothing
+}
+
+function stopLive() {
+  newTurn("idle");
+  showInvitation();
+}
+
+async function pasteFromButton() {
+  try {
+    for (const item of await navigator.clipboard.read()) {
+      const type = item.types.find((name) => name.startsWith("image/"));
+      if (type) return await answerFile(await item.getType(type));
+    }
+    showProblem("Nothing to paste", "There is no picture on the clipboard. Copy one first.");
+  } catch {
+    showProblem("Nothing to paste", "The browser did not allow it. Try Ctrl+V, or choose a photo.");
+  }
+}
+
+/** Answer for the first picture among files; failing that, say what the first one is. */
+function answerFirst(files) {
+  const picture = [...files].find(({ type }) => type.startsWith("image/"));
+  if (files.length) answerFile(picture ?? files[0]);
+}
+
+$("main").onclick = () => ($("stage").dataset.state === "live" ? takePhoto() : startLive());
+$("stop").onclick = stopLive;
+$("paste").onclick = pasteFromButton;
+$("choose").onclick = () => $("file").click();
+$("file").onchange = ({ target }) => {
+  answerFirst([...target.files]);
+  target.value = ""; // so that choosing the same file again counts
+};
+$("flip").onclick = () => {
+  facing = facing === "environment" ? "user" : "environment";
+  startLive();
+};
+
+addEventListener("paste", ({ clipboardData }) => answerFirst(clipboardData.files));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("stage").classList.add("dropping");
+});
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (!relatedTarget) $("stage").classList.remove("dropping");
+});
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("stage").classList.remove("dropping");
+  const { files } = event.dataTransfer;
+  if (files.length) answerFirst(files);
+  else showProblem(NO_PICTURE, "Drop a picture file, not a link to one.");
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && $("stage").dataset.state === "live") stopLive(); // its light goes out
+});
+
+let installer;
+addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  installer = event;
+  $("install").hidden = false;
+});
+$("install").onclick = async () => {
+  await installer.prompt();
+  $("install").hidden = true;
+};
+
+showState("idle");

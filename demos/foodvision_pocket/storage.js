@@ -1,0 +1,100 @@
+// Fetch the large files once, count the bytes, and keep them for days without network.
+
+const FOLDER = new URL("./", import.meta.url);
+
+/** The name of the store for one version of the files; sw.js says the same. */
+function storeName(version) {
+  return `pocket ${FOLDER} ${version}`;
+}
+
+/**
+ * Open the store, or return undefined where a browser has none to offer (a private
+ * window, an address without https): all works there too, only not offline.
+ */
+async function openStore(version) {
+  try {
+    return await caches.open(storeName(version));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Fetch a file of this folder, from the store if it is there, and store it.
+ *
+ * @param {string} name Its path in the folder.
+ * @param {{version: string, files: Object<string, number>}} list What files.json says.
+ * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
+ * @returns {Promise<Uint8Array>} All of its bytes.
+ * @throws {Error} If it cannot be had, or is not of the size that was promised.
+ */
+export async function fetchOnce(name, list, onBytes) {
+  const url = new URL(name, FOLDER);
+  const store = await openStore(list.version);
+  const stored = await store?.match(url);
+  const response = stored ?? (await fetch(url));
+  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
+  const bytes = await readAll(response, list.files[name], onBytes);
+  if (!stored) await keep(store, url, bytes, response.headers);
+  return bytes;
+}
+
+async function readAll(response, size, onBytes) {
+  const bytes = new Uint8Array(size);
+  let count = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (count + value.length > size) throw new Error("more bytes came than promised");
+    bytes.set(value, count);
+    count += value.length;
+    onBytes(value.length);
+  }
+  if (count !== size) throw new Error(`only ${count} of ${size} bytes came`);
+  return bytes;
+}
+
+async function keep(store, url, bytes, headers) {
+  try {
+    await store?.put(url, new Response(bytes, { headers }));
+  } catch {
+    // A full disk: the page works today, and fetches again another day.
+  }
+}
+
+/** Undo gzip. */
+export async function gunzip(bytes) {
+  const unzip = new DecompressionStream("gzip");
+  return new Response(new Blob([bytes]).stream().pipeThrough(unzip)).arrayBuffer();
+}
+
+/**
+ * Have sw.js keep the whole folder, in its newest version.
+ *
+ * @param {string} version Of the files that are running.
+ * @returns {Promise<boolean>} Whether the page will open without network.
+ */
+export async function keepForOffline(version) {
+  const workers = navigator.serviceWorker;
+  if (!workers) return false; // an address without https
+  try {
+    const newest = await newestVersion();
+    await workers.register(`sw.js?v=${newest ?? version}`);
+    await workers.ready;
+    return true;
+  } catch (error) {
+    console.warn("This page will go on needing the network:", error);
+    return workers.controller !== null;
+  }
+}
+
+/** Ask the network, past all that is stored; undefined without network. */
+async function newestVersion() {
+  try {
+    const reply = await fetch(new URL("files.json?now", FOLDER), { cache: "no-store" });
+    return (await reply.json()).version;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,123 @@
+// Draw on the page: what the model says, and what is going on.
+
+import { PRACTICE, describe, describeModel, describeNumbers, joinNames, median, shortPercent } from "./words.js";
+
+const KEPT = 500; // answers whose times the median is of
+const times = []; // ms, of the latest answers
+
+export const $ = (id) => document.getElementById(id);
+
+/** Show how much of the model is here, in bytes. */
+export function showProgress({ done, total }) {
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(0);
+  $("progress").value = done / total;
+  $("loading").textContent =
+    done < total
+      ? `Fetching the model: ${megabytes(done)} of ${megabytes(total)} MB, only this once`
+      : "Waking the model up";
+}
+
+/** Fill in what model.json says. */
+export function showAbout(about, threads) {
+  document.body.dataset.model = "ready";
+  const question = joinNames(about.class_names);
+  $("tagline").textContent = `${question[0].toUpperCase()}${question.slice(1)}? Show me a plate.`;
+  $("banner").textContent = PRACTICE;
+  $("banner").hidden = !about.is_practice;
+  const { before, count } = describeModel(about);
+  const strong = document.createElement("strong");
+  strong.textContent = count;
+  $("trained").replaceChildren(before, strong, " test pictures right.");
+  $("threads").textContent = threads === 1 ? "1 thread" : `${threads} threads`;
+}
+
+/** Offer pictures to try; `onPick` is given the address of the one picked. */
+export function showExamples(names, onPick) {
+  for (const [index, name] of names.entries()) {
+    const button = document.createElement("button");
+    const picture = new Image();
+    picture.src = name;
+    picture.alt = `Example picture ${index + 1}`;
+    button.append(picture);
+    button.onclick = () => onPick(name);
+    $("examples").append(button);
+  }
+  $("tries").hidden = names.length === 0;
+}
+
+/** Say something to those who listen instead of looking. */
+export function say(text) {
+  if ($("say").textContent !== text) $("say").textContent = text;
+}
+
+/** Show the buttons and the viewfinder of a state: idle, live, waiting, photo, problem. */
+export function showState(state) {
+  $("stage").dataset.state = state;
+  const isLive = state === "live";
+  $("main-label").textContent = isLive ? "Take photo" : "Camera";
+  $("stop").hidden = !isLive;
+  $("paste").hidden = isLive || !navigator.clipboard?.read;
+  if (!isLive) $("flip").hidden = true;
+}
+
+/** Show an answer; returns it in words. */
+export function showAnswer(answer, about) {
+  const { isFamiliar, verdict, detail, rows } = describe(answer, about);
+  setMood(isFamiliar ? "dish" : "stranger");
+  setTexts(verdict, detail, describeNumbers(answer, about));
+  showBars(rows);
+  countTime(answer.milliseconds);
+  return `${verdict} ${detail}`;
+}
+
+/** Show one sentence in the place of an answer. */
+export function showProblem(title, sentence) {
+  setMood("problem");
+  setTexts(`${title}.`, sentence, "");
+  say(`${title}. ${sentence}`);
+}
+
+/** Ask again, as when the page was new. */
+export function showInvitation() {
+  setMood("none");
+  setTexts("What is on your plate?", "Point the camera at it, or choose a photo.", "");
+  say("");
+}
+
+function setMood(mood) {
+  $("answer").dataset.mood = mood;
+  $("stage").dataset.mood = mood;
+}
+
+function setTexts(verdict, detail, numbers) {
+  $("verdict").textContent = verdict;
+  $("detail").textContent = detail;
+  $("numbers").textContent = numbers;
+}
+
+function showBars(rows) {
+  const list = $("bars");
+  while (list.children.length < rows.length) list.append($("bar").content.cloneNode(true));
+  rows.forEach(({ name, probability }, index) => {
+    const row = list.children[index];
+    row.querySelector(".name").textContent = name;
+    row.querySelector(".share").textContent = shortPercent(probability);
+    row.querySelector(".fill").style.setProperty("--share", probability);
+  });
+}
+
+function countTime(milliseconds) {
+  times.push(milliseconds);
+  if (times.length > KEPT) times.shift();
+  const answers = times.length === 1 ? "1 answer" : `${times.length} answers`;
+  $("median").textContent = `${median(times).toFixed(1)} ms (median of ${answers})`;
+}
+
+/** Draw a picture as it is, and once more behind it, blurred, to fill the frame. */
+export function showPicture(bitmap) {
+  const [shown, backdrop] = [$("shown"), $("backdrop")];
+  [shown.width, shown.height] = [bitmap.width, bitmap.height];
+  shown.getContext("2d").drawImage(bitmap, 0, 0);
+  backdrop.getContext("2d").drawImage(bitmap, 0, 0, backdrop.width, backdrop.height);
+  bitmap.close();
+}
