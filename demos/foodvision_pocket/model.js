@@ -2,6 +2,7 @@
 
 const TOO_OLD =
   "This browser is too old to run the model. Any current Chrome, Edge, Firefox or Safari will do.";
+const MAX_THREADS = 4; // more cost a small network more than they bring
 const waiting = new Map(); // id: the promise's two functions
 let worker;
 let lastId = 0;
@@ -19,6 +20,7 @@ export function startModel(onProgress) {
       reject(new Error(TOO_OLD));
       return;
     }
+    const threads = countThreads();
     worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     worker.onerror = () => {
       const error = new Error("Part of this page stopped working. Reload it, please.");
@@ -28,11 +30,21 @@ export function startModel(onProgress) {
     };
     worker.onmessage = ({ data }) => {
       if (data.progress) onProgress(data.progress);
-      else if (data.ready) resolve(data.ready);
+      else if (data.ready) resolve({ ...data.ready, threads });
       else if (data.failed) reject(new Error(whyNotStarted(data.failed)));
       else settle(data);
     };
+    worker.postMessage({ threads });
   });
+}
+
+/**
+ * Half of the processor's cores: the page and the camera want some, too. Threads need
+ * shared memory, which browsers allow to isolated pages only.
+ */
+function countThreads() {
+  const half = Math.ceil((navigator.hardwareConcurrency ?? 1) / 2);
+  return globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
 }
 
 function whyNotStarted(reason) {

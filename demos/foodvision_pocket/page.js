@@ -149,6 +149,7 @@ async function takePhoto() {
 function stopLive() {
   newTurn("idle");
   showInvitation();
+  $("main").focus(); // the button that was pressed is gone
 }
 
 async function pasteFromButton() {

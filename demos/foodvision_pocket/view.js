@@ -21,13 +21,13 @@ export function showProgress({ done, total }) {
 export function showAbout(about, threads) {
   document.body.dataset.model = "ready";
   const question = joinNames(about.class_names);
-  $("tagline").textContent = `${question[0].toUpperCase()}${question.slice(1)}? Show me a plate.`;
+  $("question").textContent = `${question[0].toUpperCase()}${question.slice(1)}?`;
   $("banner").textContent = PRACTICE;
   $("banner").hidden = !about.is_practice;
-  const { before, count } = describeModel(about);
+  const [before, count, after] = describeModel(about);
   const strong = document.createElement("strong");
   strong.textContent = count;
-  $("trained").replaceChildren(before, strong, " test pictures right.");
+  $("trained").replaceChildren(before, strong, after);
   $("threads").textContent = threads === 1 ? "1 thread" : `${threads} threads`;
 }
 
@@ -54,7 +54,7 @@ export function say(text) {
 export function showState(state) {
   $("stage").dataset.state = state;
   const isLive = state === "live";
-  $("main-label").textContent = isLive ? "Take photo" : "Camera";
+  $("main-label").textContent = isLive ? "Take photo" : "Start camera";
   $("stop").hidden = !isLive;
   $("paste").hidden = isLive || !navigator.clipboard?.read;
   if (!isLive) $("flip").hidden = true;

@@ -43,11 +43,11 @@ export function describe(answer, about) {
   const sure = percent(probability);
   const isFamiliar = answer.familiarity >= about.familiarity_threshold;
   return isFamiliar
-    ? { isFamiliar, rows, verdict: `This looks like ${name}`, detail: `The model is ${sure} sure.` }
+    ? { isFamiliar, rows, verdict: `This looks like ${name}.`, detail: `The model is ${sure} sure.` }
     : {
         isFamiliar,
         rows,
-        verdict: `This does not look like ${joinNames(about.class_names)}`,
+        verdict: `This does not look like ${joinNames(about.class_names)}.`,
         detail: `Closest guess: ${name} (${sure}).`,
       };
 }
@@ -61,10 +61,14 @@ export function describeNumbers({ familiarity, milliseconds }, about) {
   );
 }
 
-/** Say where the answers come from. */
+/** Say where the answers come from, in three pieces: the middle one is the count. */
 export function describeModel({ contender, trained_on, test_result }) {
   const { correct, total } = test_result;
-  return { before: `${contender}, trained on ${trained_on}: it got `, count: `${correct} of ${total}` };
+  return [
+    `${contender}, trained on ${trained_on}: it got `,
+    `${correct} of ${total}`,
+    " test pictures right.",
+  ];
 }
 
 /** The middle one of some numbers, in any order; NaN of none. */

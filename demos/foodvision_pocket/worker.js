@@ -5,11 +5,10 @@ import { PictureError, openPicture, toPixels, toPreview } from "./picture.js";
 import { fetchOnce, gunzip } from "./storage.js";
 
 const RUNTIME = "vendor/ort.wasm.gz";
-const MAX_THREADS = 4; // more cost a small network more than they bring
 let session;
 
 /** Fetch all that is needed, start, and answer once: the first answer takes longest. */
-async function start() {
+async function start(threads) {
   const list = await readJson("files.json");
   const about = await readJson("model.json");
   const total = list.files[RUNTIME] + list.files[about.file];
@@ -22,15 +21,11 @@ async function start() {
     fetchOnce(RUNTIME, list, onBytes).then(gunzip),
     fetchOnce(about.file, list, onBytes),
   ]);
-  // Threads need memory that is shared, which browsers allow to isolated pages only.
-  const threads = self.crossOriginIsolated
-    ? Math.min(MAX_THREADS, navigator.hardwareConcurrency)
-    : 1;
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmBinary = runtime;
   session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
   await run({ rgb: new Uint8Array(3 * 384 * 512), height: 384, width: 512 });
-  postMessage({ ready: { about, threads, version: list.version } });
+  postMessage({ ready: { about, version: list.version } });
 }
 
 async function readJson(name) {
@@ -61,15 +56,18 @@ async function answer({ id, source }) {
   postMessage({ id, answer: { ...result, milliseconds }, preview }, preview ? [preview] : []);
 }
 
-self.onmessage = async ({ data }) => {
+async function answerOrSayWhyNot(question) {
   try {
-    await answer(data);
+    await answer(question);
   } catch (error) {
     const isPicture = error instanceof PictureError;
     if (!isPicture) console.error(error);
     const problem = isPicture ? error.message : "The model could not answer. Reload the page.";
-    postMessage({ id: data.id, problem });
+    postMessage({ id: question.id, problem });
   }
-};
+}
 
-start().catch((error) => postMessage({ failed: error.message }));
+self.onmessage = ({ data }) => {
+  if (data.source) answerOrSayWhyNot(data);
+  else start(data.threads).catch((error) => postMessage({ failed: error.message }));
+};
