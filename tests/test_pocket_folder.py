@@ -1,0 +1,213 @@
+"""The folder of the browser demo: what goes into it, and how it is served."""
+
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from demo_model_fixture import make_model
+from PIL import Image
+
+from going_modular import pocket
+from going_modular.downloads import file_sha256
+from going_modular.packaging import DeployError, upload_plan
+from going_modular.pocket import (
+    MODEL,
+    PAGE,
+    PAGE_FILES,
+    VENDOR,
+    describe_model,
+    write_pocket,
+)
+from going_modular.pocket_icons import PNG_FILES
+from going_modular.pocket_server import ISOLATION, serve_folder
+
+COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch, tmp_path):
+    """A stand-in for what npm brings: these tests need none of it."""
+    folder = tmp_path / "brought" / VENDOR
+    folder.mkdir(parents=True)
+    (folder / "ort.wasm.gz").write_bytes(b"\x1f\x8b")
+    (folder / "quicksand-700.woff2").write_bytes(b"wOF2")
+    monkeypatch.setattr(pocket, "vendor", lambda *_: folder)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return make_model(tmp_path / "any_name.onnx")
+
+
+def test_the_folder_is_complete_and_says_what_the_model_says(model, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "plate.PNG")
+    folder = write_pocket(model, tmp_path / "site", examples=[tmp_path / "plate.PNG"])
+    assert (folder / MODEL).read_bytes() == model.read_bytes()
+    about = json.loads((folder / "model.json").read_text())
+    assert about == {
+        "file": MODEL,
+        "bytes": model.stat().st_size,
+        "sha256": file_sha256(model),
+        "class_names": ["pizza", "steak", "sushi"],
+        "familiarity_threshold": 0.5,
+        "contender": "EffNet-Lite2",
+        "trained_on": "450 real photos",
+        "is_practice": False,
+        "test_result": {"correct": 147, "total": 150},
+        "examples": ["examples/1.png"],
+    }
+    listed = json.loads((folder / "files.json").read_text())["files"]
+    assert all((folder / name).stat().st_size == size for name, size in listed.items())
+    kept_back = {"README.md", ".gitattributes", "sw.js", "files.json"}
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert there - set(listed) == kept_back
+
+
+def test_the_committed_model_can_be_described():
+    about = describe_model(COMMITTED)
+    assert about["class_names"] == ["pizza", "steak", "sushi"]
+    assert about["bytes"] == COMMITTED.stat().st_size
+    assert about["is_practice"] is False
+
+
+def test_the_version_follows_the_files(model, tmp_path):
+    def version(folder):
+        return json.loads((folder / "files.json").read_text())["version"]
+
+    one = version(write_pocket(model, tmp_path / "one"))
+    assert version(write_pocket(model, tmp_path / "two")) == one
+    changed = make_model(tmp_path / "other.onnx", trained_on="451 real photos")
+    assert version(write_pocket(changed, tmp_path / "two")) != one
+
+
+def test_a_failure_changes_nothing(model, tmp_path, monkeypatch):
+    folder = write_pocket(model, tmp_path / "site")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pocket, "write_icons", full_disk)
+    other = make_model(tmp_path / "other.onnx", trained_on="something else")
+    for target in (folder, tmp_path / "new"):
+        with pytest.raises(DeployError, match="No space left"):
+            write_pocket(other, target)
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert after == before
+    assert not (tmp_path / "new").exists()
+    assert not list(tmp_path.glob(".pocket-*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs", b"\x08\x07"])
+def test_what_is_no_model_is_refused(tmp_path, content):
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(DeployError, match="git lfs pull"):
+        write_pocket(tmp_path / "model.onnx", tmp_path / "site")
+    with pytest.raises(DeployError, match="There is no model"):
+        write_pocket(tmp_path / "none.onnx", tmp_path / "site")
+    assert not (tmp_path / "site").exists()
+
+
+def test_page_files_are_those_that_git_keeps():
+    listed = subprocess.run(
+        ["git", "ls-files", "."], cwd=PAGE, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("needs a git checkout")
+    assert sorted(PAGE_FILES) == sorted(listed.stdout.split())
+
+
+def test_page_files_name_no_other_host():
+    allowed = {"http://www.w3.org/2000/svg"}
+    for name in PAGE_FILES:
+        text = (PAGE / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"\bhttps?://[^\s\"'`)]+", text)) <= allowed, name
+        assert not re.search(r"localStorage|sessionStorage|indexedDB|\.cookie", text)
+
+
+def test_every_binary_file_goes_to_lfs(model, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    folder = write_pocket(model, tmp_path / "site", examples=[tmp_path / "a.jpg"])
+    for file in upload_plan(folder):
+        is_text = b"\0" not in (folder / file.path).read_bytes() and Path(
+            file.path
+        ).suffix not in (".gz", ".woff2", ".jpg", ".png", ".onnx")
+        assert file.storage == ("git" if is_text else "LFS"), file.path
+
+
+def test_icons_are_of_the_size_that_the_manifest_says(model, tmp_path):
+    folder = write_pocket(model, tmp_path / "site")
+    manifest = json.loads((folder / "manifest.webmanifest").read_text())
+    for icon in manifest["icons"]:
+        if icon["type"] == "image/png":
+            with Image.open(folder / icon["src"]) as image:
+                assert f"{image.width}x{image.height}" == icon["sizes"]
+                # A maskable icon fills its square: the phone cuts the corners.
+                is_full = image.convert("RGBA").getpixel((0, 0))[3] == 255
+            assert is_full == (icon.get("purpose") == "maskable")
+    for name in PNG_FILES:
+        assert (folder / "icons" / name).is_file()
+
+
+def test_readme_asks_a_space_for_the_headers_that_the_server_sends():
+    front = (PAGE / "README.md").read_text(encoding="utf-8").split("---")[1]
+    assert "sdk: static" in front and "app_file: index.html" in front
+    asked = dict(re.findall(r"^  (cross-origin-[\w-]+): ([\w-]+)$", front, re.M))
+    assert asked == {name.lower(): value for name, value in ISOLATION.items()}
+
+
+def fetch(url):
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url, timeout=10) as reply:
+        return reply.headers, reply.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("", "text/html; charset=utf-8"),
+        ("a.mjs", "text/javascript; charset=utf-8"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.wasm", "application/wasm"),
+        ("a.webmanifest", "application/manifest+json"),
+        ("a.onnx", "application/octet-stream"),
+    ],
+)
+def test_served_as_what_it_is_with_isolation(tmp_path, name, kind):
+    for file in ("index.html", name or "index.html"):
+        (tmp_path / file).write_bytes(b"x")
+    with serve_folder(tmp_path) as served:
+        assert served.url.startswith("http://127.0.0.1:")
+        headers, body = fetch(served.url + name)
+    assert headers["Content-Type"] == kind and body == b"x"
+    assert ISOLATION.items() <= dict(headers).items()
+    with pytest.raises(urllib.error.URLError):
+        fetch(served.url)
+
+
+def test_serves_nothing_outside_its_folder(tmp_path):
+    (tmp_path / "secret.txt").write_text("x")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("x")
+    with (
+        serve_folder(tmp_path / "site") as served,
+        pytest.raises(urllib.error.HTTPError),
+    ):
+        fetch(served.url + "..%2fsecret.txt")
+
+
+def test_no_page_or_no_port_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(DeployError, match="no index.html"), serve_folder(tmp_path):
+        pass
+    (tmp_path / "index.html").write_text("x")
+    with serve_folder(tmp_path) as served:
+        port = int(served.url.split(":")[-1].strip("/"))
+        with (
+            pytest.raises(DeployError, match="Port"),
+            serve_folder(tmp_path, port=port),
+        ):
+            pass
