@@ -1,0 +1,471 @@
+"""The browser demo, in Chromium: every way to show it a picture, and all that may fail.
+
+A stand-in model answers for the colour of a picture, so answers are known beforehand.
+"""
+
+import io
+import json
+import struct
+import zlib
+
+import pytest
+from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
+from PIL import Image
+from pocket_site import Counting, chromium, open_page, status, write_site
+
+from going_modular import pocket_server
+from going_modular.pocket_server import serve_folder
+
+COLOURS = {"pizza": RED, "steak": DARK, "sushi": GREEN}
+SEND = "Please send a JPEG, PNG or WebP photo"
+FAILS = "This picture did not work."
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    home = tmp_path_factory.mktemp("pocket")
+    return write_site(home / "site", make_model(home / "m.onnx"), COLOURS)
+
+
+@pytest.fixture(scope="module")
+def url(folder):
+    with serve_folder(folder) as served:
+        yield served.url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as program:
+        yield program
+
+
+@pytest.fixture
+def context(browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context, url):
+    page = open_page(context, url)
+    yield page
+    assert page.crashes == []
+
+
+def encoded(colour=RED, kind="JPEG", *, size=(80, 60), **options) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind, **options)
+    return file.getvalue()
+
+
+def choose(page, content: bytes, name="plate.jpg", kind="image/jpeg") -> None:
+    file = {"name": name, "mimeType": kind, "buffer": content}
+    page.set_input_files("#file", file)
+
+
+def expect(page, *texts: str) -> None:
+    """Wait for texts in the answer."""
+    for text in texts:
+        page.locator("#answer").get_by_text(text).first.wait_for(timeout=30_000)
+
+
+@pytest.mark.parametrize(("name", "colour"), COLOURS.items())
+def test_a_chosen_file_is_answered(page, name, colour):
+    choose(page, encoded(colour))
+    expect(page, f"This looks like {name}.", "Answered in")
+    names = page.locator("#bars .name").all_text_contents()
+    assert names[0] == name and len(names) == 3
+    assert status(page).startswith(f"This looks like {name}.")
+    assert page.locator("#shown").is_visible()
+    assert "median of 1 answer" in page.inner_text("footer")
+
+
+def test_an_unfamiliar_picture_gets_no_dish_for_an_answer(page):
+    choose(page, encoded(BLUE))
+    expect(page, "This does not look like pizza, steak or sushi.", "Closest guess: ")
+    assert page.get_attribute("#answer", "data-mood") == "stranger"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP"])
+def test_other_formats_are_answered(page, kind):
+    choose(page, encoded(GREEN, kind), name="plate", kind="")
+    expect(page, "This looks like sushi.")
+
+
+def test_an_example_is_answered(page):
+    page.get_by_role("button", name="Example picture 3").click()
+    expect(page, "This looks like sushi.")
+
+
+def hand_over(page, event: str, files: list[tuple[str, str, bytes]]) -> None:
+    """Paste or drop files, as the browser itself reports it."""
+    page.evaluate(
+        """([event, files]) => {
+            const data = new DataTransfer();
+            for (const [name, type, bytes] of files) {
+                data.items.add(new File([new Uint8Array(bytes)], name, { type }));
+            }
+            dispatchEvent(event === "paste"
+                ? new ClipboardEvent(event, { clipboardData: data })
+                : new DragEvent(event, { dataTransfer: data, cancelable: true }));
+        }""",
+        [event, [(name, kind, list(content)) for name, kind, content in files]],
+    )
+
+
+@pytest.mark.parametrize("event", ["paste", "drop"])
+def test_pasted_and_dropped_files_are_answered(page, event):
+    notes, plate = ("n.txt", "text/plain", b"hello"), ("p", "image/png", encoded(DARK))
+    hand_over(page, event, [notes, plate])
+    expect(page, "This looks like steak.")
+    hand_over(page, event, [notes])
+    expect(page, FAILS, "That file is not a picture.")
+
+
+def test_a_dropped_link_gets_a_sentence(page):
+    hand_over(page, "drop", [])
+    expect(page, FAILS, "Drop a picture file, not a link to one.")
+
+
+def damaged_png() -> bytes:
+    """A PNG whose header promises far more than there is."""
+    return encoded(RED, "PNG")[:60]
+
+
+def huge_png() -> bytes:
+    """A valid, black PNG of 9,000 x 8,000 pixels in a few kilobytes."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + check
+
+    header = struct.pack(">IIBBBBB", 9000, 8000, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((9000 // 8 + 1) * 8000), 9)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+NO_PICTURES = {
+    "empty": (b"", "That file is empty."),
+    "text": (b"my shopping list: milk, eggs", "That file is not a picture."),
+    "pdf": (b"%PDF-1.7\n1 0 obj", "That file is a PDF, not a picture."),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "cannot read HEIC photos."),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture."),
+    "half a JPEG": (encoded(size=(400, 300))[:1500], "damaged or incomplete."),
+    "half a PNG": (damaged_png(), "damaged or incomplete."),
+    "only a start": (b"\xff\xd8\xff\xe0", "damaged or incomplete."),
+    "huge": (huge_png(), "too large."),
+}
+
+
+@pytest.mark.parametrize("what", NO_PICTURES)
+def test_what_is_no_picture_gets_a_sentence(page, what):
+    content, sentence = NO_PICTURES[what]
+    choose(page, content)
+    expect(page, FAILS, sentence, SEND)
+    assert sentence in status(page)
+    assert not page.locator("#bars").is_visible()
+    choose(page, encoded(GREEN))  # and the page goes on working
+    expect(page, "This looks like sushi.")
+
+
+def test_only_the_latest_picture_is_answered(page):
+    choose(page, encoded(RED, size=(3000, 2000)))
+    choose(page, encoded(GREEN))
+    expect(page, "This looks like sushi.")
+    page.evaluate(
+        "import('./model.js').then(async ({ask}) => ask(new Blob(['x'])))"
+        ".catch(() => 0)"
+    )  # answered after all that was asked before
+    assert page.inner_text("#verdict") == "This looks like sushi."
+
+
+def test_a_picture_chosen_before_the_model_is_ready_waits_for_it(context, url):
+    page = open_page(context, url, wait=False)
+    choose(page, encoded(DARK))
+    expect(page, "This looks like steak.")
+    assert page.crashes == []
+
+
+def test_exif_orientation_and_transparency(page):
+    # The left half is red and the right green, stored lying on its side.
+    plate = Image.new("RGB", (400, 100), RED)
+    plate.paste(GREEN, (200, 0, 400, 100))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    file = io.BytesIO()
+    plate.save(file, "JPEG", exif=exif, quality=95)
+    choose(page, file.getvalue())
+    page.wait_for_selector("#stage[data-state=photo]")
+    size = page.evaluate("[shown.width, shown.height]")
+    assert size == [100, 400]
+
+    clear = io.BytesIO()
+    Image.new("RGBA", (80, 60), (0, 0, 0, 0)).save(clear, "PNG")
+    pixels = to_pixels(page, clear.getvalue())
+    assert set(pixels.tobytes()) == {255}, "see-through parts are white"
+
+
+def to_pixels(page, content: bytes) -> Image.Image:
+    """What the page would show the model of a file."""
+    rgb, height, width = page.evaluate(
+        """async (bytes) => {
+            const { openPicture, toPixels } = await import("./picture.js");
+            const file = new Blob([new Uint8Array(bytes)]);
+            const { rgb, height, width } = toPixels(await openPicture(file));
+            return [Array.from(rgb), height, width];
+        }""",
+        list(content),
+    )
+    return Image.frombytes("RGB", (width, height), bytes(rgb))
+
+
+@pytest.mark.parametrize(
+    "size", [(700, 671), (671, 2000), (672, 672), (1013, 1700), (2400, 2020)]
+)
+def test_large_pictures_shrink_as_pillow_shrinks_them(page, size):
+    random = Image.effect_noise((61, 53), 90).convert("RGB").resize(size)
+    file = io.BytesIO()
+    random.save(file, "PNG")
+    factor = max(1, min(size) // 336)
+    ours, pillows = to_pixels(page, file.getvalue()), random.reduce(factor)
+    assert ours.size == pillows.size and min(ours.size) >= 336
+    differences = zip(ours.tobytes(), pillows.tobytes(), strict=True)
+    assert max(abs(a - b) for a, b in differences) <= 1
+
+
+def test_a_large_photo_is_answered_and_shown(page):
+    choose(page, encoded(RED, size=(4000, 3000)))
+    expect(page, "This looks like pizza.")
+    assert page.evaluate("shown.width") == 1200
+
+
+def test_first_visit_is_small_and_later_ones_need_no_network(
+    folder, browser, monkeypatch
+):
+    monkeypatch.setattr(pocket_server, "_Handler", Counting)
+    monkeypatch.setattr(Counting, "sent", [])
+    context = browser.new_context()
+    with serve_folder(folder) as served:
+        page = open_page(context, served.url)
+        page.locator("#offline").wait_for()
+        port = int(served.url.split(":")[-1].strip("/"))
+    sent = sum(len(body) for _, body in Counting.sent)
+    zipped = sum(len(zlib.compress(body, 9)) for _, body in Counting.sent)
+    # The stand-in weighs nothing; the committed model 6 MB.
+    print(f"first visit, without model: {sent / 1e6:.2f} MB, gzip {zipped / 1e6:.2f}")
+    assert sent <= 14_000_000
+    paths = [path for path, _ in Counting.sent]
+    assert paths.count("/foodvision_mini.onnx") == 1, "large files come once"
+    assert paths.count("/vendor/ort.wasm.gz") == 1
+    kept = page.evaluate(
+        """async () => [
+            localStorage.length, sessionStorage.length, document.cookie,
+            (await indexedDB.databases()).length, (await caches.keys()).length]"""
+    )
+    assert kept == [0, 0, "", 0, 1], "only the copy for days without network"
+    assert context.cookies() == []
+    page.close()
+
+    page = open_page(context, served.url)  # the server is gone
+    page.locator("#offline").wait_for()
+    page.get_by_role("button", name="Example picture 1").click()
+    expect(page, "This looks like pizza.")
+    assert page.evaluate("crossOriginIsolated"), "the copy keeps its headers"
+    context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("body[data-model=ready]", timeout=60_000)
+
+    context.set_offline(False)
+    with serve_folder(folder, port=port):
+        page.goto(served.url)
+        page.locator("#offline").wait_for()
+    context.close()
+
+
+def test_a_new_version_replaces_the_old_one(tmp_path, browser):
+    def model(name, **about):
+        return make_model(tmp_path / name, **about)
+
+    site = write_site(tmp_path / "site", model("a.onnx"), COLOURS)
+    context = browser.new_context()
+    with serve_folder(site) as served:
+        page = open_page(context, served.url)
+        page.locator("#offline").wait_for()
+        about = {"trained_on": "999 better photos"}
+        write_site(site, model("b.onnx", **about), COLOURS)
+        page.reload()  # still the old one, which finds the new one
+        page.wait_for_function(
+            "navigator.serviceWorker.getRegistration().then((r) => r?.waiting)"
+        )
+        assert "450 real photos" in page.inner_text("footer")
+        page.close()
+        page = open_page(context, served.url)
+        page.get_by_text("999 better photos").wait_for()
+        page.wait_for_function("caches.keys().then((names) => names.length === 1)")
+    context.close()
+
+
+def test_no_request_leaves_the_page_s_own_address(context, url):
+    asked = []
+    context.on("request", lambda request: asked.append(request))
+    page = open_page(context, url)
+    choose(page, encoded(RED))
+    expect(page, "This looks like pizza.")
+    page.locator("#offline").wait_for()
+    urls = {request.url for request in asked}
+    assert all(address.startswith((url, "blob:", "data:")) for address in urls)
+    assert {f"{url}vendor/ort.wasm.gz", f"{url}foodvision_mini.onnx"} <= urls
+    assert any(request.service_worker for request in asked), "its requests count, too"
+    refused = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 0, () => 1)")
+    assert refused == 1
+    assert urls == {request.url for request in asked}, "the policy stopped it"
+
+
+def test_more_cores_mean_threads_and_the_same_answer(context, folder):
+    cores = "Object.defineProperty(navigator, 'hardwareConcurrency', {get: () => 8})"
+    context.add_init_script(cores)
+    answers = []
+    for isolated, threads in ((True, "4 threads"), (False, "1 thread")):
+        with serve_folder(folder, isolated=isolated) as served:
+            page = open_page(context, served.url)
+            assert page.inner_text("#threads") == threads
+            choose(page, encoded(GREEN))
+            expect(page, "This looks like sushi.")
+            answers.append(page.locator(".share").all_text_contents())
+            page.close()
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    "lost", ["foodvision_mini.onnx", "vendor/ort.wasm.gz", "model.json", "files.json"]
+)
+def test_a_file_that_does_not_come_gets_a_sentence(context, url, lost):
+    context.route(f"**/{lost}", lambda route: route.fulfill(status=404))
+    page = open_page(context, url, wait=False)
+    expect(page, "The model did not start.", "Check the connection and reload")
+    assert "Check the connection" in status(page)
+    choose(page, encoded(RED))
+    expect(page, FAILS, "Check the connection and reload")
+    assert page.crashes == []
+
+
+def test_half_a_model_gets_a_sentence(context, url, folder):
+    half = (folder / "foodvision_mini.onnx").read_bytes()[:300]
+    context.route("**/*.onnx", lambda route: route.fulfill(body=half))
+    page = open_page(context, url, wait=False)
+    expect(page, "The model did not start.")
+    # It was not kept: with the whole file, a reload helps.
+    context.unroute("**/*.onnx")
+    page.reload()
+    page.wait_for_selector("body[data-model=ready]", timeout=60_000)
+
+
+def test_a_script_that_does_not_come_gets_a_sentence(context, url):
+    context.route("**/vendor/ort.mjs", lambda route: route.fulfill(status=404))
+    page = open_page(context, url, wait=False)
+    expect(page, "The model did not start.", "Part of this page stopped working.")
+
+
+@pytest.mark.parametrize("missing", ["OffscreenCanvas", "DecompressionStream"])
+def test_an_old_browser_gets_a_sentence(context, url, missing):
+    context.add_init_script(f"delete globalThis.{missing}")
+    page = open_page(context, url, wait=False)
+    expect(page, "This browser is too old to run the model.")
+
+
+def test_without_javascript_there_is_a_sentence(browser, url):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(url)
+    assert "needs JavaScript" in page.inner_text("body")
+    context.close()
+
+
+def test_the_clipboard_button(context, url):
+    origin = url.rstrip("/")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
+    page = open_page(context, url)
+    page.evaluate(
+        """async (bytes) => {
+            const blob = new Blob([new Uint8Array(bytes)], { type: "image/png" });
+            await navigator.clipboard.write([new ClipboardItem({ [blob.type]: blob })]);
+        }""",
+        list(encoded(GREEN, "PNG")),
+    )
+    page.get_by_role("button", name="Paste").click()
+    expect(page, "This looks like sushi.")
+    page.evaluate("navigator.clipboard.writeText('no picture')")
+    page.get_by_role("button", name="Paste").click()
+    expect(page, "There is no picture on the clipboard.")
+    context.clear_permissions()
+    page.get_by_role("button", name="Paste").click()
+    expect(page, "Try Ctrl+V, or choose a photo.")
+
+
+def test_a_practice_model_says_so(tmp_path, context):
+    about = {"is_practice": "true", "trained_on": "450 practice pictures (drawn)"}
+    model = make_model(tmp_path / "m.onnx", **about)
+    site = write_site(tmp_path / "site", model, {})
+    with serve_folder(site) as served:
+        page = open_page(context, served.url)
+        assert "learned from drawings" in page.inner_text("#banner")
+        assert "450 practice pictures (drawn)" in page.inner_text("footer")
+        assert not page.locator("#tries").is_visible(), "no examples, no heading"
+
+
+def test_the_page_says_what_it_was_trained_on_and_that_nothing_leaves(page):
+    words = page.inner_text("footer")
+    assert "450 real photos" in words and "147 of 150" in words
+    assert "No picture leaves this device." in words
+    assert not page.locator("#banner").is_visible()
+    assert page.inner_text("#question") == "Pizza, steak or sushi?"
+
+
+def test_words_for_many_classes(page):
+    said = page.evaluate(
+        """async () => {
+            const { describe, joinNames, median, percent } = await import("./words.js");
+            const names = Array.from({ length: 101 }, (_, index) => `food ${index}`);
+            const probabilities = names.map((_, index) => index / 5050);
+            const about = { class_names: names, familiarity_threshold: 0.5 };
+            const answer = { probabilities, familiarity: 0.4 };
+            return [describe(answer, about), joinNames(["cat", "dog"]),
+                [1, 0.991, 0.5, 0.004].map(percent), [median([3, 1, 2]), median([1, 2])]];
+        }"""
+    )
+    answer, two, shares, medians = said
+    assert answer["verdict"] == (
+        "This does not look like any of the 101 foods it knows."
+    )
+    ranked = [row["name"] for row in answer["rows"]]
+    assert ranked == [f"food {n}" for n in (100, 99, 98, 97, 96)]
+    assert two == "cat or dog"
+    assert shares == ["more than 99%", "more than 99%", "50%", "less than 1%"]
+    assert medians == [2, 1.5]
+
+
+@pytest.mark.parametrize("size", [(360, 740), (768, 1024), (1440, 900)])
+def test_fits_the_screen(browser, url, size):
+    viewport = {"width": size[0], "height": size[1]}
+    context = browser.new_context(viewport=viewport)
+    page = open_page(context, url)
+    choose(page, encoded(BLUE))
+    expect(page, "This does not look like pizza, steak or sushi.")
+    box = page.locator("#bars li").last.bounding_box()
+    assert box["y"] + box["height"] <= size[1], "the answer shows without scrolling"
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, "nothing reaches beyond the screen"
+    context.close()
+
+
+def test_can_be_installed(page, url):
+    page.locator("#offline").wait_for()
+    session = page.context.new_cdp_session(page)
+    manifest = session.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert json.loads(manifest["data"])["display"] == "standalone"
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # A browser that keeps nothing, like this one, installs nothing.
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}
