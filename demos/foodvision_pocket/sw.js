@@ -1,14 +1,17 @@
 // Keep every file of this folder, so that the page opens without network.
 //
-// The page registers this as sw.js?v=VERSION. A new version is another address, so the
-// browser installs it beside the old one, which goes on serving pages that are open.
+// The page registers this as sw.js?v=VERSION once it runs, so a page that is open has all
+// that it needs. A new version is another address: the browser installs it beside the old
+// one, and the next visit gets it.
 
 const VERSION = new URL(location).searchParams.get("v");
 const FOLDER = new URL("./", location);
 const PREFIX = `pocket ${FOLDER} `; // other folders of this site keep theirs
 const STORE = PREFIX + VERSION; // storage.js says the same
 
-self.addEventListener("install", (event) => event.waitUntil(keepAll()));
+self.addEventListener("install", (event) => {
+  event.waitUntil(keepAll().then(() => self.skipWaiting()));
+});
 
 self.addEventListener("activate", (event) => {
   event.waitUntil(forgetOthers().then(() => self.clients.claim()));

@@ -1,0 +1,137 @@
+"""The browser and Python give the same answers with the committed model."""
+
+import base64
+import io
+import os
+import statistics
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from demo_model_fixture import DEMO
+from pocket_site import Counting, chromium, need_runtime, open_page
+
+from going_modular import pocket_server
+from going_modular.data_setup import find_pictures
+from going_modular.pocket import MODEL, write_pocket
+from going_modular.pocket_server import serve_folder
+from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+
+sys.path.insert(0, str(DEMO))
+from model import Predictor, open_picture  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / MODEL
+DRAWN_PER_CLASS = 10
+FIRST_VISIT = 20_000_000  # bytes
+ASK = """async (base64) => {
+    const { ask } = await import("./model.js");
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
+    const { preview, ...answer } = await ask(new Blob([bytes]));
+    preview.close();
+    return answer;
+}"""
+DECODE = """async (base64) => {
+    const { openPicture, toPixels } = await import("./picture.js");
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
+    const { rgb } = toPixels(await openPicture(new Blob([bytes])));
+    let text = "";
+    for (let at = 0; at < rgb.length; at += 8192) {
+        text += String.fromCharCode(...rgb.subarray(at, at + 8192));
+    }
+    return btoa(text);
+}"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    need_runtime()
+    return write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """JPEG files: the 150 test photos, or drawn pictures where there are none."""
+    if os.environ.get("FOODVISION_DATA"):
+        folder = find_pictures(ROOT / "data").folder / "test"
+        return [file.read_bytes() for file in sorted(folder.glob("*/*.jpg"))]
+    drawn = []
+    for name in CLASS_NAMES:
+        for seed in range(DRAWN_PER_CLASS):
+            file = io.BytesIO()
+            draw_picture(name, seed).save(file, "JPEG", quality=88)
+            drawn.append(file.getvalue())
+    return drawn
+
+
+def test_same_answers_as_python(browser, site, pictures):
+    predictor = Predictor(COMMITTED, threads=1)
+    expected = [predictor.predict(io.BytesIO(picture)) for picture in pictures]
+    with serve_folder(site) as served:
+        page = open_page(browser, served.url)
+        answers = [
+            page.evaluate(ASK, base64.b64encode(picture).decode())
+            for picture in pictures
+        ]
+        page.close()
+    same = 0
+    for theirs, ours in zip(answers, expected, strict=True):
+        probabilities = [ours.probabilities[name] for name in predictor.class_names]
+        assert theirs["probabilities"] == pytest.approx(probabilities, abs=0.02)
+        assert theirs["familiarity"] == pytest.approx(ours.familiarity, abs=0.02)
+        same += int(np.argmax(theirs["probabilities"]) == np.argmax(probabilities))
+    assert same >= len(pictures) - 1
+    browser_ms = statistics.median(answer["milliseconds"] for answer in answers)
+    python_ms = 1000 * statistics.median(answer.seconds for answer in expected)
+    print(
+        f"\n{same} of {len(pictures)} answers agree; median from JPEG to answer: "
+        f"{browser_ms:.1f} ms in the browser, {python_ms:.1f} ms in Python"
+    )
+
+
+def test_same_pixels_as_pillow(browser, site, pictures):
+    with serve_folder(site) as served:
+        page = open_page(browser, served.url, wait=False)
+        for picture in pictures[:: max(1, len(pictures) // 15)]:
+            theirs = page.evaluate(DECODE, base64.b64encode(picture).decode())
+            theirs = np.frombuffer(base64.b64decode(theirs), np.uint8).astype(int)
+            ours = open_picture(io.BytesIO(picture)).astype(int)
+            # Equal with the libraries of the day; another JPEG decoder may round.
+            assert np.abs(theirs - ours.ravel()).max() <= 4
+        page.close()
+
+
+def test_large_photos_get_much_the_same_answer(browser, site):
+    predictor = Predictor(COMMITTED, threads=1)
+    with serve_folder(site) as served:
+        page = open_page(browser, served.url)
+        for name, seed in (("pizza", 35), ("steak", 39), ("sushi", 26)):
+            file = io.BytesIO()
+            drawn = draw_picture(name, seed, size=(512, 384))
+            drawn.resize((4032, 3024)).save(file, "JPEG", quality=90)
+            theirs = page.evaluate(ASK, base64.b64encode(file.getvalue()).decode())
+            ours = predictor.predict(io.BytesIO(file.getvalue()))
+            # Pillow shrinks while it decodes, so the pixels are not quite the same.
+            probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
+            assert theirs["probabilities"] == pytest.approx(probabilities, abs=0.1)
+        page.close()
+
+
+def test_first_visit_is_small(browser, site, monkeypatch):
+    monkeypatch.setattr(pocket_server, "_Handler", Counting)
+    monkeypatch.setattr(Counting, "sent", [])
+    context = browser.new_context()
+    with serve_folder(site) as served:
+        page = open_page(context, served.url)
+        page.locator("#offline").wait_for(timeout=60_000)
+        context.close()
+    sent = sum(len(body) for _, body in Counting.sent)
+    print(f"\nfirst visit: {sent / 1e6:.2f} MB in {len(Counting.sent)} files")
+    assert sent <= FIRST_VISIT
