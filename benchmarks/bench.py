@@ -20,7 +20,7 @@ if __name__ == "__main__":
 import psutil  # noqa: E402
 import torch  # noqa: E402
 
-from benchmarks import load, prediction, serving, training  # noqa: E402
+from benchmarks import big, load, prediction, serving, training  # noqa: E402
 from benchmarks.making import make_all  # noqa: E402
 from benchmarks.plan import TINY, Bench, Plan, progress  # noqa: E402
 from benchmarks.report import Section, page  # noqa: E402
@@ -32,6 +32,7 @@ PARTS = {
     "prediction": prediction.measure,
     "app": serving.measure,
     "load": load.measure,
+    "big": None,
 }
 RESULTS = ROOT / "benchmarks" / "results.md"
 BUSY = 0.5  # load average; more means that times are not to be trusted
@@ -47,6 +48,8 @@ def run(bench: Bench, parts: Sequence[str]) -> list[Section]:
     if others:
         made = make_all(bench)
         sections += [measure(bench, made) for measure in others]
+    if "big" in parts:
+        sections.append(big.measure(bench))
     return sections
 
 

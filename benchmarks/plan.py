@@ -32,6 +32,10 @@ class Plan:
         load_rounds: Times that every number of clients is tried,
         load_seconds: for so long each time,
         load_requests: and with so many requests at most.
+        feature_photos: Pictures that every contender gets the features of,
+        feature_rounds: so many times.
+        head_rows: Rows to train a head of 101 classes on; None takes as many as
+            FoodVision Big has.
     """
 
     threads: int = 2
@@ -49,6 +53,9 @@ class Plan:
     load_rounds: int = 2
     load_seconds: float = 8.0
     load_requests: int = 2000
+    feature_photos: int = 120
+    feature_rounds: int = 3
+    head_rows: int | None = None
 
 
 TINY = Plan(
@@ -67,6 +74,9 @@ TINY = Plan(
     load_rounds=1,
     load_seconds=0.5,
     load_requests=64,
+    feature_photos=3,
+    feature_rounds=1,
+    head_rows=300,
 )
 
 

@@ -33,12 +33,15 @@ class Settings:
         weight_decay: Strength of Adam's L2 penalty.
         epochs: How often every picture is seen.
         batch_size: Pictures a step.
+        label_smoothing: Share of each label that is spread over all classes (Szegedy
+            et al., arXiv 1512.00567). Scores on other pictures are without it.
     """
 
     lr: float = 1e-3
     weight_decay: float = 0.0
     epochs: int = 10
     batch_size: int = 32
+    label_smoothing: float = 0.0
 
 
 @dataclass
@@ -185,7 +188,7 @@ def train(
         after_epoch: Called with the epoch's number, from 1, and its scores.
     """
     model.to(device)
-    loss_fn = nn.CrossEntropyLoss()
+    loss_fn = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(
         weights, lr=settings.lr, weight_decay=settings.weight_decay

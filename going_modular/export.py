@@ -125,21 +125,29 @@ def describe_run(
     }
 
 
-def export_onnx(deployable: Deployable, file: Path, *, metadata: dict) -> Path:
+def export_onnx(
+    deployable: nn.Module,
+    file: Path,
+    *,
+    metadata: dict,
+    outputs: Sequence[str] = ("probabilities", "familiarity"),
+) -> Path:
     """Write the ONNX file, all or nothing.
 
     Args:
-        deployable: What to export; moved to the CPU.
+        deployable: What to export, with a picture as its input; moved to the CPU.
         file: Where it goes; replaced only by a complete, checked file.
         metadata: Values that are not text are stored as JSON.
+        outputs: Names for what it returns.
 
     Raises:
         ExportError: If the written file cannot be run.
     """
-    return _save(_with_metadata(_to_onnx(deployable.cpu().eval()), metadata), file)
+    model = _to_onnx(deployable.cpu().eval(), outputs)
+    return _save(_with_metadata(model, metadata), file)
 
 
-def _to_onnx(deployable: Deployable) -> onnx.ModelProto:
+def _to_onnx(deployable: nn.Module, outputs: Sequence[str]) -> onnx.ModelProto:
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
     height = torch.export.Dim("height", min=1, max=100_000)
     width = torch.export.Dim("width", min=1, max=100_000)
@@ -148,7 +156,7 @@ def _to_onnx(deployable: Deployable) -> onnx.ModelProto:
             deployable,
             (example,),
             input_names=["picture"],
-            output_names=["probabilities", "familiarity"],
+            output_names=list(outputs),
             dynamic_shapes=({0: height, 1: width},),
             dynamo=True,
         )

@@ -189,3 +189,34 @@ def plot_drift(
     axes[1].axhline(threshold, color=COLOURS[1], linestyle="--")
     axes[2].set(xlabel="answer, in the order they came")
     return figure
+
+
+def plot_class_accuracy(table: pd.DataFrame, *, where: str, columns: int = 2) -> Figure:
+    """The share right of every class, best first, with its 95% Wilson interval.
+
+    Args:
+        table: From `evaluation.class_table`.
+        where: What it was measured on.
+        columns: Panels beside each other, for many classes.
+    """
+    rows = -(-len(table) // columns)
+    figure, axes = plt.subplots(
+        1,
+        columns,
+        figsize=(WIDTH, 1.2 + 0.17 * rows),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for number, axis in enumerate(axes.flat):
+        part = 100 * table.iloc[number * rows : (number + 1) * rows]
+        axis.hlines(part.index, part.low, part.high, color=COLOURS[1], alpha=0.4)
+        axis.scatter(part.share, part.index, color=COLOURS[0], s=14, zorder=3)
+        axis.set(xlim=(0, 100), ylim=(rows - 0.3, -0.7))
+        axis.set_xlabel("right, % of its test pictures")
+        axis.tick_params(axis="y", labelsize=7, length=0)
+        axis.grid(axis="x", alpha=0.3)
+    low, high = table.total.min(), table.total.max()
+    each = f"{low}" if low == high else f"{low} to {high}"
+    figure.suptitle(f"Class by class, {each} pictures each, {where}", fontsize=11)
+    return figure

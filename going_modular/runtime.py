@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,21 @@ def compare_answers(
             }
         )
     return pd.DataFrame(rows)
+
+
+def answer_all(
+    file: Path, photos: Sequence[Path], *, threads: int = 2
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ask an exported file about many photos, one thread a photo.
+
+    Returns:
+        Probabilities (N, C) and familiarity (N,).
+    """
+    model = OnnxModel(file, threads=1)
+    with ThreadPoolExecutor(threads) as pool:
+        answers = list(pool.map(model, photos))
+    probabilities, likeness = zip(*answers, strict=True)
+    return torch.from_numpy(np.stack(probabilities)), torch.tensor(likeness)
 
 
 def _timed(model: OnnxModel, picture: Path) -> tuple[np.ndarray, float, float]:
