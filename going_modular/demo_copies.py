@@ -1,6 +1,7 @@
 """Make one demo's folder out of another's: the same app around another model."""
 
 import os
+import textwrap
 from pathlib import Path
 
 from going_modular.packaging import DeployError
@@ -13,10 +14,8 @@ TEXTS = (
     "requirements.txt",
     "style.css",
 )
-MINI_DISHES = (
-    "<!-- name your own dishes here -->\n",
-    "whether it looks like **pizza, steak or\nsushi**",
-)
+COMMENT = "<!-- name your own dishes here -->\n"
+DISHES = "whether it looks like **pizza, steak or\nsushi**"
 
 
 def write_big_demo(mini: Path, folder: Path, *, dishes: int = 101) -> Path:
@@ -41,15 +40,12 @@ def write_big_demo(mini: Path, folder: Path, *, dishes: int = 101) -> Path:
             f"{mini} lacks {', '.join(missing)}: run the cells that write it"
         )
     texts = {name: (mini / name).read_text("utf-8") for name in TEXTS}
-    comment, sentence = MINI_DISHES
-    if sentence not in texts["README.md"]:
+    if DISHES not in texts["README.md"]:
         raise DeployError(
-            f"{mini / 'README.md'} no longer says {sentence!r}: write what it says now "
+            f"{mini / 'README.md'} no longer says {DISHES!r}: write what it says now "
             f"into {Path(__file__).name}, so that Big's README can say something else"
         )
-    readme = texts["README.md"].replace(comment, "")
-    said = f"which of **{dishes} dishes**\nit looks like"
-    texts["README.md"] = readme.replace(sentence, said)
+    texts["README.md"] = _rename_dishes(texts["README.md"], dishes)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         text = text.replace("FoodVision Mini", "FoodVision Big")
@@ -58,3 +54,12 @@ def write_big_demo(mini: Path, folder: Path, *, dishes: int = 101) -> Path:
         part.write_text(text, "utf-8", newline="\n")
         os.replace(part, folder / name)
     return folder
+
+
+def _rename_dishes(readme: str, dishes: int) -> str:
+    paragraphs = readme.replace(COMMENT, "").split("\n\n")
+    for number, text in enumerate(paragraphs):
+        if DISHES in text:
+            said = text.replace(DISHES, f"which of **{dishes} dishes** it looks like")
+            paragraphs[number] = textwrap.fill(said, 88)
+    return "\n\n".join(paragraphs)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-CLASS_NAMES = """
+NAMES = """
 apple_pie baby_back_ribs baklava beef_carpaccio beef_tartare beet_salad beignets
 bibimbap bread_pudding breakfast_burrito bruschetta caesar_salad cannoli caprese_salad
 carrot_cake ceviche cheese_plate cheesecake chicken_curry chicken_quesadilla
@@ -23,7 +23,8 @@ poutine prime_rib pulled_pork_sandwich ramen ravioli red_velvet_cake risotto sam
 sashimi scallops seaweed_salad shrimp_and_grits spaghetti_bolognese spaghetti_carbonara
 spring_rolls steak strawberry_shortcake sushi tacos takoyaki tiramisu tuna_tartare
 waffles
-""".split()
+"""
+CLASS_NAMES = sorted(NAMES.split())
 COUNTS = {"train": 10, "test": 5}  # of each class
 SIZE = (64, 48)
 
@@ -46,14 +47,12 @@ def make_food101(data_dir: Path, counts: dict[str, int] = COUNTS) -> Path:
     """Write `food-101/`, as its archive unpacks, into `data_dir`; returns that."""
     images, meta = (data_dir / "food-101" / part for part in ("images", "meta"))
     meta.mkdir(parents=True)
-    assert len(CLASS_NAMES) == 101 and CLASS_NAMES == sorted(CLASS_NAMES)
+    assert len(set(CLASS_NAMES)) == 101
     start = 0
     for half, count in counts.items():
+        numbers = range(start, start + count)
         listed = {
-            name: [
-                f"{name}/{100_000 + 7 * number}"
-                for number in range(start, start + count)
-            ]
+            name: [f"{name}/{100_000 + 7 * number}" for number in numbers]
             for name in CLASS_NAMES
         }
         for label, names in enumerate(listed.values()):
