@@ -40,6 +40,8 @@ class Deployable(nn.Module):
         train_features: Features of the training pictures, (N, D).
     """
 
+    outputs = ("probabilities", "familiarity")
+
     def __init__(
         self,
         preprocess: Preprocess,
@@ -125,29 +127,22 @@ def describe_run(
     }
 
 
-def export_onnx(
-    deployable: nn.Module,
-    file: Path,
-    *,
-    metadata: dict,
-    outputs: Sequence[str] = ("probabilities", "familiarity"),
-) -> Path:
+def export_onnx(deployable: nn.Module, file: Path, *, metadata: dict) -> Path:
     """Write the ONNX file, all or nothing.
 
     Args:
-        deployable: What to export, with a picture as its input; moved to the CPU.
+        deployable: What to export; moved to the CPU. Takes a picture, uint8 (H, W, 3),
+            and names what it returns in its attribute `outputs`.
         file: Where it goes; replaced only by a complete, checked file.
         metadata: Values that are not text are stored as JSON.
-        outputs: Names for what it returns.
 
     Raises:
         ExportError: If the written file cannot be run.
     """
-    model = _to_onnx(deployable.cpu().eval(), outputs)
-    return _save(_with_metadata(model, metadata), file)
+    return _save(_with_metadata(_to_onnx(deployable.cpu().eval()), metadata), file)
 
 
-def _to_onnx(deployable: nn.Module, outputs: Sequence[str]) -> onnx.ModelProto:
+def _to_onnx(deployable: nn.Module) -> onnx.ModelProto:
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
     height = torch.export.Dim("height", min=1, max=100_000)
     width = torch.export.Dim("width", min=1, max=100_000)
@@ -156,7 +151,7 @@ def _to_onnx(deployable: nn.Module, outputs: Sequence[str]) -> onnx.ModelProto:
             deployable,
             (example,),
             input_names=["picture"],
-            output_names=list(outputs),
+            output_names=list(deployable.outputs),
             dynamic_shapes=({0: height, 1: width},),
             dynamo=True,
         )

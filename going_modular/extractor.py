@@ -29,6 +29,8 @@ class Extractor(nn.Module):
         base: Turns pictures (N, 3, S, S) into features (N, D).
     """
 
+    outputs = ("features",)
+
     def __init__(self, preprocess: Preprocess, base: nn.Module):
         super().__init__()
         self.preprocess, self.base = preprocess, base
@@ -60,8 +62,7 @@ def export_extractor(built: Built, file: Path) -> Path:
     network = network_of(built)
     if not (file.exists() and _network_in(file) == network):
         extractor = Extractor(built.preprocess, built.model.base.cpu())
-        about = {"network": network}
-        export_onnx(extractor, file, metadata=about, outputs=["features"])
+        export_onnx(extractor, file, metadata={"network": network})
     return file
 
 

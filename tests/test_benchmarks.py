@@ -18,6 +18,7 @@ TITLES = [
     "2. One prediction, from JPEG bytes to probabilities",
     "3. The app",
     "4. Many clients at once",
+    "5. FoodVision Big",
 ]
 
 
@@ -83,7 +84,7 @@ def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
 
 
 def test_tables_are_whole(tables):
-    assert len(tables) == 10
+    assert len(tables) == 11
     for table in tables:
         assert len({len(row) for row in table}) == 1
         assert not [row for row in table if row[1] in ("", "nan")]
@@ -130,6 +131,15 @@ def test_clients_are_answered_or_refused_but_never_failed(tables):
         answered, asked = map(int, row[head.index("answered")].split(" of "))
         assert 0 < answered == asked - int(row[head.index("refused")])
         assert row[head.index("failed")] == "0"
+
+
+def test_big_is_projected_for_every_contender_beside_its_goal(page, tables):
+    head, *rows = tables[10]
+    assert [row[0] for row in rows] == ["EffNetB2", "ViT-B/16", "EffNet-Lite2"]
+    assert "20,200 photos, minutes" in head and "101,000 photos, minutes" in head
+    goals = [row for row in tables[0] if row[0].startswith("FoodVision Big on 20,200")]
+    assert len(goals) == 1 and "at most 60 minutes" in goals[0][0]
+    assert "(projected)" in goals[0][1]
 
 
 def test_unknown_part_is_named(folder):

@@ -36,8 +36,8 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def run(inside, environment):  # noqa: F811
-    def run(*arguments):
+def start(inside, environment):  # noqa: F811
+    def start(*arguments):
         return inside.submit(
             subprocess.run,
             command("features.py", *arguments),
@@ -46,9 +46,9 @@ def run(inside, environment):  # noqa: F811
             capture_output=True,
             text=True,
             timeout=300,
-        ).result()
+        )
 
-    return run
+    return start
 
 
 def stores(folder, part):
@@ -59,7 +59,7 @@ def stores(folder, part):
 
 
 def test_workers_make_the_shards_that_the_lesson_makes(
-    run,
+    start,
     network,  # noqa: F811
     extractor,
     data,
@@ -67,7 +67,7 @@ def test_workers_make_the_shards_that_the_lesson_makes(
 ):
     part = choose_photos(data, share=1)
     folder, ours_at = tmp_path / "by Ray", tmp_path / "here"
-    done = run(extractor, data, folder, "--share", 1)
+    done = start(extractor, data, folder, "--share", 1).result()
     assert done.returncode == 0, done.stderr[-3000:]
     assert_all_stopped(network)
     assert "1515 photos, 12 shards made by 2 workers" in done.stdout
@@ -90,15 +90,15 @@ def test_workers_make_the_shards_that_the_lesson_makes(
     train, test = stores(folder, part)
     for shard in (train.shards[3], test.shards[0]):
         shard.file.unlink()
-    done = run(extractor, data, folder, "--share", 1)
+    done = start(extractor, data, folder, "--share", 1).result()
     assert "1515 photos, 2 shards made" in done.stdout, done.stderr[-3000:]
-    done = run(extractor, data, folder, "--share", 1)
+    done = start(extractor, data, folder, "--share", 1).result()
     assert "0 shards made by 0 workers" in done.stdout
     assert [s.missing() for s in stores(folder, part)] == [[], []]
     assert_all_stopped(network)
 
 
-def test_it_says_what_is_wrong_before_it_starts(run, extractor, data, tmp_path):
+def test_it_says_what_is_wrong_before_it_starts(start, extractor, data, tmp_path):
     text = tmp_path / "model.onnx"
     text.write_text("version https://git-lfs.github.com/spec/v1")
     cases = {
@@ -106,8 +106,9 @@ def test_it_says_what_is_wrong_before_it_starts(run, extractor, data, tmp_path):
         "no Food-101": [extractor, tmp_path, tmp_path / "f"],
         "at most 1": [extractor, data, tmp_path / "f", "--share", 7],
     }
-    for sentence, arguments in cases.items():
-        done = run(*arguments)
+    runs = {sentence: start(*arguments) for sentence, arguments in cases.items()}
+    for sentence, run in runs.items():
+        done = run.result()
         assert done.returncode and sentence in done.stderr
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "f").exists()

@@ -245,6 +245,21 @@ def test_training_repeats_with_its_seed():
     assert history != other_history
 
 
+def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone():
+    data, head = make_features(), nn.Linear(6, 3)
+    features, labels = data.tensors
+    log_probabilities = head(features).log_softmax(dim=1)
+    target = torch.full((23, 3), 0.1 / 3)
+    target[torch.arange(23), labels] += 0.9
+    smoothed = -(target * log_probabilities).sum(dim=1).mean().item()
+    settings = Settings(lr=0, epochs=1, label_smoothing=0.1)
+    loader = feature_loader(data, batch_size=7)
+    (epoch,) = train(head, loader, settings=settings, check_loader=loader)
+    assert epoch.train.loss == pytest.approx(smoothed, rel=1e-5)
+    plain = -log_probabilities[torch.arange(23), labels].mean().item()
+    assert epoch.check.loss == pytest.approx(plain, rel=1e-5)
+
+
 def test_training_learns():
     _, history = train_once(3, settings=Settings(lr=1e-2, epochs=30, batch_size=5))
     assert history[-1].train.loss < 0.7 * history[0].train.loss

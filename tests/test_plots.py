@@ -7,14 +7,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
+import torch
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from PIL import Image
 from test_predictions import make_report
 
 from going_modular.engine import Epoch, Score
+from going_modular.evaluation import class_table
 from going_modular.plots import (
+    plot_class_accuracy,
     plot_loss_curves,
     plot_most_wrong,
     plot_pictures,
@@ -185,3 +188,33 @@ def test_practice_results_far_below_the_goal_are_still_on_the_plot():
     (axis,) = plot_speed_accuracy(reports, where="practice pictures (drawn)").axes
     assert axis.get_ylim()[0] <= 0 and axis.get_xlim()[0] == 0
     assert "practice pictures (drawn)" in axis.get_title()
+
+
+def test_every_class_stands_on_the_plot_with_its_interval():
+    labels = torch.arange(101).repeat_interleave(50)
+    guesses = torch.where(torch.arange(5050) % 50 < labels / 2.1, labels, 100 - labels)
+    names = [f"grilled cheese sandwich {number}" for number in range(101)]
+    table = class_table(guesses, labels, names)
+    figure = plot_class_accuracy(table, where="Food-101")
+    assert len(figure.axes) == 2
+    assert "50 pictures each, Food-101" in figure.get_suptitle()
+    shown, seen = [], []
+    for axis in figure.axes:
+        assert axis.get_xlabel() == "right, % of its test pictures"
+        assert axis.get_xlim() == (0, 100) and axis.yaxis_inverted()
+        shown += [label.get_text() for label in axis.get_yticklabels()]
+        (dots,) = dots_of(axis)
+        seen += dots.get_offsets()[:, 0].tolist()
+    assert shown == table.index.tolist(), "every class, best first"
+    assert seen == pytest.approx((100 * table.share).tolist())
+    (bars,) = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+    ends = bars.get_segments()[0][:, 0].tolist()
+    assert ends == pytest.approx([100 * table.low.iloc[0], 100 * table.high.iloc[0]])
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def test_classes_of_different_sizes_are_said():
+    labels = torch.tensor([0, 0, 0, 1, 1])
+    table = class_table(labels, labels, ["a", "b"])
+    figure = plot_class_accuracy(table, where="x", columns=1)
+    assert "2 to 3 pictures each" in figure.get_suptitle()
