@@ -53,7 +53,7 @@ class Plan:
     load_rounds: int = 2
     load_seconds: float = 8.0
     load_requests: int = 2000
-    feature_photos: int = 120
+    feature_photos: int = 60
     feature_rounds: int = 3
     head_rows: int | None = None
 

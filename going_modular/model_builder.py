@@ -6,7 +6,7 @@ features into class scores.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -230,6 +230,12 @@ def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
     )
     model = FeatureExtractor(base, _head(base.num_features, num_classes))
     return Built(model, preprocess, preprocess, pretrained=True)
+
+
+def with_classes(built: Built, num_classes: int) -> Built:
+    """The same base and preparation, and a new head for other classes."""
+    head = _head(built.model.head[-1].in_features, num_classes)
+    return replace(built, model=FeatureExtractor(built.model.base, head))
 
 
 @dataclass(frozen=True)

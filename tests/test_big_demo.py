@@ -33,7 +33,7 @@ from going_modular.extractor import (
 from going_modular.feature_store import FeatureStore
 from going_modular.food101 import choose_photos, spoken
 from going_modular.known_features import choose_known, threshold_from
-from going_modular.model_builder import build_effnet_lite2
+from going_modular.model_builder import build_effnet_lite2, with_classes
 from going_modular.packaging import DeployError, folder_files
 from going_modular.quantize import quantize
 from going_modular.running import ask_demo, run_demo
@@ -56,7 +56,7 @@ def part(tmp_path_factory):
 def built():
     torch.set_num_threads(1)  # a busy machine does not slow one thread down as much
     torch.manual_seed(0)
-    return build_effnet_lite2(101, input_size=SIZE)
+    return with_classes(build_effnet_lite2(3, input_size=SIZE), 101)
 
 
 @pytest.fixture(scope="module")

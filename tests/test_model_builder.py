@@ -25,6 +25,7 @@ from going_modular.model_builder import (
     Preprocess,
     load_weights,
     weights_file,
+    with_classes,
 )
 from going_modular.practice_pictures import draw_picture
 
@@ -270,3 +271,11 @@ def test_names_and_slugs_of_contenders_are_unique_and_fit_a_file_name():
     slugs = [contender.slug for contender in CONTENDERS]
     assert len(set(slugs)) == len({c.name for c in CONTENDERS}) == len(CONTENDERS)
     assert all(Path(slug).name == slug and slug.isidentifier() for slug in slugs)
+
+
+def test_other_classes_get_a_new_head_on_the_same_base(lite2):
+    big = with_classes(lite2, 101)
+    assert big.model.base is lite2.model.base and big.preprocess is lite2.preprocess
+    assert big.model.head[-1].weight.shape == (101, 1280)
+    assert lite2.model.head[-1].weight.shape == (3, 1280), "the old one stays"
+    assert not any(p.requires_grad for p in big.model.base.parameters())
