@@ -70,7 +70,7 @@ def find_food101(data_dir: Path, *, download: bool = True) -> Path:
     try:
         Food101(data_dir)
         return data_dir
-    except (RuntimeError, OSError):
+    except (RuntimeError, OSError, ValueError):
         pass  # not there, or not all of it
     if not download or is_offline():
         raise PicturesError(
@@ -86,7 +86,7 @@ def find_food101(data_dir: Path, *, download: bool = True) -> Path:
         )
     try:
         Food101(data_dir, download=True)
-    except (RuntimeError, OSError, EOFError) as error:
+    except (RuntimeError, OSError, ValueError, EOFError) as error:
         raise PicturesError(
             f"Food-101 could not be downloaded to {data_dir}: {error}. Delete "
             f"{data_dir / 'food-101'} if it is there, and run this again."
