@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -137,7 +137,7 @@ def export_onnx(deployable: nn.Module, file: Path, *, metadata: dict) -> Path:
         metadata: Values that are not text are stored as JSON.
 
     Raises:
-        ExportError: If the written file cannot be run.
+        ExportError: If the file cannot be written, or not be run.
     """
     return _save(_with_metadata(_to_onnx(deployable.cpu().eval()), metadata), file)
 
@@ -211,20 +211,29 @@ def ship(source: Path, target: Path, **changes) -> Path:
 
 
 def _save(model: onnx.ModelProto, file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        onnx.save(model, part)
-        check_runs(part)
-        os.replace(part, file)
+        with saying_how_to_write(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            onnx.save(model, part)
+            check_runs(part)
+            os.replace(part, file)
+    finally:
+        with contextlib.suppress(OSError):  # what went wrong is already being told
+            part.unlink(missing_ok=True)
+    return file
+
+
+@contextlib.contextmanager
+def saying_how_to_write(file: Path) -> Iterator[None]:
+    """Turn what a disk refuses into an ExportError that says what to do."""
+    try:
+        yield
     except OSError as error:
         raise ExportError(
             f"{file} could not be written ({error}). Make room or make its folder "
             "writable, then run this again."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return file
 
 
 def check_runs(file: Path) -> None:

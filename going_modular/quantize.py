@@ -22,7 +22,13 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from going_modular.datasets import load_picture
-from going_modular.export import ExportError, check_runs, copy_metadata, quiet
+from going_modular.export import (
+    ExportError,
+    check_runs,
+    copy_metadata,
+    quiet,
+    saying_how_to_write,
+)
 
 MIN_CONVOLUTIONS = 10
 
@@ -52,32 +58,34 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         calibrate_on: Training pictures, a hundred or so, never test pictures.
 
     Raises:
-        ExportError: If the model has hardly any convolutions to quantise.
+        ExportError: If the model has hardly any convolutions to quantise, or the file
+            cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".int8-") as folder:
-        prepared, part = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        with quiet():
-            # Folds BatchNorm into the convolutions, so that both are rounded once.
-            quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            quantize_static(
-                prepared,
-                part,
-                _Pictures(calibrate_on),
-                quant_format=QuantFormat.QDQ,
-                calibrate_method=CalibrationMethod.MinMax,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                reduce_range=True,
-                nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
-            )
-        model = onnx.load(part)
-        _round_known_features(model.graph)
-        copy_metadata(onnx.load(source), model)
-        onnx.save(model, part)
-        check_runs(part)
-        os.replace(part, target)
+    with saying_how_to_write(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".int8-") as folder:
+            prepared, part = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+            with quiet():
+                # Folds BatchNorm into the convolutions, so that both are rounded once.
+                quant_pre_process(source, prepared, skip_symbolic_shape=True)
+                quantize_static(
+                    prepared,
+                    part,
+                    _Pictures(calibrate_on),
+                    quant_format=QuantFormat.QDQ,
+                    calibrate_method=CalibrationMethod.MinMax,
+                    activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8,
+                    per_channel=True,
+                    reduce_range=True,
+                    nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
+                )
+            model = onnx.load(part)
+            _round_known_features(model.graph)
+            copy_metadata(onnx.load(source), model)
+            onnx.save(model, part)
+            check_runs(part)
+            os.replace(part, target)
     return target
 
 
