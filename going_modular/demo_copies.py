@@ -10,8 +10,10 @@ TEXTS = (
     ".gitattributes",
     "README.md",
     "app.py",
+    "feedback.py",
     "model.py",
     "requirements.txt",
+    "safety.py",
     "style.css",
 )
 COMMENT = "<!-- name your own dishes here -->\n"

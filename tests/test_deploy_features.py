@@ -8,7 +8,6 @@ import subprocess
 import pytest
 import torch
 from extractor_fixture import make_extractor
-from food101_tree import make_food101
 from test_deploy_ray import (  # noqa: F401  fixtures
     assert_all_stopped,
     command,
@@ -20,6 +19,7 @@ from test_deploy_ray import (  # noqa: F401  fixtures
 from going_modular.extractor import OnnxExtractor
 from going_modular.feature_store import FeatureStore
 from going_modular.food101 import choose_photos
+from going_modular.practice_food101 import draw_food101
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def extractor(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Food-101 in miniature, with one photo that is broken."""
-    data = make_food101(tmp_path_factory.mktemp("data"))
+    data = draw_food101(tmp_path_factory.mktemp("data"))
     choose_photos(data, share=1).train[200][0].write_bytes(b"not a photo")
     return data
 

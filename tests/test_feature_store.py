@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from food101_tree import draw_dish
 from PIL import Image
 
 from going_modular import feature_store
 from going_modular.feature_store import FeatureStore, FeatureStoreError, write_shard
+from going_modular.practice_food101 import draw_dish
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARD_SIZE = 4

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from food101_tree import CLASS_NAMES, COUNTS, make_food101
 from torchvision.datasets import Food101
 
 from going_modular import food101
@@ -19,11 +18,12 @@ from going_modular.food101 import (
     find_food101,
     spoken,
 )
+from going_modular.practice_food101 import CLASS_NAMES, COUNTS, draw_food101
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return make_food101(tmp_path_factory.mktemp("data"))
+    return draw_food101(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
