@@ -1,5 +1,6 @@
 """Serve a folder of plain files on this computer, as a static Space would."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from IPython.display import IFrame, display
 
 from going_modular.packaging import DeployError
 from going_modular.running import HOST
@@ -53,6 +57,15 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address) -> None:
+        """A browser may hang up whenever it likes; all else is told as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @dataclass(frozen=True)
 class Served:
     """A folder that is being served.
@@ -83,10 +96,9 @@ def serve_folder(
         raise DeployError(f"{folder} holds no index.html: write the demo first")
     handler = partial(_Handler, directory=str(folder), isolated=isolated)
     try:
-        server = ThreadingHTTPServer((HOST, port), handler)
+        server = _Server((HOST, port), handler)
     except OSError as error:
         raise DeployError(f"Port {port} could not be used: {error}") from error
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -95,3 +107,23 @@ def serve_folder(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def show_page(url: str, *, width: int = 400, height: int = 760) -> None:
+    """Show a page that this computer serves under the cell that runs.
+
+    Colab's notebook runs in another computer's browser, so Colab brings it there.
+
+    Args:
+        url: Where it answers.
+        width: Pixels; as wide as a phone if not told.
+        height: Pixels.
+    """
+    if "google.colab" in sys.modules:
+        from google.colab import output
+
+        port = urlsplit(url).port
+        output.serve_kernel_port_as_iframe(port, width=str(width), height=str(height))
+    else:
+        allowed = 'allow="camera; clipboard-read"'
+        display(IFrame(url, width=width, height=height, extras=[allowed]))
