@@ -2,16 +2,19 @@
 
 import json
 import re
+import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from demo_model_fixture import make_model
 from PIL import Image
 
-from going_modular import pocket
+from going_modular import pocket, pocket_server
 from going_modular.downloads import file_sha256
 from going_modular.packaging import DeployError, upload_plan
 from going_modular.pocket import (
@@ -23,7 +26,7 @@ from going_modular.pocket import (
     write_pocket,
 )
 from going_modular.pocket_icons import PNG_FILES
-from going_modular.pocket_server import ISOLATION, serve_folder
+from going_modular.pocket_server import ISOLATION, serve_folder, show_page
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
 
@@ -211,3 +214,30 @@ def test_no_page_or_no_port_is_an_error_that_says_so(tmp_path):
             serve_folder(tmp_path, port=port),
         ):
             pass
+
+
+def test_a_visitor_who_hangs_up_leaves_no_trace_in_the_notebook(tmp_path, capfd):
+    (tmp_path / "index.html").write_bytes(b"x" * 20_000_000)
+    with serve_folder(tmp_path) as served:
+        port = int(served.url.split(":")[-1].strip("/"))
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            visitor.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            visitor.recv(100)
+        assert fetch(served.url)[1].startswith(b"x"), "it still answers others"
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_the_page_is_shown_as_wide_as_a_phone_and_may_use_the_camera():
+    with mock.patch.object(pocket_server, "display") as display:
+        show_page("http://127.0.0.1:8123/")
+    html = display.call_args.args[0]._repr_html_()
+    assert 'width="400"' in html and "http://127.0.0.1:8123/" in html
+    assert 'allow="camera; clipboard-read"' in html
+
+
+def test_colab_is_asked_to_bring_the_page_there(monkeypatch):
+    colab = mock.MagicMock()
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    show_page("http://127.0.0.1:8123/")
+    shown = colab.output.serve_kernel_port_as_iframe
+    shown.assert_called_once_with(8123, width="400", height="760")
