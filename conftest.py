@@ -14,6 +14,7 @@ COUNTED = pytest.StashKey[Counter]()
 
 for name in ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE"):
     os.environ.pop(name, None)
+os.environ.setdefault("FOODVISION_BIG", "practice")  # the lesson's test runs all of it
 
 
 def pytest_addoption(parser):

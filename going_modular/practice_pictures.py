@@ -127,7 +127,7 @@ def _write(folder: Path, counts: dict[str, int], seed: int) -> None:
         for class_name in CLASS_NAMES:
             target = folder / split / class_name
             target.mkdir(parents=True)
-            print(f"Drawing {count} practice pictures: {split}/{class_name}")
+            print(f"Drawing practice pictures: {split}/{class_name}, {count}")
             for number in range(count):
                 own_seed = (2 * seed + part) * SPLIT_STRIDE + number
                 picture = draw_picture(class_name, own_seed)

@@ -71,7 +71,7 @@ def test_headings_form_an_outline(cells):
 
 def test_every_section_ends_in_a_checkpoint(cells):
     ids = [cell.id for cell in cells]
-    for section in range(7):
+    for section in range(8):
         assert ids.index(f"s{section}") < ids.index(f"checkpoint-{section}")
         assert "assert" in cells[ids.index(f"checkpoint-{section}")].source
 

@@ -67,6 +67,7 @@ def course(tmp_path, pictures, monkeypatch) -> Path:
         shutil.copyfile(ROOT / name, target)
     monkeypatch.setenv("FOODVISION_DATA", str(pictures))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
+    monkeypatch.setenv("FOODVISION_BIG", "off")
     monkeypatch.chdir(tmp_path / "course")  # sockets lie there, under short names
     return tmp_path / "course"
 
