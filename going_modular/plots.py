@@ -211,7 +211,8 @@ def plot_class_accuracy(table: pd.DataFrame, *, where: str, columns: int = 2) ->
     for number, axis in enumerate(axes.flat):
         part = 100 * table.iloc[number * rows : (number + 1) * rows]
         axis.hlines(part.index, part.low, part.high, color=COLOURS[1], alpha=0.4)
-        axis.plot(part.share, part.index, "o", color=COLOURS[0], ms=4, clip_on=False)
+        dots = axis.scatter(part.share, part.index, color=COLOURS[0], s=14, zorder=3)
+        dots.set_clip_on(False)
         axis.set(xlim=(0, 100), ylim=(rows - 0.3, -0.7))
         axis.set_xlabel("right, % of its test pictures")
         axis.tick_params(axis="y", labelsize=7, length=0)
