@@ -20,7 +20,7 @@ if __name__ == "__main__":
 import psutil  # noqa: E402
 import torch  # noqa: E402
 
-from benchmarks import big, load, prediction, serving, training  # noqa: E402
+from benchmarks import big, load, pocket, prediction, serving, training  # noqa: E402
 from benchmarks.making import make_all  # noqa: E402
 from benchmarks.plan import TINY, Bench, Plan, progress  # noqa: E402
 from benchmarks.report import Section, page  # noqa: E402
@@ -32,6 +32,7 @@ PARTS = {
     "prediction": prediction.measure,
     "app": serving.measure,
     "load": load.measure,
+    "pocket": pocket.measure,
     "big": None,
 }
 RESULTS = ROOT / "benchmarks" / "results.md"

@@ -68,7 +68,7 @@ def measure(bench: Bench) -> Section:
         f"{total:.1f} minutes (projected)",
         total <= GOAL_MINUTES,
     )
-    return Section("5. FoodVision Big", [_table(bench, photos, costs, heads)], [goal])
+    return Section("6. FoodVision Big", [_table(bench, photos, costs, heads)], [goal])
 
 
 def _costs(bench: Bench, photos: Sequence[Path]) -> dict[str, Cost]:

@@ -6,16 +6,6 @@ from pathlib import Path
 from demo_model_fixture import DARK, DEMO, GREEN, RED, make_model
 from PIL import Image
 
-CHROMIUM = shutil.which("chromium")
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 844), (360, 740)
 
 
@@ -43,6 +33,7 @@ def photo_of(colour: tuple[int, int, int], file: Path) -> Path:
 def open_page(browser, url: str, size: tuple[int, int] = DESKTOP):
     """Open a page and wait until it can be used."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
     page.get_by_text("What is on your plate?").first.wait_for()
     return page

@@ -1,9 +1,13 @@
 """What several test files start from."""
 
+import shutil
+
 import pytest
-from browsing import CHROMIUM, CHROMIUM_ARGS
 from demo_folder import write_demo
 from local_site import Site
+from playwright.sync_api import sync_playwright
+
+from benchmarks.browser import launched
 
 
 @pytest.fixture
@@ -16,17 +20,19 @@ def site(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
+def playwright():
+    """What drives browsers; there can be only one in a process."""
+    if shutil.which("chromium") is None:
         pytest.skip("needs the system package chromium")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGS
-        )
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright):
+    """A headless Chromium."""
+    with launched(playwright) as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -1,29 +1,16 @@
 """What the tests of the browser demo share: its folder, a server, Chromium."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from benchmarks.browser import READY, READY_MS
 from going_modular import pocket_server
 from going_modular.downloads import DownloadError
 from going_modular.npm import npm_program, vendor
 from going_modular.pocket import PAGE, RUNTIME, VENDOR, write_pocket
-
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-READY_MS = 120_000  # a busy machine takes its time; no test measures it
 
 
 @cache
@@ -47,21 +34,6 @@ def write_site(folder: Path, model: Path, colours: dict[str, tuple]) -> Path:
     return write_pocket(model, folder, examples=examples)
 
 
-@contextmanager
-def chromium(*more_args: str) -> Iterator:
-    """Start a Chromium of its own; skip where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs the system package chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=[*CHROMIUM_ARGS, *more_args]
-        )
-        yield browser
-        browser.close()
-
-
 class Counting(pocket_server._Handler):
     """The server of the demo, which notes what it sends."""
 
@@ -79,9 +51,10 @@ def open_page(context, url: str, *, wait: bool = True):
     page.crashes, page.requested = [], []
     page.on("pageerror", lambda error: page.crashes.append(str(error)))
     page.on("request", lambda request: page.requested.append(request.url))
+    page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
     if wait:
-        page.wait_for_selector("body[data-model=ready]", timeout=READY_MS)
+        page.wait_for_selector(READY, timeout=READY_MS)
     return page
 
 

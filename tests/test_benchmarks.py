@@ -18,7 +18,8 @@ TITLES = [
     "2. One prediction, from JPEG bytes to probabilities",
     "3. The app",
     "4. Many clients at once",
-    "5. FoodVision Big",
+    "5. FoodVision Pocket",
+    "6. FoodVision Big",
 ]
 
 
@@ -84,7 +85,7 @@ def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
 
 
 def test_tables_are_whole(tables):
-    assert len(tables) == 11
+    assert len(tables) == 12
     for table in tables:
         assert len({len(row) for row in table}) == 1
         assert not [row for row in table if row[1] in ("", "nan")]
@@ -133,8 +134,17 @@ def test_clients_are_answered_or_refused_but_never_failed(tables):
         assert row[head.index("failed")] == "0"
 
 
+def test_browser_and_python_answer_alike(tables):
+    assert [row[0].split(",")[0] for row in tables[10][1:]] == ["Chromium", "Python"]
+    goals = {row[0]: row for row in tables[0]}
+    (alike,) = (goal for text, goal in goals.items() if "answer alike" in text)
+    assert alike[1].startswith("6 of 6") and alike[2] == "yes"
+    (visit,) = (goal for text, goal in goals.items() if "first visit" in text)
+    assert visit[1].endswith(" MB") and visit[2] == "yes"
+
+
 def test_big_is_projected_for_every_contender_beside_its_goal(page, tables):
-    head, *rows = tables[10]
+    head, *rows = tables[11]
     assert [row[0] for row in rows] == ["EffNetB2", "ViT-B/16", "EffNet-Lite2"]
     assert "20,200 photos, minutes" in head and "101,000 photos, minutes" in head
     goals = [row for row in tables[0] if row[0].startswith("FoodVision Big on 20,200")]

@@ -25,6 +25,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets.config import Config
 
 from going_modular.practice_pictures import draw_pictures
+from tools.run_lesson import connection
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "09_pytorch_model_deployment.ipynb"
@@ -68,7 +69,6 @@ def course(tmp_path, pictures, monkeypatch) -> Path:
     monkeypatch.setenv("FOODVISION_DATA", str(pictures))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     monkeypatch.setenv("FOODVISION_BIG", "off")
-    monkeypatch.chdir(tmp_path / "course")  # sockets lie there, under short names
     return tmp_path / "course"
 
 
@@ -79,7 +79,7 @@ class Kernel:
         self.book = nbformat.read(course / LESSON, as_version=4)
         self.client = NotebookClient(
             self.book,
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            config=Config({"KernelManager": connection(course.parent)}),
             timeout=SECONDS,
             kernel_name="python3",
             resources={"metadata": {"path": str(course)}},

@@ -12,7 +12,7 @@ import zlib
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
 from PIL import Image
-from pocket_site import Counting, chromium, open_page, status, write_site
+from pocket_site import Counting, open_page, status, write_site
 
 from going_modular import pocket_server
 from going_modular.pocket_server import serve_folder
@@ -32,12 +32,6 @@ def folder(tmp_path_factory):
 def url(folder):
     with serve_folder(folder) as served:
         yield served.url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import tarfile
 
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
-from pocket_site import chromium, open_page, status, write_site
+from pocket_site import open_page, status, write_site
 
+from benchmarks.browser import launched
 from going_modular.downloads import DownloadError
 from going_modular.npm import Package, fetch_tarball, npm_program
 from going_modular.pocket_server import serve_folder
@@ -38,8 +39,8 @@ def url(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium("--use-fake-device-for-media-stream") as program:
+def browser(playwright):
+    with launched(playwright, "--use-fake-device-for-media-stream") as program:
         yield program
 
 
@@ -100,7 +101,6 @@ def focused(page) -> str:
 
 def test_everything_can_be_reached_and_used_by_keyboard(browser, url):
     page = open_as(browser, url)
-    page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     reached = []
     for _ in range(7):
         page.keyboard.press("Tab")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from demo_model_fixture import DEMO
-from pocket_site import Counting, chromium, need_runtime, open_page
+from pocket_site import Counting, need_runtime, open_page
 
+from benchmarks.browser import ask_page
 from going_modular import pocket_server
 from going_modular.data_setup import find_pictures
 from going_modular.pocket import MODEL, write_pocket
@@ -25,13 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / MODEL
 DRAWN_PER_CLASS = 10
 FIRST_VISIT = 20_000_000  # bytes
-ASK = """async (base64) => {
-    const { ask } = await import("./model.js");
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
-    const { preview, ...answer } = await ask(new Blob([bytes]));
-    preview.close();
-    return answer;
-}"""
 DECODE = """async (base64) => {
     const { openPicture, toPixels } = await import("./picture.js");
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
@@ -48,12 +42,6 @@ DECODE = """async (base64) => {
 def site(tmp_path_factory):
     need_runtime()
     return write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +64,7 @@ def test_same_answers_as_python(browser, site, pictures):
     expected = [predictor.predict(io.BytesIO(picture)) for picture in pictures]
     with serve_folder(site) as served:
         page = open_page(browser, served.url)
-        answers = [
-            page.evaluate(ASK, base64.b64encode(picture).decode())
-            for picture in pictures
-        ]
+        answers = [ask_page(page, picture) for picture in pictures]
         page.close()
     same = 0
     for theirs, ours in zip(answers, expected, strict=True):
@@ -116,7 +101,7 @@ def test_large_photos_get_much_the_same_answer(browser, site):
             file = io.BytesIO()
             drawn = draw_picture(name, seed, size=(512, 384))
             drawn.resize((4032, 3024)).save(file, "JPEG", quality=90)
-            theirs = page.evaluate(ASK, base64.b64encode(file.getvalue()).decode())
+            theirs = ask_page(page, file.getvalue())
             ours = predictor.predict(io.BytesIO(file.getvalue()))
             # Pillow shrinks while it decodes, so the pixels are not quite the same.
             probabilities = [ours.probabilities[name] for name in CLASS_NAMES]

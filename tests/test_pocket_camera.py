@@ -3,8 +3,9 @@
 import pytest
 from demo_model_fixture import DARK, GREEN, RED, make_model
 from PIL import Image
-from pocket_site import chromium, open_page, status, write_site
+from pocket_site import open_page, status, write_site
 
+from benchmarks.browser import launched
 from going_modular.pocket_server import serve_folder
 
 
@@ -18,7 +19,7 @@ def url(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(playwright, tmp_path_factory):
     """Chromium with a camera that sees a sushi-green square, brown on either side."""
     film = tmp_path_factory.mktemp("film") / "film.mjpeg"
     frame = Image.new("RGB", (640, 360), DARK)
@@ -26,7 +27,8 @@ def browser(tmp_path_factory):
     with film.open("wb") as file:
         for _ in range(2):
             frame.save(file, "JPEG", quality=95)
-    with chromium(
+    with launched(
+        playwright,
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={film}",
     ) as program:

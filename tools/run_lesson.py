@@ -9,16 +9,20 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from readme_block import renew_block
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools.readme_block import renew_block  # noqa: E402
+
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
 EXECUTED = ROOT / "build" / LESSON.name
 CELL_SECONDS = 900
@@ -59,18 +63,27 @@ class Progress:
 def run(notebook: nbformat.NotebookNode) -> None:
     """Execute all cells in place, in a fresh kernel of this very Python."""
     progress = Progress(notebook)
-    # On one machine sockets in the file system do, and nothing listens on a port.
-    transport = "tcp" if os.name == "nt" else "ipc"
-    client = NotebookClient(
-        notebook,
-        config=Config({"KernelManager": {"transport": transport}}),
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(ROOT)}},
-        on_cell_execute=progress.before,
-        on_cell_executed=progress.after,
-    )
-    client.execute()
+    with tempfile.TemporaryDirectory(prefix="lesson-") as sockets:
+        client = NotebookClient(
+            notebook,
+            config=Config({"KernelManager": connection(Path(sockets))}),
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(ROOT)}},
+            on_cell_execute=progress.before,
+            on_cell_executed=progress.after,
+        )
+        client.execute()
+
+
+def connection(folder: Path) -> dict[str, str]:
+    """How to reach a kernel: by sockets in a folder of its own, so on no port.
+
+    Where the folder is shared, two runs at once would take each other's sockets.
+    """
+    if os.name == "nt":
+        return {"transport": "tcp"}
+    return {"transport": "ipc", "ip": str(folder / "kernel")}
 
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:

@@ -1,0 +1,57 @@
+"""A headless Chromium, and the browser demo in it."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+READY = "body[data-model=ready]"
+READY_MS = 120_000  # a busy machine takes its time
+ASK = """async (base64) => {
+    const { ask } = await import("./model.js");
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
+    const { preview, ...answer } = await ask(new Blob([bytes]));
+    preview.close();
+    return answer;
+}"""
+
+
+@contextmanager
+def launched(playwright: Playwright, *more_args: str) -> Iterator[Browser]:
+    """A Chromium of its own."""
+    args = [*CHROMIUM_ARGS, *more_args]
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
+    yield browser
+    browser.close()
+
+
+@contextmanager
+def pocket_page(url: str) -> Iterator[Page]:
+    """The browser demo at an address, once its model is ready."""
+    with sync_playwright() as playwright, launched(playwright) as browser:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector(READY, timeout=READY_MS)
+        yield page
+
+
+def ask_page(page: Page, picture: bytes) -> dict:
+    """What the page's own model says of a picture file.
+
+    Returns:
+        probabilities, in the order of the class names; familiarity; milliseconds, from
+        the file's bytes to the answer.
+    """
+    return page.evaluate(ASK, base64.b64encode(picture).decode())
