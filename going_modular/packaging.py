@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +58,30 @@ def folder_files(folder: Path) -> list[str]:
     if not files:
         raise DeployError(f"{folder} is empty: run the cells that fill it")
     return files
+
+
+def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
+    """Make a folder hold these pictures and no others.
+
+    Each arrives whole, so whoever looks into the folder meanwhile finds a picture.
+
+    Args:
+        pictures: Files by the names that they get there, without ending.
+        folder: Made if missing.
+
+    Returns:
+        `folder`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {f"{name}{Path(file).suffix}": file for name, file in pictures.items()}
+    beside = folder.parents[1]
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".examples-") as scratch:
+        for name, file in wanted.items():
+            os.replace(shutil.copyfile(file, Path(scratch, name)), folder / name)
+    for old in folder.iterdir():
+        if old.name not in wanted:
+            old.unlink(missing_ok=True)
+    return folder
 
 
 def list_folder(folder: Path) -> pd.DataFrame:

@@ -9,7 +9,13 @@ import pytest
 from demo_folder import FILES, MODEL, write_files
 
 from going_modular import packaging
-from going_modular.packaging import DeployError, list_folder, upload_plan, zip_folder
+from going_modular.packaging import (
+    DeployError,
+    copy_examples,
+    list_folder,
+    upload_plan,
+    zip_folder,
+)
 
 
 def test_list_is_sorted_and_without_leftovers(demo):
@@ -25,6 +31,20 @@ def test_nothing_to_list_is_an_error(tmp_path, make):
         folder.mkdir()
     with pytest.raises(DeployError, match="run the cells"):
         list_folder(folder)
+
+
+def test_examples_are_these_and_no_others(demo, tmp_path):
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    examples = demo / "examples"
+    copy_examples({"old": tmp_path / "a.jpg", "both": tmp_path / "a.jpg"}, examples)
+    copy_examples({"both": tmp_path / "a.jpg", "new": tmp_path / "b.png"}, examples)
+    assert sorted(os.listdir(examples)) == ["both.jpg", "new.png"]
+    assert (examples / "new.png").read_bytes() == b"b.png"
+    with pytest.raises(OSError):
+        copy_examples({"new": tmp_path / "b.png", "no": tmp_path / "no.jpg"}, examples)
+    assert sorted(os.listdir(examples)) == ["both.jpg", "new.png"], "nothing is lost"
+    assert not list(tmp_path.rglob(".examples-*"))
 
 
 def test_zip_holds_the_files_and_unpacks_to_the_same_bytes(demo, tmp_path):
