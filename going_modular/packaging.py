@@ -79,7 +79,7 @@ def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
         for name, file in wanted.items():
             os.replace(shutil.copyfile(file, Path(scratch, name)), folder / name)
     for old in folder.iterdir():
-        if old.name not in wanted:
+        if old.is_file() and old.name not in wanted:
             old.unlink(missing_ok=True)
     return folder
 

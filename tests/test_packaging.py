@@ -36,7 +36,7 @@ def test_nothing_to_list_is_an_error(tmp_path, make):
 def test_examples_are_these_and_no_others(demo, tmp_path):
     for name in ("a.jpg", "b.png"):
         (tmp_path / name).write_bytes(name.encode())
-    examples = demo / "examples"
+    examples = demo / "shown"
     copy_examples({"old": tmp_path / "a.jpg", "both": tmp_path / "a.jpg"}, examples)
     copy_examples({"both": tmp_path / "a.jpg", "new": tmp_path / "b.png"}, examples)
     assert sorted(os.listdir(examples)) == ["both.jpg", "new.png"]
