@@ -12,7 +12,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-ENOUGH = 336  # pixels of the shorter side; the network looks at no more than 224
+ENOUGH = 336  # pixels of the shorter side; the network looks at 288 at most
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 SEND = "Please send a JPEG, PNG or WebP photo"
 
