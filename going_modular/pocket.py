@@ -81,7 +81,7 @@ def write_pocket(
     """Write the complete browser demo around a model.
 
     Everything is made in a temporary folder first; nothing in `folder` changes before
-    all of it is there. Files of the same names are replaced.
+    all of it is there. Files of the same names are replaced, other examples removed.
 
     Args:
         model_file: An ONNX file with the lesson's metadata.
@@ -108,6 +108,9 @@ def write_pocket(
             _write_json(part / "model.json", about)
             _write_json(part / "files.json", list_files(part))
             _move_all(part, folder)
+            for old in (folder / "examples").glob("*"):
+                if old.is_file() and f"examples/{old.name}" not in about["examples"]:
+                    old.unlink()
     except OSError as error:
         raise DeployError(
             f"{folder} could not be written ({error}). Make room or make its folder "

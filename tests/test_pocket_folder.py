@@ -156,6 +156,17 @@ def test_icons_are_of_the_size_that_the_manifest_says(model, tmp_path):
         assert (folder / "icons" / name).is_file()
 
 
+def test_examples_of_an_earlier_run_go(tmp_path):
+    model, folder = make_model(tmp_path / "m.onnx"), tmp_path / "site"
+    for name in ("a.png", "b.jpg"):
+        Image.new("RGB", (8, 6), "red").save(tmp_path / name)
+    write_pocket(model, folder, examples=[tmp_path / "a.png", tmp_path / "b.jpg"])
+    write_pocket(model, folder, examples=[tmp_path / "b.jpg"])
+    assert [file.name for file in (folder / "examples").iterdir()] == ["1.jpg"]
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert about["examples"] == ["examples/1.jpg"]
+
+
 def test_readme_asks_a_space_for_the_headers_that_the_server_sends():
     front = (PAGE / "README.md").read_text(encoding="utf-8").split("---")[1]
     assert "sdk: static" in front and "app_file: index.html" in front
