@@ -48,7 +48,7 @@ SECONDS = 600  # for a cell
 def pictures(tmp_path_factory) -> Path:
     """A zip of a few drawn pictures."""
     folder = tmp_path_factory.mktemp("drawn") / "pictures"
-    draw_pictures(folder, train_per_class=12, test_per_class=3)
+    draw_pictures(folder, train_per_class=6, test_per_class=2)
     archive = folder.with_suffix(".zip")
     with zipfile.ZipFile(archive, "w") as zipped:
         for file in sorted(folder.rglob("*.jpg")):
@@ -69,6 +69,7 @@ def course(tmp_path, pictures, monkeypatch) -> Path:
     monkeypatch.setenv("FOODVISION_DATA", str(pictures))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     monkeypatch.setenv("FOODVISION_BIG", "off")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # two runs share the cores
     return tmp_path / "course"
 
 

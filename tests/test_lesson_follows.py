@@ -14,7 +14,8 @@ from going_modular.runtime import OnnxModel
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "09_pytorch_model_deployment.ipynb"
-PARTS = (LESSON, "going_modular", "demos/foodvision_mini", "figures", "tools")
+DEMOS = ("demos/foodvision_mini", "demos/foodvision_pocket")
+PARTS = (LESSON, "going_modular", *DEMOS, "figures", "tools")
 RULE = "winner = choose_winner(reports)"
 
 
@@ -35,7 +36,11 @@ def course(tmp_path):
 
 
 def run_lesson(course, pictures):
-    variables = {"FOODVISION_DATA": str(pictures), "FOODVISION_OFFLINE": "1"}
+    variables = {
+        "FOODVISION_DATA": str(pictures),
+        "FOODVISION_OFFLINE": "1",
+        "FOODVISION_BIG": "practice",
+    }
     done = subprocess.run(
         [sys.executable, "tools/run_lesson.py"],
         cwd=course,
@@ -62,3 +67,6 @@ def test_everything_follows_an_overruled_winner_and_two_classes(course, tmp_path
     assert model.metadata["class_names"] == '["pizza", "sushi"]'
     assert model.metadata["is_practice"] == "true"
     assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
+    big = OnnxModel(course / "demos/practice_big/foodvision_big.onnx")
+    assert big.metadata["contender"] == "EffNetB2"
+    assert big.metadata["is_practice"] == "true"
