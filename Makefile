@@ -1,44 +1,50 @@
-# The lesson's commands. Each sets up .venv from requirements.txt first, once.
+# The lesson's commands. Each sets up .venv first, once, from requirements.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
+QUICK := not slow and not browser and not cluster
 
-.PHONY: help lesson lab demo pocket test bench reliability refresh lint
+.PHONY: help lesson lab demo pocket check test bench reliability constraints refresh
 
 help:  ## show the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements.txt tests/requirements.txt
+$(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip
-	$(BIN)/python -m pip install -r requirements.txt -r tests/requirements.txt
+	$(BIN)/python -m pip install -r tests/requirements.txt -e .
 	@touch $@
 
 lesson: $(READY)  ## run the whole lesson and write the demo folder
-	$(BIN)/python tools/run_lesson.py
+	$(BIN)/python -m tools.run_lesson
 
 lab: $(READY)  ## open the lesson in JupyterLab
 	$(BIN)/jupyter lab $(LESSON)
 
 demo: $(READY)  ## serve the Gradio app on this computer
-	$(BIN)/python tools/serve_demo.py
+	$(BIN)/python -m tools.serve_demo
 
 pocket: $(READY)  ## serve the demo that runs in the browser itself
-	$(BIN)/python tools/serve_pocket.py
+	$(BIN)/python -m tools.serve_pocket
 
-test: $(READY)  ## run the lesson as a test, and all other tests
-	$(BIN)/python -m pytest
-
-bench: $(READY)  ## measure everything against the usual way
-	$(BIN)/python benchmarks/bench.py
-
-reliability: $(READY)  ## renew the README's reliability table
-	$(BIN)/python -m pytest tests/test_demo*.py tests/test_lesson_faults.py --renew-reliability
-
-lint: $(READY)  ## check the style of code and notebook
+check: $(READY)  ## style, and every quick test: in under a minute
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n 2 -m "$(QUICK)" tests
+
+test: $(READY)  ## run the lesson as a test, and all other tests
+	$(BIN)/python -m pytest -n 2
+
+bench: $(READY)  ## measure everything against the usual way
+	$(BIN)/python -m benchmarks.bench
+
+reliability: $(READY)  ## renew the README's reliability table
+	$(BIN)/python -m pytest --renew-reliability \
+	    tests/test_app_model.py tests/test_demo*.py tests/test_lesson_f*.py
+
+constraints: $(READY)  ## write down the versions that are installed here
+	$(BIN)/python -m tools.write_constraints
 
 refresh: $(READY)  ## renew the outputs stored in the committed notebook
-	$(BIN)/python tools/run_lesson.py --refresh
+	$(BIN)/python -m tools.run_lesson --refresh

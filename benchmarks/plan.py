@@ -1,126 +1,123 @@
-"""How much is measured, and on which pictures."""
+"""How much is measured, on which pictures, and how ways of doing things take turns."""
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from going_modular.data_setup import Pictures
 from going_modular.datasets import PictureDataset, make_datasets
+from going_modular.files import progress_bar
+from going_modular.predictions import WARM_UP
 
+ROOT = Path(__file__).resolve().parents[1]
 SEED = 42
-TURN = 30  # pictures that one way predicts before the next one has its turn
+TURN = 30  # pictures that one way gets before the next one has its turn
+# Threads of a runtime look for work for a moment after it is done; wait until they
+# sleep, so that no answer is held up by the one before.
+PAUSE = 0.005  # seconds
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How often and how long things are measured.
+class Plan(NamedTuple):
+    """How often and how long things are measured."""
 
-    Attributes:
-        threads: For PyTorch and ONNX Runtime alike.
-        per_class: Pictures of each class used, in both halves; None takes all.
-        epochs: How often training sees every picture.
-        training_repeats: Times that both ways of training are gone through.
-        batch_sizes: Candidates for storing features.
-        batch_pictures: Random pictures spent on each candidate.
-        prediction_rounds: Times that every test picture is predicted by every route.
-        network_runs: Times that every network is timed alone.
-        peak_side: Rows and columns of the matrices behind the peak.
-        big_repeats: Times that every size of picture is predicted.
-        starts: Times that each app is started.
-        own_environments: Whether the apps get environments of their own.
-        load_rounds: Times that every number of clients is tried,
-        load_seconds: for so long each time,
-        load_requests: and with so many requests at most.
-        feature_photos: Pictures that every contender gets the features of,
-        feature_rounds: so many times.
-        head_rows: Rows to train a head of 101 classes on; None takes as many as
-            FoodVision Big has.
-    """
-
-    threads: int = 2
-    per_class: int | None = None
-    epochs: int = 10
-    training_repeats: int = 2
-    batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
-    batch_pictures: int = 96
-    prediction_rounds: int = 3
-    network_runs: int = 120
-    peak_side: int = 2048
-    big_repeats: int = 5
-    starts: int = 5
-    own_environments: bool = True
-    load_rounds: int = 2
-    load_seconds: float = 8.0
-    load_requests: int = 2000
-    feature_photos: int = 60
-    feature_rounds: int = 3
-    head_rows: int | None = None
+    threads: int = 2  # of PyTorch and ONNX Runtime alike
+    rounds: int = 3  # times that everything is done, all ways taking turns
+    per_class: int | None = None  # pictures used, in both halves; None takes all
+    batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)  # to store features with
+    load_seconds: float = 8.0  # for every number of clients
+    own_environments: bool = True  # whether both apps get environments of their own
 
 
 TINY = Plan(
     threads=1,  # a busy machine does not slow one thread down as much
+    rounds=1,
     per_class=2,
-    epochs=2,
-    training_repeats=1,
     batch_sizes=(1, 4),
-    batch_pictures=4,
-    prediction_rounds=1,
-    network_runs=2,
-    peak_side=256,
-    big_repeats=1,
-    starts=1,
-    own_environments=False,
-    load_rounds=1,
     load_seconds=0.5,
-    load_requests=64,
-    feature_photos=3,
-    feature_rounds=1,
-    head_rows=300,
+    own_environments=False,
 )
 
 
-@dataclass(frozen=True)
-class Bench:
-    """One run of the benchmark.
-
-    Attributes:
-        plan: How much is measured.
-        pictures: What the networks learn from and are asked about.
-        workdir: A temporary folder.
-        load_average: Busy processes in the minute before it began.
-    """
+class Bench(NamedTuple):
+    """One run of the benchmark."""
 
     plan: Plan
-    pictures: Pictures
-    workdir: Path
-    load_average: float
+    pictures: Pictures  # that the networks learn from and are asked about
+    workdir: Path  # a temporary folder
 
-    def datasets(
-        self, transform: Callable | None = None
-    ) -> tuple[PictureDataset, PictureDataset]:
+    def datasets(self, transform: Callable | None = None) -> tuple[PictureDataset, ...]:
         """The training and the test pictures."""
-        train, test = make_datasets(self.pictures.folder, transform)
-        if self.plan.per_class is not None:
-            _keep_few(train, self.plan.per_class)
-            _keep_few(test, self.plan.per_class)
-        return train, test
+        halves = make_datasets(self.pictures.folder, transform)
+        for data in halves if self.plan.per_class else ():
+            few = pd.DataFrame(data.samples).groupby(1).head(self.plan.per_class)
+            data.samples = list(few.itertuples(index=False, name=None))
+        return halves
 
     @property
     def class_names(self) -> list[str]:
         return self.datasets()[0].classes
 
-
-def _keep_few(data: PictureDataset, per_class: int) -> None:
-    seen, kept = Counter(), []
-    for sample in data.samples:
-        seen[sample[1]] += 1
-        if seen[sample[1]] <= per_class:
-            kept.append(sample)
-    data.samples = data.imgs = kept
-    data.targets = [label for _, label in kept]
+    def test_pictures(self, count: int | None = None) -> list[tuple[Path, str]]:
+        """All test pictures, or so many evenly, each with the name of its class."""
+        _, data = self.datasets()
+        count = min(count or len(data), len(data))
+        places = [(2 * n + 1) * len(data) // (2 * count) for n in range(count)]
+        some = [data.samples[place] for place in places]
+        return [(file, data.classes[label]) for file, label in some]
 
 
 def progress(text: str) -> None:
-    """Say what is being measured."""
+    """Say what is being done."""
     print(f"... {text}", flush=True)
+
+
+def in_turns(
+    what: str,
+    ways: Mapping[str, Callable],
+    items: Sequence,
+    *,
+    rounds: int = 1,
+    turn: int = TURN,
+    warm_up: int = WARM_UP,
+) -> dict[str, pd.DataFrame]:
+    """Let every way do the same things, a few at a turn, each going first as often.
+
+    A spell of other work on the machine so meets all. A turn begins with a warm-up that
+    is not counted: right after another network, a way finds caches filled with other
+    weights and its threads asleep, which no program that runs one network meets.
+
+    Args:
+        what: Is being measured, for the line that says how far it is.
+        ways: Functions of an item, by name.
+        items: What they are given.
+        rounds: Times that every way gets every item.
+        turn: Items before the next way has its turn.
+        warm_up: Items of each turn to warm up with.
+
+    Returns:
+        By way: a row a call, with item (its place), ms and result, or the keys of a
+        result that is a dict.
+    """
+    names, rows = list(ways), {name: [] for name in ways}
+    starts = rounds * list(range(0, len(items), turn))
+    with progress_bar(what, rounds * len(items) * len(ways)) as bar:
+        for number, start in enumerate(starts):
+            now, first = items[start : start + turn], number % len(names)
+            for name in (*names[first:], *names[:first]):
+                for item in now[:warm_up]:
+                    _timed(ways[name], item)
+                for place, item in enumerate(now, start):
+                    rows[name].append({"item": place, **_timed(ways[name], item)})
+                bar.update(len(now))
+    return {name: pd.DataFrame(rows[name]) for name in ways}
+
+
+def _timed(way: Callable, item: object) -> dict:
+    time.sleep(PAUSE)
+    start = time.perf_counter()
+    result = way(item)
+    ms = 1000 * (time.perf_counter() - start)
+    return {"ms": ms, **(result if isinstance(result, dict) else {"result": result})}

@@ -1,28 +1,20 @@
 """Turn a picture into an answer with PyTorch: the benchmark's twin of model.py."""
 
-import io
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import timm
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import nn
+from PIL import Image
 from torch.nn import functional as F
-from torchvision.transforms import functional as vision
 
 NEIGHBOURS = 5
-MEAN, STD = [0.5] * 3, [0.5] * 3
+PictureError = Image.UnidentifiedImageError
 
 
-class PictureError(ValueError):
-    """A picture that cannot be used. Its message is meant for the visitor."""
-
-
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the model says about one picture."""
 
     probabilities: dict[str, float]
@@ -30,64 +22,49 @@ class Answer:
     is_familiar: bool
     seconds: float
 
+    @property
+    def best(self) -> tuple[str, float]:
+        return next(iter(self.probabilities.items()))
 
-class Network(nn.Module):
-    """EffNet-Lite2 and a trained head."""
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.base = timm.create_model("tf_efficientnet_lite2", num_classes=0)
-        width = self.base.num_features
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, num_classes))
+def find_model(folder: Path) -> Path:
+    """The only model file of the app's folder."""
+    (file,) = folder.glob("*.pth")
+    return file
 
 
 class Predictor:
-    """The network, and what its file says about it."""
+    """EffNet-Lite2 and a trained head, and what their file says about them."""
 
-    def __init__(self, model_path: str | Path, *, threads: int | None = None) -> None:
-        torch.set_num_threads(threads or torch.get_num_threads())
-        content = torch.load(Path(model_path).with_suffix(".pth"), weights_only=True)
-        about = content["about"]
-        self.class_names: list[str] = about["class_names"]
-        self.familiarity_threshold: float = about["familiarity_threshold"]
-        self.contender: str = about["contender"]
-        self.trained_on: str = about["trained_on"]
-        self.is_practice: bool = about["is_practice"]
-        self.test_result: dict[str, int] = about["test_result"]
-        self._size, self._crop = about["input_size"], content["crop"]
+    def __init__(self, model_path: Path, *, threads: int) -> None:
+        torch.set_num_threads(threads)
+        content = torch.load(model_path, weights_only=True)
+        self.about = SimpleNamespace(**content["about"])
         self._known = content["known"]
-        self._network = Network(len(self.class_names))
+        classes, size = len(self.about.class_names), self.about.input_size
+        self._network = timm.create_model("tf_efficientnet_lite2", num_classes=classes)
         self._network.load_state_dict(content["weights"])
         self._network.eval()
+        config = timm.data.resolve_model_data_config(self._network)
+        self._transform = timm.data.create_transform(
+            **config | {"input_size": (3, size, size)}
+        )
 
     @torch.inference_mode()
-    def predict(self, picture: str | Path | BinaryIO) -> Answer:
+    def predict(self, picture: str) -> Answer:
         """Answer for one picture file."""
         start = time.perf_counter()
-        features = self._network.base(self._prepare(picture))
-        scores = self._network.head(features).softmax(dim=1)[0]
+        pixels = self._transform(Image.open(picture).convert("RGB")).unsqueeze(0)
+        maps = self._network.forward_features(pixels)
+        features = self._network.forward_head(maps, pre_logits=True)
+        scores = self._network.classifier(features).softmax(dim=1)[0].tolist()
         similarity = F.normalize(features, dim=1) @ self._known.T
         nearest = similarity.topk(min(NEIGHBOURS, len(self._known)), dim=1).values
         familiarity = nearest.mean().item()
-        named = zip(self.class_names, scores.tolist(), strict=True)
+        named = zip(self.about.class_names, scores, strict=True)
         return Answer(
-            probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
-            familiarity=familiarity,
-            is_familiar=familiarity >= self.familiarity_threshold,
-            seconds=time.perf_counter() - start,
+            dict(sorted(named, key=lambda pair: -pair[1])),
+            familiarity,
+            familiarity >= self.about.familiarity_threshold,
+            time.perf_counter() - start,
         )
-
-    def _prepare(self, source: str | Path | BinaryIO) -> torch.Tensor:
-        """Open a picture and make it (1, 3, S, S), with torchvision's own steps."""
-        try:
-            with Image.open(source) as opened:
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
-        except (OSError, UnidentifiedImageError, io.UnsupportedOperation) as error:
-            raise PictureError("That file is not a picture.") from error
-        if self._crop is not None:
-            side = max(1, int(min(picture.size) * self._crop))
-            picture = vision.center_crop(picture, [side, side])
-        size = [self._size, self._size]
-        picture = vision.resize(picture, size, vision.InterpolationMode.BICUBIC)
-        pixels = vision.normalize(vision.to_tensor(picture), MEAN, STD)
-        return pixels.unsqueeze(0)

@@ -4,13 +4,13 @@ import argparse
 import time
 from pathlib import Path
 
-# First: it finds the demo's model.py, and has settings that Ray reads on import.
-from workers import Worker, add_options, read_model, start_ray  # isort: skip
-
 import pyarrow as pa
 import ray
-from model import PictureError
 from pyarrow import csv, fs, parquet
+
+from deploy.workers import Worker, add_options, read_model, start_ray
+from going_modular.app.model import PictureError
+from going_modular.files import FileError, whole
 
 SCHEMA = pa.schema(
     {
@@ -101,9 +101,11 @@ def main() -> None:
     seconds = time.perf_counter() - started
     ray.shutdown()
 
-    partial = args.table.with_suffix(".partial")
-    WRITERS[args.table.suffix](table.drop_columns("worker"), partial)
-    partial.replace(args.table)
+    try:
+        with whole(args.table) as part:
+            WRITERS[args.table.suffix](table.drop_columns("worker"), part)
+    except FileError as error:
+        raise SystemExit(str(error)) from error
     used = len(set(table["worker"].to_pylist()))
     failed = len(table) - table["error"].null_count
     print(f"{args.table}: {len(table)} files, {used} workers, {seconds:.1f} s")

@@ -5,12 +5,11 @@ import io
 import signal
 import time
 
-# First: it finds the demo's model.py, and has settings that Ray reads on import.
-from workers import Worker, add_options, read_model, start_ray  # isort: skip
-
 from fastapi import FastAPI, HTTPException, Request, Response
-from model import PictureError
 from ray import serve
+
+from deploy.workers import Worker, add_options, read_model, start_ray
+from going_modular.app.model import PictureError
 
 APP = "foodvision"
 MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app

@@ -11,15 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-# Both are read when Ray is imported.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_DATA_DEFAULT_WAIT_FOR_MIN_ACTORS_S", "300")
+import ray
+
+from going_modular.app import model
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "demos" / "foodvision_mini"))
-
-import model  # noqa: E402  the demo's own
-import ray  # noqa: E402
-
 DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
 
 
@@ -78,7 +74,7 @@ class Worker:
             PictureError: If it is no usable picture; the message is for the visitor.
         """
         answer = self.predictor.predict(picture)
-        name, probability = next(iter(answer.probabilities.items()))
+        name, probability = answer.best
         return {
             "class": name,
             "probability": probability,

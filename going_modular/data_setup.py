@@ -14,23 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from going_modular import practice_pictures
-from going_modular.archives import unpack, zip_complaint
 from going_modular.datasets import (
     SPLITS,
+    DataError,
     PictureDataset,
-    PicturesError,
     class_names,
     count_pictures,
 )
 from going_modular.downloads import (
     PHOTOS_URL,
-    DownloadError,
     download,
-    file_sha256,
-    git_blob_sha1,
     is_offline,
+    unpack,
+    zip_complaint,
 )
+from going_modular.files import FileError, file_sha256, git_blob_sha1
+from going_modular.practice import pictures as practice
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
 # What Git calls the published zip, so that no other file passes for it.
@@ -63,8 +62,7 @@ def planned_pictures(data_dir: Path) -> str:
     if given := os.environ.get("FOODVISION_DATA", "").strip():
         name = Path(given.partition("?")[0]).name or given  # a query may hold a secret
         return f"your own, {name} (FOODVISION_DATA)"
-    folder = Path(data_dir) / PHOTOS_NAME
-    if folder.exists() or folder.with_suffix(".zip").exists():
+    if _published_is_here(data_dir):
         return "the published photos, already here"
     if is_offline():
         return "practice pictures, drawn by the lesson (no internet)"
@@ -79,21 +77,24 @@ def find_pictures(data_dir: Path) -> Pictures:
     or from the internet; with no internet, practice pictures drawn on the spot.
 
     Raises:
-        PicturesError: If the first that applies fails. There is no silent fallback.
-        PracticePicturesError: If practice pictures cannot be drawn.
+        DataError: If the first that applies fails. There is no silent fallback.
+        FileError: If practice pictures cannot be drawn.
     """
     data_dir = Path(data_dir)
     given = os.environ.get("FOODVISION_DATA", "").strip()
+    if not given and not _published_is_here(data_dir) and is_offline():
+        folder = practice.draw_pictures(data_dir / "practice_pictures")
+        return Pictures(folder, "practice pictures", is_practice=True)
     try:
-        return _own(given, data_dir) if given else _published_or_drawn(data_dir)
-    except DownloadError as error:
+        return _own(given, data_dir) if given else _published(data_dir)
+    except FileError as error:
         if given:
             other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
         elif (data_dir / f"{PHOTOS_NAME}.zip").exists():
             other_way = "Or set FOODVISION_DATA to that zip to use it as it is."
         else:
             other_way = "Or set FOODVISION_OFFLINE=1 to use drawn practice pictures."
-        raise PicturesError(f"{error} {other_way}") from error
+        raise DataError(f"{error} {other_way}") from error
 
 
 def _own(given: str, data_dir: Path) -> Pictures:
@@ -106,11 +107,11 @@ def _own(given: str, data_dir: Path) -> Pictures:
     elif path.is_file():
         folder = _from_zip(path, data_dir)
     else:
-        raise PicturesError(
+        raise DataError(
             f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
             "Correct it, or unset it to use the lesson's own pictures."
         )
-    is_practice = (folder / practice_pictures.MARKER).exists()
+    is_practice = (folder / practice.MARKER).exists()
     return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
 
 
@@ -123,7 +124,7 @@ def _from_address(url: str, data_dir: Path) -> Path:
     download(url, archive, verify=zip_complaint)
     try:
         return _from_zip(archive, data_dir)
-    except PicturesError:
+    except DataError:
         if is_new:  # so that the next run fetches it anew
             archive.unlink(missing_ok=True)
         raise
@@ -136,23 +137,25 @@ def _from_zip(archive: Path, data_dir: Path) -> Path:
     unpack(archive, folder)
     try:
         return _checked(folder, f"Put {archive.name} right and run this again.")
-    except PicturesError:
+    except DataError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _published_or_drawn(data_dir: Path) -> Pictures:
+def _published_is_here(data_dir: Path) -> bool:
+    folder = Path(data_dir) / PHOTOS_NAME
+    return folder.exists() or folder.with_suffix(".zip").exists()
+
+
+def _published(data_dir: Path) -> Pictures:
     folder = data_dir / PHOTOS_NAME
     archive = folder.with_suffix(".zip")
-    if not (folder.exists() or archive.exists()) and is_offline():
-        folder = practice_pictures.draw_pictures(data_dir / "practice_pictures")
-        return Pictures(folder, "practice pictures", is_practice=True)
     if not folder.exists():
         unpack(download(PHOTOS_URL, archive, verify=photos_complaint), folder)
     again = f"Delete {folder} and run this again."
     counts = count_pictures(_checked(folder, again))["total"]
     if counts[list(SPLITS)].to_dict() != PHOTOS_COUNTS:
-        raise PicturesError(
+        raise DataError(
             f"{folder} should hold the published {PHOTOS_COUNTS['train']} training and "
             f"{PHOTOS_COUNTS['test']} test photos, but holds {counts['train']} and "
             f"{counts['test']}. {again} To learn from pictures of your own, set "
@@ -174,7 +177,7 @@ def _checked(folder: Path, advice: str) -> Path:
     if len(visible) == 1 and visible[0].is_dir() and visible[0].name not in SPLITS:
         folder = visible[0]  # zipping a folder puts its name on top
     if complaint := _folder_complaint(folder):
-        raise PicturesError(f"{folder} cannot be used: {complaint}. {advice}")
+        raise DataError(f"{folder} cannot be used: {complaint}. {advice}")
     return folder
 
 

@@ -3,61 +3,41 @@
 The folder holds train/ and test/, and each of those one folder for each class.
 """
 
-import struct
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from going_modular.app.model import FORMATS, PictureError, open_picture
+from going_modular.files import LessonError
+
 SPLITS = ("train", "test")
-UNREADABLE = (
-    OSError,  # also Pillow's UnidentifiedImageError
-    SyntaxError,  # a broken PNG
-    ValueError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+Sample = tuple[Path, int]  # a picture's file, and the number of its class
 
 
-class PicturesError(RuntimeError):
+class DataError(LessonError):
     """The pictures cannot be used: what is wrong and what to do next."""
 
 
 def load_picture(path: Path) -> Image.Image:
-    """Load a picture the way a person sees it, as RGB.
-
-    It is turned as its EXIF data says, see-through parts are put on white, and 16-bit
-    greys are scaled to 8 bits (Pillow alone would clip them to white).
+    """Load a picture as the app does, with its `open_picture`, for torchvision.
 
     Raises:
-        PicturesError: If the file is not a complete picture.
+        DataError: If the file is not a complete picture.
     """
     try:
-        with Image.open(path) as opened:
-            return _to_rgb(ImageOps.exif_transpose(opened))
-    except UNREADABLE as error:
-        raise PicturesError(
-            f"{path} is not a complete picture ({error}). Delete it or put a good copy "
-            "in its place, then run this again."
+        return Image.fromarray(open_picture(path))
+    except (PictureError, OSError) as error:
+        raise DataError(
+            f"{path} is not a complete picture ({error.__cause__ or error}). Delete it "
+            "or put a good copy in its place, then run this again."
         ) from error
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 0 to 65,535
-        grey = np.clip(np.asarray(picture).astype(np.float64) / 257, 0, 255)
-        picture = Image.fromarray(grey.round().astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
 
 
 def class_names(split: Path) -> list[str]:
@@ -74,7 +54,11 @@ def _is_picture(path: str) -> bool:
 
 
 class PictureDataset(ImageFolder):
-    """torchvision's ImageFolder, with `load_picture` and without hidden files."""
+    """torchvision's ImageFolder, with `load_picture` and without hidden files.
+
+    Attributes:
+        samples: A `Sample` for each picture, in order of class and name.
+    """
 
     def __init__(self, folder: Path, transform: Callable | None = None) -> None:
         super().__init__(
@@ -84,6 +68,7 @@ class PictureDataset(ImageFolder):
             is_valid_file=_is_picture,
             allow_empty=True,  # counted and reported by `find_pictures`
         )
+        self.samples = self.imgs = [(Path(file), n) for file, n in self.samples]
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         """Name the classes in alphabetical order and number them from 0."""
@@ -129,16 +114,17 @@ def count_pictures(folder: Path) -> pd.DataFrame:
     """Count pictures: a row for each split, a column for each class, and totals.
 
     Raises:
-        PicturesError: If files among them are no pictures, naming up to five. Only
+        DataError: If files among them are no pictures, naming up to five. Only
             the beginning of each file is read; a torn end shows on loading.
     """
     datasets = {split: PictureDataset(Path(folder) / split) for split in SPLITS}
     paths = [path for dataset in datasets.values() for path, _ in dataset.samples]
     bad = [path for path in paths if not _opens(path)]
     if bad:
+        some = ", ".join(map(str, bad[:5]))
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise PicturesError(
-            f"Not pictures, whatever their names say: {', '.join(bad[:5])}{more}. "
+        raise DataError(
+            f"Not pictures, whatever their names say: {some}{more}. "
             "Delete them or put good copies in their place, then run this again."
         )
     table = pd.DataFrame({split: d.class_counts() for split, d in datasets.items()}).T
@@ -147,9 +133,9 @@ def count_pictures(folder: Path) -> pd.DataFrame:
     return table.rename_axis("split")
 
 
-def _opens(path: str) -> bool:
+def _opens(path: Path) -> bool:
     try:
-        with Image.open(path):
+        with Image.open(path, formats=FORMATS):
             return True
-    except UNREADABLE:
+    except Exception:  # noqa: BLE001 - decoders fail in many ways on a broken file
         return False

@@ -1,23 +1,21 @@
-"""Fetch files so that a failure leaves nothing behind.
-
-Everything is made under a temporary name beside its target, checked there, and
-renamed into place last. So whatever stands at the target is complete, a failed
-run can simply be repeated, and two runs at once do not harm each other.
-"""
+"""Download, check and unpack, each wholly or not at all; find out whether one can."""
 
 import functools
-import hashlib
+import lzma
 import os
-import shutil
+import stat
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PureWindowsPath
 from urllib.parse import urlsplit
 
+import pooch
 import requests
+
+from going_modular.files import FileError, progress_bar, whole
 
 PHOTOS_URL = (
     "https://github.com/mrdbourke/pytorch-deep-learning/raw/main/data/"
@@ -34,11 +32,19 @@ CHUNK = 1 << 18  # bytes
 # Without compression on the way, Content-Length counts the bytes that we save.
 PLAIN = {"Accept-Encoding": "identity"}
 
+# Pictures hardly compress. A zip that grows more than this is not one of pictures.
+MAX_GROWTH = 20
+ALWAYS_ALLOWED = 1_000_000_000  # bytes, whatever the growth
+TORN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # a packing method that Python does not know
+)
+CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
+
 Verify = Callable[[Path], str | None]
-
-
-class DownloadError(RuntimeError):
-    """Something could not be fetched or unpacked: what happened, what to do next."""
 
 
 def is_offline() -> bool:
@@ -88,23 +94,8 @@ def _offers_file(url: str) -> bool:
         return False
     # The sign-in page of a hotel's network answers 200 too, but it is small HTML.
     html = "html" in reply.headers.get("Content-Type", "")
-    return reply.ok and not html and _content_length(reply) > 1_000_000
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def git_blob_sha1(path: Path) -> str:
-    """Return the id that Git gives a file: SHA-1 of b"blob <size>\\0" and its bytes."""
-    path = Path(path)
-    start = f"blob {path.stat().st_size}\0".encode()
-    with path.open("rb") as file:
-        # Git uses SHA-1 as a name here, which some hardened Pythons want told.
-        digest = functools.partial(hashlib.sha1, start, usedforsecurity=False)
-        return hashlib.file_digest(file, digest).hexdigest()
+    length = reply.headers.get("Content-Length", "")
+    return reply.ok and not html and length.isdecimal() and int(length) > 1_000_000
 
 
 def download(
@@ -124,71 +115,40 @@ def download(
         timeout: Longest waits in seconds: for a connection, and for more bytes.
 
     Raises:
-        DownloadError: If the complete, verified file could not be had. No part of it
-            is left behind. A file that was there before is never touched.
+        FileError: If the complete, verified file could not be had. No part of it is
+            left behind. A file that was there before is never touched.
     """
     target = Path(target)
     if target.exists():
-        _check_kept(target, verify)
+        if complaint := verify and verify(target):
+            raise FileError(
+                f"{target} was there already, but the file {complaint}. "
+                "Delete it and run this again."
+            )
         return target
-    with all_or_nothing(target, f"The download of {_shown(url)}") as part:
+    with whole(target, f"The download of {_shown(url)}") as part:
         _fetch(url, part, name=target.name, timeout=timeout)
-        _check_fetched(part, url, verify)
+        if complaint := verify and verify(part):
+            raise FileError(
+                f"{_shown(url)} was downloaded, but the file {complaint}. It was "
+                "thrown away. Run this again; if it happens twice, open the address "
+                "in a browser: the network may want a sign-in, or the file has changed."
+            )
     return target
-
-
-def _check_kept(target: Path, verify: Verify | None) -> None:
-    if complaint := verify and verify(target):
-        raise DownloadError(
-            f"{target} was there already, but the file {complaint}. "
-            "Delete it and run this again."
-        )
-
-
-def _check_fetched(part: Path, url: str, verify: Verify | None) -> None:
-    if complaint := verify and verify(part):
-        raise DownloadError(
-            f"{_shown(url)} was downloaded, but the file {complaint}. It was thrown "
-            "away. Run this again; if it happens twice, open the address in a "
-            "browser: the network may want a sign-in, or the file has changed."
-        )
 
 
 def _fetch(url: str, part: Path, *, name: str, timeout: tuple[float, float]) -> None:
     try:
-        _stream(url, part, name=name, timeout=timeout)
+        # pooch sets the total to the bytes that come; a bar without one is false to it.
+        with progress_bar(f"Downloading {name}", 1, unit="B", unit_scale=True) as bar:
+            fetch = pooch.HTTPDownloader(bar, CHUNK, headers=PLAIN, timeout=timeout)
+            fetch(url, part, None)
     except requests.RequestException as error:
-        raise DownloadError(
+        raise FileError(
             f"{_shown(url)} could not be downloaded: {_reason(error, timeout)}. "
             "Nothing was kept. Check the connection and the address, then run this "
             "again."
         ) from error
-
-
-def _stream(url: str, part: Path, *, name: str, timeout: tuple[float, float]) -> None:
-    print(f"Downloading {name} from {urlsplit(url).hostname} ...", flush=True)
-    with requests.get(url, stream=True, headers=PLAIN, timeout=timeout) as reply:
-        reply.raise_for_status()
-        size = _content_length(reply)
-        done = tenths = 0
-        with part.open("xb") as file:
-            for chunk in reply.iter_content(CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                if size and done * 10 // size > tenths:
-                    tenths = done * 10 // size
-                    print(f"  {10 * tenths:3d}% of {size / 1e6:.1f} MB", flush=True)
-            file.flush()
-            os.fsync(file.fileno())  # a full disk may show only here
-    if size and done != size:
-        raise requests.exceptions.ChunkedEncodingError(f"{done} of {size} bytes came")
-
-
-def _content_length(reply: requests.Response) -> int:
-    """Return the number of bytes that a reply promises to save, 0 if it does not."""
-    length = reply.headers.get("Content-Length", "")
-    encoded = "Content-Encoding" in reply.headers
-    return int(length) if length.isdecimal() and not encoded else 0
 
 
 def _reason(error: requests.RequestException, timeout: tuple[float, float]) -> str:
@@ -209,56 +169,80 @@ def _reason(error: requests.RequestException, timeout: tuple[float, float]) -> s
     return str(error)
 
 
-@contextmanager
-def all_or_nothing(target: Path, what: str) -> Iterator[Path]:
-    """Yield a name to write to; afterwards what is there becomes `target`, or nothing.
-
-    The name is a neighbour of `target`, on the same disk, and no other run uses it.
-
-    Args:
-        target: The file or folder to be.
-        what: What is going on, to begin the message of an interruption with.
-
-    Raises:
-        DownloadError: If writing fails or is interrupted.
-    """
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        _put(part, target)
-    except OSError as error:
-        raise DownloadError(
-            f"{target} could not be written: {error.strerror or error}. Nothing was "
-            "kept. Make room on the disk or choose a folder you may write to, then "
-            "run this again."
-        ) from error
-    except KeyboardInterrupt:
-        raise DownloadError(
-            f"{what} was interrupted. Nothing was kept. Run this again to start over."
-        ) from None
-    finally:
-        _remove(part)
-
-
-def _remove(part: Path) -> None:
-    if part.is_dir():
-        shutil.rmtree(part, ignore_errors=True)
-    else:
-        with suppress(OSError):  # what went wrong is already being told
-            part.unlink(missing_ok=True)
-
-
-def _put(part: Path, target: Path) -> None:
-    try:
-        os.replace(part, target)
-    except OSError:
-        if not target.exists():
-            raise
-        # Another run finished first. What it put there is just as complete.
-
-
 def _shown(url: str) -> str:
     """Return an address without what may be secret in it: user, password, query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def zip_complaint(archive: Path) -> str | None:
+    """Say what is wrong with a zip, as the end of "the file ...", or None.
+
+    Reads every byte and compares checksums. Members that would land outside the
+    folder they are unpacked into, links, passwords and zip bombs count as wrong.
+    """
+    with Path(archive).open("rb") as file:
+        if file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html")):
+            return "is a web page, not a zip"
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = zipped.infolist()
+            for member in members:
+                if wrong := _member_complaint(member):
+                    return f"is a zip that cannot be trusted: {member.filename} {wrong}"
+            total = sum(member.file_size for member in members)
+            packed = Path(archive).stat().st_size
+            if total > max(ALWAYS_ALLOWED, MAX_GROWTH * packed):
+                sizes = f"{packed / 1e6:.1f} MB into {total / 1e9:.1f} GB"
+                return f"would unpack from {sizes}, which no zip of pictures does"
+            torn = zipped.testzip()
+    except TORN as error:
+        return f"is not a complete zip ({error})"
+    return f"is a damaged zip: {torn} does not match its checksum" if torn else None
+
+
+def _member_complaint(member: zipfile.ZipInfo) -> str | None:
+    # Windows rules see more than POSIX ones: drives, both slashes. One rule for all.
+    path = PureWindowsPath(member.filename)
+    if path.anchor or ".." in path.parts:
+        return "would be written outside the folder"
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device, not a file"
+    return "needs a password" if member.flag_bits & 1 else None
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack a zip into a folder, wholly or not at all.
+
+    A folder that already holds something is returned as it is: it was either
+    unpacked completely before, or is the reader's own.
+
+    Raises:
+        FileError: If the zip is torn or unsafe, or the disk is full.
+    """
+    archive, folder = Path(archive), Path(folder)
+    if not archive.is_file():
+        raise FileError(f"There is no file {archive} to unpack. Get it first.")
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            return folder
+        folder.rmdir()
+    with whole(folder, f"Unpacking {archive}") as part:
+        if complaint := zip_complaint(archive):
+            raise FileError(
+                f"{archive} was not unpacked: the file {complaint}. "
+                "Delete it, get it again and run this again."
+            )
+        _extract(archive, part)
+    return folder
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    folder.mkdir()
+    with zipfile.ZipFile(archive) as zipped:
+        for member in zipped.infolist():
+            # Some Windows tools write train\pizza\1.jpg.
+            member.filename = member.filename.replace("\\", "/")
+            names = member.filename.split("/")
+            if not (CLUTTER & set(names) or names[-1].startswith("._")):
+                zipped.extract(member, folder)

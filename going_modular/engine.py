@@ -1,4 +1,4 @@
-"""Store features, train and test a head, choose its settings by cross-validation.
+"""Store features, train a head, choose its settings by cross-validation, save it.
 
 A frozen base gives a picture the same features every time, so each picture needs to
 go through it once. After that a head trains on stored features in well under a second.
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -22,6 +23,12 @@ from torch.utils.data import (
     Subset,
     TensorDataset,
 )
+
+from going_modular.files import LessonError, whole
+
+
+class CheckpointError(LessonError):
+    """A saved model cannot be read: what happened, what to do next."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +115,37 @@ def store_features(
         loader: Gives pictures and labels; the order of the result is its order.
         device: Where the base runs.
 
-    On a CUDA device the base calculates in 16 bits where that is safe (autocast).
-
     Returns:
         Features (N, D) and labels (N,), float32, on the CPU.
     """
-    base = base.to(device, memory_format=torch.channels_last).eval()
-    features, labels = [], []
+    base, features, labels = ready(base, device), [], []
+    for pictures, batch_labels in loader:
+        features.append(features_of(base, pictures, device=device))
+        labels.append(batch_labels)
+    return TensorDataset(torch.cat(features), torch.cat(labels))
+
+
+def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
+    """Put a base where it runs, in the layout of memory that suits convolutions."""
+    return base.to(device, memory_format=torch.channels_last).eval()
+
+
+def features_of(
+    base: nn.Module, pictures: torch.Tensor, *, device: str | torch.device = "cpu"
+) -> torch.Tensor:
+    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S).
+
+    Args:
+        base: From `ready`.
+        pictures: As the base expects them.
+        device: Where the base is. A CUDA device calculates in 16 bits where that is
+            safe (autocast).
+    """
     on_gpu = torch.device(device).type == "cuda"
+    pictures = pictures.to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast("cuda", enabled=on_gpu):
-        for pictures, batch_labels in loader:
-            pictures = pictures.to(device, memory_format=torch.channels_last)
-            features.append(base(pictures).float().cpu())
-            labels.append(batch_labels)
-    # A copy made outside inference mode may take part in training.
-    return TensorDataset(torch.cat(features).clone(), torch.cat(labels))
+        features = base(pictures).float().cpu()
+    return features.clone()  # made outside inference mode, it may be trained on
 
 
 @torch.inference_mode()
@@ -143,7 +166,7 @@ def milliseconds_a_picture(
         size: S, in pixels.
         pictures: How many random pictures to spend on it.
     """
-    base = base.to(device, memory_format=torch.channels_last).eval()
+    base = ready(base, device)
     batch = torch.rand(batch_size, 3, size, size, device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)
     times = []
@@ -316,3 +339,38 @@ def _pooled(epochs: Iterable[Epoch]) -> Epoch:
         sum((epoch.train for epoch in epochs), Score()),
         sum((epoch.check for epoch in epochs), Score()),
     )
+
+
+def save_checkpoint(model: nn.Module, file: Path) -> Path:
+    """Save a model's weights; the file is replaced only by a complete one.
+
+    Raises:
+        FileError: If it cannot be written. What was there before stays.
+    """
+    with whole(file) as part:
+        try:
+            torch.save(model.state_dict(), part)
+        except RuntimeError as error:  # torch's word for a full disk
+            raise OSError(str(error)) from error
+    return file
+
+
+def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
+    """Load weights into a model; only tensors are read, no code is run.
+
+    Raises:
+        CheckpointError: If the file is missing, torn, or of another model.
+    """
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+        model.load_state_dict(weights)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{file} is not there. Run the lesson's section 2 to make it."
+        ) from error
+    except Exception as error:  # noqa: BLE001 - torn files fail in many ways
+        raise CheckpointError(
+            f"{file} does not hold this model ({type(error).__name__}). Delete it and "
+            "run the lesson's section 2 again."
+        ) from error
+    return model

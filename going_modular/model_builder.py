@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from torchvision.models import WeightsEnum
 from torchvision.transforms import InterpolationMode
 
-from going_modular.downloads import download, file_sha256, is_offline
+from going_modular.downloads import download, is_offline
+from going_modular.files import file_sha256
 
 Transform = Callable[[Image.Image], torch.Tensor]
 EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
@@ -159,7 +160,7 @@ def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
         True when filled; False offline, where the base keeps its untrained weights.
 
     Raises:
-        DownloadError: If the file cannot be had or is not the published one.
+        FileError: If the file cannot be had or is not the published one.
     """
     file = weights_file(weights)
     if not file.exists() and is_offline():

@@ -7,29 +7,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from going_modular.utils import load_module
+from going_modular.app.feedback import Feedback
+from going_modular.app.model import Predictor
 
 
 def visit(
-    demo_folder: Path, file: Path, pictures: Iterable[tuple[Path, str | None]]
+    model_file: Path, file: Path, pictures: Iterable[tuple[Path, str | None]]
 ) -> None:
-    """Let visitors ask a demo's model and tell it whether it was right.
+    """Let visitors ask a model and tell it whether it was right.
 
-    They use the demo's own `model.py` and `feedback.py`, without a page around them.
+    They use the app's own `Predictor` and `Feedback`, without a page around them.
 
     Args:
-        demo_folder: What section 5 writes.
+        model_file: The ONNX file in the demo folder.
         file: The SQLite file that the thumbs go to; added to if it is there.
         pictures: Picture files, each with the dish that is on it; None stands for no
             dish of ours, where a visitor is content to be told so.
     """
-    predictor = load_module(demo_folder / "model.py").Predictor(
-        demo_folder / "foodvision_mini.onnx"
-    )
-    feedback = load_module(demo_folder / "feedback.py").Feedback(file)
+    predictor, feedback = Predictor(model_file), Feedback(file)
     for picture, dish in pictures:
         answer = predictor.predict(picture)
-        label, score = next(iter(answer.probabilities.items()))
+        label, score = answer.best
         said = label if answer.is_familiar else None
         feedback.add(label, score, answer.familiarity, up=said == dish)
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from going_modular.datasets import load_picture
 from going_modular.engine import Epoch
-from going_modular.predictions import (
+from going_modular.goals import (
     GOAL_PER_SECOND,
     GOAL_RIGHT,
     Report,
@@ -195,7 +195,7 @@ def plot_class_accuracy(table: pd.DataFrame, *, where: str, columns: int = 2) ->
     """The share right of every class, best first, with its 95% Wilson interval.
 
     Args:
-        table: From `evaluation.class_table`.
+        table: From `class_table` of `big/`.
         where: What it was measured on.
         columns: Panels beside each other, for many classes.
     """

@@ -1,8 +1,8 @@
-"""Predict photo by photo, time it, count what is right, compare the contenders."""
+"""Predict photo by photo and time it, with PyTorch and with the exported file."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,52 +10,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from going_modular.datasets import load_picture
+from going_modular.app.model import Predictor, open_picture
+from going_modular.datasets import Sample, load_picture
 from going_modular.model_builder import Built, Transform
 
 WARM_UP = 5  # pictures predicted before the clock counts
-GOAL_RIGHT = 0.95  # share of the test pictures
-GOAL_PER_SECOND = 30  # predictions on a CPU, one at a time
-PUBLISHED_TOTAL = 150  # photos that the published counts are of
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a contender did on the test pictures, one at a time on the CPU.
-
-    Attributes:
-        right: Pictures given their own class, of `total`; None when only rehearsed.
-        published_right: The published count, of 150 photos, for a rehearsed contender.
-        median_ms: From picture file to answer: decode, transform, forward.
-        p95_ms: The same, 95th percentile.
-        forward_ms: Median of the forward pass alone.
-        megabytes: Size of its saved file, in 10^6 bytes.
-    """
-
-    total: int
-    right: int | None
-    published_right: int | None
-    median_ms: float
-    p95_ms: float
-    forward_ms: float
-    megabytes: float
-
-    @property
-    def per_second(self) -> float:
-        return 1000 / self.median_ms
-
-    @property
-    def count_and_total(self) -> tuple[int, int] | None:
-        """The measured count of right answers, else the published one, else None."""
-        if self.right is not None:
-            return self.right, self.total
-        if self.published_right is not None:
-            return self.published_right, PUBLISHED_TOTAL
-        return None
-
-    @property
-    def accuracy(self) -> float | None:
-        return None if self.right is None else self.right / self.total
 
 
 @torch.inference_mode()
@@ -78,7 +37,7 @@ def predict_picture(
 def predict_pictures(
     model: nn.Module,
     transform: Transform,
-    samples: Sequence[tuple[str, int]],
+    samples: Sequence[Sample],
     class_names: Sequence[str],
 ) -> pd.DataFrame:
     """Predict pictures one by one, in order, after a warm-up.
@@ -95,16 +54,14 @@ def predict_pictures(
     """
     model.cpu().eval()
     for file, _ in samples[:WARM_UP]:
-        predict_picture(model, transform, Path(file))
+        predict_picture(model, transform, file)
     rows = []
     for file, label in samples:
-        probabilities, total_ms, forward_ms = predict_picture(
-            model, transform, Path(file)
-        )
+        probabilities, total_ms, forward_ms = predict_picture(model, transform, file)
         guess = int(probabilities.argmax())
         rows.append(
             {
-                "file": Path(file),
+                "file": file,
                 "truth": class_names[label],
                 "guess": class_names[guess],
                 "right": guess == label,
@@ -119,7 +76,7 @@ def predict_pictures(
 
 def take_turns(
     contenders: dict[str, Built],
-    samples: Sequence[tuple[str, int]],
+    samples: Sequence[Sample],
     class_names: Sequence[str],
     *,
     turn: int = 30,
@@ -148,118 +105,58 @@ def take_turns(
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def summarise(
-    predictions: pd.DataFrame,
-    *,
-    file: Path,
-    pretrained: bool,
-    published_right: int | None,
-) -> Report:
-    """One contender's report.
+def compare_answers(
+    deployable: nn.Module, file: Path, samples: Sequence[Sample]
+) -> pd.DataFrame:
+    """Ask PyTorch and the exported file about the same pictures.
 
     Args:
-        predictions: From `predict_pictures`.
-        file: Where it is saved, for the size.
-        pretrained: False for a rehearsed contender: its answers are no result.
-        published_right: Shown in their place.
+        deployable: What was exported: from a uint8 picture (H, W, 3) to
+            probabilities (C,) and familiarity.
+        file: The ONNX file, asked through the app's own `Predictor`.
+        samples: Picture files and labels.
+
+    Returns:
+        A row a picture: label; guess, the file's class number; same_class; difference,
+        the largest of any probability; familiarity, the file's; onnx_ms, milliseconds
+        from picture file to the ONNX answer.
     """
-    return Report(
-        total=len(predictions),
-        right=int(predictions.right.sum()) if pretrained else None,
-        published_right=None if pretrained else published_right,
-        median_ms=float(predictions.total_ms.median()),
-        p95_ms=float(predictions.total_ms.quantile(0.95)),
-        forward_ms=float(predictions.forward_ms.median()),
-        megabytes=file.stat().st_size / 1e6,
-    )
-
-
-def wilson_interval(right: int, total: int, *, z: float = 1.96) -> tuple[float, float]:
-    """The shares that a count of `right` of `total` does not rule out.
-
-    Wilson's score interval (JASA 22, 1927), 95% by default. Unlike "plus or minus two
-    standard errors" it stays within [0, 1] and is not empty at 100%.
-
-    Raises:
-        ValueError: If not 0 <= right <= total with a positive total.
-    """
-    if not 0 <= right <= total or total == 0:
-        raise ValueError(f"{right} of {total} is not a share")
-    share = right / total
-    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    reach = z / (1 + z**2 / total)
-    reach *= np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
-
-
-def shortfall(report: Report) -> float:
-    """How far a contender stays below the two goals: 0 when it meets both.
-
-    The parts missing are added: 90% right misses 5% of the way to 95%, and 24
-    predictions a second miss 20% of the way to 30.
-
-    Raises:
-        ValueError: If it was only rehearsed: it has no count of its own.
-    """
-    if report.accuracy is None:
-        raise ValueError("a rehearsed contender has no count of its own to judge")
-    missing_right = max(0.0, 1 - report.accuracy / GOAL_RIGHT)
-    missing_speed = max(0.0, 1 - report.per_second / GOAL_PER_SECOND)
-    return missing_right + missing_speed
-
-
-def choose_winner(reports: dict[str, Report]) -> str:
-    """The contender closest to the goals; among those that meet both, the most right,
-    then the fastest. Rehearsed contenders cannot win.
-
-    Raises:
-        ValueError: If every contender was only rehearsed.
-    """
-    judged = {
-        name: report for name, report in reports.items() if report.right is not None
-    }
-    if not judged:
-        raise ValueError(
-            "no contender has trained weights, so there is no winner to choose: "
-            "run the lesson once with internet"
-        )
-
-    def standing(name: str) -> tuple[float, int, float]:
-        report = judged[name]
-        return (shortfall(report), -report.right, report.median_ms)
-
-    return min(judged, key=standing)
-
-
-def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """The reports for reading, a row a contender, counts with their denominators."""
-    return pd.DataFrame(
-        {
-            name: {
-                "right": _count(report),
-                "95% interval": _interval(report),
-                "median ms": f"{report.median_ms:.1f}",
-                "95th pct ms": f"{report.p95_ms:.1f}",
-                "forward ms": f"{report.forward_ms:.1f}",
-                "a second": f"{report.per_second:.0f}",
-                "MB": f"{report.megabytes:.0f}",
+    predictor = Predictor(file, threads=torch.get_num_threads())
+    names = predictor.about.class_names
+    for picture, _ in samples[:WARM_UP]:
+        predictor.predict(picture)
+    answers = [predictor.predict(picture) for picture, _ in samples]
+    # PyTorch only now: its threads would get in the way of the clock.
+    rows = []
+    for (picture, label), answer in zip(samples, answers, strict=True):
+        with torch.inference_mode():
+            pixels = torch.from_numpy(open_picture(picture).copy())
+            expected = deployable(pixels)[0].numpy()
+        probabilities = np.array([answer.probabilities[name] for name in names])
+        rows.append(
+            {
+                "label": label,
+                "guess": int(probabilities.argmax()),
+                "same_class": probabilities.argmax() == expected.argmax(),
+                "difference": float(np.abs(probabilities - expected).max()),
+                "familiarity": answer.familiarity,
+                "onnx_ms": 1000 * answer.seconds,
             }
-            for name, report in reports.items()
-        }
-    ).T
+        )
+    return pd.DataFrame(rows)
 
 
-def _count(report: Report) -> str:
-    if report.right is not None:
-        return f"{report.right} of {report.total}"
-    if report.published_right is not None:
-        return f"{report.published_right} of {PUBLISHED_TOTAL} (published)"
-    return "not measured"
+def answer_all(
+    file: Path, photos: Sequence[Path], *, threads: int = 2
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ask an exported file about many photos, one thread a photo.
 
-
-def _interval(report: Report) -> str:
-    counted = report.count_and_total
-    if counted is None:
-        return "-"
-    low, high = wilson_interval(*counted)
-    return f"{low:.1%} to {high:.1%}"
+    Returns:
+        Probabilities (N, C) and familiarity (N,).
+    """
+    predictor = Predictor(file, threads=1)
+    names = predictor.about.class_names
+    with ThreadPoolExecutor(threads) as pool:
+        answers = list(pool.map(predictor.predict, photos))
+    rows = [[answer.probabilities[name] for name in names] for answer in answers]
+    return torch.tensor(rows), torch.tensor([a.familiarity for a in answers])

@@ -4,7 +4,6 @@ Only the convolutions change. Preprocessing before them, and head, softmax and
 familiarity after them, stay in floats: they cost little and would lose the most.
 """
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +20,9 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from going_modular.datasets import load_picture
-from going_modular.export import (
-    ExportError,
-    check_runs,
-    copy_metadata,
-    quiet,
-    saying_how_to_write,
-)
+from going_modular.app.model import open_picture
+from going_modular.export import ExportError, check_runs, metadata_of, quiet
+from going_modular.files import whole
 
 MIN_CONVOLUTIONS = 10
 
@@ -41,7 +35,7 @@ class _Pictures(CalibrationDataReader):
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         file = next(self._files, None)
-        return None if file is None else {"picture": np.asarray(load_picture(file))}
+        return None if file is None else {"picture": open_picture(file)}
 
 
 def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Path:
@@ -58,34 +52,32 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         calibrate_on: Training pictures, a hundred or so, never test pictures.
 
     Raises:
-        ExportError: If the model has hardly any convolutions to quantise, or the file
-            cannot be written.
+        ExportError: If the model has hardly any convolutions to quantise.
+        FileError: If the file cannot be written.
     """
-    with saying_how_to_write(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".int8-") as folder:
-            prepared, part = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-            with quiet():
-                # Folds BatchNorm into the convolutions, so that both are rounded once.
-                quant_pre_process(source, prepared, skip_symbolic_shape=True)
-                quantize_static(
-                    prepared,
-                    part,
-                    _Pictures(calibrate_on),
-                    quant_format=QuantFormat.QDQ,
-                    calibrate_method=CalibrationMethod.MinMax,
-                    activation_type=QuantType.QUInt8,
-                    weight_type=QuantType.QInt8,
-                    per_channel=True,
-                    reduce_range=True,
-                    nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
-                )
-            model = onnx.load(part)
-            _round_known_features(model.graph)
-            copy_metadata(onnx.load(source), model)
-            onnx.save(model, part)
-            check_runs(part)
-            os.replace(part, target)
+    with whole(target) as part, tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        with quiet():
+            # Folds BatchNorm into the convolutions, so that both are rounded once.
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                part,
+                _Pictures(calibrate_on),
+                quant_format=QuantFormat.QDQ,
+                calibrate_method=CalibrationMethod.MinMax,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+                nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
+            )
+        model = onnx.load(part)
+        _round_known_features(model.graph)
+        about = metadata_of(onnx.load(source)) | {"precision": "int8"}
+        onnx.helper.set_model_props(model, about)
+        onnx.save(model, part)
+        check_runs(part)
     return target
 
 

@@ -1,6 +1,5 @@
 """Rehearse a push to a Space: real git and Git LFS, against a Hub made of a folder."""
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -8,7 +7,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from going_modular.packaging import DeployError, folder_files, upload_plan
+from going_modular.demo_folder import (
+    DeployError,
+    clean_git,
+    folder_files,
+    upload_plan,
+)
 
 # What the Hub takes outside Git LFS: huggingface_hub#657 (binary), #91 (any file).
 MAX_BINARY_BYTES = 1_000_000
@@ -47,10 +51,8 @@ class _Git:
         settings = folder / "gitconfig"
         settings.write_text("[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n")
         self.env = {
-            # Inside a git hook these would name the hook's repository.
-            **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+            **clean_git(),
             "GIT_CONFIG_GLOBAL": str(settings),
-            "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "XDG_CONFIG_HOME": str(folder),  # the reader's global ignore file, too
         }

@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from going_modular.packaging import DeployError
+from going_modular.demo_folder import DeployError
 
 HOST = "127.0.0.1"  # this machine only: nobody else on the network can reach the demo
 LOG_LINES = 20

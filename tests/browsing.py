@@ -1,10 +1,11 @@
 """A demo folder with a stand-in model, and a headless browser that visits it."""
 
-import shutil
 from pathlib import Path
 
 from demo_model_fixture import DARK, DEMO, GREEN, RED, make_model
 from PIL import Image
+
+from going_modular.demo_folder import TEXTS, copy_app
 
 DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 844), (360, 740)
 
@@ -16,7 +17,7 @@ def lay_out(folder: Path, **changes: str) -> Path:
         folder: Must not exist.
         changes: Metadata of the model, as for `make_model`.
     """
-    shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("*.onnx", "examples"))
+    copy_app(DEMO, folder, TEXTS)
     make_model(folder / "foodvision_mini.onnx", **changes)
     (folder / "examples").mkdir()
     for name, colour in (("1", RED), ("2", DARK), ("3", GREEN)):

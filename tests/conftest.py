@@ -3,9 +3,10 @@
 import shutil
 
 import pytest
-from demo_folder import write_demo
+from demo_model_fixture import DEMO
 from local_site import Site
 from playwright.sync_api import sync_playwright
+from small_demo import write_demo
 
 from benchmarks.browser import launched
 
@@ -35,6 +36,12 @@ def browser(playwright):
         yield chromium
 
 
+@pytest.fixture(scope="session")
+def demo_texts():
+    """The committed demo folder; of its files only `TEXTS` are to be relied on."""
+    return DEMO
+
+
 @pytest.fixture
 def demo(tmp_path):
     """A small demo folder."""
@@ -59,7 +66,7 @@ def plates(lite2):
     import torch
     from torch.utils.data import TensorDataset
 
-    from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+    from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
     pictures, labels = [], []
     for seed in range(8):

@@ -4,26 +4,29 @@ It averages the colours of the picture. Red is pizza, dark is steak, green is su
 and the bluer a picture, the less familiar it is.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from going_modular.app.model import About
+
 DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
-METADATA = {
-    "class_names": json.dumps(["pizza", "steak", "sushi"]),
-    "familiarity_threshold": "0.5",
-    "contender": "EffNet-Lite2",
-    "input_size": "224",
-    "trained_on": "450 real photos",
-    "is_practice": "false",
-    "test_result": json.dumps({"correct": 147, "total": 150}),
-    "weights": "pretrained",
-    "made_with": json.dumps({"onnx": onnx.__version__}),
-    "licence": "MIT",
-}
+ABOUT = About(
+    name="foodvision_mini",
+    title="FoodVision Mini",
+    class_names=["pizza", "steak", "sushi"],
+    familiarity_threshold=0.5,
+    contender="EffNet-Lite2",
+    input_size=224,
+    precision="fp32",
+    trained_on="450 real photos",
+    is_practice=False,
+    test_result={"correct": 147, "total": 150},
+    made_with={"onnx": onnx.__version__},
+)
+METADATA = ABOUT.to_metadata()
 RED, DARK, GREEN, BLUE = (210, 60, 40), (40, 22, 16), (60, 190, 70), (20, 40, 230)
 
 
@@ -60,7 +63,7 @@ def make_model(path: Path, **changes: str | None) -> Path:
         node("Sigmoid", ["shifted"], ["squashed"]),
         node("Reshape", ["squashed", "scalar"], ["familiarity"]),
     ]
-    classes = len(json.loads(METADATA["class_names"]))
+    classes = len(ABOUT.class_names)
     shape = ["height", "width", 3]
     graph = helper.make_graph(
         nodes,

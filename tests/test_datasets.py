@@ -1,15 +1,19 @@
 """How pictures are loaded, counted and put in order."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from odd_pictures import READABLE
 from PIL import Image
 from torchvision.transforms import functional
 
+from going_modular import datasets
+from going_modular.app.model import open_picture
 from going_modular.datasets import (
-    PicturesError,
+    DataError,
     count_pictures,
     load_picture,
     make_datasets,
@@ -96,8 +100,29 @@ def test_a_torn_picture_is_named(kept, suffix, tmp_path):
     Image.fromarray(noise).save(path)
     body = path.read_bytes()
     path.write_bytes(body[: int(kept * len(body))])
-    with pytest.raises(PicturesError, match="torn.*not a complete picture.*good copy"):
+    with pytest.raises(DataError, match="torn.*not a complete picture.*good copy"):
         load_picture(path)
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_pictures_are_opened_as_the_app_opens_them(name, tmp_path):
+    (tmp_path / "a").write_bytes(READABLE[name])
+    loaded = np.asarray(load_picture(tmp_path / "a"))
+    assert np.array_equal(loaded, open_picture(tmp_path / "a"))
+
+
+def test_no_other_code_decodes_pictures():
+    """Fourfold once, and the four did not agree."""
+    root = Path(datasets.__file__).parent
+    users = {
+        file.relative_to(root).as_posix()
+        for file in root.rglob("*.py")
+        if re.search(
+            r"Image\.open\(|imread|decode_image|read_image", file.read_text("utf-8")
+        )
+    }
+    # datasets.py looks at the beginning of a file, to count it.
+    assert users == {"app/model.py", "datasets.py"}
 
 
 # Counting, datasets, dataloaders
@@ -115,7 +140,7 @@ def test_pictures_are_counted_with_totals(folder):
 def test_files_that_are_no_pictures_are_named_when_counted(folder):
     (folder / "train/pizza/0.png").write_bytes(b"<html>")
     (folder / "test/steak/0.png").write_bytes(b"")
-    with pytest.raises(PicturesError, match="Not pictures.*Delete them") as caught:
+    with pytest.raises(DataError, match="Not pictures.*Delete them") as caught:
         count_pictures(folder)
     for name in ("train/pizza/0.png", "test/steak/0.png"):
         assert str(folder / Path(name)) in str(caught.value)
@@ -124,7 +149,7 @@ def test_files_that_are_no_pictures_are_named_when_counted(folder):
 def test_many_bad_files_make_a_short_message(folder):
     for number in range(9):
         (folder / "train/pizza" / f"bad{number}.jpg").write_bytes(b"")
-    with pytest.raises(PicturesError, match="bad4.jpg and 4 more"):
+    with pytest.raises(DataError, match="bad4.jpg and 4 more"):
         count_pictures(folder)
 
 
@@ -132,7 +157,7 @@ def test_a_torn_picture_in_a_dataset_is_named(folder):
     path = folder / "train/steak/0.png"
     path.write_bytes(path.read_bytes()[:-30])
     train, _ = make_datasets(folder, None)
-    with pytest.raises(PicturesError, match="0.png is not a complete picture"):
+    with pytest.raises(DataError, match="0.png is not a complete picture"):
         list(train)
 
 

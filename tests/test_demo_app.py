@@ -12,16 +12,16 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import app
 import numpy as np
 import pytest
 from browsing import DESKTOP, PHONE, SMALL_PHONE, lay_out
 from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, make_model
 from gradio_client import Client, handle_file
+from model import Answer, Predictor
 from PIL import Image
 
-sys.path.insert(0, str(DEMO))
-import app  # noqa: E402
-from model import Answer, Predictor  # noqa: E402
+pytestmark = pytest.mark.slow
 
 TEXT = b"my shopping list: milk, eggs"
 

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import chain, cycle, islice
@@ -15,7 +16,11 @@ from demo_model_fixture import DARK, GREEN, RED
 
 from going_modular.running import run_demo
 
+pytestmark = pytest.mark.slow
+
 CLIENTS, REQUESTS, LONG_RUN = 50, 200, 2000
+CROWD = "requests, 50 clients at once, every second one no picture"
+ROW = "requests one after the other, memory flat"
 ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 MEGABYTES = 25  # that memory may grow by in the long run; Python keeps some to itself
 
@@ -27,6 +32,7 @@ class Asker:
         self.api = f"{url}gradio_api"
         self.session = requests.Session()
         self.session.trust_env = False
+        self.is_queued = threading.Event()
 
     def __enter__(self) -> "Asker":
         return self
@@ -45,6 +51,7 @@ class Asker:
             f"{self.api}/call/predict", json={"data": [picture]}, timeout=120
         )
         called.raise_for_status()
+        self.is_queued.set()
         event = f"{self.api}/call/predict/{called.json()['event_id']}"
         with self.session.get(event, timeout=120) as reply:
             found = ANSWER.search(reply.text)
@@ -85,7 +92,8 @@ def check(answer: tuple[dict, str], dish: str | None) -> None:
         assert scores["label"] == dish and note.startswith(f"This looks like {dish}.\n")
 
 
-def test_fifty_clients_at_once_half_of_them_wrong(running, questions, reliability):
+@pytest.mark.reliability(CROWD, REQUESTS)
+def test_fifty_clients_at_once_half_of_them_wrong(running, questions):
     good, bad = questions
     turns = chain.from_iterable(zip(cycle(good), cycle(bad), strict=False))
     both = list(islice(turns, REQUESTS))
@@ -103,14 +111,14 @@ def test_fifty_clients_at_once_half_of_them_wrong(running, questions, reliabilit
     assert len(answers) == REQUESTS
     for answer, dish in answers:
         check(answer, dish)
-    reliability("requests, 50 clients at once, every second one no picture", REQUESTS)
 
 
 def resident_megabytes(pid: int) -> float:
     return psutil.Process(pid).memory_info().rss / 1e6
 
 
-def test_memory_stays_flat(running, questions, reliability):
+@pytest.mark.reliability(ROW, LONG_RUN)
+def test_memory_stays_flat(running, questions):
     good, bad = questions
     everything = chain.from_iterable(zip(cycle(good), cycle(bad), strict=False))
     early = None
@@ -121,36 +129,46 @@ def test_memory_stays_flat(running, questions, reliability):
             if number == LONG_RUN // 4:
                 early = resident_megabytes(running.process.pid)
     assert resident_megabytes(running.process.pid) - early < MEGABYTES
-    reliability("requests one after the other, memory flat", LONG_RUN)
 
 
-SLOW = """
+HELD_UP = """
 import time
+from pathlib import Path
 import model
 
-def slowly(self, picture, quickly=model.Predictor.predict):
-    time.sleep(5)
-    return quickly(self, picture)
+def held_up(self, picture, answer=model.Predictor.predict):
+    if not hasattr(picture, "shape"):  # a visitor's, not the warm-up's
+        here = Path(__file__).parent
+        (here / f"begun-{time.monotonic_ns()}").touch()
+        while not (here / "go on").exists():
+            time.sleep(0.05)
+    return answer(self, picture)
 
-model.Predictor.predict = slowly
+model.Predictor.predict = held_up
 """
 
 
 def test_a_full_queue_says_busy_and_works_again(browser, tmp_path):
     folder = lay_out(tmp_path / "demo")
     app = (folder / "app.py").read_text("utf-8").replace("max_size=64", "max_size=1")
-    (folder / "app.py").write_text(SLOW + app, "utf-8")
+    (folder / "app.py").write_text(HELD_UP + app, "utf-8")
     plate = photo_of(RED, tmp_path / "plate.jpg")
     with run_demo(folder) as running, ExitStack() as stack:
         page = open_page(browser, running.url, PHONE)
         pool = stack.enter_context(ThreadPoolExecutor(3))
         askers = [stack.enter_context(Asker(running.url)) for _ in range(3)]
         waiting = []
-        for asker in askers:  # two are answered, one waits: then the queue is full
+        for number, asker in enumerate(askers, start=1):
             waiting.append(pool.submit(asker.ask, plate.read_bytes()))
-            page.wait_for_timeout(400)
+            assert asker.is_queued.wait(60)
+            # Two are answered at a time; the third waits, and then the queue is full.
+            end = time.monotonic() + 60
+            while len(list(folder.glob("begun-*"))) < min(number, 2):
+                assert time.monotonic() < end, "it was not begun"
+                time.sleep(0.05)
         page.locator("#picture input[type=file]").first.set_input_files(plate)
         page.get_by_text("currently busy").wait_for()
+        (folder / "go on").touch()
         for one in waiting:
             check(one.result(timeout=60), "pizza")
         page.get_by_label("Remove Image").click()

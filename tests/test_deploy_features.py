@@ -1,4 +1,4 @@
-"""deploy/features.py: the lesson's shards, made by Ray's workers.
+"""deploy/features.py: the lesson's own file of features, made by Ray's workers.
 
 The network of its own in which Ray runs, and why, is in test_deploy_ray.py.
 """
@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 import torch
-from extractor_fixture import make_extractor
 from test_deploy_ray import (  # noqa: F401  fixtures
+    ROOT,
     assert_all_stopped,
     command,
     environment,
@@ -16,22 +16,25 @@ from test_deploy_ray import (  # noqa: F401  fixtures
     network,
 )
 
-from going_modular.extractor import OnnxExtractor
-from going_modular.feature_store import FeatureStore
-from going_modular.food101 import choose_photos
-from going_modular.practice_food101 import draw_food101
+from deploy.features import build
+from going_modular.big.features import Extractor, FeatureStore, network_of
+from going_modular.big.food101 import choose_photos
+from going_modular.practice.food101 import draw_food101
+
+SHARE = 0.4
+SMALL = ("--share", SHARE, "--input-size", 64)
 
 
 @pytest.fixture(scope="module")
-def extractor(tmp_path_factory):
-    return make_extractor(tmp_path_factory.mktemp("models") / "extractor.onnx")
+def built():
+    return build("effnet_lite2", 64)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Food-101 in miniature, with one photo that is broken."""
-    data = draw_food101(tmp_path_factory.mktemp("data"))
-    choose_photos(data, share=1).train[200][0].write_bytes(b"not a photo")
+    data = draw_food101(tmp_path_factory.mktemp("data"), {"train": 5, "test": 5})
+    choose_photos(data, share=SHARE).train[200][0].write_bytes(b"not a photo")
     return data
 
 
@@ -40,9 +43,9 @@ def start(inside, environment):  # noqa: F811
     def start(*arguments):
         return inside.submit(
             subprocess.run,
-            command("features.py", *arguments),
+            command("features", *arguments),
             env=environment,
-            cwd=environment["HOME"],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=300,
@@ -51,60 +54,57 @@ def start(inside, environment):  # noqa: F811
     return start
 
 
-def stores(folder, part):
+def stores(folder, part, built):
     return [
-        FeatureStore(folder, samples, network="mean colours")
+        FeatureStore(folder, samples, network=network_of(built), width=1280)
         for samples in (part.train, part.test)
     ]
 
 
-def test_workers_make_the_shards_that_the_lesson_makes(
+def test_workers_make_the_features_that_the_lesson_makes(
     start,
     network,  # noqa: F811
-    extractor,
+    built,
     data,
     tmp_path,
 ):
-    part = choose_photos(data, share=1)
-    folder, ours_at = tmp_path / "by Ray", tmp_path / "here"
-    done = start(extractor, data, folder, "--share", 1).result()
+    part, folder = choose_photos(data, share=SHARE), tmp_path / "by Ray"
+    done = start("effnet_lite2", data, folder, *SMALL).result()
     assert done.returncode == 0, done.stderr[-3000:]
     assert_all_stopped(network)
-    assert "1515 photos, 12 shards made by 2 workers" in done.stdout
+    assert "404 photos, 404 made now by 2 workers" in done.stdout
 
-    ours = OnnxExtractor(extractor, threads=1)
-    for theirs, mine in zip(stores(folder, part), stores(ours_at, part), strict=True):
-        assert theirs.missing() == []
-        mine.fill(ours)
+    extract = Extractor(built)
+    for theirs in stores(folder, part, built):
+        mine = FeatureStore(
+            tmp_path / "here", theirs.samples, network=network_of(built), width=1280
+        )
+        mine.fill(extract)
+        theirs.fill(extract)  # the broken photo alone is tried again
         got, expected = theirs.read(), mine.read()
         assert got.samples == expected.samples
-        assert got.skipped.keys() == expected.skipped.keys()
+        assert got.skipped == expected.skipped
         for one, other in zip(
             got.features.tensors, expected.features.tensors, strict=True
         ):
-            assert torch.equal(one, other)
-    by_ray, here = (sorted(p.name for p in f.iterdir()) for f in (folder, ours_at))
-    assert by_ray == here
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
-    # Run again with two shards gone, it makes those two; with none gone, nothing.
-    train, test = stores(folder, part)
-    for shard in (train.shards[3], test.shards[0]):
-        shard.file.unlink()
-    done = start(extractor, data, folder, "--share", 1).result()
-    assert "1515 photos, 2 shards made" in done.stdout, done.stderr[-3000:]
-    done = start(extractor, data, folder, "--share", 1).result()
-    assert "0 shards made by 0 workers" in done.stdout
-    assert [s.missing() for s in stores(folder, part)] == [[], []]
+    # Run again with the end of a file gone, it makes that; with nothing gone, only the
+    # broken photo is tried.
+    test_file = stores(folder, part, built)[1].file
+    test_file.write_bytes(test_file.read_bytes()[: -10 * 4 * 1280])
+    done = start("effnet_lite2", data, folder, *SMALL).result()
+    assert "404 photos, 11 made now" in done.stdout, done.stderr[-3000:]
+    assert [len(s.missing()) for s in stores(folder, part, built)] == [1, 0]
     assert_all_stopped(network)
 
 
-def test_it_says_what_is_wrong_before_it_starts(start, extractor, data, tmp_path):
-    text = tmp_path / "model.onnx"
-    text.write_text("version https://git-lfs.github.com/spec/v1")
+def test_it_says_what_is_wrong_before_it_starts(start, data, tmp_path):
     cases = {
-        "bonus section": [text, data, tmp_path / "f"],
-        "no Food-101": [extractor, tmp_path, tmp_path / "f"],
-        "at most 1": [extractor, data, tmp_path / "f", "--share", 7],
+        "invalid choice": ["squeezenet", data, tmp_path / "f"],
+        "only effnet_lite2": ["vit", data, tmp_path / "f", "--input-size", 64],
+        "no Food-101": ["effnet_lite2", tmp_path, tmp_path / "f"],
+        "at most 1": ["effnet_lite2", data, tmp_path / "f", "--share", 7],
     }
     runs = {sentence: start(*arguments) for sentence, arguments in cases.items()}
     for sentence, run in runs.items():

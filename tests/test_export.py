@@ -2,32 +2,31 @@
 
 import copy
 import json
-import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
-from demo_model_fixture import DEMO, make_model
+from demo_model_fixture import ABOUT, DEMO, make_model
 from PIL import Image
-from torch.nn import functional as F
 
-from going_modular import export
+from going_modular import export, files
+from going_modular.app.model import About, Predictor, open_picture
 from going_modular.datasets import load_picture
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.export import (
     Deployable,
     ExportError,
-    describe_run,
     export_onnx,
-    familiarity,
-    familiarity_threshold,
+    made_with,
+    metadata_of,
     ship,
 )
-from going_modular.practice_pictures import CLASS_NAMES, draw_picture
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
-from going_modular.runtime import OnnxModel, compare_answers
 
 FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders
 
@@ -43,30 +42,40 @@ def deployable(lite2, stored):
 
 
 @pytest.fixture(scope="module")
-def metadata(deployable):
-    return describe_run(
-        class_names=CLASS_NAMES,
-        threshold=0.4375,
+def about(deployable):
+    return About(
+        name="plates",
+        title="Plates \u2013 \u5bff\u53f8",
+        class_names=list(CLASS_NAMES),
+        familiarity_threshold=0.4375,
         contender="EffNet-Lite2",
-        preprocess=deployable.preprocess,
+        input_size=deployable.preprocess.size,
+        precision="fp32",
         trained_on="24 practice pictures (drawn) \u2013 \u5bff\u53f8",
         is_practice=True,
-        right=7,
-        total=9,
+        test_result={"correct": 7, "total": 9},
+        made_with=made_with(),
     )
 
 
 @pytest.fixture(scope="module")
-def onnx_file(deployable, metadata, tmp_path_factory):
+def onnx_file(deployable, about, tmp_path_factory):
     file = tmp_path_factory.mktemp("export") / "deeper" / "m.onnx"
-    assert export_onnx(deployable, file, metadata=metadata) == file
+    assert export_onnx(deployable, file, about=about) == file
     assert [found.name for found in file.parent.iterdir()] == ["m.onnx"]
     return file
 
 
 @pytest.fixture(scope="module")
 def model(onnx_file):
-    return OnnxModel(onnx_file, threads=1)
+    return Predictor(onnx_file, threads=1)
+
+
+def ask(predictor, picture):
+    """Probabilities in the order of the classes, and familiarity."""
+    answer = predictor.predict(picture)
+    names = predictor.about.class_names
+    return np.array([answer.probabilities[n] for n in names]), answer.familiarity
 
 
 @torch.inference_mode()
@@ -112,9 +121,9 @@ FILES = {  # mode, size, name, options for saving
 def test_the_file_answers_as_pytorch_does(kind, deployable, model, tmp_path):
     mode, size, name, options = FILES[kind]
     draw_as(mode, size).save(tmp_path / name, **options)
-    probabilities, likeness = model(tmp_path / name)
-    expected, expected_likeness = ask_pytorch(deployable, load_picture(tmp_path / name))
-    assert probabilities.dtype == np.float32 and probabilities.shape == (3,)
+    probabilities, likeness = ask(model, tmp_path / name)
+    expected, expected_likeness = ask_pytorch(deployable, open_picture(tmp_path / name))
+    assert probabilities.shape == (3,)
     assert probabilities == pytest.approx(expected, abs=FLOAT)
     assert likeness == pytest.approx(expected_likeness, abs=FLOAT)
     assert probabilities.sum() == pytest.approx(1, abs=1e-6)
@@ -125,7 +134,7 @@ def test_answers_differ_from_picture_to_picture(model):
     answers = []
     for name in CLASS_NAMES:
         pixels = np.asarray(draw_picture(name, 51, size=(256, 192)))
-        probabilities, likeness = model(pixels)
+        probabilities, likeness = ask(model, pixels)
         answers.append([*probabilities, likeness])
     assert np.ptp(answers, axis=0).min() > 0.01
 
@@ -135,21 +144,33 @@ def test_a_turned_photo_gets_the_upright_answer(model, tmp_path):
     lying = upright.transpose(Image.Transpose.ROTATE_90)
     lying.save(tmp_path / "turned.png", exif=exif(6))  # turn a quarter clockwise
     lying.save(tmp_path / "lying.png")
-    answer = model(tmp_path / "turned.png")[0]
-    assert answer == pytest.approx(model(np.asarray(upright))[0], abs=1e-7)
-    assert np.abs(answer - model(tmp_path / "lying.png")[0]).max() > 100 * FLOAT
+    answer = ask(model, tmp_path / "turned.png")[0]
+    assert answer == pytest.approx(ask(model, np.asarray(upright))[0], abs=1e-7)
+    assert np.abs(answer - ask(model, tmp_path / "lying.png")[0]).max() > 100 * FLOAT
+
+
+def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
+    deployable, lite2, model, tmp_path
+):
+    """What measures is what answers, also where a photo is made smaller on the way."""
+    photo = draw_picture("sushi", 50, size=(512, 384)).resize((2048, 1536))
+    photo.save(tmp_path / "a.jpg", quality=90)
+    batch = lite2.transform(load_picture(tmp_path / "a.jpg")).unsqueeze(0)
+    with torch.inference_mode():
+        trained = deployable.model(batch).softmax(dim=1)[0].numpy()
+    assert ask(model, tmp_path / "a.jpg")[0] == pytest.approx(trained, abs=FLOAT)
 
 
 def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
     samples = []
     for label, name in enumerate(CLASS_NAMES):
         draw_picture(name, 60, size=(160, 120)).save(tmp_path / f"{name}.png")
-        samples.append((str(tmp_path / f"{name}.png"), label))
+        samples.append((tmp_path / f"{name}.png", label))
     table = compare_answers(deployable, onnx_file, samples)
     assert list(table.label) == [0, 1, 2] and table.same_class.all()
     assert table.difference.max() < FLOAT and (table.onnx_ms > 0).all()
     for (file, _), row in zip(samples, table.itertuples(), strict=True):
-        probabilities, likeness = ask_pytorch(deployable, load_picture(file))
+        probabilities, likeness = ask_pytorch(deployable, open_picture(file))
         assert row.guess == probabilities.argmax()
         assert row.familiarity == pytest.approx(likeness, abs=FLOAT)
 
@@ -157,7 +178,7 @@ def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
 def test_a_file_that_answers_otherwise_is_seen(deployable, tmp_path):
     other = make_model(tmp_path / "other.onnx")  # looks at the mean colour only
     draw_picture("pizza", 60, size=(160, 120)).save(tmp_path / "a.png")
-    table = compare_answers(deployable, other, [(str(tmp_path / "a.png"), 0)])
+    table = compare_answers(deployable, other, [(tmp_path / "a.png", 0)])
     assert table.difference[0] > 100 * FLOAT
 
 
@@ -184,19 +205,14 @@ def test_inputs_and_outputs_are_as_agreed(onnx_file):
     )
 
 
-def test_metadata_comes_back(model, metadata):
-    about = model.metadata
-    assert about.keys() == metadata.keys() and all(
-        isinstance(text, str) for text in about.values()
-    )
-    for name in ("contender", "trained_on"):
-        assert about[name] == metadata[name]
-    for name in metadata.keys() - {"contender", "trained_on"}:
-        assert json.loads(about[name]) == metadata[name]
-    assert json.loads(about["class_names"]) == ["pizza", "steak", "sushi"]
-    assert json.loads(about["test_result"]) == {"correct": 7, "total": 9}
-    assert about["is_practice"] == "true" and about["input_size"] == "224"
-    assert float(about["familiarity_threshold"]) == 0.4375
+def test_what_is_said_comes_back(model, onnx_file, about):
+    assert model.about == about
+    texts = metadata_of(onnx.load(onnx_file))
+    assert texts == about.to_metadata()
+    assert texts["title"] == about.title and texts["input_size"] == "224"
+    assert json.loads(texts["class_names"]) == ["pizza", "steak", "sushi"]
+    assert texts["is_practice"] == "true"
+    assert float(texts["familiarity_threshold"]) == 0.4375
 
 
 def test_the_file_tells_nothing_about_the_machine_that_made_it(onnx_file):
@@ -205,19 +221,13 @@ def test_the_file_tells_nothing_about_the_machine_that_made_it(onnx_file):
         assert trace not in body
 
 
-def test_the_demo_reads_the_file(onnx_file, deployable, monkeypatch):
-    monkeypatch.setattr(sys, "path", [str(DEMO), *sys.path])
-    from model import Predictor
-
-    predictor = Predictor(onnx_file, threads=1)
+def test_the_app_answers_as_pytorch_does(model, deployable):
     pixels = np.asarray(draw_picture("steak", 70, size=(160, 120)))
-    answer = predictor.predict(pixels)
+    answer = model.predict(pixels)
     expected, likeness = ask_pytorch(deployable, pixels)
     named = dict(zip(CLASS_NAMES, expected.tolist(), strict=True))
     assert answer.probabilities == pytest.approx(named, abs=FLOAT)
     assert answer.familiarity == pytest.approx(likeness, abs=FLOAT)
-    assert predictor.is_practice and predictor.contender == "EffNet-Lite2"
-    assert predictor.familiarity_threshold == 0.4375
 
 
 # All or nothing
@@ -239,9 +249,9 @@ def only_the_older_file(target):
 
 
 def test_a_good_export_replaces_the_older_file(target, deployable):
-    export_onnx(deployable, target, metadata={"contender": "new"})
+    export_onnx(deployable, target, about=replace(ABOUT, contender="new"))
     assert [file.name for file in target.parent.iterdir()] == ["m.onnx"]
-    assert OnnxModel(target).metadata == {"contender": "new"}
+    assert Predictor(target).about == replace(ABOUT, contender="new")
 
 
 def unrunnable(monkeypatch, model):
@@ -258,7 +268,7 @@ def misnamed(monkeypatch, model):
 def test_a_model_that_does_not_run_is_not_kept(harm, target, deployable, monkeypatch):
     harm(monkeypatch, export._to_onnx(deployable))
     with pytest.raises(ExportError, match="the exported model does not run"):
-        export_onnx(deployable, target, metadata={})
+        export_onnx(deployable, target, about=ABOUT)
     assert only_the_older_file(target)
 
 
@@ -285,10 +295,10 @@ def interrupt_the_check(monkeypatch):
 
 
 def refuse_to_rename(monkeypatch):
-    def replace(*_):
+    def fail(*_):
         raise PermissionError("in use")
 
-    monkeypatch.setattr(export.os, "replace", replace)
+    monkeypatch.setattr(files.os, "replace", fail)
 
 
 @pytest.mark.parametrize(
@@ -300,75 +310,11 @@ def test_a_failure_leaves_nothing_new(harm, is_first, target, deployable, monkey
         target.unlink()
     harm(monkeypatch)
     with pytest.raises((RuntimeError, OSError, KeyboardInterrupt)):
-        export_onnx(deployable, target, metadata={})
+        export_onnx(deployable, target, about=ABOUT)
     if is_first:
         assert not list(target.parent.iterdir())
     else:
         assert only_the_older_file(target)
-
-
-# Familiarity
-
-
-def nearest_five(row, known):
-    """Mean cosine similarity to the five nearest, one by one, in float64."""
-    row = row.numpy().astype(np.float64)
-    cosines = []
-    for other in known.numpy().astype(np.float64):
-        lengths = np.sqrt((row**2).sum() * (other**2).sum())
-        cosines.append((row * other).sum() / lengths)
-    return np.mean(sorted(cosines)[-5:])
-
-
-def test_familiarity_is_the_mean_cosine_to_the_five_nearest():
-    torch.manual_seed(0)
-    known, rows = torch.randn(40, 8), 3 * torch.randn(6, 8)
-    got = familiarity(rows, F.normalize(known, dim=1))
-    expected = [nearest_five(row, known) for row in rows]
-    assert got.tolist() == pytest.approx(expected, abs=1e-6)
-    few = familiarity(rows, F.normalize(known[:2], dim=1))
-    assert few.shape == (6,) and few.max() <= 1, "fewer than five known will do"
-
-
-def test_a_training_picture_alone_with_itself_is_wholly_familiar(lite2, deployable):
-    picture = draw_picture("pizza", 0, size=(256, 192))  # the first of `plates`
-    known = deployable.known[:1]
-    alone = Deployable(lite2.preprocess, deployable.model, known)
-    _, likeness = ask_pytorch(alone, picture)
-    assert likeness == pytest.approx(1, abs=1e-4)
-    other = draw_picture("sushi", 80, size=(256, 192))
-    assert ask_pytorch(alone, other)[1] < 0.9
-
-
-def test_training_pictures_are_more_familiar_than_noise(deployable):
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (192, 256, 3), np.uint8)
-    _, strange = ask_pytorch(deployable, noise)
-    for name in CLASS_NAMES:
-        _, likeness = ask_pytorch(deployable, draw_picture(name, 0, size=(256, 192)))
-        assert likeness > strange + 0.1
-
-
-@pytest.mark.parametrize("count", [7, 24, 150, 450, 451])
-def test_the_threshold_keeps_its_share_of_the_training_pictures(count):
-    features = torch.randn(count, 8, generator=torch.Generator().manual_seed(count)) + 1
-    # Every picture against all the others, itself left out, in NumPy.
-    known = features.numpy().astype(np.float64)
-    known /= np.linalg.norm(known, axis=1, keepdims=True)
-    cosines = [np.delete(known @ row, number) for number, row in enumerate(known)]
-    scores = np.mean([np.sort(others)[-5:] for others in cosines], axis=1)
-    for share in (0.95, 0.5):
-        threshold = familiarity_threshold(features, kept=share)
-        kept = np.mean(scores >= threshold - 1e-6)
-        # At least that share, and less than two pictures more.
-        assert share <= kept < share + 2 / count
-
-
-def test_the_threshold_leaves_out_each_picture_itself():
-    """A picture unlike all others must not pass for being like itself."""
-    known = torch.eye(8)
-    assert familiarity_threshold(known) == pytest.approx(0, abs=1e-6)
-    assert familiarity(known, known).mean() == pytest.approx(1 / 5, abs=1e-6)
 
 
 # Smaller
@@ -394,10 +340,10 @@ def int8_file(onnx_file, drawn_files):
 
 def test_int8_is_smaller_and_decides_alike(int8_file, onnx_file, drawn_files):
     assert int8_file.stat().st_size < onnx_file.stat().st_size / 3
-    exact, rounded = OnnxModel(onnx_file, threads=1), OnnxModel(int8_file, threads=1)
+    exact, rounded = (Predictor(f, threads=1) for f in (onnx_file, int8_file))
     same = 0
     for file in drawn_files:
-        (expected, likeness), (found, near) = exact(file), rounded(file)
+        (expected, likeness), (found, near) = ask(exact, file), ask(rounded, file)
         same += expected.argmax() == found.argmax()
         assert found.sum() == pytest.approx(1, abs=1e-4)
         assert near == pytest.approx(likeness, abs=0.1)
@@ -405,7 +351,8 @@ def test_int8_is_smaller_and_decides_alike(int8_file, onnx_file, drawn_files):
 
 
 def test_int8_describes_itself_alike_and_leaves_nothing_behind(int8_file, onnx_file):
-    assert OnnxModel(int8_file).metadata == OnnxModel(onnx_file).metadata
+    about = Predictor(onnx_file).about
+    assert Predictor(int8_file).about == replace(about, precision="int8")
     assert {file.name for file in int8_file.parent.iterdir()} == {"m.onnx", "int8.onnx"}
 
 
@@ -417,6 +364,10 @@ def test_a_model_without_convolutions_is_not_quantised(tmp_path, drawn_files):
 
 
 def test_shipping_changes_what_the_file_says_and_nothing_else(int8_file, tmp_path):
-    shipped = ship(int8_file, tmp_path / "a" / "shipped.onnx", precision="int8")
-    before, after = OnnxModel(int8_file).metadata, OnnxModel(shipped).metadata
-    assert after == before | {"precision": "int8"}
+    result = {"correct": 8, "total": 9}
+    shipped = ship(int8_file, tmp_path / "a" / "shipped.onnx", test_result=result)
+    before = Predictor(int8_file).about
+    assert Predictor(shipped).about == replace(before, test_result=result)
+    one, other = (onnx.load(file).graph for file in (int8_file, shipped))
+    assert [n.op_type for n in one.node] == [n.op_type for n in other.node]
+    assert list(one.initializer) == list(other.initializer)

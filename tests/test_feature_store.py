@@ -1,4 +1,4 @@
-"""Shards of features: whole or not there, never of something else, never done twice."""
+"""Stored features: whole or missing, never of something else, never computed twice."""
 
 import os
 import shutil
@@ -12,13 +12,20 @@ import pytest
 import torch
 from PIL import Image
 
-from going_modular import feature_store
-from going_modular.feature_store import FeatureStore, FeatureStoreError, write_shard
-from going_modular.practice_food101 import draw_dish
+from going_modular import files
+from going_modular.big import features as feature_store
+from going_modular.big.features import FeatureStore, FeatureStoreError
+from going_modular.files import FileError
+from going_modular.practice.food101 import draw_dish
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARD_SIZE = 4
-PHOTOS = 18  # four whole shards and a short one
+CHUNK = 4
+PHOTOS = 18  # four whole chunks and a short one
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(feature_store, "CHUNK", CHUNK)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +60,7 @@ def mean_colours(photo):
 
 
 def make_store(folder, samples, network="a network"):
-    return FeatureStore(folder, samples, network=network, shard_size=SHARD_SIZE)
+    return FeatureStore(folder, samples, network=network, width=3)
 
 
 @pytest.fixture
@@ -74,15 +81,22 @@ def test_everything_comes_back_in_order(full, samples):
     assert features.dtype == torch.float32 and torch.equal(features, expected(samples))
     assert labels.tolist() == [label for _, label in samples]
     assert stored.samples == samples and stored.skipped == {}
-    assert len(list(full.shards[0].file.parent.iterdir())) == 5
+    assert os.listdir(full.file.parent) == [full.file.name]
 
 
-def test_a_full_store_asks_nothing(full, samples, capsys):
-    again, colours = make_store(full.shards[0].file.parent, samples), Colours()
+def test_a_full_store_asks_nothing_and_says_so(full, samples, capsys):
+    again, colours = make_store(full.file.parent, samples), Colours()
     capsys.readouterr()
     again.fill(colours)
     assert colours.asked == []
-    assert "18 of 18 photos are stored already" in capsys.readouterr().out
+    last = capsys.readouterr().out.split("\r")[-1]
+    assert "100%" in last and "18/18" in last
+
+
+def test_the_disk_is_reserved_at_once(full):
+    """Rows are not holes in the file: those would need room only later."""
+    status = full.file.stat()
+    assert 512 * status.st_blocks >= status.st_size
 
 
 # Killed
@@ -91,43 +105,44 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = {paths!r}
 import numpy as np
-from going_modular import feature_store
-from test_feature_store import Colours, make_store
+from going_modular.big import features as feature_store
+from test_feature_store import CHUNK, Colours, make_store
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
+feature_store.CHUNK = CHUNK
 class Dying(Colours):
     def __call__(self, photos):
-        if len(self.asked) == 8 and {point!r} == "before a shard is calculated":
+        if len(self.asked) == 8 and {point!r} == "while features are calculated":
             super().__call__(photos[:2])
             die()
         return super().__call__(photos)
 
-def write_half(file, **content):
-    file.write(b"PK and then half of")
-    file.flush()
-    die()
-
 dying, store = Dying(), make_store({folder!r}, {samples!r})
-savez, replace = np.savez, os.replace
-def third(function, instead):
-    return lambda *a, **k: (instead if len(dying.asked) == 12 else function)(*a, **k)
-if {point!r} == "while it is written":
-    np.savez = third(savez, write_half)
-if {point!r} == "before it gets its name":
-    os.replace = third(replace, die)
+flush = np.memmap.flush
+def third(self):
+    if len(dying.asked) == 12 and {point!r} == "while rows are written":
+        self["features"][11] = 0  # that one had not come to the disk
+        die()
+    flush(self)
+np.memmap.flush = third
+if {point!r} == "while the disk is reserved":
+    feature_store.open_memmap = lambda *a, real=feature_store.open_memmap: (
+        die() if a[1] == "w+" else real(*a)
+    )
 store.fill(dying)
 """
-POINTS = [
-    "before a shard is calculated",
-    "while it is written",
-    "before it gets its name",
-]
+POINTS = {  # and the photos that are then to be done, in order
+    "while the disk is reserved": range(PHOTOS),
+    "while features are calculated": range(8, PHOTOS),
+    "while rows are written": range(11, PHOTOS),
+}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_run_goes_on_after_the_last_whole_shard(point, samples, tmp_path):
+def test_a_killed_run_goes_on_where_it_was(point, samples, tmp_path):
     folder = tmp_path / "store"
     script = KILLED.format(
         paths=[str(ROOT), str(ROOT / "tests")],
@@ -137,69 +152,62 @@ def test_a_killed_run_goes_on_after_the_last_whole_shard(point, samples, tmp_pat
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    left = [file for file in folder.iterdir() if file.suffix == ".part"]
-    assert bool(left) == (point != POINTS[0])
-    before = {file: file.stat().st_mtime_ns for file in folder.glob("*.npz")}
-    assert len(before) == 2
-
     store, colours = make_store(folder, samples), Colours()
     store.fill(colours)
-
-    assert colours.asked == [file for file, _ in samples[8:]], (
-        "done twice, or not at all"
-    )
-    assert {file: file.stat().st_mtime_ns for file in before} == before
-    assert len(list(folder.iterdir())) == 5, "nothing of the killed run is left"
+    assert colours.asked == [samples[number][0] for number in POINTS[point]]
     assert torch.equal(store.read().features.tensors[0], expected(samples))
 
 
 # Never the features of something else
 
 
-def test_shards_of_another_network_are_not_taken(full, samples):
-    other, colours = make_store(full.shards[0].file.parent, samples, "B"), Colours()
+def test_another_network_has_a_file_of_its_own(full, samples):
+    other, colours = make_store(full.file.parent, samples, "B"), Colours()
     other.fill(colours)
     assert len(colours.asked) == PHOTOS
     assert full.missing() == [], "and the first network's are kept"
 
 
-def test_shards_of_other_photos_are_not_taken(full, samples):
-    fewer, colours = make_store(full.shards[0].file.parent, samples[1:]), Colours()
+def test_other_photos_have_a_file_of_their_own(full, samples):
+    fewer, colours = make_store(full.file.parent, samples[1:]), Colours()
     fewer.fill(colours)
     assert len(colours.asked) == PHOTOS - 1
     assert torch.equal(fewer.read().features.tensors[0], expected(samples[1:]))
 
 
-def test_a_shard_under_anothers_name_is_not_taken(full):
-    first, second, *_ = full.shards
-    shutil.copyfile(first.file, second.file)
-    assert full.missing() == [second]
+def test_a_file_of_another_width_under_this_name_is_not_taken(full, samples):
+    wider = FeatureStore(full.file.parent, samples, network="a network", width=5)
+    assert wider.file != full.file
+    shutil.copyfile(full.file, wider.file)
+    assert len(wider.missing()) == PHOTOS
 
 
-def test_a_moved_data_set_keeps_its_shards(full, samples, tmp_path):
+def test_a_moved_data_set_keeps_its_features(full, samples, tmp_path):
     root = samples[0][0].parents[1]
     shutil.copytree(root, tmp_path / "moved")
     moved = [(tmp_path / "moved" / file.relative_to(root), n) for file, n in samples]
-    assert make_store(full.shards[0].file.parent, moved).missing() == []
+    assert make_store(full.file.parent, moved).missing() == []
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "other bytes", "text"])
-def test_a_damaged_shard_is_made_again_and_no_other(damage, full, samples):
-    shard = full.shards[2]
-    content = bytearray(shard.file.read_bytes())
-    content[len(content) // 2 :] = {
+@pytest.mark.parametrize("damage", ["empty", "half", "zeros", "text", "one bit"])
+def test_what_is_damaged_is_made_again_and_nothing_else(damage, full, samples):
+    content = full.file.read_bytes()
+    half = len(content) // 2
+    damaged = {
         "empty": b"",
-        "half": b"",
-        "other bytes": bytes(len(content) - len(content) // 2),
-        "text": b"",
+        "half": content[:half],
+        "zeros": content[:half] + bytes(len(content) - half),
+        "text": b"my shopping list",
+        "one bit": content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
     }[damage]
-    content = {"empty": b"", "text": b"my shopping list"}.get(damage, content)
-    shard.file.write_bytes(content)
+    full.file.write_bytes(damaged)
     with pytest.raises(FeatureStoreError, match="again: it makes what is missing"):
-        full.read()
+        make_store(full.file.parent, samples).read()
     colours = Colours()
     full.fill(colours)
-    assert colours.asked == list(shard.photos)
+    kept = PHOTOS - len(colours.asked)
+    assert kept == {"half": 3, "zeros": 3, "one bit": PHOTOS - 1}.get(damage, 0)
+    assert colours.asked == [file for file, _ in samples[kept:]]
     assert torch.equal(full.read().features.tensors[0], expected(samples))
 
 
@@ -234,16 +242,19 @@ def test_a_good_copy_in_its_place_is_taken_up(with_broken, samples, tmp_path):
     shutil.copyfile(samples[5][0], with_broken[5][0])
     store, colours = make_store(tmp_path / "store", with_broken), Colours()
     store.fill(colours)
-    assert colours.asked == [file for file, _ in with_broken[4:8]], "its shard alone"
+    assert colours.asked == [with_broken[5][0]], "it alone"
     assert store.read().skipped == {} and len(store.read().features) == PHOTOS
 
 
-def test_a_shard_of_nothing_but_broken_photos_is_kept(with_broken, tmp_path):
-    for file, _ in with_broken[4:8]:
-        file.write_bytes(b"not a photo")
+def test_a_photo_that_was_replaced_is_taken_anew(with_broken, samples, tmp_path):
+    shutil.copyfile(samples[5][0], with_broken[5][0])
     store = make_store(tmp_path / "store", with_broken)
     store.fill(Colours())
-    assert store.missing() == [] and len(store.read().skipped) == 4
+    Image.new("RGB", (99, 77), "red").save(with_broken[9][0])
+    again, colours = make_store(tmp_path / "store", with_broken), Colours()
+    again.fill(colours)
+    assert colours.asked == [with_broken[9][0]]
+    assert torch.equal(again.read().features.tensors[0], expected(with_broken))
 
 
 def test_if_no_photo_opens_it_says_so(with_broken, tmp_path):
@@ -268,30 +279,29 @@ def test_a_missing_photo_and_no_photos_are_said_at_once(samples, tmp_path):
 
 
 def test_a_disk_that_takes_no_more_is_said_and_leaves_nothing(
-    full, samples, monkeypatch
+    samples, tmp_path, monkeypatch
 ):
-    def full_disk(*_, **__):
+    def full_disk(_):
         raise OSError(28, "No space left on device")
 
-    full.shards[0].file.unlink()
-    monkeypatch.setattr(feature_store.np, "savez", full_disk)
-    with pytest.raises(FeatureStoreError, match="Make room"):
-        full.fill(Colours())
-    assert len(os.listdir(full.shards[0].file.parent)) == 4
+    monkeypatch.setattr(files.os, "fsync", full_disk)
+    store = make_store(tmp_path / "store", samples)
+    with pytest.raises(FileError, match="Make room"):
+        store.fill(Colours())
+    assert os.listdir(tmp_path / "store") == []
     monkeypatch.undo()
-    full.fill(Colours())
-    assert torch.equal(full.read().features.tensors[0], expected(samples))
+    store.fill(Colours())
+    assert torch.equal(store.read().features.tensors[0], expected(samples))
 
 
 def test_a_file_in_the_folders_place_is_said(samples, tmp_path):
     (tmp_path / "store").write_text("x")
-    with pytest.raises(FeatureStoreError, match="could not be written"):
+    with pytest.raises(FileError, match="could not be written"):
         make_store(tmp_path / "store", samples).fill(Colours())
 
 
 def test_features_that_do_not_fit_the_photos_are_refused(full):
-    shard = full.shards[0]
     with pytest.raises(ValueError, match="every photo"):
-        write_shard(shard, np.zeros((3, 3)), {})
-    with pytest.raises(ValueError, match="no number"):
-        write_shard(shard, np.full((4, 3), np.nan), {})
+        full.write([0, 1, 2, 3], np.zeros((3, 3)), {})
+    with pytest.raises(FeatureStoreError, match="no number"):
+        full.write([0, 1, 2, 3], np.full((4, 3), np.nan), {})

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import Food101
 
-from going_modular import food101
-from going_modular.datasets import PicturesError
-from going_modular.food101 import (
+from going_modular.big import food101
+from going_modular.big.food101 import (
     ALL_PHOTOS,
     PUBLISHED_TOTAL,
     choose_photos,
@@ -18,12 +17,15 @@ from going_modular.food101 import (
     find_food101,
     spoken,
 )
-from going_modular.practice_food101 import CLASS_NAMES, COUNTS, draw_food101
+from going_modular.datasets import DataError
+from going_modular.practice.food101 import CLASS_NAMES, draw_food101
+
+COUNTS = {"train": 10, "test": 5}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return draw_food101(tmp_path_factory.mktemp("data"))
+    return draw_food101(tmp_path_factory.mktemp("data"), COUNTS)
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_a_share_is_a_share(data, share):
 def test_without_food101_and_internet_it_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     for ask in (find_food101, choose_photos):
-        with pytest.raises(PicturesError, match="copy a food-101 folder"):
+        with pytest.raises(DataError, match="copy a food-101 folder"):
             ask(tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -99,7 +101,7 @@ def test_photos_that_are_not_there_are_counted_and_one_is_named(copy):
     gone = choose_photos(copy).train[:3]
     for file, _ in gone:
         file.unlink()
-    with pytest.raises(PicturesError, match="3 of 303") as caught:
+    with pytest.raises(DataError, match="3 of 303") as caught:
         choose_photos(copy)
     assert str(gone[0][0]) in str(caught.value) and "Delete" in str(caught.value)
 
@@ -108,7 +110,7 @@ def test_a_full_disk_is_found_before_the_download(tmp_path, monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", "0")
     usage = shutil.disk_usage(tmp_path)._replace(free=3_000_000_000)
     monkeypatch.setattr(food101.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(PicturesError, match="Make room"):
+    with pytest.raises(DataError, match="Make room"):
         find_food101(tmp_path)
 
 
@@ -121,7 +123,7 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
         raise RuntimeError("File not found or corrupted.")
 
     monkeypatch.setattr(Food101, "_download", fail)
-    with pytest.raises(PicturesError, match="corrupted.*run this again"):
+    with pytest.raises(DataError, match="corrupted.*run this again"):
         find_food101(tmp_path)
 
 

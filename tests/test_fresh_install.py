@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -12,30 +13,20 @@ from typing import ClassVar
 import pytest
 import torch
 from browsing import DESKTOP, PHONE, open_page
+from demo_model_fixture import ABOUT
 
 from going_modular.datasets import make_datasets, make_loader
+from going_modular.demo_folder import TEXTS, copy_app
 from going_modular.engine import Settings, feature_loader, store_features, train
-from going_modular.export import (
-    Deployable,
-    describe_run,
-    export_onnx,
-    familiarity_threshold,
-)
+from going_modular.export import Deployable, export_onnx
+from going_modular.familiarity import familiarity_threshold
 from going_modular.model_builder import build_effnet_lite2
-from going_modular.practice_pictures import CLASS_NAMES, draw_pictures
+from going_modular.practice.pictures import CLASS_NAMES, draw_pictures
 from going_modular.running import ask_demo, run_demo
 
+pytestmark = pytest.mark.slow
+
 SCREENS = Path(__file__).resolve().parents[1] / "build" / "screens"
-DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
-TEXT_FILES = (
-    "app.py",
-    "feedback.py",
-    "model.py",
-    "safety.py",
-    "style.css",
-    "requirements.txt",
-    "README.md",
-)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +36,10 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def demo_folder(tmp_path_factory, pictures):
+def demo_folder(tmp_path_factory, pictures, demo_texts):
     """A folder as the lesson writes it, with a model trained on a few drawings."""
     folder = tmp_path_factory.mktemp("elsewhere") / "demo"
-    folder.mkdir()
-    for name in TEXT_FILES:
-        shutil.copyfile(DEMO / name, folder / name)
+    copy_app(demo_texts, folder, TEXTS)
     built = build_effnet_lite2(len(CLASS_NAMES))
     train_data, _ = make_datasets(pictures, built.transform)
     stored = store_features(built.model.base, make_loader(train_data))
@@ -58,18 +47,16 @@ def demo_folder(tmp_path_factory, pictures):
     settings = Settings(lr=1e-2)
     train(built.model.head, feature_loader(stored, seed=42), settings=settings)
     features = stored.tensors[0]
-    metadata = describe_run(
-        class_names=train_data.classes,
-        threshold=familiarity_threshold(features),
-        contender="EffNet-Lite2",
-        preprocess=built.preprocess,
+    about = replace(
+        ABOUT,
+        familiarity_threshold=familiarity_threshold(features),
+        input_size=built.preprocess.size,
         trained_on=f"{len(train_data)} practice pictures (drawn)",
         is_practice=True,
-        right=0,
-        total=len(CLASS_NAMES),
+        test_result={"correct": 0, "total": len(CLASS_NAMES)},
     )
     deployable = Deployable(built.preprocess, built.model, features)
-    export_onnx(deployable, folder / "foodvision_mini.onnx", metadata=metadata)
+    export_onnx(deployable, folder / "foodvision_mini.onnx", about=about)
     return folder
 
 

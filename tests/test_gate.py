@@ -4,13 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from demo_model_fixture import DEMO
 from sklearn.metrics import roc_auc_score
 
+from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.strangers import PLACES, find_strangers
-from going_modular.utils import load_module
+from going_modular.familiarity import PLACES, find_strangers
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / "foodvision_mini.onnx"
 LEAST_AUROC = 0.98
@@ -25,7 +24,7 @@ def test_strangers_come_from_every_package_and_once():
 
 
 def test_packages_that_are_missing_are_left_out(monkeypatch):
-    monkeypatch.setattr("going_modular.strangers.find_spec", lambda _: None)
+    monkeypatch.setattr("going_modular.familiarity.find_spec", lambda _: None)
     assert find_strangers() == {}
 
 
@@ -35,13 +34,13 @@ def familiarities(tmp_path_factory):
     if not os.environ.get("FOODVISION_DATA"):
         pytest.skip("needs the real photos: set FOODVISION_DATA to their zip")
     pictures = find_pictures(tmp_path_factory.mktemp("data"))
-    predictor = load_module(DEMO / "model.py").Predictor(COMMITTED)
+    predictor = Predictor(COMMITTED)
     dishes = [file for file, _ in make_datasets(pictures.folder, None)[1].samples]
     shares = [
         [predictor.predict(file).familiarity for file in files]
         for files in (dishes, find_strangers())
     ]
-    return predictor.familiarity_threshold, *shares
+    return predictor.about.familiarity_threshold, *shares
 
 
 def test_the_gate_turns_strangers_away_and_few_dishes(familiarities):

@@ -1,15 +1,20 @@
 """The notebook as a text: what it writes, how long its cells are, its outline."""
 
 import ast
+import builtins
+import dis
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import CodeType
 
 import nbformat
 import pytest
+
+from going_modular.demo_folder import WRITTEN
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
@@ -31,9 +36,7 @@ def test_committed_demo_files_are_what_the_lesson_writes(cells):
     for cell in code_of(cells):
         if match := WRITES.match(cell.source):
             written[match[1]] = cell.source[match.end() :]
-    expected = {"app.py", "model.py", "safety.py", "feedback.py"}
-    expected |= {"requirements.txt", "README.md", ".gitattributes"}
-    assert written.keys() == expected
+    assert written.keys() == set(WRITTEN)
     for name, text in written.items():
         committed = (ROOT / "demos/foodvision_mini" / name).read_text(encoding="utf-8")
         assert committed == text + "\n", f"{name} differs from what the lesson writes"
@@ -100,6 +103,42 @@ def test_linked_figures_exist(cells):
     assert len(figures) >= 3
     for alt, path in figures:
         assert (ROOT / path).is_file() and len(alt) > 40
+
+
+def names_of(source):
+    """Names that a cell reads before it sets them, and names that it sets."""
+    code = compile(source, "cell", "exec")
+    read, bound = set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_NAME", "LOAD_GLOBAL") and step.argval not in bound:
+            read.add(step.argval)
+        elif step.opname in ("STORE_NAME", "STORE_GLOBAL"):
+            bound.add(step.argval)
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    while inner:  # functions, and before Python 3.12 comprehensions
+        part = inner.pop()
+        inner += [deeper for deeper in part.co_consts if isinstance(deeper, CodeType)]
+        for step in dis.get_instructions(part):
+            if step.opname == "LOAD_GLOBAL" and step.argval not in bound:
+                read.add(step.argval)
+    return read - set(dir(builtins)), bound
+
+
+def test_no_cell_needs_a_name_that_a_later_cell_changes(cells):
+    """So each may be run again after the whole lesson and give what it gave before."""
+    cells = [cell for cell in code_of(cells) if not cell.source.startswith("%%")]
+    names, known = [names_of(cell.source) for cell in cells], {"display"}
+    for place, (cell, (read, bound)) in enumerate(zip(cells, names, strict=True)):
+        assert read <= known, f"cell {cell.id} needs {read - known}"
+        later = set().union(*(after for _, after in names[place + 1 :]))
+        changed = {name for name in read & later if not is_import(name, cells)}
+        assert not changed, f"a cell after {cell.id} changes {changed}"
+        known |= bound
+
+
+def is_import(name, cells):
+    """Whether a name only ever stands for the same imported thing."""
+    return any(re.search(rf"import .*\b{name}\b", cell.source) for cell in cells)
 
 
 @pytest.fixture

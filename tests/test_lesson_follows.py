@@ -1,72 +1,78 @@
-"""Change one line of the lesson, or the number of classes: does the rest follow?"""
+"""Change one line of the lesson, and its classes, and run it twice at once."""
 
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from course_copy import LESSON, assert_files_are_whole, copy_course
 
-from going_modular.practice_pictures import draw_pictures
-from going_modular.runtime import OnnxModel
+from going_modular.app.model import Predictor
+from going_modular.practice.food101 import draw_food101
+from going_modular.practice.pictures import MARKER, draw_pictures
 
-ROOT = Path(__file__).resolve().parents[1]
-LESSON = "09_pytorch_model_deployment.ipynb"
-DEMOS = ("demos/foodvision_mini", "demos/foodvision_pocket")
-PARTS = (LESSON, "going_modular", *DEMOS, "figures", "tools")
+pytestmark = pytest.mark.slow
 RULE = "winner = choose_winner(reports)"
 
 
-@pytest.fixture
-def course(tmp_path):
-    """A copy of the course, in a folder whose name has spaces."""
-    course = tmp_path / "my own course"
-    course.mkdir()
-    shutil.copyfile(ROOT / "requirements.txt", course / "requirements.txt")
-    for part in PARTS:
-        (course / part).parent.mkdir(exist_ok=True)
-        if (ROOT / part).is_file():
-            shutil.copyfile(ROOT / part, course / part)
-        else:
-            junk = shutil.ignore_patterns("*.onnx", "examples", "__pycache__")
-            shutil.copytree(ROOT / part, course / part, ignore=junk)
-    return course
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A course in which two runs of a changed lesson were at work at the same time.
 
-
-def run_lesson(course, pictures):
-    variables = {
-        "FOODVISION_DATA": str(pictures),
-        "FOODVISION_OFFLINE": "1",
-        "FOODVISION_BIG": "practice",
-    }
-    done = subprocess.run(
-        [sys.executable, "tools/run_lesson.py"],
-        cwd=course,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def test_everything_follows_an_overruled_winner_and_two_classes(course, tmp_path):
-    pictures = draw_pictures(tmp_path / "drawn", train_per_class=10, test_per_class=4)
+    Two classes instead of three, and another winner than the rule's; its folder's name
+    has spaces.
+    """
+    home = tmp_path_factory.mktemp("follows")
+    course = copy_course(home / "my own course")
+    drawn = draw_pictures(home / "drawn", train_per_class=10, test_per_class=4)
     for split in ("train", "test"):
-        shutil.rmtree(pictures / split / "steak")
+        shutil.rmtree(drawn / split / "steak")
+    assert (drawn / MARKER).is_file()
+    draw_food101(course / "data" / "practice-food-101", {"train": 3, "test": 1})
     notebook = nbformat.read(course / LESSON, as_version=4)
     cell = next(cell for cell in notebook.cells if RULE in cell.source)
     cell.source = cell.source.replace(RULE, 'winner = "EffNetB2"')
     nbformat.write(notebook, course / LESSON)
+    variables = {
+        "FOODVISION_DATA": str(drawn),
+        "FOODVISION_OFFLINE": "1",
+        "FOODVISION_BIG": "practice",
+    }
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tools.run_lesson"],
+            cwd=course,
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate(timeout=1800)[0] for run in runs]
+    codes = [run.returncode for run in runs]
+    return course, list(zip(codes, said, strict=True))
 
-    run_lesson(course, pictures)
 
-    model = OnnxModel(course / "demos/practice_mini/foodvision_mini.onnx")
-    assert model.metadata["contender"] == "EffNetB2"
-    assert model.metadata["class_names"] == '["pizza", "sushi"]'
-    assert model.metadata["is_practice"] == "true"
+@pytest.mark.reliability("faults in the lesson", 1)
+def test_two_runs_at_once_in_one_folder_end_well(executed):
+    course, runs = executed
+    for code, text in runs:
+        assert code == 0, text[-3000:]
+    assert_files_are_whole(course)
+
+
+def test_everything_follows_an_overruled_winner_and_two_classes(executed):
+    course, _ = executed
+    about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
+    assert about.contender == "EffNetB2"
+    assert about.class_names == ["pizza", "sushi"]
+    assert about.is_practice is True
+    readme = (course / "demos/practice_mini/README.md").read_text("utf-8")
+    assert "**pizza or sushi**" in readme and "steak" not in readme
     assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
-    big = OnnxModel(course / "demos/practice_big/foodvision_big.onnx")
-    assert big.metadata["contender"] == "EffNetB2"
-    assert big.metadata["is_practice"] == "true"
+    big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
+    assert big.contender == "EffNetB2" and big.title == "FoodVision Big"
+    assert big.is_practice is True and len(big.class_names) == 101

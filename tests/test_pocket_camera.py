@@ -6,7 +6,7 @@ from PIL import Image
 from pocket_site import open_page, status, write_site
 
 from benchmarks.browser import launched
-from going_modular.pocket_server import serve_folder
+from going_modular.pocket.server import serve_folder
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,22 @@ import json
 import re
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
-from unittest import mock
 
 import pytest
-from demo_model_fixture import make_model
+from demo_model_fixture import ABOUT, make_model
 from PIL import Image
 
-from going_modular import pocket, pocket_server
-from going_modular.downloads import file_sha256
-from going_modular.packaging import DeployError, upload_plan
-from going_modular.pocket import (
+from going_modular.app import model as app
+from going_modular.demo_folder import DeployError, upload_plan
+from going_modular.files import FileError, file_sha256
+from going_modular.pocket import site as pocket
+from going_modular.pocket.server import ISOLATION, serve_folder
+from going_modular.pocket.site import (
+    ICONS,
     MODEL,
     PAGE,
     PAGE_FILES,
@@ -25,8 +27,6 @@ from going_modular.pocket import (
     describe_model,
     write_pocket,
 )
-from going_modular.pocket_icons import PNG_FILES
-from going_modular.pocket_server import ISOLATION, serve_folder, show_page
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
 
@@ -55,13 +55,15 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, tmp_path):
         "file": MODEL,
         "bytes": model.stat().st_size,
         "sha256": file_sha256(model),
-        "class_names": ["pizza", "steak", "sushi"],
-        "familiarity_threshold": 0.5,
-        "contender": "EffNet-Lite2",
-        "trained_on": "450 real photos",
-        "is_practice": False,
-        "test_result": {"correct": 147, "total": 150},
         "examples": ["examples/1.png"],
+        "pictures": {
+            "enough": app.ENOUGH,
+            "max_pixels": app.MAX_PIXELS,
+            "heic_start": app.HEIC_START,
+            "picture_start": app.PICTURE_START,
+            "sentences": app.SENTENCES,
+        },
+        **asdict(ABOUT),
     }
     listed = json.loads((folder / "files.json").read_text())["files"]
     assert all((folder / name).stat().st_size == size for name, size in listed.items())
@@ -94,15 +96,15 @@ def test_a_failure_changes_nothing(model, tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pocket, "write_icons", full_disk)
+    monkeypatch.setattr(pocket.shutil, "copytree", full_disk)
     other = make_model(tmp_path / "other.onnx", trained_on="something else")
     for target in (folder, tmp_path / "new"):
-        with pytest.raises(DeployError, match="No space left"):
+        with pytest.raises(FileError, match="No space left"):
             write_pocket(other, target)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after == before
     assert not (tmp_path / "new").exists()
-    assert not list(tmp_path.glob(".pocket-*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs", b"\x08\x07"])
@@ -152,8 +154,9 @@ def test_icons_are_of_the_size_that_the_manifest_says(model, tmp_path):
                 # A maskable icon fills its square: the phone cuts the corners.
                 is_full = image.convert("RGBA").getpixel((0, 0))[3] == 255
             assert is_full == (icon.get("purpose") == "maskable")
-    for name in PNG_FILES:
-        assert (folder / "icons" / name).is_file()
+    drawn = {file.name for file in ICONS.iterdir()}
+    assert {file.name for file in (folder / "icons").iterdir()} == drawn
+    assert {Path(icon["src"]).name for icon in manifest["icons"]} < drawn
 
 
 def test_examples_of_an_earlier_run_go(tmp_path):
@@ -236,19 +239,3 @@ def test_a_visitor_who_hangs_up_leaves_no_trace_in_the_notebook(tmp_path, capfd)
             visitor.recv(100)
         assert fetch(served.url)[1].startswith(b"x"), "it still answers others"
     assert "".join(capfd.readouterr()) == ""
-
-
-def test_the_page_is_shown_as_wide_as_a_phone_and_may_use_the_camera():
-    with mock.patch.object(pocket_server, "display") as display:
-        show_page("http://127.0.0.1:8123/")
-    html = display.call_args.args[0]._repr_html_()
-    assert 'width="400"' in html and "http://127.0.0.1:8123/" in html
-    assert 'allow="camera; clipboard-read"' in html
-
-
-def test_colab_is_asked_to_bring_the_page_there(monkeypatch):
-    colab = mock.MagicMock()
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    show_page("http://127.0.0.1:8123/")
-    shown = colab.output.serve_kernel_port_as_iframe
-    shown.assert_called_once_with(8123, width="400", height="760")

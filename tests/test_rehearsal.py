@@ -5,10 +5,10 @@ import os
 import subprocess
 
 import pytest
-from demo_folder import FILES, MODEL, write_files
+from small_demo import FILES, MODEL, write_files
 
 from going_modular import rehearsal
-from going_modular.packaging import DeployError
+from going_modular.demo_folder import DeployError
 from going_modular.rehearsal import git_lfs_missing, rehearse_push
 
 missing_lfs = git_lfs_missing()

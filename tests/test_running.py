@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo_folder import TOKEN, write_files
 from huggingface_hub import close_session
 from PIL import Image
+from small_demo import TOKEN, write_files
 
 from going_modular import running
-from going_modular.packaging import DeployError
+from going_modular.demo_folder import DeployError
 from going_modular.running import ask_demo, run_demo
 
 GRADIO_APP = """
@@ -61,6 +61,7 @@ def dead_proxy(monkeypatch):
     close_session()  # the Hub's client remembers its proxies
 
 
+@pytest.mark.slow
 def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_proxy):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     folder = app_folder(tmp_path, GRADIO_APP)

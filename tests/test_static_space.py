@@ -21,7 +21,7 @@ import pytest
 from demo_model_fixture import make_model
 from pocket_site import write_site
 
-from going_modular.packaging import folder_files, upload_plan
+from going_modular.demo_folder import folder_files, upload_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 HF = Path(sys.executable).with_name("hf")

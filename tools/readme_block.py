@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from going_modular.files import whole
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
@@ -30,4 +32,5 @@ def renew_block(name: str, text: str) -> None:
     """Put a new text into a block."""
     page = README.read_text("utf-8")
     page = block(name).sub(lambda m: f"{m['begin']}\n{text}\n\n{m['end']}", page)
-    README.write_text(page, "utf-8")
+    with whole(README) as part:
+        part.write_text(page, "utf-8")

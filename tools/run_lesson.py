@@ -7,7 +7,6 @@ the notebook's outputs, the README's results, and the model.
 import argparse
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -18,11 +17,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from traitlets.config import Config
 
+from going_modular.files import whole
+from tools.readme_block import renew_block
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tools.readme_block import renew_block  # noqa: E402
-
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
 EXECUTED = ROOT / "build" / LESSON.name
 CELL_SECONDS = 900
@@ -88,10 +86,8 @@ def connection(folder: Path) -> dict[str, str]:
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:
     """Write a notebook, all or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    nbformat.write(notebook, part)
-    os.replace(part, file)
+    with whole(file) as part:
+        part.write_text(nbformat.writes(notebook) + "\n", "utf-8")
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -104,6 +100,9 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         cell.metadata = {"tags": tags} if tags else {}
         if SHOWS_PHOTOS in tags:
             cell.outputs = []
+        for output in cell.get("outputs", []):
+            # Tables and sources are kept as text and as HTML, which is what is shown.
+            output.get("data", {}).pop("text/latex", None)
 
 
 def printed(cell: nbformat.NotebookNode) -> str:
@@ -122,7 +121,8 @@ def refresh(notebook: nbformat.NotebookNode) -> None:
         sys.exit("Only a run on real photos is committed: set FOODVISION_DATA to them.")
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
     renew_block("results", f"```text\n{results}\n```")
-    shutil.copyfile(DEMO_MODEL, COMMITTED_MODEL)
+    with whole(COMMITTED_MODEL) as part:
+        part.write_bytes(DEMO_MODEL.read_bytes())
     clean(notebook)
     save(notebook, LESSON)
 
@@ -146,7 +146,7 @@ def main() -> int:
     print(f"Done. The executed lesson: {EXECUTED.relative_to(ROOT)}")
     for cell_id in ("ship", "goals"):
         print(printed(next(cell for cell in notebook.cells if cell.id == cell_id)))
-    print("Open the app:  make demo   (or: python tools/serve_demo.py)")
+    print("Open the app:  make demo   (or: python -m tools.serve_demo)")
     return 0
 
 

@@ -5,15 +5,11 @@ import tempfile
 import threading
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from going_modular.downloads import DownloadError  # noqa: E402
-from going_modular.packaging import DeployError  # noqa: E402
-from going_modular.pocket import PAGE, write_pocket  # noqa: E402
-from going_modular.pocket_server import serve_folder  # noqa: E402
-from going_modular.practice_pictures import CLASS_NAMES, draw_picture  # noqa: E402
-from tools.serve_demo import MODEL, newest_demo  # noqa: E402
+from going_modular.files import LessonError
+from going_modular.pocket.server import serve_folder
+from going_modular.pocket.site import PAGE, write_pocket
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from tools.serve_demo import MODEL, newest_demo
 
 PORT = 8000
 SEEDS = {"pizza": 35, "steak": 39, "sushi": 26}  # familiar to the committed model
@@ -40,7 +36,7 @@ def main() -> None:
         with serve_folder(folder, port=PORT) as served:
             print(f"Serving demos/{folder.name} at {served.url}; stop it with Ctrl+C.")
             threading.Event().wait()
-    except (DeployError, DownloadError) as error:
+    except LessonError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         print()

@@ -3,19 +3,18 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from going_modular.files import FileError
+from going_modular.pocket.npm import vendor
+from going_modular.pocket.site import PAGE, RUNTIME, VENDOR
 
-from going_modular.downloads import DownloadError  # noqa: E402
-from going_modular.npm import vendor  # noqa: E402
-from going_modular.pocket import PAGE, RUNTIME, VENDOR  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Fetch once; say what is there."""
     try:
         folder = vendor(RUNTIME, PAGE / VENDOR)
-    except DownloadError as error:
+    except FileError as error:
         sys.exit(str(error))
     for file in sorted(folder.iterdir()):
         print(f"{file.stat().st_size / 1e6:7.2f} MB  {file.relative_to(ROOT)}")

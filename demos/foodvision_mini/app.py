@@ -1,4 +1,4 @@
-"""FoodVision Mini: a web page that says what is on the plate."""
+"""A web page that says what is on the plate."""
 
 import os
 from contextlib import suppress
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 from feedback import Feedback
-from model import Answer, PictureError, Predictor
+from model import Answer, PictureError, Predictor, find_model
 from safety import accept_only_uploads
 
 with suppress(ImportError):
@@ -42,16 +42,16 @@ def join_names(names: list[str]) -> str:
 
 def describe(answer: Answer, predictor: Predictor) -> str:
     """Say the answer in three lines: the verdict, how sure, and how it came about."""
-    name, probability = next(iter(answer.probabilities.items()))
+    name, probability = answer.best
     sure = "more than 99%" if probability > 0.99 else f"{probability:.0%}"
     if answer.is_familiar:
         verdict = f"This looks like {name}.\nThe model is {sure} sure."
     else:
-        names = join_names(predictor.class_names)
+        names = join_names(predictor.about.class_names)
         verdict = f"This does not look like {names}.\nClosest guess: {name} ({sure})."
     return (
         f"{verdict}\nFamiliarity {answer.familiarity:.2f}, at least "
-        f"{predictor.familiarity_threshold:.2f} expected. "
+        f"{predictor.about.familiarity_threshold:.2f} expected. "
         f"Answered in {max(1, round(answer.seconds * 1000))} ms."
     )
 
@@ -59,10 +59,11 @@ def describe(answer: Answer, predictor: Predictor) -> str:
 def describe_model(predictor: Predictor, *, asks_thumbs: bool) -> str:
     """Say where the answers come from and what happens to pictures."""
     noted = "A thumb notes the answer, not the picture." if asks_thumbs else ""
-    correct, total = predictor.test_result["correct"], predictor.test_result["total"]
-    trained = escape(f"{predictor.contender}, trained on {predictor.trained_on}")
+    about, result = predictor.about, predictor.about.test_result
+    trained = escape(f"{about.contender}, trained on {about.trained_on}")
     return (
-        f"{trained}: it got **{correct} of {total}** test pictures right. "
+        f"{trained}: it got **{result['correct']} of {result['total']}** test "
+        "pictures right. "
         f"Your picture is not kept: it is deleted within two minutes. {noted}"
     )
 
@@ -77,7 +78,7 @@ def add_thumbs(feedback: Feedback) -> tuple[gr.State, gr.Row]:
 
     def note_thumb(answer: Answer | None, *, up: bool) -> tuple[None, gr.Row]:
         if answer is not None:
-            name, probability = next(iter(answer.probabilities.items()))
+            name, probability = answer.best
             noted = feedback.add(name, probability, answer.familiarity, up=up)
             gr.Info(THANKS if noted else NO_THANKS)
         return None, gr.Row(visible=False)
@@ -115,14 +116,16 @@ def make_demo(predictor: Predictor, feedback: Feedback | None = None) -> gr.Bloc
         """Name the food in a picture, or say why there is no answer."""
         return answer_for(picture)[:2]
 
-    question = escape(join_names(predictor.class_names)).capitalize()
+    about = predictor.about
+    title = escape(about.title)
+    question = escape(join_names(about.class_names)).capitalize()
     examples = sorted(map(str, (HERE / "examples").glob("*.[jp][pn]g")))
     # delete_cache: look every 30 seconds, delete what is older than 60
     with gr.Blocks(
-        title="FoodVision Mini", analytics_enabled=False, delete_cache=(30, 60)
+        title=about.title, analytics_enabled=False, delete_cache=(30, 60)
     ) as demo:
-        gr.Markdown(f"# FoodVision Mini\n{question}? Show me a plate.", elem_id="top")
-        if predictor.is_practice:
+        gr.Markdown(f"# {title}\n{question}? Show me a plate.", elem_id="top")
+        if about.is_practice:
             gr.Markdown(PRACTICE, elem_id="banner")
         with gr.Row(equal_height=True):
             picture = gr.Image(
@@ -154,8 +157,8 @@ def make_demo(predictor: Predictor, feedback: Feedback | None = None) -> gr.Bloc
                     latest, thumbs = add_thumbs(feedback)
         if examples:
             gr.Examples(examples, picture, label=NO_PLATE, elem_id="examples")
-        about = describe_model(predictor, asks_thumbs=feedback is not None)
-        gr.Markdown(about, elem_id="about")
+        origin = describe_model(predictor, asks_thumbs=feedback is not None)
+        gr.Markdown(origin, elem_id="about")
         accept_only_uploads(picture)
         if feedback is None:
             picture.change(predict, picture, [scores, note], api_name="predict")
@@ -177,7 +180,7 @@ def main() -> None:
 
     FOODVISION_FEEDBACK names a SQLite file for thumbs; unset, nobody is asked.
     """
-    predictor = Predictor(HERE / "foodvision_mini.onnx", threads=2)
+    predictor = Predictor(find_model(HERE), threads=2)
     file = os.environ.get("FOODVISION_FEEDBACK")
     make_demo(predictor, Feedback(file) if file else None).launch(
         theme=gr.themes.Ember(font=[FONT, "system-ui", "sans-serif"]),

@@ -1,9 +1,11 @@
-"""Turn a picture into an answer: all the app needs, without PyTorch or Gradio."""
+"""Turn a picture into an answer: all an app needs, without PyTorch or Gradio."""
 
 import json
+import re
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,9 +14,20 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-ENOUGH = 336  # pixels of the shorter side; the network looks at 288 at most
+# How files begin, one character a byte. The browser demo goes by the same patterns.
+HEIC_START = "....ftyp(heic|heix|hevc|mif1|msf1)"  # some phones' photos: not for Pillow
+PICTURE_START = "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|....ftypavif|BM....\0\0\0\0"
+ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at over 288
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 SEND = "Please send a JPEG, PNG or WebP photo"
+SENTENCES = {
+    "empty": f"That file is empty. {SEND}.",
+    "heic": f"HEIC photos cannot be read here. {SEND}.",
+    "no picture": f"That file is not a picture. {SEND}.",
+    "too large": f"That picture is too large. {SEND} of at most "
+    f"{MAX_PIXELS // 1_000_000} megapixels.",
+    "damaged": f"That picture is damaged or incomplete. {SEND}.",
+}
 
 
 class PictureError(ValueError):
@@ -36,27 +49,26 @@ def open_picture(source: str | Path | BinaryIO) -> np.ndarray:
     """
     is_path = isinstance(source, str | Path)
     with open(source, "rb") if is_path else nullcontext(source) as file:
-        head = file.read(12)
+        head = file.read(16).decode("latin-1")
         file.seek(0)
         if not head:
-            raise PictureError(f"That file is empty. {SEND}.")
-        if head[4:] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
-            raise PictureError(f"HEIC photos cannot be read here. {SEND}.")
+            raise PictureError(SENTENCES["empty"])
+        if re.match(HEIC_START, head, re.DOTALL):
+            raise PictureError(SENTENCES["heic"])
         try:
             with Image.open(file, formats=FORMATS) as image:
-                return np.asarray(_to_upright_rgb(image))
+                return np.asarray(to_upright_rgb(image))
         except Image.UnidentifiedImageError as error:
-            raise PictureError(f"That file is not a picture. {SEND}.") from error
+            begun = re.match(PICTURE_START, head, re.DOTALL)
+            reason = "damaged" if begun else "no picture"
+            raise PictureError(SENTENCES[reason]) from error
         except (Image.DecompressionBombError, MemoryError) as error:
-            limit = f"{MAX_PIXELS // 1_000_000} megapixels"
-            message = f"That picture is too large. {SEND} of at most {limit}."
-            raise PictureError(message) from error
+            raise PictureError(SENTENCES["too large"]) from error
         except Exception as error:  # decoders fail in many ways on a broken file
-            message = f"That picture is damaged or incomplete. {SEND}."
-            raise PictureError(message) from error
+            raise PictureError(SENTENCES["damaged"]) from error
 
 
-def _to_upright_rgb(image: Image.Image) -> Image.Image:
+def to_upright_rgb(image: Image.Image) -> Image.Image:
     """Shrink, turn as EXIF says, and put transparent parts on white."""
     image.draft(None, (ENOUGH, ENOUGH))  # JPEG: decodes at 1/2, 1/4 or 1/8
     if image.width * image.height > MAX_PIXELS:
@@ -76,6 +88,71 @@ def _to_upright_rgb(image: Image.Image) -> Image.Image:
 
 
 @dataclass(frozen=True)
+class About:
+    """What a model file says about itself; the fields are the keys of its metadata.
+
+    Attributes:
+        name: Of the demo, in file names: "foodvision_mini".
+        title: The same for people: "FoodVision Mini".
+        class_names: In the order of the probabilities.
+        familiarity_threshold: Least familiarity of a picture that is answered.
+        contender: The network's name.
+        input_size: Height and width in pixels that the network looks at.
+        precision: Of the convolutions' weights: "fp32" or "int8".
+        trained_on: What and how many, for people.
+        is_practice: Whether those were drawn.
+        test_result: How many test pictures it named rightly: "correct" of "total".
+        made_with: Versions of the packages that wrote the file.
+    """
+
+    name: str
+    title: str
+    class_names: list[str]
+    familiarity_threshold: float
+    contender: str
+    input_size: int
+    precision: str
+    trained_on: str
+    is_practice: bool
+    test_result: dict[str, int]
+    made_with: dict[str, str]
+
+    def __post_init__(self) -> None:
+        names, result = self.class_names, self.test_result
+        if not isinstance(names, list) or not len(set(names)) == len(names) >= 2:
+            raise ValueError("class_names must be at least two different names")
+        if not 0 <= result["correct"] <= result["total"]:
+            raise ValueError("test_result must not count more right than there are")
+        if not isinstance(self.is_practice, bool):
+            raise ValueError("is_practice must be true or false")
+        if not isinstance(self.familiarity_threshold, float | int):
+            raise ValueError("familiarity_threshold must be a number")
+
+    @classmethod
+    def from_metadata(cls, texts: Mapping[str, str]) -> "About":
+        """Read it from a file's metadata.
+
+        Raises:
+            KeyError, TypeError, ValueError: If a key is missing or makes no sense.
+        """
+        return cls(
+            **{
+                field.name: texts[field.name]
+                if field.type is str
+                else json.loads(texts[field.name])
+                for field in fields(cls)
+            }
+        )
+
+    def to_metadata(self) -> dict[str, str]:
+        """Write it as metadata: texts as they are, all else as JSON."""
+        return {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the model says about one picture.
 
@@ -91,9 +168,35 @@ class Answer:
     is_familiar: bool
     seconds: float
 
+    @property
+    def best(self) -> tuple[str, float]:
+        """The likeliest class and its probability."""
+        return next(iter(self.probabilities.items()))
+
+
+def find_model(folder: Path) -> Path:
+    """The model file of an app's folder: the only one that ends in .onnx.
+
+    Raises:
+        FileNotFoundError: If there is none, or more than one.
+    """
+    found = sorted(Path(folder).glob("*.onnx"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(file.name for file in found)
+    advice = f"{names}: keep one" if found else "none: run the lesson to make it"
+    raise FileNotFoundError(f"{folder} should hold one model, but has {advice}.")
+
 
 class Predictor:
-    """The model file, and what it says about itself.
+    """A model file, ready to answer.
+
+    Args:
+        model_path: The ONNX file.
+        threads: How many may work on one answer; None lets ONNX Runtime choose.
+
+    Attributes:
+        about: What the file says about itself.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -111,24 +214,16 @@ class Predictor:
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             hint = "If it is a Git LFS pointer, run: git lfs pull"
             raise ValueError(f"{path.name} is not an ONNX file. {hint}") from error
+        texts = self._session.get_modelmeta().custom_metadata_map
         try:
-            self._read_metadata(self._session.get_modelmeta().custom_metadata_map)
+            self.about = About.from_metadata(texts)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path.name}: unusable metadata: {error!r}") from error
+            raise ValueError(
+                f"{path.name}: unusable metadata: {error!r}. Run the lesson to make "
+                "the file anew."
+            ) from error
         # A session's first answer takes longest: better now than for a visitor.
         self.predict(np.zeros((384, 512, 3), np.uint8))
-
-    def _read_metadata(self, about: dict[str, str]) -> None:
-        self.class_names: list[str] = json.loads(about["class_names"])
-        self.familiarity_threshold = float(about["familiarity_threshold"])
-        self.contender = about["contender"]
-        self.trained_on = about["trained_on"]
-        self.is_practice = {"true": True, "false": False}[about["is_practice"]]
-        self.test_result: dict[str, int] = json.loads(about["test_result"])
-        if not len(set(self.class_names)) == len(self.class_names) >= 2:
-            raise ValueError("class_names must be at least two different names")
-        if not 0 <= self.test_result["correct"] <= self.test_result["total"]:
-            raise ValueError("test_result must not count more right than there are")
 
     def predict(self, picture: str | Path | BinaryIO | np.ndarray) -> Answer:
         """Answer for one picture: a file, or pixels from `open_picture`.
@@ -140,10 +235,10 @@ class Predictor:
         pixels = picture if isinstance(picture, np.ndarray) else open_picture(picture)
         outputs = ["probabilities", "familiarity"]
         scores, familiarity = self._session.run(outputs, {"picture": pixels})
-        named = zip(self.class_names, scores.tolist(), strict=True)
+        named = zip(self.about.class_names, scores.tolist(), strict=True)
         return Answer(
             probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
             familiarity=float(familiarity),
-            is_familiar=bool(familiarity >= self.familiarity_threshold),
+            is_familiar=bool(familiarity >= self.about.familiarity_threshold),
             seconds=time.perf_counter() - start,
         )

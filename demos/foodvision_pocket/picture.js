@@ -1,8 +1,6 @@
-// From a file that a visitor chose to pixels, as open_picture in model.py does it.
+// From a file that a visitor chose to pixels, as open_picture in model.py does it. The
+// rules (what is large enough, what too large, what is said) are model.json's `pictures`.
 
-export const ENOUGH = 336; // pixels of the shorter side; the network looks at 224
-export const MAX_PIXELS = 64_000_000; // a 48-megapixel phone photo fits
-const SEND = "Please send a JPEG, PNG or WebP photo";
 const STRIP = 1 << 20; // pixels looked at in one go: a phone's memory is small
 const PREVIEW = 1200; // pixels of the longer side: enough for any screen's viewfinder
 
@@ -13,40 +11,36 @@ export class PictureError extends Error {}
  * Decode a file; EXIF's turn is applied, colour profiles are not (Pillow's way).
  *
  * @param {Blob} file Anything at all.
+ * @param rules What model.json says about pictures.
  * @returns {Promise<ImageBitmap>}
  * @throws {PictureError} If it is empty, broken, too large or not a picture.
  */
-export async function openPicture(file) {
-  if (file.size === 0) throw new PictureError(`That file is empty. ${SEND}.`);
+export async function openPicture(file, rules) {
+  const { sentences } = rules;
+  if (file.size === 0) throw new PictureError(sentences["empty"]);
   const head = new Uint8Array(await file.slice(0, 16).arrayBuffer());
   if (isJpeg(head) && !isWholeJpeg(new Uint8Array(await file.arrayBuffer()))) {
-    throw new PictureError(DAMAGED); // browsers would show the half that is there
+    throw new PictureError(sentences["damaged"]); // browsers would show half of it
   }
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
-    throw new PictureError(complaint(head));
+    throw new PictureError(sentences[whyNot(head, rules)]);
   }
-  if (bitmap.width * bitmap.height > MAX_PIXELS) {
+  if (bitmap.width * bitmap.height > rules.max_pixels) {
     bitmap.close();
-    const limit = `${MAX_PIXELS / 1_000_000} megapixels`;
-    throw new PictureError(`That picture is too large. ${SEND} of at most ${limit}.`);
+    throw new PictureError(sentences["too large"]);
   }
   return bitmap;
 }
 
-const DAMAGED = `That picture is damaged or incomplete. ${SEND}.`;
-
 /** Say why a browser would not decode a file that starts with these bytes. */
-function complaint(head) {
+function whyNot(head, rules) {
   const text = String.fromCharCode(...head);
-  if (/^....ftyp(heic|heix|hevc|mif1|msf1)/s.test(text)) {
-    return `This browser cannot read HEIC photos. ${SEND}.`;
-  }
-  if (text.startsWith("%PDF")) return `That file is a PDF, not a picture. ${SEND}.`;
-  const isPicture = /^(\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF....WEBP|....ftypavif)/s;
-  return isPicture.test(text) ? DAMAGED : `That file is not a picture. ${SEND}.`;
+  const startsWith = (pattern) => new RegExp(`^(?:${pattern})`, "s").test(text);
+  if (startsWith(rules.heic_start)) return "heic";
+  return startsWith(rules.picture_start) ? "damaged" : "no picture";
 }
 
 function isJpeg(head) {
@@ -83,11 +77,12 @@ function isWholeJpeg(bytes) {
  * so that every browser gives the model the same picture. See-through parts are white.
  *
  * @param {ImageBitmap} bitmap
+ * @param {{enough: number}} rules What model.json says about pictures.
  * @returns {{rgb: Uint8Array, height: number, width: number}} rgb is (height, width, 3);
- *   the shorter side keeps at least `ENOUGH` pixels.
+ *   the shorter side keeps at least `enough` pixels.
  */
-export function toPixels(bitmap) {
-  const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / ENOUGH));
+export function toPixels(bitmap, { enough }) {
+  const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
   const width = Math.ceil(bitmap.width / factor);
   const height = Math.ceil(bitmap.height / factor);
   const rgb = new Uint8Array(3 * width * height);

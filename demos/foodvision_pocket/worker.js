@@ -6,11 +6,13 @@ import { fetchOnce, gunzip } from "./storage.js";
 
 const RUNTIME = "vendor/ort.wasm.gz";
 let session;
+let rules; // how pictures are opened
 
 /** Fetch all that is needed, start, and answer once: the first answer takes longest. */
 async function start(threads) {
   const list = await readJson("files.json");
   const about = await readJson("model.json");
+  rules = about.pictures;
   const total = list.files[RUNTIME] + list.files[about.file];
   let done = 0;
   const onBytes = (count) => {
@@ -48,8 +50,8 @@ async function run({ rgb, height, width }) {
 async function answer({ id, source }) {
   const begun = performance.now();
   const isFile = source instanceof Blob;
-  const bitmap = isFile ? await openPicture(source) : source;
-  const result = await run(toPixels(bitmap));
+  const bitmap = isFile ? await openPicture(source, rules) : source;
+  const result = await run(toPixels(bitmap, rules));
   const milliseconds = performance.now() - begun;
   const preview = isFile ? await toPreview(bitmap) : undefined;
   if (!isFile) bitmap.close();

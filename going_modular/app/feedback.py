@@ -1,0 +1,51 @@
+"""Note what visitors think of the answers, if whoever runs the app wants that."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+MAX_ROWS = 100_000  # then nothing more is noted: the file stays under 10 MB
+TABLE = """CREATE TABLE IF NOT EXISTS feedback (
+    id INTEGER PRIMARY KEY,
+    time TEXT NOT NULL DEFAULT (datetime('now')),  -- UTC
+    label TEXT NOT NULL,
+    score REAL NOT NULL,
+    familiarity REAL NOT NULL,
+    thumb TEXT NOT NULL CHECK (thumb IN ('up', 'down'))
+)"""
+INSERT = """INSERT INTO feedback (label, score, familiarity, thumb)
+    SELECT ?, ?, ?, ? WHERE (SELECT count(*) FROM feedback) < ?"""
+
+
+class Feedback:
+    """Thumbs up and down in a SQLite file: no picture, no name, no address.
+
+    Args:
+        file: Made if there is none; its folder must exist.
+
+    Raises:
+        ValueError: If the file cannot be used; the message says what to do.
+    """
+
+    def __init__(self, file: str | Path) -> None:
+        self.file = Path(file)
+        try:
+            self._execute(TABLE)
+        except sqlite3.Error as error:
+            raise ValueError(
+                f"Feedback cannot be kept in {self.file} ({error}). Name a file in a "
+                "folder that can be written, or unset FOODVISION_FEEDBACK."
+            ) from error
+
+    def add(self, label: str, score: float, familiarity: float, *, up: bool) -> bool:
+        """Note one thumb; returns whether that worked, for it must not stop the app."""
+        row = (label, score, familiarity, "up" if up else "down", MAX_ROWS)
+        try:
+            return self._execute(INSERT, row) == 1
+        except sqlite3.Error:
+            return False
+
+    def _execute(self, command: str, values: tuple = ()) -> int:
+        # A connection each: requests come on many threads, and thumbs are rare.
+        with closing(sqlite3.connect(self.file, timeout=5)) as database, database:
+            return database.execute(command, values).rowcount

@@ -1,0 +1,1 @@
+"""FoodVision Big: many classes, and many photos."""

@@ -1,0 +1,249 @@
+"""A demo folder: what it holds, how it is filled, listed, packed and stored."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import textwrap
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from going_modular.app.model import About
+from going_modular.files import LessonError, filled, whole
+
+APP = Path(__file__).with_name("app")
+# The files of the app beside the model and its examples: copied from `APP`, written by
+# the lesson's cells, and filled in from what the model says about itself.
+COPIED = ("model.py", "safety.py", "feedback.py", "style.css")
+WRITTEN = ("app.py", "requirements.txt", ".gitattributes")
+FILLED_IN = ("README.md",)
+TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
+# What running a demo or looking at it leaves behind: never part of the demo.
+LEFTOVERS = ("__pycache__", ".git", ".gradio", ".ipynb_checkpoints", ".DS_Store")
+
+
+class DeployError(LessonError):
+    """A demo could not be packed, run, pushed or uploaded; says what to do next."""
+
+
+class PlannedFile(NamedTuple):
+    """One file of an upload: its path, its size in bytes, and "LFS" or "git"."""
+
+    path: str
+    size: int
+    storage: str
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in LEFTOVERS]
+        for name in [*folders, *names]:
+            path = Path(parent, name)
+            if path.is_symlink():
+                # Elsewhere a link points at nothing, or at something private.
+                raise DeployError(f"{path} is a link: put the file itself in its place")
+            if name in names and name not in LEFTOVERS:
+                yield path
+
+
+def folder_files(folder: Path) -> list[str]:
+    """List the files that make up a demo.
+
+    Args:
+        folder: The demo folder.
+
+    Returns:
+        Paths relative to the folder, with forward slashes, sorted, without `LEFTOVERS`.
+
+    Raises:
+        DeployError: If the folder is missing or empty, or holds a link.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DeployError(f"There is no folder {folder}: run the cells that write it")
+    files = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
+    if not files:
+        raise DeployError(f"{folder} is empty: run the cells that fill it")
+    return files
+
+
+def write_readme(about: About, folder: Path) -> Path:
+    """Fill the README's blanks from what a model says about itself.
+
+    Args:
+        about: Of the model that goes into the folder.
+        folder: The demo folder; made if missing.
+
+    Returns:
+        The README.
+    """
+    names = about.class_names
+    question = (
+        f"which of **{len(names)} dishes** it looks like"
+        if len(names) > 5
+        else f"whether it looks like **{', '.join(names[:-1])} or {names[-1]}**"
+    )
+    text = (APP / "README.md").read_text("utf-8")
+    text = text.format(title=about.title, name=about.name, question=question)
+    paragraphs = [
+        textwrap.fill(part, 88) if part.startswith("Send a") else part
+        for part in text.split("\n\n")
+    ]
+    readme = Path(folder) / "README.md"
+    with whole(readme) as part:
+        part.write_text("\n\n".join(paragraphs), "utf-8", newline="\n")
+    return readme
+
+
+def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
+    """Copy files of an app from one folder to another, all or none.
+
+    Args:
+        source: Where they are; `APP` holds those in `COPIED`.
+        folder: Made if missing; other files in it stay.
+        names: Which files.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        DeployError: If one of them is missing.
+        FileError: If the folder cannot be written.
+    """
+    source, folder = Path(source), Path(folder)
+    if missing := [name for name in names if not (source / name).is_file()]:
+        raise DeployError(
+            f"{source} lacks {', '.join(missing)}: run the cells that write it"
+        )
+    with filled(folder) as part:
+        for name in names:
+            shutil.copyfile(source / name, part / name)
+    return folder
+
+
+def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
+    """Make a folder hold these pictures and no others.
+
+    Each arrives whole, so whoever looks into the folder meanwhile finds a picture.
+
+    Args:
+        pictures: Files by the names that they get there, without ending.
+        folder: Made if missing.
+
+    Returns:
+        `folder`.
+    """
+    wanted = {f"{name}{Path(file).suffix}": file for name, file in pictures.items()}
+    with filled(folder) as part:
+        for name, file in wanted.items():
+            shutil.copyfile(file, part / name)
+    for old in folder.iterdir():
+        if old.is_file() and old.name not in wanted:
+            old.unlink(missing_ok=True)
+    return folder
+
+
+def list_folder(folder: Path) -> pd.DataFrame:
+    """Show what a demo folder holds.
+
+    Returns:
+        One row a file, sorted by path, with the columns "file" and "bytes".
+
+    Raises:
+        DeployError: If the folder is missing or empty, or holds a link.
+    """
+    rows = [(name, Path(folder, name).stat().st_size) for name in folder_files(folder)]
+    return pd.DataFrame(rows, columns=["file", "bytes"])
+
+
+def zip_folder(folder: Path, archive: Path) -> Path:
+    """Pack a demo folder into a zip file whose bytes depend on its files alone.
+
+    Dates, owners and the order of the disk stay out of it, so the same files give the
+    same zip (with the same version of zlib), and hashes tell whether two zips differ.
+    A failure leaves an earlier archive as it was and nothing half-written beside it.
+
+    Args:
+        folder: The demo folder; its files go to the top of the zip.
+        archive: The zip file to write, outside the folder.
+
+    Returns:
+        The path of the archive.
+
+    Raises:
+        DeployError: If the folder cannot be packed.
+        FileError: If the archive cannot be written.
+    """
+    folder, archive = Path(folder), Path(archive)
+    if archive.resolve().is_relative_to(folder.resolve()):
+        raise DeployError(f"{archive} would pack itself: name a file outside {folder}")
+    files = folder_files(folder)
+    with whole(archive) as part, zipfile.ZipFile(part, "w") as packed:
+        for name in files:
+            _add(packed, name, folder / name)
+    return archive
+
+
+def _add(packed: zipfile.ZipFile, name: str, path: Path) -> None:
+    info = zipfile.ZipInfo(name)  # dated 1980-01-01, the earliest a zip can hold
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3  # Unix, also on Windows: part of the bytes
+    info.external_attr = 0o644 << 16
+    info.file_size = path.stat().st_size
+    with path.open("rb") as source, packed.open(info, "w") as target:
+        shutil.copyfileobj(source, target)
+
+
+def upload_plan(folder: Path) -> list[PlannedFile]:
+    """Say where each file of a demo would be stored by a push: git itself is asked.
+
+    Only the `.gitattributes` of the folder count, not the reader's own settings.
+
+    Returns:
+        One entry a file, sorted by path. Where git is not installed, "unknown" stands
+        in the place of "LFS" or "git".
+
+    Raises:
+        DeployError: If the folder is missing or empty, or holds a link.
+    """
+    names = folder_files(folder)
+    try:
+        in_lfs = _through_lfs(Path(folder), names)
+    except (OSError, subprocess.CalledProcessError):
+        storage = dict.fromkeys(names, "unknown")
+    else:
+        storage = {name: "LFS" if name in in_lfs else "git" for name in names}
+    return [
+        PlannedFile(name, Path(folder, name).stat().st_size, storage[name])
+        for name in names
+    ]
+
+
+def _through_lfs(folder: Path, names: Sequence[str]) -> set[str]:
+    with tempfile.TemporaryDirectory() as scratch:
+        # An empty repository of its own: the course's has other rules.
+        git = ["git", f"--git-dir={scratch}", f"--work-tree={folder.resolve()}"]
+        run = partial(subprocess.run, check=True, capture_output=True, env=clean_git())
+        run(["git", "init", "--quiet", "--bare", scratch])
+        asked = [*git, "check-attr", "-z", "--stdin", "filter"]
+        reply = run(asked, input="\0".join(names).encode(), cwd=folder)
+    fields = reply.stdout.decode().split("\0")  # path, "filter", value; path, ...
+    return {
+        path
+        for path, value in zip(fields[::3], fields[2::3], strict=False)
+        if value == "lfs"
+    }
+
+
+def clean_git() -> dict[str, str]:
+    """An environment in which git sees none of the reader's settings.
+
+    Inside a git hook, variables would name the hook's repository.
+    """
+    own = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
+    return own | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}

@@ -1,0 +1,138 @@
+"""Whole files or none: write so that a failure harms nothing; the readers' errors.
+
+Everything is made under a temporary name beside its target and renamed into place last.
+So whatever stands at the target is complete, a failed run can simply be repeated, and
+two runs at once do not harm each other.
+"""
+
+import functools
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tqdm import tqdm
+
+
+class LessonError(RuntimeError):
+    """Something that a reader can put right: what happened, and what to do next."""
+
+
+class FileError(LessonError):
+    """A file or folder could not be fetched, unpacked or written."""
+
+
+@contextmanager
+def whole(target: Path, what: str | None = None) -> Iterator[Path]:
+    """Yield a name to write to; afterwards what is there becomes `target`, or nothing.
+
+    The name is a neighbour of `target`, on the same disk, and no other run uses it. A
+    file replaces what was there before; a folder gives way to one that was finished
+    first.
+
+    Args:
+        target: The file or folder to be; the folder around it is made if need be.
+        what: What is going on, to tell of an interruption in one sentence; without it
+            an interruption passes through.
+
+    Raises:
+        FileError: If writing fails. What was there before is as it was.
+    """
+    target = Path(target)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        with saying_how_to_write(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            _put(part, target)
+    except KeyboardInterrupt:
+        if what is None:
+            raise
+        raise FileError(
+            f"{what} was interrupted. Nothing was kept. Run this again to start over."
+        ) from None
+    finally:
+        _remove(part)
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder; afterwards its files move into `folder`, or none does.
+
+    Files of the same names are replaced, others stay.
+
+    Raises:
+        FileError: If writing fails.
+    """
+    folder = Path(folder)
+    with saying_how_to_write(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = {"dir": folder.parent, "prefix": f".{folder.name}-"}
+        with tempfile.TemporaryDirectory(**beside) as scratch:
+            yield Path(scratch)
+            for path in sorted(p for p in Path(scratch).rglob("*") if p.is_file()):
+                target = folder / path.relative_to(scratch)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, target)
+
+
+@contextmanager
+def saying_how_to_write(target: Path) -> Iterator[None]:
+    """Turn what a disk refuses into a FileError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"{target} could not be written: {error.strerror or error}. Nothing was "
+            "kept of it, and what was there before is as it was. Make room on the "
+            "disk, or make its folder writable, then run this again."
+        ) from error
+
+
+def _put(part: Path, target: Path) -> None:
+    if part.is_file():
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())  # a full disk may show only here
+        os.replace(part, target)
+        return
+    try:
+        os.replace(part, target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        # Another run finished first. What it put there is just as complete.
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        with suppress(OSError):  # what went wrong is already being told
+            part.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_blob_sha1(path: Path) -> str:
+    """Return the id that Git gives a file: SHA-1 of b"blob <size>\\0" and its bytes."""
+    path = Path(path)
+    start = f"blob {path.stat().st_size}\0".encode()
+    with path.open("rb") as file:
+        # Git uses SHA-1 as a name here, which some hardened Pythons want told.
+        digest = functools.partial(hashlib.sha1, start, usedforsecurity=False)
+        return hashlib.file_digest(file, digest).hexdigest()
+
+
+def progress_bar(what: str, total: int | None = None, **options) -> tqdm:
+    """One line of plain text that says how far a long job is, in a notebook, too."""
+    plain = {"file": sys.stdout, "ascii": " .:", "ncols": 79, "mininterval": 1.0}
+    return tqdm(desc=what, total=total, **plain | options)

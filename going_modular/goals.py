@@ -1,0 +1,213 @@
+"""The goals, what a contender reached of them, how sure a count is, and who wins."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+# For every contender: the share of the test pictures, and predictions a second on a
+# CPU, one at a time. And what we hope the finished app reaches.
+GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
+HOPED_RIGHT, HOPED_PER_SECOND = 0.97, 100
+HOPED_MEGABYTES = 6  # of the model file, 10^6 bytes
+HOPED_SECONDS = 3  # from starting the app to its first answer
+PUBLISHED_TOTAL = 150  # photos that the published counts are of
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a contender did on the test pictures, one at a time on the CPU.
+
+    Attributes:
+        right: Pictures given their own class, of `total`; None when only rehearsed.
+        published_right: The published count, of 150 photos, for a rehearsed contender.
+        median_ms: From picture file to answer: decode, transform, forward.
+        p95_ms: The same, 95th percentile.
+        forward_ms: Median of the forward pass alone.
+        megabytes: Size of its saved file, in 10^6 bytes.
+    """
+
+    total: int
+    right: int | None
+    published_right: int | None
+    median_ms: float
+    p95_ms: float
+    forward_ms: float
+    megabytes: float
+
+    @property
+    def per_second(self) -> float:
+        return 1000 / self.median_ms
+
+    @property
+    def count_and_total(self) -> tuple[int, int] | None:
+        """The measured count of right answers, else the published one, else None."""
+        if self.right is not None:
+            return self.right, self.total
+        if self.published_right is not None:
+            return self.published_right, PUBLISHED_TOTAL
+        return None
+
+    @property
+    def accuracy(self) -> float | None:
+        return None if self.right is None else self.right / self.total
+
+
+def summarise(
+    predictions: pd.DataFrame,
+    *,
+    file: Path,
+    pretrained: bool,
+    published_right: int | None,
+) -> Report:
+    """One contender's report.
+
+    Args:
+        predictions: From `predict_pictures`.
+        file: Where it is saved, for the size.
+        pretrained: False for a rehearsed contender: its answers are no result.
+        published_right: Shown in their place.
+    """
+    return Report(
+        total=len(predictions),
+        right=int(predictions.right.sum()) if pretrained else None,
+        published_right=None if pretrained else published_right,
+        median_ms=float(predictions.total_ms.median()),
+        p95_ms=float(predictions.total_ms.quantile(0.95)),
+        forward_ms=float(predictions.forward_ms.median()),
+        megabytes=file.stat().st_size / 1e6,
+    )
+
+
+def wilson_interval(right: int, total: int, *, z: float = 1.96) -> tuple[float, float]:
+    """The shares that a count of `right` of `total` does not rule out.
+
+    Wilson's score interval (JASA 22, 1927), 95% by default. Unlike "plus or minus two
+    standard errors" it stays within [0, 1] and is not empty at 100%.
+
+    Raises:
+        ValueError: If not 0 <= right <= total with a positive total.
+    """
+    if not 0 <= right <= total or total == 0:
+        raise ValueError(f"{right} of {total} is not a share")
+    share = right / total
+    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    reach = z / (1 + z**2 / total)
+    reach *= np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
+
+
+def shortfall(report: Report) -> float:
+    """How far a contender stays below the two goals: 0 when it meets both.
+
+    The parts missing are added: 90% right misses 5% of the way to 95%, and 24
+    predictions a second miss 20% of the way to 30.
+
+    Raises:
+        ValueError: If it was only rehearsed: it has no count of its own.
+    """
+    if report.accuracy is None:
+        raise ValueError("a rehearsed contender has no count of its own to judge")
+    missing_right = max(0.0, 1 - report.accuracy / GOAL_RIGHT)
+    missing_speed = max(0.0, 1 - report.per_second / GOAL_PER_SECOND)
+    return missing_right + missing_speed
+
+
+def choose_winner(reports: dict[str, Report]) -> str:
+    """The contender closest to the goals; among those that meet both, the most right,
+    then the fastest. Rehearsed contenders cannot win.
+
+    Raises:
+        ValueError: If every contender was only rehearsed.
+    """
+    judged = {
+        name: report for name, report in reports.items() if report.right is not None
+    }
+    if not judged:
+        raise ValueError(
+            "no contender has trained weights, so there is no winner to choose: "
+            "run the lesson once with internet"
+        )
+
+    def standing(name: str) -> tuple[float, int, float]:
+        report = judged[name]
+        return (shortfall(report), -report.right, report.median_ms)
+
+    return min(judged, key=standing)
+
+
+def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
+    """The reports for reading, a row a contender, counts with their denominators."""
+    return pd.DataFrame(
+        {
+            name: {
+                "right": _count(report),
+                "95% interval": _interval(report),
+                "median ms": f"{report.median_ms:.1f}",
+                "95th pct ms": f"{report.p95_ms:.1f}",
+                "forward ms": f"{report.forward_ms:.1f}",
+                "a second": f"{report.per_second:.0f}",
+                "MB": f"{report.megabytes:.0f}",
+            }
+            for name, report in reports.items()
+        }
+    ).T
+
+
+def _count(report: Report) -> str:
+    if report.right is not None:
+        return f"{report.right} of {report.total}"
+    if report.published_right is not None:
+        return f"{report.published_right} of {PUBLISHED_TOTAL} (published)"
+    return "not measured"
+
+
+def _interval(report: Report) -> str:
+    counted = report.count_and_total
+    if counted is None:
+        return "-"
+    low, high = wilson_interval(*counted)
+    return f"{low:.1%} to {high:.1%}"
+
+
+def say_count(right: int, total: int) -> str:
+    """A count for reading, with its share and 95% Wilson interval."""
+    low, high = wilson_interval(right, total)
+    return f"{right:,} of {total:,}, {right / total:.1%} ({low:.1%} to {high:.1%})"
+
+
+def judge_app(
+    *, right: int, total: int, median_ms: float, megabytes: float, start_seconds: float
+) -> pd.DataFrame:
+    """The finished app beside all goals.
+
+    Args:
+        right: Test pictures its model file names rightly, of `total`.
+        total: Test pictures.
+        median_ms: From picture file to answer.
+        megabytes: Size of the model file, in 10^6 bytes.
+        start_seconds: From starting the app to its first answer.
+
+    Returns:
+        A row a goal: goal, measured, and reached, "yes" or "no".
+    """
+    speed, count = 1000 / median_ms, f"{right} of {total}"
+    fast, size = f"{speed:.0f}", f"{megabytes:.1f} MB"
+    ready = f"{start_seconds:.2f} s after its start"
+    share, hoped = right / total, "hoped for:"
+    rows = [
+        (f"right, at least {GOAL_RIGHT:.0%}", count, share >= GOAL_RIGHT),
+        (f"at least {GOAL_PER_SECOND} a second", fast, speed >= GOAL_PER_SECOND),
+        (f"{hoped} right, {HOPED_RIGHT:.0%}", count, share >= HOPED_RIGHT),
+        (f"{hoped} {HOPED_PER_SECOND} a second", fast, speed >= HOPED_PER_SECOND),
+        (f"{hoped} at most {HOPED_MEGABYTES} MB", size, megabytes <= HOPED_MEGABYTES),
+        (
+            f"{hoped} answers in {HOPED_SECONDS} s",
+            ready,
+            start_seconds <= HOPED_SECONDS,
+        ),
+    ]
+    table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
+    table.reached = table.reached.map({True: "yes", False: "no"})
+    return table.set_index("goal")

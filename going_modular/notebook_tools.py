@@ -1,0 +1,86 @@
+"""What a notebook needs: versions, seeds, a device, sources and pages to look at.
+
+PyTorch is imported where it is used: the first function here is for finding out that it
+is missing.
+"""
+
+import importlib.metadata
+import inspect
+import random
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from IPython.display import Code, IFrame, display
+from packaging.requirements import Requirement
+
+
+def outdated(requirements: Path) -> list[str]:
+    """Compare what is installed with what a requirements file asks for.
+
+    Versions are compared as versions: 2.10 is newer than 2.9.
+
+    Args:
+        requirements: A file with one requirement a line; comments are allowed.
+
+    Returns:
+        A line for each package that is missing or unsuitable; empty when all is well.
+    """
+    complaints = []
+    for line in requirements.read_text(encoding="utf-8").splitlines():
+        wanted = line.partition("#")[0].strip()
+        if not wanted:
+            continue
+        requirement = Requirement(wanted)
+        try:
+            found = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            complaints.append(f"{requirement.name} is missing (wanted: {wanted})")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
+    return complaints
+
+
+def set_seeds(seed: int = 42) -> None:
+    """Seed Python, NumPy and PyTorch (every device)."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def pick_device() -> str:
+    """The fastest device PyTorch finds: "cuda", "mps" or "cpu"."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def show_source(thing) -> Code:
+    """A function's or class's own source, for reading in the notebook."""
+    return Code(inspect.getsource(thing), language="python")
+
+
+def show_page(url: str, *, width: int = 400, height: int = 760) -> None:
+    """Show a page that this computer serves under the cell that runs.
+
+    Colab's notebook runs in another computer's browser, so Colab brings it there.
+
+    Args:
+        url: Where it answers.
+        width: Pixels; as wide as a phone if not told.
+        height: Pixels.
+    """
+    if "google.colab" in sys.modules:
+        from google.colab import output
+
+        port = urlsplit(url).port
+        output.serve_kernel_port_as_iframe(port, width=str(width), height=str(height))
+    else:
+        allowed = 'allow="camera; clipboard-read"'
+        display(IFrame(url, width=width, height=height, extras=[allowed]))

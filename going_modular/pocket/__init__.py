@@ -1,0 +1,1 @@
+"""FoodVision Pocket: put the browser demo together, and serve it."""

@@ -1,0 +1,106 @@
+"""Serve a folder of plain files on this computer, as a static Space would."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from going_modular.demo_folder import DeployError
+from going_modular.running import HOST
+
+# A page with these may share memory between threads. The README of the demo asks
+# Spaces for the same.
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Not the system's table, which differs between systems and lacks some of these.
+    extensions_map = {
+        "": "application/octet-stream",
+        ".css": "text/css; charset=utf-8",
+        ".html": "text/html; charset=utf-8",
+        ".jpg": "image/jpeg",
+        ".js": "text/javascript; charset=utf-8",
+        ".json": "application/json",
+        ".mjs": "text/javascript; charset=utf-8",
+        ".png": "image/png",
+        ".svg": "image/svg+xml",
+        ".txt": "text/plain; charset=utf-8",
+        ".wasm": "application/wasm",
+        ".webmanifest": "application/manifest+json",
+        ".woff2": "font/woff2",
+    }
+
+    def __init__(self, *args, isolated: bool, **kwargs):
+        self._headers = ISOLATION if isolated else {}
+        super().__init__(*args, **kwargs)
+
+    def end_headers(self) -> None:
+        for name, value in self._headers.items():
+            self.send_header(name, value)
+        self.send_header("Cache-Control", "no-cache")  # ask whether it has changed
+        super().end_headers()
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address) -> None:
+        """A browser may hang up whenever it likes; all else is told as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A folder that is being served.
+
+    Attributes:
+        url: Where its index.html answers.
+    """
+
+    url: str
+
+
+@contextmanager
+def serve_folder(
+    folder: Path, *, port: int = 0, isolated: bool = True
+) -> Iterator[Served]:
+    """Serve a folder to this computer's own browsers, for as long as a with-block.
+
+    Args:
+        folder: Holds an index.html.
+        port: Any free one when 0.
+        isolated: Whether pages may share memory between threads.
+
+    Raises:
+        DeployError: If there is no index.html, or the port is taken.
+    """
+    folder = Path(folder).resolve()
+    if not (folder / "index.html").is_file():
+        raise DeployError(f"{folder} holds no index.html: write the demo first")
+    handler = partial(_Handler, directory=str(folder), isolated=isolated)
+    try:
+        server = _Server((HOST, port), handler)
+    except OSError as error:
+        raise DeployError(f"Port {port} could not be used: {error}") from error
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield Served(f"http://{HOST}:{server.server_port}/")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,1 @@
+"""Pictures for readers without internet, and who draws them."""

@@ -1,1 +1,0 @@
-"""Draws the practice pictures: a drawing kit, a table to set, and three dishes."""

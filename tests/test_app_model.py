@@ -1,0 +1,284 @@
+"""The demo's model.py: every kind of picture in, an answer or a clear sentence out."""
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import pytest
+from demo_model_fixture import (
+    ABOUT,
+    BLUE,
+    DARK,
+    DEMO,
+    GREEN,
+    METADATA,
+    RED,
+    make_model,
+)
+from odd_pictures import (
+    LEFT,
+    READABLE,
+    REFUSED,
+    RIGHT,
+    as_bytes,
+    black_png,
+    halves,
+)
+from PIL import Image
+
+from going_modular.app.model import (
+    ENOUGH,
+    SENTENCES,
+    PictureError,
+    Predictor,
+    find_model,
+    open_picture,
+)
+
+GOOD = "kinds of picture: formats, modes, turns, frames, sizes"
+BAD = "kinds of file that are no picture, or broken, or too large"
+FLIPPED = "picture files with four random bytes changed"
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"))
+
+
+def as_file(image: Image.Image, kind: str, **options) -> io.BytesIO:
+    return io.BytesIO(as_bytes(image, kind, **options))
+
+
+def assert_halves(pixels: np.ndarray, *, tolerance=40) -> None:
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
+    height, width, _ = pixels.shape
+    left, right = pixels[height // 2, width // 8], pixels[height // 2, -width // 8]
+    assert np.abs(left.astype(int) - LEFT).max() <= tolerance
+    assert np.abs(right.astype(int) - RIGHT).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("JPEG", "RGB", {}),
+        ("JPEG", "RGB", {"progressive": True}),
+        ("JPEG", "CMYK", {}),
+        ("PNG", "RGB", {}),
+        ("PNG", "P", {}),
+        ("PNG", "RGBA", {}),
+        ("WEBP", "RGB", {}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("GIF", "P", {}),
+        ("BMP", "RGB", {}),
+        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+        ("TIFF", "CMYK", {}),
+        ("PPM", "RGB", {}),
+        ("AVIF", "RGB", {}),
+    ],
+)
+@pytest.mark.reliability(GOOD, 1)
+def test_formats_and_modes(kind, mode, options):
+    image = halves().quantize() if mode == "P" else halves().convert(mode)
+    pixels = open_picture(as_file(image, kind, **options))
+    assert pixels.shape == (40, 60, 3)
+    assert_halves(pixels)
+
+
+@pytest.mark.parametrize("name", [n for n in READABLE if n[:4] in ("exif", "anim")])
+@pytest.mark.reliability(GOOD, 1)
+def test_turned_ones_are_upright_and_animations_give_their_first_frame(name):
+    pixels = open_picture(io.BytesIO(READABLE[name]))
+    assert pixels.shape == (40, 60, 3)
+    assert_halves(pixels)
+
+
+@pytest.mark.reliability(GOOD, 2)
+def test_grey_and_black_and_white():
+    assert (
+        open_picture(as_file(Image.new("L", (5, 4), 77), "PNG")).tolist()
+        == [[[77] * 3] * 5] * 4
+    )
+    assert open_picture(as_file(Image.new("1", (5, 4), 1), "PNG")).min() == 255
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.reliability(GOOD, 1)
+def test_sixteen_bit_grey_is_scaled_not_clipped(kind):
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, 256)
+    pixels = open_picture(as_file(Image.fromarray(ramp), kind))
+    assert np.abs(pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+@pytest.mark.reliability(GOOD, 1)
+def test_float_tiff_is_scaled_and_odd_numbers_do_no_harm():
+    values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -1.0]], np.float32)
+    pixels = open_picture(as_file(Image.fromarray(values), "TIFF"))
+    assert pixels[0, :, 0].tolist() == [0, 127, 255, 0, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.reliability(GOOD, 1)
+def test_transparent_parts_become_white(mode):
+    image = Image.new("RGBA", (8, 8), (10, 10, 10, 0))
+    pixels = open_picture(as_file(image.convert(mode), "PNG"))
+    assert pixels.min() >= 250
+
+
+def test_small_pictures_are_untouched(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
+    path = tmp_path / "wrong_ending.jpg"  # the content counts, not the name
+    Image.fromarray(noise).save(path, "PNG")
+    assert np.array_equal(open_picture(path), noise)
+    assert np.array_equal(open_picture(str(path)), noise)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
+@pytest.mark.reliability(GOOD, 1)
+def test_extreme_shapes(size, predictor):
+    pixels = open_picture(as_file(Image.new("RGB", size, RED), "PNG"))
+    assert pixels.shape == (size[1], size[0], 3)
+    assert predictor.predict(pixels).probabilities
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(4000, 3000), (8000, 6000), (3000, 4000)])
+@pytest.mark.reliability(GOOD, 1)
+def test_phone_photos_are_reduced(size, kind):
+    pixels = open_picture(as_file(halves(*size), kind))
+    assert ENOUGH <= min(pixels.shape[:2]) < 2 * ENOUGH
+    assert pixels.shape[1] / pixels.shape[0] == pytest.approx(size[0] / size[1], 0.01)
+    assert_halves(pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_is_not_large_keeps_every_pixel(kind):
+    assert open_picture(as_file(halves(900, 671), kind)).shape == (671, 900, 3)
+    assert open_picture(as_file(halves(900, 672), kind)).shape == (336, 450, 3)
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "a claim of 50,000 x 50,000"])
+@pytest.mark.reliability(BAD, 1)
+def test_what_cannot_be_read_gets_a_friendly_sentence(name, tmp_path):
+    claim = black_png(50_000, 50_000, rows=10)  # a decompression bomb
+    content, reason = REFUSED.get(name, (claim, "too large"))
+    path = tmp_path / "secret_name.jpg"
+    path.write_bytes(content)
+    for source in (path, io.BytesIO(content)):
+        with pytest.raises(PictureError) as caught:
+            open_picture(source)
+        message = str(caught.value)
+        assert message == SENTENCES[reason]
+        assert "Please send" in message and message.endswith(".")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on what it finds there
+@pytest.mark.reliability(FLIPPED, 200)
+def test_flipped_bytes_never_escape_as_another_error():
+    rng = np.random.default_rng(1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kinds = {"JPEG": {"exif": exif}, "PNG": {}, "WEBP": {}, "GIF": {}, "TIFF": {}}
+    assert 40 * len(kinds) == 200
+    for kind, options in kinds.items():
+        good = np.frombuffer(as_file(halves(), kind, **options).getvalue(), np.uint8)
+        for _ in range(40):
+            broken = good.copy()
+            where = rng.integers(0, min(len(good), 400), 4)
+            broken[where] = rng.integers(0, 256, 4)
+            try:
+                pixels = open_picture(io.BytesIO(broken.tobytes()))
+            except PictureError:
+                continue
+            assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
+
+
+def test_a_missing_picture_is_the_callers_mistake_not_the_visitors(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        open_picture(tmp_path / "nothing.jpg")
+
+
+@pytest.mark.parametrize(
+    ("colour", "name"), [(RED, "pizza"), (DARK, "steak"), (GREEN, "sushi")]
+)
+def test_answers(predictor, colour, name, tmp_path):
+    path = tmp_path / "plate.png"
+    Image.new("RGB", (60, 40), colour).save(path)
+    answer = predictor.predict(path)
+    values = list(answer.probabilities.values())
+    assert next(iter(answer.probabilities)) == name
+    assert values == sorted(values, reverse=True)
+    assert sum(values) == pytest.approx(1, abs=1e-5)
+    assert all(type(value) is float for value in [*values, answer.familiarity])
+    assert answer.is_familiar is True and answer.seconds > 0
+    again = predictor.predict(open_picture(path))
+    assert again.probabilities == answer.probabilities
+    with pytest.raises(FrozenInstanceError):
+        answer.seconds = 0
+
+
+def test_blue_is_not_one_of_ours(predictor):
+    answer = predictor.predict(np.full((30, 30, 3), BLUE, np.uint8))
+    assert answer.is_familiar is False
+    assert answer.familiarity < predictor.about.familiarity_threshold
+
+
+def test_the_file_describes_itself(predictor):
+    assert predictor.about == ABOUT
+
+
+def test_an_app_has_one_model_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has none: run the lesson"):
+        find_model(tmp_path)
+    (tmp_path / ".foodvision_mini.onnx.0123.part").touch()  # being written
+    model = make_model(tmp_path / "foodvision_mini.onnx")
+    assert find_model(tmp_path) == model
+    make_model(tmp_path / "foodvision_big.onnx")
+    with pytest.raises(FileNotFoundError, match="foodvision_big.onnx, foodvision_mini"):
+        find_model(tmp_path)
+
+
+def test_a_missing_model_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the lesson"):
+        Predictor(tmp_path / "none.onnx")
+
+
+def test_a_git_lfs_pointer_is_recognised_as_such(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ValueError, match="git lfs pull"):
+        Predictor(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: None} for name in METADATA),
+        {"class_names": "pizza"},
+        {"class_names": '["pizza"]'},
+        {"class_names": '["pizza", "pizza", "sushi"]'},
+        {"class_names": "3"},
+        {"familiarity_threshold": "high"},
+        {"is_practice": "maybe"},
+        {"test_result": "146"},
+        {"test_result": json.dumps({"correct": 151, "total": 150})},
+        {"test_result": json.dumps({"correct": 1})},
+    ],
+)
+def test_unusable_metadata_is_refused(tmp_path, changes):
+    with pytest.raises(ValueError, match="m.onnx: unusable metadata"):
+        Predictor(make_model(tmp_path / "m.onnx", **changes))
+
+
+def test_needs_neither_torch_nor_gradio():
+    code = "import sys, model; sys.exit(bool({'torch', 'gradio'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], cwd=DEMO, check=True, timeout=120)
+
+
+def test_threads_are_passed_on(tmp_path):
+    path: Path = make_model(tmp_path / "m.onnx")
+    session = Predictor(path, threads=1)._session
+    assert session.get_session_options().intra_op_num_threads == 1

@@ -1,0 +1,134 @@
+"""Versions compared as versions; seeds, devices, sources and pages in a notebook."""
+
+import importlib.metadata
+import random
+import sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from going_modular import notebook_tools
+from going_modular.notebook_tools import (
+    outdated,
+    pick_device,
+    set_seeds,
+    show_page,
+    show_source,
+)
+
+INSTALLED = {"torch": "2.10.0", "gradio": "6.31.0", "pandas": "2.2.3rc1"}
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Checks a requirements file against `INSTALLED`."""
+
+    def version(name):
+        if name not in INSTALLED:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return INSTALLED[name]
+
+    def check(text):
+        (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
+        return outdated(tmp_path / "requirements.txt")
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    return check
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["torch>=2.9", "torch >= 2.10", "torch", "torch>=2.9,<3", "torch==2.10.0"],
+)
+def test_2_10_is_newer_than_2_9(wanted, check):
+    assert check(wanted) == []
+
+
+@pytest.mark.parametrize("wanted", ["torch>=2.11", "torch<2.10", "torch==2.1"])
+def test_what_does_not_fit_is_named_with_what_is_wanted(wanted, check):
+    assert check(wanted) == [f"torch is 2.10.0 (wanted: {wanted})"]
+
+
+def test_a_local_build_is_the_version_it_was_built_from(check, monkeypatch):
+    monkeypatch.setitem(INSTALLED, "torch", "2.10.0+cu128")
+    assert check("torch>=2.10") == [] and check("torch>=2.11") != []
+
+
+def test_a_preview_is_an_installed_version_too(check):
+    assert check("pandas>=2.2") == []
+    assert check("pandas>=2.3") == ["pandas is 2.2.3rc1 (wanted: pandas>=2.3)"]
+
+
+def test_missing_packages_are_named(check):
+    assert check("timm>=1.0\ntorch>=2.9\nonnx") == [
+        "timm is missing (wanted: timm>=1.0)",
+        "onnx is missing (wanted: onnx)",
+    ]
+
+
+def test_comments_and_empty_lines_are_passed_over(check):
+    text = "# torch>=99\n\n   \ngradio>=6.0,<7  # not 7: torch>=99\r\n#\n"
+    assert check(text) == []
+
+
+def test_extras_do_not_hide_the_version(check):
+    assert check("gradio[mcp,oauth]>=6.0") == []
+    assert check("gradio[mcp] >= 7") == ["gradio is 6.31.0 (wanted: gradio[mcp] >= 7)"]
+
+
+def test_the_lessons_own_requirements_are_met_here():
+    requirements = Path(__file__).resolve().parents[1] / "requirements.txt"
+    assert outdated(requirements) == []
+
+
+def test_seeds_repeat_every_generator():
+    def draw():
+        return random.random(), np.random.random(), torch.rand(1).item()
+
+    set_seeds(7)
+    first = draw()
+    assert draw() != first
+    set_seeds(7)
+    assert draw() == first
+    set_seeds(8)
+    assert all(new != old for new, old in zip(draw(), first, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [
+        (False, False, "cpu"),
+        (False, True, "mps"),
+        (True, False, "cuda"),
+        (True, True, "cuda"),
+    ],
+)
+def test_the_fastest_device_is_picked(cuda, mps, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device() == expected
+
+
+def test_source_is_shown_as_python():
+    shown = show_source(pick_device)
+    assert shown.data.startswith("def pick_device() -> str:")
+    assert shown.language == "python"
+
+
+def test_the_page_is_shown_as_wide_as_a_phone_and_may_use_the_camera():
+    with mock.patch.object(notebook_tools, "display") as display:
+        show_page("http://127.0.0.1:8123/")
+    html = display.call_args.args[0]._repr_html_()
+    assert 'width="400"' in html and "http://127.0.0.1:8123/" in html
+    assert 'allow="camera; clipboard-read"' in html
+
+
+def test_colab_is_asked_to_bring_the_page_there(monkeypatch):
+    colab = mock.MagicMock()
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    show_page("http://127.0.0.1:8123/")
+    shown = colab.output.serve_kernel_port_as_iframe
+    shown.assert_called_once_with(8123, width="400", height="760")

@@ -1,0 +1,1 @@
+"""What `make` runs, each as `python -m tools.NAME`."""
