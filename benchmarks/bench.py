@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import app, big, plan, pocket, prediction, training
+from benchmarks import app, big, gate, plan, pocket, prediction, training
 from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
 from benchmarks.report import circumstances, page
 from going_modular.data_setup import find_pictures
@@ -28,8 +28,9 @@ PARTS = {
     "load": app.measure_load,
     "pocket": pocket.measure,
     "big": big.measure,
+    "gate": gate.measure,
 }
-MODULES = (app, big, plan, prediction, training)  # whose constants the page names
+MODULES = (app, big, gate, plan, prediction, training)  # whose constants the page names
 RESULTS = ROOT / "benchmarks" / "results.md"
 ELSEWHERE = ROOT / "build" / "benchmark.md"
 BUSY = 0.5  # load average; more means that times are not to be trusted

@@ -51,7 +51,7 @@ def ask_page(page: Page, picture: bytes) -> dict:
     """What the page's own model says of a picture file.
 
     Returns:
-        probabilities, in the order of the class names; familiarity; milliseconds, from
-        the file's bytes to the answer.
+        probabilities, in the order of the class names; familiarity; ours; milliseconds,
+        from the file's bytes to the answer.
     """
     return page.evaluate(ASK, base64.b64encode(picture).decode())

@@ -19,8 +19,7 @@ from benchmarks.making import make_all
 from benchmarks.plan import SEED, TURN, Bench, in_turns
 from benchmarks.report import Goal, Part, times
 from benchmarks.training import Trained
-from going_modular.app.model import Predictor
-from going_modular.export import Deployable
+from going_modular.app.model import OUTPUTS, Predictor
 
 GOAL_TIMES, GOAL_BIG = 8, 3
 MEGAPIXELS = (12, 48)
@@ -132,7 +131,7 @@ def _onnx_network(file: Path, workdir: Path, batch: torch.Tensor) -> Callable:
     while made_by[cut].op_type in ROUNDING:
         cut = made_by[cut].input[0]
     alone = workdir / f"{file.stem}_alone.onnx"
-    extract_model(file, alone, [cut], list(Deployable.outputs))
+    extract_model(file, alone, [cut], OUTPUTS)
     session, ready = _session(alone.read_bytes()), {cut: batch.numpy()}
     return lambda: session.run(None, ready)
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 NEIGHBOURS = 5
+DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
 PictureError = Image.UnidentifiedImageError
 
 
@@ -19,7 +20,8 @@ class Answer(NamedTuple):
 
     probabilities: dict[str, float]
     familiarity: float
-    is_familiar: bool
+    ours: float
+    verdict: str
     seconds: float
 
     @property
@@ -40,7 +42,7 @@ class Predictor:
         torch.set_num_threads(threads)
         content = torch.load(model_path, weights_only=True)
         self.about = SimpleNamespace(**content["about"])
-        self._known = content["known"]
+        self._known, self._scales = content["known"], content["scales"]
         classes, size = len(self.about.class_names), self.about.input_size
         self._network = timm.create_model("tf_efficientnet_lite2", num_classes=classes)
         self._network.load_state_dict(content["weights"])
@@ -57,14 +59,23 @@ class Predictor:
         pixels = self._transform(Image.open(picture).convert("RGB")).unsqueeze(0)
         maps = self._network.forward_features(pixels)
         features = self._network.forward_head(maps, pre_logits=True)
-        scores = self._network.classifier(features).softmax(dim=1)[0].tolist()
+        logits = self._network.classifier(features)[0]
+        scores = (logits / self.about.temperature).softmax(dim=0).tolist()
         similarity = F.normalize(features, dim=1) @ self._known.T
         nearest = similarity.topk(min(NEIGHBOURS, len(self._known)), dim=1).values
-        familiarity = nearest.mean().item()
+        familiarity, (means, widths) = nearest.mean(), self._scales
+        witnesses = torch.stack([logits.max(), familiarity])
+        ours = ((witnesses - means) / widths).sum().sigmoid().item()
         named = zip(self.about.class_names, scores, strict=True)
         return Answer(
             dict(sorted(named, key=lambda pair: -pair[1])),
-            familiarity,
-            familiarity >= self.about.familiarity_threshold,
+            familiarity.item(),
+            ours,
+            self._judge(familiarity.item(), ours),
             time.perf_counter() - start,
         )
+
+    def _judge(self, familiarity: float, ours: float) -> str:
+        if familiarity < self.about.familiarity_threshold:
+            return NO_PLATE
+        return DISH if ours >= self.about.ours_threshold else OTHER

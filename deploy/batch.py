@@ -18,7 +18,8 @@ SCHEMA = pa.schema(
         "class": pa.string(),
         "probability": pa.float64(),
         "familiarity": pa.float64(),
-        "is_familiar": pa.bool_(),
+        "ours": pa.float64(),
+        "verdict": pa.string(),
         "error": pa.string(),
         "worker": pa.string(),
     }

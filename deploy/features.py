@@ -1,4 +1,4 @@
-"""Store the features of Food-101's photos with Ray Data, in the lesson's own file."""
+"""Store FoodVision Big's features with Ray Data, in the files that the lesson reads."""
 
 import argparse
 import time
@@ -8,9 +8,9 @@ import numpy as np
 import ray
 import torch
 
-from deploy.workers import count, start_ray
+from deploy.workers import ROOT, count, start_ray
 from going_modular.big.features import Extractor, FeatureStore, in_chunks, network_of
-from going_modular.big.food101 import SHARE, choose_photos
+from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 
@@ -47,12 +47,13 @@ def build(slug: str, input_size: int | None) -> Built:
     return CONTENDER[slug].build(2, **size)
 
 
-def plan(args: argparse.Namespace, built: Built) -> list[FeatureStore]:
+def plan(tree: Tree, args: argparse.Namespace, built: Built) -> list[FeatureStore]:
     """The stores of both halves: files of features, of which rows may be missing."""
-    part = choose_photos(args.data.resolve(), share=args.share, seed=args.seed)
+    part = choose_photos(tree, share=args.share, seed=args.seed)
+    folder = args.features or tree.features_folder
     width, network = built.model.head[-1].in_features, network_of(built)
     return [
-        FeatureStore(args.features, samples, network=network, width=width)
+        FeatureStore(folder, samples, network=network, width=width)
         for samples in (part.train, part.test)
     ]
 
@@ -92,10 +93,11 @@ def main() -> None:
     """Read the command line, store what is missing, say how it went."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contender", choices=CONTENDER, help="whose base does the work")
-    parser.add_argument("data", type=Path, help="holds food-101/, on a shared disk")
-    parser.add_argument("features", type=Path, help="folder for the files of features")
+    parser.add_argument("data", help="what FOODVISION_BIG says, on a shared disk")
+    own = "folder for the features; default: where the lesson looks for them"
+    parser.add_argument("features", type=Path, nargs="?", help=own)
     parser.add_argument("--input-size", type=count, help="effnet_lite2's, in pixels")
-    parser.add_argument("--share", type=float, default=SHARE, help="default: 0.2")
+    parser.add_argument("--share", type=float, help="default: as in the lesson")
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
     parser.add_argument("--workers", type=count, default=2, help="default: 2")
     args = parser.parse_args()
@@ -104,7 +106,8 @@ def main() -> None:
     used, started = set(), time.perf_counter()
     try:
         built = build(args.contender, args.input_size)
-        stores = plan(args, built)
+        tree = find_tree(args.data, ROOT / "data")
+        stores = plan(tree, args, built)
         missing = sum(len(store.missing()) for store in stores)
         if missing:
             start_ray(args.workers)
@@ -120,12 +123,12 @@ def main() -> None:
     except ray.exceptions.RayTaskError as error:
         raise SystemExit(
             f"A worker failed: {error.cause}. Every machine must be able to read "
-            f"{args.data.resolve()}. Run this again: what is stored is kept."
+            f"{tree.folder}. Run this again: what is stored is kept."
         ) from error
     photos = sum(len(store.samples) for store in stores)
     done = f"{missing} made now by {len(used)} workers"
     seconds = time.perf_counter() - started
-    print(f"{args.features}: {photos} photos, {done} in {seconds:.1f} s")
+    print(f"{stores[0].file.parent}: {photos} photos, {done} in {seconds:.1f} s")
 
 
 if __name__ == "__main__":

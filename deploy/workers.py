@@ -68,7 +68,7 @@ class Worker:
             self.predictor = model.Predictor(path, threads=1)
 
     def answer(self, picture: BinaryIO) -> dict[str, Any]:
-        """Name the likeliest class of one picture.
+        """Name the likeliest class of one picture, and say what kind it is.
 
         Raises:
             PictureError: If it is no usable picture; the message is for the visitor.
@@ -79,5 +79,6 @@ class Worker:
             "class": name,
             "probability": probability,
             "familiarity": answer.familiarity,
-            "is_familiar": answer.is_familiar,
+            "ours": answer.ours,
+            "verdict": answer.verdict,
         }

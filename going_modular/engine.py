@@ -26,6 +26,8 @@ from torch.utils.data import (
 
 from going_modular.files import LessonError, whole
 
+FOLDS = 10
+
 
 class CheckpointError(LessonError):
     """A saved model cannot be read: what happened, what to do next."""
@@ -94,10 +96,17 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting, and how cross-validation went with it."""
+    """A setting, and how cross-validation went with it.
+
+    Attributes:
+        settings: What was tried.
+        history: Scores after each epoch, summed over the folds.
+        logits: Of every picture, (N, C), by the head that had not seen it.
+    """
 
     settings: Settings
     history: list[Epoch]
+    logits: torch.Tensor
 
     @property
     def held_out(self) -> Score:
@@ -268,32 +277,43 @@ def cross_validate(
     features: TensorDataset,
     *,
     settings: Settings,
-    folds: int = 10,
+    folds: int = FOLDS,
     seed: int = 42,
-) -> list[Epoch]:
+) -> Trial:
     """How well would this head do on pictures it has not seen?
 
     The pictures are dealt into folds; for each fold a fresh head trains on the
     others and is checked on it. Every picture is so checked exactly once.
-
-    Returns:
-        Scores after each epoch, summed over the folds.
     """
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
-    histories = []
-    for fold in range(folds):
-        held_out = order[fold::folds]
-        rest = order[~torch.isin(order, held_out)]
+    histories, logits = [], None
+    for held_out, rest in deal(len(features), folds=folds, seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
+        fold_head = fresh_copy(head)
         with _one_thread():
             history = train(
-                fresh_copy(head),
+                fold_head,
                 _batches(features, rest, settings.batch_size, seed),
                 settings=settings,
                 check_loader=_batches(features, held_out, len(held_out)),
             )
+            with torch.inference_mode():
+                scores = fold_head(features.tensors[0][held_out]).clone()
+        if logits is None:
+            logits = torch.empty(len(features), scores.shape[1])
+        logits[held_out] = scores
         histories.append(history)
-    return [_pooled(epochs) for epochs in zip(*histories, strict=True)]
+    pooled = [_pooled(epochs) for epochs in zip(*histories, strict=True)]
+    return Trial(settings, pooled, logits)
+
+
+def deal(
+    total: int, *, folds: int = FOLDS, seed: int = 42
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Deal pictures into folds; gives each fold's rows, then all the other rows."""
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    for fold in range(folds):
+        held_out = order[fold::folds]
+        yield held_out, order[~torch.isin(order, held_out)]
 
 
 @contextmanager
@@ -319,10 +339,7 @@ def try_settings(
     The loss decides and not the count: on a few hundred pictures counts often tie, and
     the loss also tells how sure each answer was.
     """
-    trials = [
-        Trial(settings, cross_validate(head, features, settings=settings))
-        for settings in grid
-    ]
+    trials = [cross_validate(head, features, settings=settings) for settings in grid]
     return sorted(trials, key=lambda trial: trial.held_out.loss)
 
 

@@ -1,8 +1,8 @@
 """Turn a trained feature extractor into one ONNX file that needs nothing else.
 
-The file holds preprocessing, network, softmax and the familiarity score: a picture
-goes in as it was decoded, probabilities come out. What a program must know to show
-them (class names, threshold, what it was trained on) travels in the file's metadata.
+The file holds preprocessing, network, softmax and the gate: a picture goes in as it was
+decoded, probabilities and the gate's two scores come out. What a program must know to
+show them (class names, thresholds, what it was trained on) travels in its metadata.
 """
 
 import contextlib
@@ -18,11 +18,10 @@ import onnx
 import onnxruntime
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from going_modular.app.model import About
-from going_modular.familiarity import familiarity
+from going_modular.app.model import OUTPUTS, About
 from going_modular.files import LessonError, whole
+from going_modular.gate import Gate
 from going_modular.model_builder import FeatureExtractor, Preprocess
 
 EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works too
@@ -38,32 +37,37 @@ class Deployable(nn.Module):
     Args:
         preprocess: Turns a uint8 picture (H, W, 3) into (3, S, S).
         model: Base and trained head.
-        train_features: Features of the training pictures, (N, D).
+        gate: Tells strangers from our dishes.
+        temperature: What the logits are divided by before the softmax.
     """
-
-    outputs = ("probabilities", "familiarity")
 
     def __init__(
         self,
         preprocess: Preprocess,
         model: FeatureExtractor,
-        train_features: torch.Tensor,
+        gate: Gate,
+        *,
+        temperature: float = 1.0,
     ):
         super().__init__()
-        self.preprocess, self.model = preprocess, model
-        self.register_buffer("known", F.normalize(train_features, dim=1))
+        self.preprocess, self.model, self.gate = preprocess, model, gate
+        self.temperature = temperature
         self.eval()
 
-    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Answer for one RGB picture, uint8 (H, W, 3).
 
         Returns:
-            Probabilities (C,) in [0, 1], and familiarity (), the mean cosine
-            similarity to the five nearest training pictures, in [-1, 1].
+            Probabilities (C,) in [0, 1], familiarity () in [-1, 1], ours () in [0, 1].
         """
         features = self.model.base(self.preprocess(picture).unsqueeze(0))
-        probabilities = self.model.head(features).softmax(dim=1)[0]
-        return probabilities, familiarity(features, self.known)[0]
+        return tuple(score[0] for score in self.answer(features))
+
+    def answer(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The same for features (N, D): (N, C), (N,) and (N,)."""
+        logits = self.model.head(features)
+        probabilities = (logits / self.temperature).softmax(dim=1)
+        return probabilities, *self.gate(features, logits)
 
 
 def made_with() -> dict[str, str]:
@@ -96,7 +100,7 @@ def _to_onnx(deployable: Deployable) -> onnx.ModelProto:
             deployable,
             (example,),
             input_names=["picture"],
-            output_names=list(deployable.outputs),
+            output_names=OUTPUTS,
             dynamic_shapes=({0: height, 1: width},),
             dynamo=True,
         )

@@ -12,6 +12,9 @@ GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
 HOPED_RIGHT, HOPED_PER_SECOND = 0.97, 100
 HOPED_MEGABYTES = 6  # of the model file, 10^6 bytes
 HOPED_SECONDS = 3  # from starting the app to its first answer
+# And of its gate: the share of dishes it has never met that it turns away, the most of
+# our own that may go with them, and how well it tells the two apart.
+HOPED_AWAY, MOST_OURS_AWAY, HOPED_AUROC = 0.60, 0.05, 0.90
 PUBLISHED_TOTAL = 150  # photos that the published counts are of
 
 
@@ -178,7 +181,13 @@ def say_count(right: int, total: int) -> str:
 
 
 def judge_app(
-    *, right: int, total: int, median_ms: float, megabytes: float, start_seconds: float
+    *,
+    right: int,
+    total: int,
+    median_ms: float,
+    megabytes: float,
+    start_seconds: float,
+    gate: dict,
 ) -> pd.DataFrame:
     """The finished app beside all goals.
 
@@ -188,6 +197,7 @@ def judge_app(
         median_ms: From picture file to answer.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
+        gate: `About.gate`.
 
     Returns:
         A row a goal: goal, measured, and reached, "yes" or "no".
@@ -207,7 +217,40 @@ def judge_app(
             ready,
             start_seconds <= HOPED_SECONDS,
         ),
+        *_judge_gate(gate),
     ]
     table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
     table.reached = table.reached.map({True: "yes", False: "no"})
     return table.set_index("goal")
+
+
+def _judge_gate(gate: dict) -> list[tuple[str, str, bool]]:
+    """Rows for the gate; without other dishes to judge it by, nothing is reached."""
+    far, far_total = gate["far"]
+    mine, total = gate["ours"]
+    near = sum(away for away, _ in gate["near"].values())
+    near_total = sum(number for _, number in gate["near"].values())
+    unmeasured = "not measured" if near_total == 0 else None
+    auroc = gate["auroc"] or 0.0
+    return [
+        (
+            "hoped for: no food, all turned away",
+            f"{far} of {far_total}",
+            far == far_total,
+        ),
+        (
+            f"hoped for: unmet dishes, {HOPED_AWAY:.0%} turned away",
+            unmeasured or f"{near} of {near_total}",
+            near >= HOPED_AWAY * near_total > 0,
+        ),
+        (
+            f"hoped for: told from ours, AUROC {HOPED_AUROC:.2f}",
+            unmeasured or f"{auroc:.2f}",
+            auroc >= HOPED_AUROC,
+        ),
+        (
+            f"hoped for: ours, at most {MOST_OURS_AWAY:.0%} turned away",
+            f"{mine} of {total}",
+            mine <= MOST_OURS_AWAY * total,
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""Watch an app in use: visitors ask it and give thumbs, and we read what it noted."""
+"""Watch an app in use: visitors give thumbs, and we read what it noted."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,38 +6,65 @@ from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from going_modular.app.feedback import Feedback
-from going_modular.app.model import Predictor
+from going_modular.app.model import DISH, About, Answer
+
+# The four things that can happen to a picture: was the guess right, and was it shown?
+OUTCOMES = (
+    "right, let through",
+    "right, turned away",
+    "wrong, let through",
+    "wrong, turned away",
+)
 
 
-def visit(
-    model_file: Path, file: Path, pictures: Iterable[tuple[Path, str | None]]
-) -> None:
-    """Let visitors ask a model and tell it whether it was right.
-
-    They use the app's own `Predictor` and `Feedback`, without a page around them.
+def answers_of(about: About, scores: Iterable[torch.Tensor]) -> list[Answer]:
+    """The app's answers for pictures of which only the features are here.
 
     Args:
-        model_file: The ONNX file in the demo folder.
-        file: The SQLite file that the thumbs go to; added to if it is there.
-        pictures: Picture files, each with the dish that is on it; None stands for no
-            dish of ours, where a visitor is content to be told so.
+        about: What the model file says.
+        scores: Probabilities (N, C), familiarity (N,) and ours (N,), from
+            `Deployable.answer`.
     """
-    predictor, feedback = Predictor(model_file), Feedback(file)
-    for picture, dish in pictures:
-        answer = predictor.predict(picture)
-        label, score = answer.best
-        said = label if answer.is_familiar else None
-        feedback.add(label, score, answer.familiarity, up=said == dish)
+    answers = []
+    for row, familiarity, ours in zip(*(s.tolist() for s in scores), strict=True):
+        named = sorted(zip(about.class_names, row, strict=True), key=lambda p: -p[1])
+        verdict = about.judge(familiarity, ours)
+        answers.append(Answer(dict(named), familiarity, ours, verdict, seconds=0.0))
+    return answers
+
+
+def give_thumbs(
+    feedback: Feedback, visits: Iterable[tuple[Answer, str | None]]
+) -> list[str]:
+    """Let visitors say whether their answers were right.
+
+    Args:
+        feedback: The app's own.
+        visits: Answers, each with the dish that was on the picture; None stands for no
+            dish of ours, where a visitor is content to be told so.
+
+    Returns:
+        For each visit one of `OUTCOMES`: visitors know, and an app never does.
+    """
+    outcomes = []
+    for answer, dish in visits:
+        guess, _ = answer.best
+        passed = answer.verdict == DISH
+        feedback.add(answer, up=(guess if passed else None) == dish)
+        outcomes.append(OUTCOMES[2 * (guess != dish) + (not passed)])
+    return outcomes
 
 
 def read_feedback(file: Path) -> pd.DataFrame:
     """Read what an app noted, oldest first.
 
     Returns:
-        A row a thumb: time (UTC), label, score in [0, 1], familiarity in [-1, 1], and
-        thumb, "up" or "down".
+        A row a thumb: time (UTC), label, score in [0, 1], familiarity in [-1, 1], ours
+        in [0, 1], verdict, and thumb, "up" or "down". A row that an earlier version
+        noted has no ours and no verdict.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -45,6 +72,6 @@ def read_feedback(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
     with closing(sqlite3.connect(file)) as database:
-        question = "SELECT time, label, score, familiarity, thumb FROM feedback"
-        table = pd.read_sql(f"{question} ORDER BY id", database)
+        columns = "time, label, score, familiarity, ours, verdict, thumb"
+        table = pd.read_sql(f"SELECT {columns} FROM feedback ORDER BY id", database)
     return table.assign(time=pd.to_datetime(table.time, utc=True))

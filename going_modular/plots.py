@@ -138,39 +138,109 @@ def plot_most_wrong(predictions: pd.DataFrame, *, count: int = 4) -> Figure:
     return plot_pictures(list(worst.file), titles, columns=count)
 
 
-def plot_familiarity(
-    ours: Sequence[float], strangers: Sequence[float], *, threshold: float, where: str
+def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
+    """How often answers were right against how sure they were, with 95% intervals.
+
+    Args:
+        tables: What was measured, by name, each from `reliability`.
+        where: What it was measured on.
+    """
+    figure, axes = plt.subplots(
+        1,
+        len(tables),
+        figsize=(WIDTH, 4.2),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, (name, table) in zip(axes.flat, tables.items(), strict=True):
+        axis.plot([0, 100], [0, 100], color=COLOURS[1], linestyle="--", linewidth=1)
+        said, share = 100 * table.said, 100 * table.share
+        reach = [share - 100 * table.low, (100 * table.high - share).clip(lower=0)]
+        axis.errorbar(said, share, yerr=reach, fmt="o", color=COLOURS[0], capsize=3)
+        for x, low, total in zip(said, 100 * table.low, table.total, strict=True):
+            axis.annotate(
+                f"{total}",
+                (x, low),
+                xytext=(0, -12),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+            )
+        axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 102))
+        axis.grid(alpha=0.3)
+    axes.flat[0].set(ylabel="came true: right answers, %", ylim=(-8, 105))
+    figure.suptitle(f"{where}; the numbers count the answers of a bin", fontsize=11)
+    return figure
+
+
+def plot_strangers(
+    groups: dict[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    familiarity_threshold: float,
+    ours_threshold: float,
 ) -> Figure:
-    """How familiar test pictures and pictures that are no food are to the model."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")
-    lowest = min(*ours, *strangers, threshold)
-    bins = [lowest + (1 - lowest) * step / 40 for step in range(41)]
-    axis.hist(ours, bins, color=COLOURS[2], alpha=0.8, label=where)
-    axis.hist(strangers, bins, color=COLOURS[0], alpha=0.8, label="no food")
-    axis.axvline(threshold, color=COLOURS[1], linestyle="--", label="threshold")
-    axis.set(xlabel="familiarity", ylabel="pictures")
-    axis.legend(frameon=False, loc="upper left")
+    """Where our dishes and strangers lie by both scores of the gate.
+
+    Args:
+        groups: Familiarity and ours of each picture, by what the pictures are; ours
+            first, then the nearest strangers.
+        familiarity_threshold: The gate's: left of it is no plate.
+        ours_threshold: The gate's: below it is another dish.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.6), layout="constrained")
+    colours = (COLOURS[2], COLOURS[3], COLOURS[0])
+    for (name, (likeness, ours)), colour in zip(groups.items(), colours, strict=False):
+        shown = [min(max(score, 0.004), 0.996) for score in ours]  # for the scale
+        label = f"{name} ({len(shown)})"
+        axis.scatter(likeness, shown, s=16, color=colour, alpha=0.75, label=label)
+    axis.axvline(familiarity_threshold, color=COLOURS[1], linestyle="--")
+    left, right = axis.get_xlim()
+    start = (familiarity_threshold - left) / (right - left)
+    axis.axhline(ours_threshold, xmin=start, color=COLOURS[1], linestyle="--")
+    for text, x, y, side in (
+        ("no plate", 0.01, 0.95, "left"),
+        ("let through", 0.99, 0.95, "right"),
+        ("another dish", 0.99, 0.04, "right"),
+    ):
+        axis.text(x, y, text, transform=axis.transAxes, ha=side, color=COLOURS[1])
+    axis.set(
+        xlabel="familiarity",
+        ylabel="ours",
+        yscale="logit",
+        xlim=(left, right),
+        ylim=(0.003, 0.997),
+        yticks=(ticks := (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)),
+        yticklabels=[f"{tick:g}" for tick in ticks],
+    )
+    axis.legend(frameon=False, loc="lower left")
+    axis.grid(alpha=0.3)
     return figure
 
 
 def plot_drift(
-    table: pd.DataFrame, worlds: dict[str, int], *, threshold: float, window: int = 15
+    table: pd.DataFrame,
+    worlds: dict[str, int],
+    *,
+    thresholds: dict[str, float],
+    window: int = 15,
 ) -> Figure:
     """What an app noted, answer by answer, while the world around it changed.
 
     Args:
         table: From `read_feedback`.
         worlds: What was sent and how many answers long, in order.
-        threshold: The model's, for familiarity.
+        thresholds: The model's, for familiarity and ours.
         window: Answers that the thick line takes the median, or the share, of.
     """
     shown = {
         "probability of the guess": table.score,
         "familiarity": table.familiarity,
+        "ours": table.ours,
         "thumbs down, share": (table.thumb == "down").astype(float),
     }
     figure, axes = plt.subplots(
-        3, 1, figsize=(WIDTH, 6.5), sharex=True, layout="constrained"
+        len(shown), 1, figsize=(WIDTH, 8), sharex=True, layout="constrained"
     )
     for axis, (name, values) in zip(axes, shown.items(), strict=True):
         rolling = values.rolling(window, min_periods=1)
@@ -178,6 +248,8 @@ def plot_drift(
         axis.plot(rolling.mean() if is_share else rolling.median(), color=COLOURS[1])
         if not is_share:
             axis.plot(values, ".", color=COLOURS[0], alpha=0.35)
+        if name in thresholds:
+            axis.axhline(thresholds[name], color=COLOURS[1], linestyle="--")
         axis.set(ylabel=name, ylim=(min(0, values.min()), 1.05))
         axis.grid(alpha=0.3)
         begin = 0
@@ -186,8 +258,7 @@ def plot_drift(
             if axis is axes[0]:
                 axis.text(begin, 1.08, world, fontsize=9)
             begin += length
-    axes[1].axhline(threshold, color=COLOURS[1], linestyle="--")
-    axes[2].set(xlabel="answer, in the order they came")
+    axes[-1].set(xlabel="answer, in the order they came")
     return figure
 
 

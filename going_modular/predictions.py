@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from going_modular.app.model import Predictor, open_picture
+from going_modular.app.model import Answer, Predictor, open_picture
 from going_modular.datasets import Sample, load_picture
 from going_modular.model_builder import Built, Transform
 
@@ -112,14 +112,14 @@ def compare_answers(
 
     Args:
         deployable: What was exported: from a uint8 picture (H, W, 3) to
-            probabilities (C,) and familiarity.
+            probabilities (C,), familiarity and ours.
         file: The ONNX file, asked through the app's own `Predictor`.
         samples: Picture files and labels.
 
     Returns:
         A row a picture: label; guess, the file's class number; same_class; difference,
-        the largest of any probability; familiarity, the file's; onnx_ms, milliseconds
-        from picture file to the ONNX answer.
+        the largest of any probability; familiarity, ours and verdict, the file's;
+        onnx_ms, milliseconds from picture file to the ONNX answer.
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
     names = predictor.about.class_names
@@ -140,23 +140,16 @@ def compare_answers(
                 "same_class": probabilities.argmax() == expected.argmax(),
                 "difference": float(np.abs(probabilities - expected).max()),
                 "familiarity": answer.familiarity,
+                "ours": answer.ours,
+                "verdict": answer.verdict,
                 "onnx_ms": 1000 * answer.seconds,
             }
         )
     return pd.DataFrame(rows)
 
 
-def answer_all(
-    file: Path, photos: Sequence[Path], *, threads: int = 2
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ask an exported file about many photos, one thread a photo.
-
-    Returns:
-        Probabilities (N, C) and familiarity (N,).
-    """
+def answer_all(file: Path, photos: Sequence[Path], *, threads: int = 2) -> list[Answer]:
+    """Ask an exported file about many photos, in order, one thread a photo."""
     predictor = Predictor(file, threads=1)
-    names = predictor.about.class_names
     with ThreadPoolExecutor(threads) as pool:
-        answers = list(pool.map(predictor.predict, photos))
-    rows = [[answer.probabilities[name] for name in names] for answer in answers]
-    return torch.tensor(rows), torch.tensor([a.familiarity for a in answers])
+        return list(pool.map(predictor.predict, photos))

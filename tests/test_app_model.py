@@ -17,6 +17,7 @@ from demo_model_fixture import (
     GREEN,
     METADATA,
     RED,
+    YELLOW,
     make_model,
 )
 from odd_pictures import (
@@ -31,7 +32,10 @@ from odd_pictures import (
 from PIL import Image
 
 from going_modular.app.model import (
+    DISH,
     ENOUGH,
+    NO_PLATE,
+    OTHER,
     SENTENCES,
     PictureError,
     Predictor,
@@ -212,18 +216,33 @@ def test_answers(predictor, colour, name, tmp_path):
     assert next(iter(answer.probabilities)) == name
     assert values == sorted(values, reverse=True)
     assert sum(values) == pytest.approx(1, abs=1e-5)
-    assert all(type(value) is float for value in [*values, answer.familiarity])
-    assert answer.is_familiar is True and answer.seconds > 0
+    numbers = [*values, answer.familiarity, answer.ours]
+    assert all(type(value) is float for value in numbers)
+    assert answer.verdict == DISH and answer.seconds > 0
     again = predictor.predict(open_picture(path))
     assert again.probabilities == answer.probabilities
     with pytest.raises(FrozenInstanceError):
         answer.seconds = 0
 
 
-def test_blue_is_not_one_of_ours(predictor):
-    answer = predictor.predict(np.full((30, 30, 3), BLUE, np.uint8))
-    assert answer.is_familiar is False
-    assert answer.familiarity < predictor.about.familiarity_threshold
+@pytest.mark.parametrize(("colour", "verdict"), [(YELLOW, OTHER), (BLUE, NO_PLATE)])
+def test_strangers_are_not_called_a_dish(predictor, colour, verdict):
+    answer = predictor.predict(np.full((30, 30, 3), colour, np.uint8))
+    assert answer.verdict == verdict
+    assert predictor.about.judge(answer.familiarity, answer.ours) == verdict
+
+
+@pytest.mark.parametrize(
+    ("familiarity", "ours", "verdict"),
+    [
+        (0.5, 0.25, DISH),  # a threshold reached is enough
+        (0.5, 0.2499, OTHER),
+        (0.4999, 1.0, NO_PLATE),
+        (0.4999, 0.0, NO_PLATE),  # what is no plate holds no dish, ours or not
+    ],
+)
+def test_two_thresholds_make_three_verdicts(familiarity, ours, verdict):
+    assert ABOUT.judge(familiarity, ours) == verdict
 
 
 def test_the_file_describes_itself(predictor):
@@ -262,6 +281,8 @@ def test_a_git_lfs_pointer_is_recognised_as_such(tmp_path):
         {"class_names": '["pizza", "pizza", "sushi"]'},
         {"class_names": "3"},
         {"familiarity_threshold": "high"},
+        {"ours_threshold": "high"},
+        {"temperature": '"hot"'},
         {"is_practice": "maybe"},
         {"test_result": "146"},
         {"test_result": json.dumps({"correct": 151, "total": 150})},

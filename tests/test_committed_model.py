@@ -9,6 +9,8 @@ import pytest
 from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
+from going_modular.goals import wilson_interval
+from tools.model_card import CARD, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "models" / "foodvision_mini.onnx"
@@ -37,6 +39,17 @@ def test_model_says_what_it_is(model):
     result = about.test_result
     assert result["total"] == 150
     assert result["correct"] / result["total"] >= AT_LEAST_RIGHT
+
+
+def test_the_card_is_what_the_file_says(model):
+    card = CARD.read_text("utf-8")
+    assert card == describe(FILE), "run: python -m tools.model_card"
+    gate = model.about.gate
+    assert len(gate["near"]) == 5
+    for away, total in (*gate["near"].values(), gate["far"], gate["ours"]):
+        low, high = wilson_interval(away, total)
+        assert f"{away} of {total}, " in card and f"({low:.1%} to {high:.1%})" in card
+    assert f"{gate['auroc']:.2f}" in card
 
 
 def test_model_counts_what_it_claims(model):

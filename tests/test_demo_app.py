@@ -16,7 +16,7 @@ import app
 import numpy as np
 import pytest
 from browsing import DESKTOP, PHONE, SMALL_PHONE, lay_out
-from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, make_model
+from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, YELLOW, make_model
 from gradio_client import Client, handle_file
 from model import Answer, Predictor
 from PIL import Image
@@ -98,12 +98,20 @@ def test_answers_over_http(client, tmp_path, colour, name):
     assert re.search(r"Answered in \d+ ms\.$", note)
 
 
-def test_an_unfamiliar_picture_gets_no_dish_for_an_answer(client, tmp_path):
-    file = handle_file(picture(tmp_path, BLUE))
+@pytest.mark.parametrize(
+    ("colour", "verdict"),
+    [
+        (BLUE, "This does not look like a plate of food."),
+        (YELLOW, "I think this is another dish."),
+    ],
+)
+def test_a_stranger_gets_no_dish_for_an_answer(client, tmp_path, colour, verdict):
+    file = handle_file(picture(tmp_path, colour))
     scores, note = client.predict(file, api_name="/predict")
-    first, second, _ = note.split("\n")
-    assert first == "This does not look like pizza, steak or sushi."
-    assert second.startswith(f"Closest guess: {scores['label']} (")
+    first, second, third = note.split("\n")
+    assert first == verdict
+    assert second.startswith(f"Closest of the dishes I know: {scores['label']} (")
+    assert "(0.50 needed)" in third and "(0.25 needed)" in third
 
 
 @pytest.mark.parametrize("content", [b"", TEXT, b"\x89PNG\r\n\x1a\n", b"%PDF-1.7"])

@@ -18,7 +18,7 @@ from test_deploy_ray import (  # noqa: F401  fixtures
 
 from deploy.features import build
 from going_modular.big.features import Extractor, FeatureStore, network_of
-from going_modular.big.food101 import choose_photos
+from going_modular.big.food101 import Tree, choose_photos
 from going_modular.practice.food101 import draw_food101
 
 SHARE = 0.4
@@ -32,10 +32,11 @@ def built():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Food-101 in miniature, with one photo that is broken."""
-    data = draw_food101(tmp_path_factory.mktemp("data"), {"train": 5, "test": 5})
-    choose_photos(data, share=SHARE).train[200][0].write_bytes(b"not a photo")
-    return data
+    """A miniature, with one photo that is broken."""
+    folder = tmp_path_factory.mktemp("data") / "dishes"
+    tree = Tree(draw_food101(folder, {"train": 10, "test": 10}), is_practice=True)
+    choose_photos(tree, share=SHARE).train[70][0].write_bytes(b"not a photo")
+    return tree
 
 
 @pytest.fixture
@@ -68,11 +69,11 @@ def test_workers_make_the_features_that_the_lesson_makes(
     data,
     tmp_path,
 ):
-    part, folder = choose_photos(data, share=SHARE), tmp_path / "by Ray"
-    done = start("effnet_lite2", data, folder, *SMALL).result()
+    part, folder = choose_photos(data, share=SHARE), data.features_folder
+    done = start("effnet_lite2", data.folder, *SMALL).result()
     assert done.returncode == 0, done.stderr[-3000:]
     assert_all_stopped(network)
-    assert "404 photos, 404 made now by 2 workers" in done.stdout
+    assert "200 photos, 200 made now by 2 workers" in done.stdout
 
     extract = Extractor(built)
     for theirs in stores(folder, part, built):
@@ -93,18 +94,19 @@ def test_workers_make_the_features_that_the_lesson_makes(
     # broken photo is tried.
     test_file = stores(folder, part, built)[1].file
     test_file.write_bytes(test_file.read_bytes()[: -10 * 4 * 1280])
-    done = start("effnet_lite2", data, folder, *SMALL).result()
-    assert "404 photos, 11 made now" in done.stdout, done.stderr[-3000:]
+    done = start("effnet_lite2", data.folder, *SMALL).result()
+    assert "200 photos, 11 made now" in done.stdout, done.stderr[-3000:]
     assert [len(s.missing()) for s in stores(folder, part, built)] == [1, 0]
     assert_all_stopped(network)
 
 
 def test_it_says_what_is_wrong_before_it_starts(start, data, tmp_path):
+    tree = data.folder
     cases = {
-        "invalid choice": ["squeezenet", data, tmp_path / "f"],
-        "only effnet_lite2": ["vit", data, tmp_path / "f", "--input-size", 64],
-        "no Food-101": ["effnet_lite2", tmp_path, tmp_path / "f"],
-        "at most 1": ["effnet_lite2", data, tmp_path / "f", "--share", 7],
+        "invalid choice": ["squeezenet", tree, tmp_path / "f"],
+        "only effnet_lite2": ["vit", tree, tmp_path / "f", "--input-size", 64],
+        "no folder and no .zip": ["effnet_lite2", tmp_path / "none", tmp_path / "f"],
+        "at most 1": ["effnet_lite2", tree, tmp_path / "f", "--share", 7],
     }
     runs = {sentence: start(*arguments) for sentence, arguments in cases.items()}
     for sentence, run in runs.items():

@@ -36,7 +36,8 @@ PORT = 8000  # nobody else's: the network is ours alone
 QUEUED = 32  # requests that may wait
 ROOM = 2 * 4 + QUEUED  # and those that two replicas take on
 BROKEN = ["empty.jpg", "list.jpg", "pizza/half.jpg", "unreadable.jpg"]
-COLUMNS = ["file", "class", "probability", "familiarity", "is_familiar", "error"]
+ANSWER = ["class", "probability", "familiarity", "ours", "verdict"]
+COLUMNS = ["file", *ANSWER, "error"]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,8 @@ def expected(predictor: Predictor, picture: Path | io.BytesIO) -> dict:
         "class": name,
         "probability": pytest.approx(answer.probabilities[name], abs=1e-6),
         "familiarity": pytest.approx(answer.familiarity, abs=1e-6),
-        "is_familiar": answer.is_familiar,
+        "ours": pytest.approx(answer.ours, abs=1e-6),
+        "verdict": answer.verdict,
     }
 
 
@@ -171,7 +173,7 @@ def check_table(table: pd.DataFrame, folder: Path, predictor: Predictor) -> None
             wanted = expected(predictor, folder / row["file"])
         except (PictureError, OSError) as error:
             assert row["file"] in BROKEN
-            assert pd.isna([row[column] for column in COLUMNS[1:5]]).all()
+            assert pd.isna([row[column] for column in ANSWER]).all()
             ours = isinstance(error, PictureError)
             assert (str(error) if ours else "Input/output error") in row["error"]
         else:

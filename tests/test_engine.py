@@ -322,7 +322,7 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
     )
     settings = Settings(epochs=2, batch_size=4)
     original = Diary()
-    history = cross_validate(original, features, settings=settings, folds=folds)
+    trial = cross_validate(original, features, settings=settings, folds=folds)
 
     trained, checked = {}, {}
     for head, training, ids in Diary.entries:
@@ -335,11 +335,12 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
         assert once_an_epoch == everything
         assert not set(trained[head]) & set(checked[head])
         assert len(trained[head]) == settings.epochs * len(set(trained[head]))
-    # Every epoch checks every picture once, over all folds together.
+    # Every epoch checks every picture once, over all folds together; then its logits
+    # are asked for.
     all_checked = sorted(number for ids in checked.values() for number in ids)
-    assert all_checked == sorted(everything * settings.epochs)
-    assert [epoch.check.total for epoch in history] == [count] * 2
-    assert [epoch.train.total for epoch in history] == [count * (folds - 1)] * 2
+    assert all_checked == sorted(everything * (settings.epochs + 1))
+    assert [epoch.check.total for epoch in trial.history] == [count] * 2
+    assert [epoch.train.total for epoch in trial.history] == [count * (folds - 1)] * 2
 
 
 def make_labels(count):
@@ -349,7 +350,7 @@ def make_labels(count):
 def test_cross_validation_equals_folds_done_by_hand():
     """An independent count: each fold trained and counted picture by picture."""
     features, head = make_features(11), make_head()
-    history = cross_validate(head, features, settings=QUICK, folds=3, seed=8)
+    trial = cross_validate(head, features, settings=QUICK, folds=3, seed=8)
     inputs, labels = features.tensors
     dealt = torch.randperm(11, generator=torch.Generator().manual_seed(8)).tolist()
     right = 0
@@ -359,19 +360,28 @@ def test_cross_validation_equals_folds_done_by_hand():
         torch.manual_seed(8)
         mine = fresh_copy(head)
         part = TensorDataset(inputs[rest], labels[rest])
-        train(mine, feature_loader(part, batch_size=5, seed=8), settings=QUICK)
+        held = TensorDataset(inputs[held_out], labels[held_out])
+        train(
+            mine,
+            feature_loader(part, batch_size=5, seed=8),
+            settings=QUICK,
+            check_loader=feature_loader(held),  # a loader, too, draws random numbers
+        )
         for row in held_out:
-            right += int(mine(inputs[row : row + 1]).argmax() == labels[row])
-    assert (history[-1].check.right, history[-1].check.total) == (right, 11)
+            logits = mine(inputs[row : row + 1])[0]
+            torch.testing.assert_close(trial.logits[row], logits)
+            right += int(logits.argmax() == labels[row])
+    assert (trial.held_out.right, trial.held_out.total) == (right, 11)
 
 
 def test_a_head_that_knows_the_pictures_already_gains_nothing():
     """Held-out pictures must not be known from training before: heads start anew."""
     features, head = make_features(12), make_head()
-    before = cross_validate(head, features, settings=QUICK, folds=3)
+    before = cross_validate(head, features, settings=QUICK, folds=3).history
     train(head, feature_loader(features, seed=1), settings=QUICK)
     known = copy.deepcopy(head.state_dict())
-    assert cross_validate(head, features, settings=QUICK, folds=3) == before
+    again = cross_validate(head, features, settings=QUICK, folds=3)
+    assert again.history == before
     for name, weight in head.state_dict().items():
         assert torch.equal(weight, known[name])
 
@@ -381,6 +391,8 @@ def test_cross_validation_repeats_and_leaves_the_head_alone():
     before = snapshot(head)
     first = cross_validate(head, features, settings=QUICK, folds=4)
     torch.manual_seed(99)  # whatever happened before does not matter
-    assert cross_validate(head, features, settings=QUICK, folds=4) == first
-    assert cross_validate(head, features, settings=QUICK, folds=4, seed=1) != first
+    again = cross_validate(head, features, settings=QUICK, folds=4)
+    assert again.history == first.history and torch.equal(again.logits, first.logits)
+    other = cross_validate(head, features, settings=QUICK, folds=4, seed=1)
+    assert other.history != first.history
     assert changed(head, before) == set()

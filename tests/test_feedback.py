@@ -5,24 +5,34 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+import torch
 from browsing import lay_out, open_page, photo_of
-from demo_model_fixture import BLUE, RED, make_model
+from demo_model_fixture import BLUE, RED, YELLOW, make_model
 
 from going_modular.app import feedback as module
 from going_modular.app.feedback import Feedback
-from going_modular.monitoring import read_feedback, visit
+from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
+from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
 from going_modular.running import run_demo
+
+
+def answer(name="pizza", score=0.9, familiarity=0.7, ours=0.6, verdict=DISH):
+    return Answer({name: score}, familiarity, ours, verdict, seconds=0.01)
+
+
+STEAK = answer("steak", 0.4, 0.2, 0.1, OTHER)
 
 
 def test_a_thumb_is_a_row_without_the_picture(tmp_path):
     file = tmp_path / "thumbs.sqlite"
-    assert Feedback(file).add("pizza", 0.9, 0.7, up=True)
-    assert Feedback(file).add("steak", 0.4, 0.2, up=False)  # after a restart
+    assert Feedback(file).add(answer(), up=True)
+    assert Feedback(file).add(STEAK, up=False)  # after a restart
     table = read_feedback(file)
-    assert table.columns.tolist() == ["time", "label", "score", "familiarity", "thumb"]
+    scores = ["score", "familiarity", "ours"]
+    assert table.columns.tolist() == ["time", "label", *scores, "verdict", "thumb"]
     assert table.drop(columns="time").values.tolist() == [
-        ["pizza", 0.9, 0.7, "up"],
-        ["steak", 0.4, 0.2, "down"],
+        ["pizza", 0.9, 0.7, 0.6, "dish", "up"],
+        ["steak", 0.4, 0.2, 0.1, "another dish", "down"],
     ]
     assert table.time.dt.tz is not None and table.time.is_monotonic_increasing
 
@@ -30,7 +40,7 @@ def test_a_thumb_is_a_row_without_the_picture(tmp_path):
 def test_many_visitors_at_once_lose_nothing(tmp_path):
     feedback = Feedback(tmp_path / "thumbs.sqlite")
     with ThreadPoolExecutor(8) as pool:
-        added = pool.map(lambda n: feedback.add(f"{n}", 0.5, 0.5, up=True), range(80))
+        added = pool.map(lambda n: feedback.add(answer(f"{n}"), up=True), range(80))
     assert all(added)
     assert set(read_feedback(feedback.file).label) == {f"{n}" for n in range(80)}
 
@@ -38,7 +48,7 @@ def test_many_visitors_at_once_lose_nothing(tmp_path):
 def test_the_file_does_not_grow_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_ROWS", 3)
     feedback = Feedback(tmp_path / "thumbs.sqlite")
-    added = [feedback.add("pizza", 0.9, 0.7, up=True) for _ in range(5)]
+    added = [feedback.add(answer(), up=True) for _ in range(5)]
     assert added == [True] * 3 + [False] * 2
     assert len(read_feedback(feedback.file)) == 3
 
@@ -46,7 +56,24 @@ def test_the_file_does_not_grow_for_ever(tmp_path, monkeypatch):
 def test_a_file_that_fails_later_stops_nobody(tmp_path):
     feedback = Feedback(tmp_path / "thumbs.sqlite")
     feedback.file.write_bytes(b"no database any more" * 100)
-    assert feedback.add("pizza", 0.9, 0.7, up=True) is False
+    assert feedback.add(answer(), up=True) is False
+
+
+def test_a_file_of_an_earlier_app_is_kept_and_goes_on(tmp_path):
+    file = tmp_path / "thumbs.sqlite"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "CREATE TABLE feedback (id INTEGER PRIMARY KEY, time TEXT NOT NULL DEFAULT "
+            "(datetime('now')), label TEXT NOT NULL, score REAL NOT NULL, familiarity "
+            "REAL NOT NULL, thumb TEXT NOT NULL)"
+        )
+        old = "INSERT INTO feedback (label, score, familiarity, thumb)"
+        database.execute(f"{old} VALUES ('sushi', 0.5, 0.6, 'up')")
+    for _ in range(2):  # and after a restart
+        assert Feedback(file).add(STEAK, up=False)
+    table = read_feedback(file)
+    assert table.label.tolist() == ["sushi", "steak", "steak"]
+    assert table.verdict.isna().tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["none/thumbs.sqlite", "."])
@@ -62,11 +89,33 @@ def test_no_database_is_made_by_looking(tmp_path):
 
 
 def test_visitors_give_the_thumbs_that_the_answers_deserve(tmp_path):
-    file = tmp_path / "thumbs.sqlite"
-    model = make_model(tmp_path / "model.onnx")
-    red, blue = photo_of(RED, tmp_path / "r.png"), photo_of(BLUE, tmp_path / "b.png")
-    visit(model, file, [(red, "pizza"), (red, "steak"), (blue, None), (red, None)])
-    assert read_feedback(file).thumb.tolist() == ["up", "down", "up", "down"]
+    feedback = Feedback(tmp_path / "thumbs.sqlite")
+    predictor = Predictor(make_model(tmp_path / "model.onnx"))
+    red, yellow, blue = (
+        predictor.predict(photo_of(colour, tmp_path / f"{number}.png"))
+        for number, colour in enumerate((RED, YELLOW, BLUE))
+    )
+    assert [a.verdict for a in (red, yellow, blue)] == [DISH, OTHER, NO_PLATE]
+    their_guess = yellow.best[0]
+    visits = [
+        (red, "pizza"), (red, "steak"), (red, None), (blue, None),
+        (yellow, their_guess), (yellow, None),
+    ]  # fmt: skip
+    outcomes = give_thumbs(feedback, visits)
+    thumbs = read_feedback(feedback.file).thumb.tolist()
+    assert thumbs == ["up", "down", "down", "up", "down", "up"]
+    right, right_away, wrong, wrong_away = OUTCOMES
+    assert outcomes == [right, wrong, wrong, wrong_away, right_away, wrong_away]
+
+
+def test_scores_become_the_answers_that_the_app_would_give(tmp_path):
+    predictor = Predictor(make_model(tmp_path / "model.onnx"))
+    scores = torch.tensor([[0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
+    gate = torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
+    first, second = answers_of(predictor.about, (scores, *gate))
+    assert first.best == ("steak", pytest.approx(0.7)) and first.verdict == OTHER
+    assert list(second.probabilities) == ["pizza", "steak", "sushi"]
+    assert second.verdict == NO_PLATE
 
 
 def test_thumbs_on_the_page(browser, tmp_path, monkeypatch):

@@ -1,42 +1,70 @@
-"""Food-101 through torchvision's own reader: the split, and clear words on failure."""
+"""Trees in Food-101's format: found, unpacked, drawn; the choice; clear words."""
 
 import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from torch import nn
 from torchvision.datasets import Food101
+from torchvision.transforms.functional import to_tensor
 
 from going_modular.big import food101
+from going_modular.big.features import Extractor, FeatureStore
 from going_modular.big.food101 import (
     ALL_PHOTOS,
     PUBLISHED_TOTAL,
+    Tree,
     choose_photos,
     count_of,
-    find_food101,
+    find_tree,
     spoken,
 )
 from going_modular.datasets import DataError
-from going_modular.practice.food101 import CLASS_NAMES, draw_food101
+from going_modular.files import FileError
+from going_modular.practice.food101 import CLASS_NAMES, COUNTS, DISHES, draw_food101
+from going_modular.practice.pictures import MARKER
 
-COUNTS = {"train": 10, "test": 5}
+MANY = {"train": 10, "test": 5}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return draw_food101(tmp_path_factory.mktemp("data"), COUNTS)
+def all_dishes(tmp_path_factory):
+    """All 101, drawn."""
+    folder = tmp_path_factory.mktemp("data") / "food-101"
+    return Tree(draw_food101(folder, MANY, dishes=101), is_practice=True)
 
 
 @pytest.fixture
-def copy(data, tmp_path):
-    """A copy to spoil."""
-    shutil.copytree(data / "food-101", tmp_path / "food-101")
-    return tmp_path
+def folder(tmp_path):
+    """A reader's own tree of two dishes, to spoil; nothing says that it was drawn."""
+    folder = draw_food101(tmp_path / "own" / "food-101", dishes=2)
+    (folder / MARKER).unlink()
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The lesson's data folder, with nothing in it, and no internet."""
+    monkeypatch.setenv("FOODVISION_OFFLINE", "1")
+    return tmp_path / "data"
 
 
 def names_of(samples):
     return [file.relative_to(file.parents[1]).as_posix() for file, _ in samples]
+
+
+def zipped(folder, *, top):
+    """A zip of a tree, with or without the tree's own folder on top."""
+    base = folder.parent / ("with" if top else "without")
+    inside = {"base_dir": folder.name} if top else {}
+    root = folder.parent if top else folder
+    return Path(shutil.make_archive(str(base), "zip", root, **inside))
+
+
+# The choice
 
 
 def test_a_fifth_of_the_whole_is_as_many_as_the_course_has():
@@ -45,13 +73,13 @@ def test_a_fifth_of_the_whole_is_as_many_as_the_course_has():
     assert ALL_PHOTOS == 101_000 and PUBLISHED_TOTAL == 25_250
 
 
-def test_every_class_gives_the_same_share_and_halves_do_not_meet(data):
-    part = choose_photos(data, share=0.2)
+def test_every_class_gives_the_same_share_and_halves_do_not_meet(all_dishes):
+    part = choose_photos(all_dishes, share=0.2)
     assert part.class_names == CLASS_NAMES
     for half, samples in (("train", part.train), ("test", part.test)):
         counts = Counter(label for _, label in samples)
-        assert set(counts.values()) == {COUNTS[half] // 5} and len(counts) == 101
-        listed = json.loads((data / f"food-101/meta/{half}.json").read_text())
+        assert set(counts.values()) == {MANY[half] // 5} and len(counts) == 101
+        listed = json.loads((all_dishes.folder / f"meta/{half}.json").read_text())
         for file, label in samples:
             name = CLASS_NAMES[label]
             assert file.is_file() and file.parent.name == name
@@ -59,12 +87,14 @@ def test_every_class_gives_the_same_share_and_halves_do_not_meet(data):
     assert not set(names_of(part.train)) & set(names_of(part.test))
 
 
-def test_the_seed_alone_decides(data, copy):
-    first = choose_photos(data, share=0.2)
-    again = choose_photos(copy, share=0.2)  # another folder, another order on the disk
-    assert names_of(first.train) == names_of(again.train)
-    assert names_of(first.test) == names_of(again.test)
-    assert first.train != choose_photos(data, share=0.2, seed=1).train
+def test_the_seed_alone_decides(all_dishes, tmp_path):
+    first = choose_photos(all_dishes, share=0.2)
+    # Another folder, another order on the disk, and fewer classes.
+    few = Tree(draw_food101(tmp_path / "few", MANY, dishes=2), is_practice=True)
+    again = choose_photos(few, share=0.2)
+    assert set(names_of(again.train)) < set(names_of(first.train))
+    assert set(names_of(again.test)) < set(names_of(first.test))
+    assert first.train != choose_photos(all_dishes, share=0.2, seed=1).train
     # Written down, so that no later change chooses other photos unnoticed.
     assert names_of(first.train)[:4] == [
         "apple_pie/100007.jpg",
@@ -74,36 +104,137 @@ def test_the_seed_alone_decides(data, copy):
     ]
 
 
-def test_a_larger_share_holds_the_smaller_one_and_the_whole_is_everything(data):
-    fifth, half, whole = (choose_photos(data, share=s) for s in (0.2, 0.5, 1))
+def test_a_larger_share_holds_the_smaller_one_and_the_whole_is_everything(all_dishes):
+    fifth, half, whole = (choose_photos(all_dishes, share=s) for s in (0.2, 0.5, 1))
     assert set(fifth.train) < set(half.train) < set(whole.train)
     for half_name, samples in (("train", whole.train), ("test", whole.test)):
-        everything = Food101(data, split=half_name, loader=Path)
-        assert set(samples) == {everything[n] for n in range(len(everything))}
+        theirs = Food101(all_dishes.folder.parent, split=half_name, loader=Path)
+        assert set(samples) == {theirs[n] for n in range(len(theirs))}
 
 
 @pytest.mark.parametrize("share", [0, -0.2, 1.1])
-def test_a_share_is_a_share(data, share):
+def test_a_share_is_a_share(all_dishes, share):
     with pytest.raises(ValueError, match="over 0 and at most 1"):
-        choose_photos(data, share=share)
+        choose_photos(all_dishes, share=share)
 
 
-def test_without_food101_and_internet_it_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    for ask in (find_food101, choose_photos):
-        with pytest.raises(DataError, match="copy a food-101 folder"):
-            ask(tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_a_small_tree_is_taken_whole_and_a_large_one_in_part(folder, monkeypatch):
+    tree, total = Tree(folder, is_practice=False), 2 * sum(COUNTS.values())
+    monkeypatch.setattr(food101, "ALL_UP_TO", total)
+    part = choose_photos(tree)
+    assert (len(part.train), len(part.test)) == (12, 6)
+    monkeypatch.setattr(food101, "ALL_UP_TO", total - 1)
+    part = choose_photos(tree)  # a fifth of 6 is 1, and the gate needs 2
+    assert (len(part.train), len(part.test)) == (4, 2)
 
 
-def test_photos_that_are_not_there_are_counted_and_one_is_named(copy):
-    """As when unpacking was interrupted: then torchvision takes it for complete."""
-    gone = choose_photos(copy).train[:3]
-    for file, _ in gone:
-        file.unlink()
-    with pytest.raises(DataError, match="3 of 303") as caught:
-        choose_photos(copy)
-    assert str(gone[0][0]) in str(caught.value) and "Delete" in str(caught.value)
+@pytest.mark.parametrize("dishes", [2, 8, 101])
+@pytest.mark.parametrize("is_practice", [True, False])
+def test_the_part_says_what_it_is(dishes, is_practice, tmp_path):
+    drawn = draw_food101(tmp_path, {"train": 2, "test": 1}, dishes=dishes)
+    part = choose_photos(Tree(drawn, is_practice))
+    assert len(part.class_names) == dishes and part.is_practice == is_practice
+    assert (len(part.train), len(part.test)) == (2 * dishes, dishes)
+    assert part.is_whole == (dishes == 101 and not is_practice)
+    assert (
+        part.where
+        == {
+            (True, dishes): f"a drawn practice set of {dishes} dishes",
+            (False, dishes): f"{dishes} dishes in Food-101's format",
+            (False, 101): "Food-101",
+        }[is_practice, dishes]
+    )
+
+
+def test_a_corrupt_photo_is_named_skipped_and_counted(folder, data):
+    """From the tree to the features, as the lesson goes."""
+    tree = find_tree(str(folder), data)
+    part = choose_photos(tree)
+    bad = part.train[3][0]
+    bad.write_bytes(bad.read_bytes()[:300])
+    mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    built = SimpleNamespace(model=SimpleNamespace(base=mean), transform=to_tensor)
+    store = FeatureStore(tree.features_folder, part.train, network="mean", width=3)
+    store.fill(Extractor(built))
+    stored = store.read()
+    assert list(stored.skipped) == [f"{bad.parent.name}/{bad.name}"]
+    assert stored.samples == part.train[:3] + part.train[4:]
+    assert store.file.parent == folder.parent / "food-101-features"
+    assert find_tree(str(folder.parent), data) == tree, "features are no second tree"
+
+
+def test_names_are_shown_with_spaces():
+    shown = spoken(CLASS_NAMES)
+    assert "grilled cheese sandwich" in shown and len(set(shown)) == 101
+    assert not any("_" in name for name in shown)
+
+
+# Where it comes from
+
+
+@pytest.mark.parametrize("named", ["folder", "folder around it", "~"])
+def test_a_folder_is_taken_where_it_is(named, folder, data, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    paths = {"folder": folder, "folder around it": folder.parent, "~": "~/food-101/"}
+    (folder.parent / "notes").mkdir()
+    assert find_tree(f" {paths[named]} ", data) == Tree(folder, is_practice=False)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("top", [True, False])
+def test_a_zip_is_unpacked_once(top, folder, data):
+    archive = zipped(folder, top=top)
+    tree = find_tree(str(archive), data)
+    assert tree.folder.is_relative_to(data) and not tree.is_practice
+    assert len(choose_photos(tree).train) == 12
+    (tree.folder / "mine").write_text("kept")
+    assert find_tree(str(archive), data) == tree
+    assert (tree.folder / "mine").exists() and len(list(data.iterdir())) == 1
+
+
+def test_a_zip_that_cannot_be_used_leaves_nothing(folder, data):
+    (folder / "meta" / "test.json").write_text("{")
+    with pytest.raises(DataError, match="test.json cannot be read as JSON"):
+        find_tree(str(zipped(folder, top=True)), data)
+    shutil.rmtree(folder / "meta")
+    with pytest.raises(DataError, match="should hold images/ and meta/.*right and run"):
+        find_tree(str(zipped(folder, top=False)), data)
+    assert list(data.iterdir()) == []
+
+
+def test_two_trees_in_one_folder_are_not_chosen_between(folder, data):
+    shutil.copytree(folder, folder.with_name("other"))
+    with pytest.raises(DataError, match="found: food-101, other. Put that right"):
+        find_tree(str(folder.parent), data)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "off", "food-101.tar.gz"])
+def test_what_is_not_there_is_said_with_what_may_be(name, data, tmp_path):
+    (tmp_path / "food-101.tar.gz").write_bytes(b"no zip")
+    with pytest.raises(DataError) as caught:
+        find_tree(str(tmp_path / name), data)
+    for part in ("FOODVISION_BIG", str(tmp_path / name), '"photos"', '"practice"'):
+        assert part in str(caught.value)
+    assert not data.exists()
+
+
+def test_unset_it_is_food101_if_that_is_there_else_drawn(folder, data):
+    drawn = find_tree("", data)
+    assert drawn == find_tree("practice", data) and drawn.is_practice
+    assert drawn.folder == data / "practice-food-101"
+    assert len(choose_photos(drawn).class_names) == DISHES
+    shutil.copytree(folder, data / "food-101")
+    for named in ("", "photos"):
+        assert find_tree(named, data) == Tree(data / "food-101", is_practice=False)
+    assert find_tree("practice", data) == drawn
+    shutil.rmtree(data / "food-101" / "meta")
+    assert find_tree("", data) == drawn
+
+
+def test_without_food101_and_internet_it_says_what_to_do(data):
+    with pytest.raises(DataError, match="copy a food-101 folder"):
+        find_tree("photos", data)
+    assert not data.exists()
 
 
 def test_a_full_disk_is_found_before_the_download(tmp_path, monkeypatch):
@@ -111,7 +242,7 @@ def test_a_full_disk_is_found_before_the_download(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=3_000_000_000)
     monkeypatch.setattr(food101.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="Make room"):
-        find_food101(tmp_path)
+        find_tree("photos", tmp_path)
 
 
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
@@ -124,10 +255,110 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Food101, "_download", fail)
     with pytest.raises(DataError, match="corrupted.*run this again"):
-        find_food101(tmp_path)
+        find_tree("photos", tmp_path)
 
 
-def test_names_are_shown_with_spaces():
-    shown = spoken(CLASS_NAMES)
-    assert "grilled cheese sandwich" in shown and len(set(shown)) == 101
-    assert not any("_" in name for name in shown)
+# What may be wrong with it
+
+PIE, RIBS = ["apple_pie/1", "apple_pie/2"], ["ribs/1", "ribs/2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "There is no .*train.json"),
+        ("{", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        ("[]", "something else than classes"),
+        ('{"a": "a/1", "b": ["b/1"]}', "no list of photos for 'a'"),
+        ('{"a": [1], "b": ["b/1"]}', "lists 1 for 'a'"),
+        ('{"a": ["b/1"], "b": ["b/2"]}', "lists 'b/1' for 'a'"),
+        ('{"a": ["../x"], "b": ["b/1"]}', "lists '../x' for 'a'"),
+        ('{"a": ["a/../../x"], "b": ["b/1"]}', "lists 'a/../../x' for 'a'"),
+        ('{"..": ["../x"], "b": ["b/1"]}', r"lists '../x' for '\.\.'"),
+        ('{"/etc": ["/etc/x"], "b": ["b/1"]}', "lists '/etc/x'"),
+        ('{"C:": ["C:/x"], "b": ["b/1"]}', "lists 'C:/x'"),
+    ],
+)
+def test_a_listing_that_cannot_be_used(text, said, folder):
+    file = folder / "meta" / "train.json"
+    file.unlink() if text is None else file.write_text(text)
+    with pytest.raises(DataError, match=said) as caught:
+        choose_photos(Tree(folder, is_practice=False))
+    assert str(file) in str(caught.value) and "run this again" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        ({"apple_pie": PIE}, {"ribs": RIBS}, "one lacks apple_pie, ribs"),
+        ({"apple_pie": PIE}, {"apple_pie": ["apple_pie/3"]}, "needs at least two"),
+        ({}, {}, "names 0 classes"),
+        ({"apple_pie": PIE, "ribs": RIBS[:1]}, None, "2 photos or more of ribs"),
+        ({"apple_pie": PIE, "ribs": RIBS}, {"apple_pie": [], "ribs": []}, "1 photos"),
+        ({"apple_pie": PIE, "ribs": RIBS}, None, "once, but not so apple_pie/1, "),
+        ({"hot dog": [], "hot_dog": []}, None, "tell classes apart: hot dog"),
+    ],
+)
+def test_listings_that_do_not_fit_each_other(train, test, said, folder):
+    for half, listing in (("train", train), ("test", train if test is None else test)):
+        (folder / "meta" / f"{half}.json").write_text(json.dumps(listing))
+    with pytest.raises(DataError, match=said) as caught:
+        choose_photos(Tree(folder, is_practice=False))
+    assert str(folder / "meta") in str(caught.value)
+    assert "run this again" in str(caught.value)
+
+
+def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
+    """As when unpacking was interrupted."""
+    tree = Tree(folder, is_practice=False)
+    gone = choose_photos(tree).train[:3]
+    for file, _ in gone:
+        file.unlink()
+    with pytest.raises(DataError, match="3 of 18") as caught:
+        choose_photos(tree)
+    assert str(gone[0][0]) in str(caught.value) and "delete" in str(caught.value)
+
+
+# The miniature
+
+
+def test_the_miniature_is_drawn_once_and_known_wherever_it_is(data, tmp_path):
+    folder = find_tree("practice", data).folder
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+    assert find_tree("practice", data).folder == folder
+    assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+    moved = folder.rename(tmp_path / "moved")
+    assert find_tree(str(moved), data) == Tree(moved, is_practice=True)
+
+
+@pytest.mark.parametrize("other", ["size", "torn", "first version"])
+def test_another_miniature_is_drawn_anew(other, data):
+    folder = data / "practice-food-101"
+    if other == "first version":
+        draw_food101(folder / "food-101", {"train": 3, "test": 1}, dishes=101)
+        (folder / "food-101" / MARKER).unlink()
+        (folder / "food-101-features").mkdir()
+        (folder / "food-101-features" / "features-0123.npy").write_bytes(b"")
+    else:
+        draw_food101(folder, dishes=3 if other == "size" else DISHES)
+        next(folder.rglob("*.jpg")).unlink()
+    part = choose_photos(find_tree("practice", data))
+    assert len(part.class_names) == DISHES and len(part.train) == DISHES * 6
+    assert sorted(p.name for p in folder.iterdir()) == [MARKER, "images", "meta"]
+    assert list(data.iterdir()) == [folder]
+
+
+def test_what_was_not_drawn_here_is_not_replaced(folder):
+    mine = folder / "images" / "mine.jpg"
+    mine.write_text("x")
+    with pytest.raises(FileError, match="mine.jpg, which was not drawn here"):
+        draw_food101(folder)
+    assert mine.exists()
+
+
+@pytest.mark.parametrize("dishes", [1, 102])
+def test_there_are_two_to_101_dishes(dishes, tmp_path):
+    with pytest.raises(ValueError, match="2 to 101"):
+        draw_food101(tmp_path / "new", dishes=dishes)
+    assert not (tmp_path / "new").exists()

@@ -17,9 +17,15 @@ from demo_model_fixture import ABOUT
 
 from going_modular.datasets import make_datasets, make_loader
 from going_modular.demo_folder import TEXTS, copy_app
-from going_modular.engine import Settings, feature_loader, store_features, train
+from going_modular.engine import (
+    Settings,
+    cross_validate,
+    feature_loader,
+    store_features,
+    train,
+)
 from going_modular.export import Deployable, export_onnx
-from going_modular.familiarity import familiarity_threshold
+from going_modular.gate import make_gate
 from going_modular.model_builder import build_effnet_lite2
 from going_modular.practice.pictures import CLASS_NAMES, draw_pictures
 from going_modular.running import ask_demo, run_demo
@@ -46,16 +52,18 @@ def demo_folder(tmp_path_factory, pictures, demo_texts):
     torch.manual_seed(42)
     settings = Settings(lr=1e-2)
     train(built.model.head, feature_loader(stored, seed=42), settings=settings)
-    features = stored.tensors[0]
+    trial = cross_validate(built.model.head, stored, settings=settings)
+    gate, thresholds = make_gate(*stored.tensors, trial.logits)
     about = replace(
         ABOUT,
-        familiarity_threshold=familiarity_threshold(features),
+        familiarity_threshold=thresholds.familiarity,
+        ours_threshold=thresholds.ours,
         input_size=built.preprocess.size,
         trained_on=f"{len(train_data)} practice pictures (drawn)",
         is_practice=True,
         test_result={"correct": 0, "total": len(CLASS_NAMES)},
     )
-    deployable = Deployable(built.preprocess, built.model, features)
+    deployable = Deployable(built.preprocess, built.model, gate)
     export_onnx(deployable, folder / "foodvision_mini.onnx", about=about)
     return folder
 

@@ -233,14 +233,21 @@ REACHED = {
     "median_ms": 9.0,
     "megabytes": 5.98,
     "start_seconds": 2.5,
+    "gate": {
+        "near": {"baklava": [50, 75], "beignets": [41, 75]},
+        "auroc": 0.91,
+        "far": [37, 37],
+        "ours": [7, 150],
+    },
 }
 
 
 def test_an_app_that_reaches_all_goals():
     table = judge_app(**REACHED)
-    assert set(table.reached) == {"yes"} and len(table) == 6
+    assert set(table.reached) == {"yes"} and len(table) == 10
     shown = ["147 of 150", "111", "147 of 150", "111", "6.0 MB"]
-    assert table.measured.tolist() == [*shown, "2.50 s after its start"]
+    shown += ["2.50 s after its start", "37 of 37", "91 of 150", "0.91", "7 of 150"]
+    assert table.measured.tolist() == shown
 
 
 @pytest.mark.parametrize(
@@ -252,11 +259,24 @@ def test_an_app_that_reaches_all_goals():
         ({"median_ms": 34}, ["at least 30 a second", "hoped for: 100 a second"]),
         ({"megabytes": 6.01}, ["hoped for: at most 6 MB"]),
         ({"start_seconds": 3.01}, ["hoped for: answers in 3 s"]),
+        ({"far": [36, 37]}, ["hoped for: no food, all turned away"]),
+        ({"near": {"a": [89, 150]}}, ["hoped for: unmet dishes, 60% turned away"]),
+        ({"auroc": 0.89}, ["hoped for: told from ours, AUROC 0.90"]),
+        ({"ours": [8, 150]}, ["hoped for: ours, at most 5% turned away"]),
     ],
 )
 def test_a_goal_that_is_missed_says_no(change, missed):
-    table = judge_app(**REACHED | change)
+    of_gate = {key: change.pop(key) for key in REACHED["gate"].keys() & change}
+    table = judge_app(**REACHED | change | {"gate": REACHED["gate"] | of_gate})
     assert table.index[table.reached == "no"].tolist() == missed
+
+
+def test_without_other_dishes_the_gate_reaches_nothing_with_them():
+    table = judge_app(
+        **REACHED | {"gate": REACHED["gate"] | {"near": {}, "auroc": None}}
+    )
+    missed = table[table.reached == "no"]
+    assert missed.measured.tolist() == ["not measured"] * 2
 
 
 def test_the_plan_states_the_goals_that_are_judged():
@@ -277,3 +297,7 @@ def test_the_plan_states_the_goals_that_are_judged():
     assert number(rows["Fast"][1]) == goals.HOPED_PER_SECOND
     assert number(rows["Small"][1]) == goals.HOPED_MEGABYTES
     assert number(rows["Ready"][1]) == goals.HOPED_SECONDS
+    away, ours = (float(n) / 100 for n in re.findall(r"(\d+)%", rows["Honest"][1]))
+    assert (away, ours) == (goals.HOPED_AWAY, goals.MOST_OURS_AWAY)
+    auroc = float(re.search(r"AUROC of at least ([\d.]+)", rows["Honest"][1])[1])
+    assert auroc == goals.HOPED_AUROC

@@ -20,6 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets.config import Config
 
+from going_modular.practice.food101 import draw_food101
 from going_modular.practice.pictures import draw_pictures
 from tools.run_lesson import connection, printed
 
@@ -56,7 +57,8 @@ def course(tmp_path, monkeypatch) -> Path:
     drawn = draw_pictures(tmp_path / "drawn", train_per_class=6, test_per_class=2)
     monkeypatch.setenv("FOODVISION_DATA", str(zip_pictures(drawn)))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    monkeypatch.setenv("FOODVISION_BIG", "off")
+    tiny = draw_food101(tmp_path / "big", {"train": 2, "test": 1}, dishes=4)
+    monkeypatch.setenv("FOODVISION_BIG", str(tiny))
     return copy_course(tmp_path / "course")
 
 

@@ -15,14 +15,18 @@ from PIL import Image
 from test_goals import make_report
 
 from going_modular.big.many_classes import class_table
+from going_modular.calibration import reliability
 from going_modular.engine import Epoch, Score
 from going_modular.goals import wilson_interval
 from going_modular.plots import (
     plot_class_accuracy,
+    plot_drift,
     plot_loss_curves,
     plot_most_wrong,
     plot_pictures,
+    plot_reliability,
     plot_speed_accuracy,
+    plot_strangers,
 )
 
 PAGE = 9  # inches
@@ -218,3 +222,55 @@ def test_classes_of_different_sizes_are_said():
     table = class_table(labels, labels, ["a", "b"])
     figure = plot_class_accuracy(table, where="x", columns=1)
     assert "2 to 3 pictures each" in figure.get_suptitle()
+
+
+def test_reliability_shows_what_was_said_and_what_came_true():
+    torch.manual_seed(0)
+    logits, labels = 3 * torch.randn(200, 3), torch.randint(3, (200,))
+    labels[:120] = logits[:120].argmax(dim=1)
+    table = reliability(logits.softmax(dim=1), labels)
+    figure = plot_reliability({"a": table, "b": table}, where="200 held-out photos")
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    assert "200 held-out photos" in figure.get_suptitle()
+    axis = figure.axes[0]
+    assert "%" in axis.get_xlabel() and "%" in axis.get_ylabel()
+    (bars,) = axis.containers
+    assert bars.lines[0].get_xdata() == pytest.approx(100 * table.said)
+    assert bars.lines[0].get_ydata() == pytest.approx(100 * table.share)
+    assert texts(axis) == [f"{total}" for total in table.total]
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def test_strangers_lie_by_both_scores_with_their_thresholds():
+    groups = {"ours": ([0.7, 0.6], [0.9, 0.4]), "near": ([], []), "far": ([0.2], [0.0])}
+    limits = {"familiarity_threshold": 0.5, "ours_threshold": 0.06}
+    figure = plot_strangers(groups, **limits)
+    (axis,) = figure.axes
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("familiarity", "ours")
+    ours, near, far = dots_of(axis)
+    assert ours.get_offsets().tolist() == [[0.7, 0.9], [0.6, 0.4]]
+    assert len(near.get_offsets()) == 0 and far.get_offsets()[0, 0] == 0.2
+    assert axis.get_ylim()[0] < far.get_offsets()[0, 1], "no dot falls off the scale"
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["ours (2)", "near (0)", "far (1)"]
+    assert {"no plate", "another dish", "let through"} <= set(texts(axis))
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def test_drift_shows_every_number_world_by_world():
+    noted = pd.DataFrame(
+        {
+            "score": [0.9] * 6,
+            "familiarity": [0.7, 0.7, 0.6, 0.3, 0.2, 0.2],
+            "ours": [0.5, 0.6, 0.1, 0.1, 0.0, 0.0],
+            "thumb": ["up", "up", "down", "up", "up", "up"],
+        }
+    )
+    limits = {"familiarity": 0.5, "ours": 0.06}
+    figure = plot_drift(noted, {"photos": 2, "others": 4}, thresholds=limits)
+    names = [axis.get_ylabel() for axis in figure.axes]
+    assert names[1:] == ["familiarity", "ours", "thumbs down, share"]
+    assert texts(figure.axes[0]) == ["photos", "others"]
+    for axis, limit in zip(figure.axes[1:3], limits.values(), strict=True):
+        assert any(set(line.get_ydata()) == {limit} for line in axis.lines)
+    assert drawn(figure) <= PAGE + 0.2

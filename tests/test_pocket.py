@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
+from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
 from odd_pictures import READABLE, REFUSED, turned
 from PIL import Image
 from pocket_site import Counting, open_page, status, write_site
@@ -77,10 +77,19 @@ def test_a_chosen_file_is_answered(page, name, colour):
     assert "median of 1 answer" in page.inner_text("footer")
 
 
-def test_an_unfamiliar_picture_gets_no_dish_for_an_answer(page):
-    choose(page, encoded(BLUE))
-    expect(page, "This does not look like pizza, steak or sushi.", "Closest guess: ")
-    assert page.get_attribute("#answer", "data-mood") == "stranger"
+@pytest.mark.parametrize(
+    ("colour", "mood", "verdict"),
+    [
+        (YELLOW, "another-dish", "I think this is another dish."),
+        (BLUE, "no-plate", "This does not look like a plate of food."),
+    ],
+)
+def test_a_stranger_gets_no_dish_for_an_answer(page, colour, mood, verdict):
+    choose(page, encoded(colour))
+    expect(page, verdict, "Closest of the dishes I know: ")
+    expect(page, "(0.50 needed), likeness to my dishes", "(0.25 needed). Answered in")
+    assert page.get_attribute("#answer", "data-mood") == mood
+    assert status(page).startswith(f"{verdict} Closest of the dishes I know: ")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP"])
@@ -387,21 +396,20 @@ def test_words_for_many_classes(page):
             const { describe, joinNames, median, percent } = await import("./words.js");
             const names = Array.from({ length: 101 }, (_, index) => `food ${index}`);
             const probabilities = names.map((_, index) => index / 5050);
-            const about = { class_names: names, familiarity_threshold: 0.5 };
-            const answer = { probabilities, familiarity: 0.4 };
+            const thresholds = { familiarity_threshold: 0.5, ours_threshold: 0.25 };
+            const about = { class_names: names, ...thresholds };
+            const answer = { probabilities, familiarity: 0.5, ours: 0.25 };
             const shares = [1, 0.991, 0.5, 0.004].map(percent);
             const medians = [median([3, 1, 2]), median([1, 2])];
-            const two = joinNames(["cat", "dog"]);
-            return [describe(answer, about), two, shares, medians];
+            const joined = [["cat", "dog"], names].map(joinNames);
+            return [describe(answer, about), joined, shares, medians];
         }"""
     )
-    answer, two, shares, medians = said
-    assert answer["verdict"] == (
-        "This does not look like any of the 101 foods it knows."
-    )
+    answer, joined, shares, medians = said
+    assert answer["verdict"] == "This looks like food 100.", "thresholds are reached"
     ranked = [row["name"] for row in answer["rows"]]
     assert ranked == [f"food {n}" for n in (100, 99, 98, 97, 96)]
-    assert two == "cat or dog"
+    assert joined == ["cat or dog", "any of the 101 foods it knows"]
     assert shares == ["more than 99%", "more than 99%", "50%", "less than 1%"]
     assert medians == [2, 1.5]
 
@@ -412,7 +420,7 @@ def test_fits_the_screen(browser, url, size):
     context = browser.new_context(viewport=viewport)
     page = open_page(context, url)
     choose(page, encoded(BLUE))
-    expect(page, "This does not look like pizza, steak or sushi.")
+    expect(page, "This does not look like a plate of food.")
     box = page.locator("#bars li").last.bounding_box()
     assert box["y"] + box["height"] <= size[1], "the answer shows without scrolling"
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")

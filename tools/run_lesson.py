@@ -1,7 +1,7 @@
 """Run the lesson from top to bottom and show how far it is.
 
 The executed copy goes to build/. With --refresh, what is committed is renewed as well:
-the notebook's outputs, the README's results, and the model.
+the notebook's outputs, the README's results, the model, and its card.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from traitlets.config import Config
 
 from going_modular.files import whole
+from tools.model_card import write_card
 from tools.readme_block import renew_block
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,10 +120,15 @@ def refresh(notebook: nbformat.NotebookNode) -> None:
     cells = {cell.id: cell for cell in notebook.cells}
     if "real photos" not in printed(cells["find-pictures"]):
         sys.exit("Only a run on real photos is committed: set FOODVISION_DATA to them.")
+    if "no result" in printed(cells["big-switch"]):
+        sys.exit(
+            "FoodVision Big, too: set FOODVISION_BIG to photos in Food-101's format."
+        )
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
     renew_block("results", f"```text\n{results}\n```")
     with whole(COMMITTED_MODEL) as part:
         part.write_bytes(DEMO_MODEL.read_bytes())
+    write_card()
     clean(notebook)
     save(notebook, LESSON)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 from feedback import Feedback
-from model import Answer, PictureError, Predictor, find_model
+from model import DISH, OTHER, Answer, PictureError, Predictor, find_model
 from safety import accept_only_uploads
 
 with suppress(ImportError):
@@ -44,14 +44,19 @@ def describe(answer: Answer, predictor: Predictor) -> str:
     """Say the answer in three lines: the verdict, how sure, and how it came about."""
     name, probability = answer.best
     sure = "more than 99%" if probability > 0.99 else f"{probability:.0%}"
-    if answer.is_familiar:
-        verdict = f"This looks like {name}.\nThe model is {sure} sure."
+    detail = f"Closest of the dishes I know: {name} ({sure})."
+    if answer.verdict == DISH:
+        verdict, detail = f"This looks like {name}.", f"The model is {sure} sure."
+    elif answer.verdict == OTHER:
+        verdict = "I think this is another dish."
     else:
-        names = join_names(predictor.about.class_names)
-        verdict = f"This does not look like {names}.\nClosest guess: {name} ({sure})."
+        verdict = "This does not look like a plate of food."
+    about = predictor.about
     return (
-        f"{verdict}\nFamiliarity {answer.familiarity:.2f}, at least "
-        f"{predictor.about.familiarity_threshold:.2f} expected. "
+        f"{verdict}\n{detail}\n"
+        f"Familiarity {answer.familiarity:.2f} ({about.familiarity_threshold:.2f} "
+        f"needed), likeness to my dishes {answer.ours:.2f} "
+        f"({about.ours_threshold:.2f} needed). "
         f"Answered in {max(1, round(answer.seconds * 1000))} ms."
     )
 
@@ -78,9 +83,7 @@ def add_thumbs(feedback: Feedback) -> tuple[gr.State, gr.Row]:
 
     def note_thumb(answer: Answer | None, *, up: bool) -> tuple[None, gr.Row]:
         if answer is not None:
-            name, probability = answer.best
-            noted = feedback.add(name, probability, answer.familiarity, up=up)
-            gr.Info(THANKS if noted else NO_THANKS)
+            gr.Info(THANKS if feedback.add(answer, up=up) else NO_THANKS)
         return None, gr.Row(visible=False)
 
     with gr.Row(visible=False, elem_id="thumbs") as thumbs:

@@ -1,7 +1,7 @@
 """Note what visitors think of the answers, if whoever runs the app wants that."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 MAX_ROWS = 100_000  # then nothing more is noted: the file stays under 10 MB
@@ -11,10 +11,13 @@ TABLE = """CREATE TABLE IF NOT EXISTS feedback (
     label TEXT NOT NULL,
     score REAL NOT NULL,
     familiarity REAL NOT NULL,
+    ours REAL,
+    verdict TEXT,
     thumb TEXT NOT NULL CHECK (thumb IN ('up', 'down'))
 )"""
-INSERT = """INSERT INTO feedback (label, score, familiarity, thumb)
-    SELECT ?, ?, ?, ? WHERE (SELECT count(*) FROM feedback) < ?"""
+NEWER = ("ours REAL", "verdict TEXT")  # columns that a file of an earlier app lacks
+INSERT = """INSERT INTO feedback (label, score, familiarity, ours, verdict, thumb)
+    SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM feedback) < ?"""
 
 
 class Feedback:
@@ -31,15 +34,23 @@ class Feedback:
         self.file = Path(file)
         try:
             self._execute(TABLE)
+            for column in NEWER:
+                with suppress(sqlite3.OperationalError):  # it is there already
+                    self._execute(f"ALTER TABLE feedback ADD COLUMN {column}")
         except sqlite3.Error as error:
             raise ValueError(
                 f"Feedback cannot be kept in {self.file} ({error}). Name a file in a "
                 "folder that can be written, or unset FOODVISION_FEEDBACK."
             ) from error
 
-    def add(self, label: str, score: float, familiarity: float, *, up: bool) -> bool:
-        """Note one thumb; returns whether that worked, for it must not stop the app."""
-        row = (label, score, familiarity, "up" if up else "down", MAX_ROWS)
+    def add(self, answer, *, up: bool) -> bool:
+        """Note a thumb for an `Answer`.
+
+        Returns:
+            Whether that worked, for it must not stop the app.
+        """
+        thumb, scores = "up" if up else "down", (answer.familiarity, answer.ours)
+        row = (*answer.best, *scores, answer.verdict, thumb, MAX_ROWS)
         try:
             return self._execute(INSERT, row) == 1
         except sqlite3.Error:

@@ -19,6 +19,9 @@ HEIC_START = "....ftyp(heic|heix|hevc|mif1|msf1)"  # some phones' photos: not fo
 PICTURE_START = "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|....ftypavif|BM....\0\0\0\0"
 ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at over 288
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
+# What an answer can be: one of the model's dishes, food of another kind, or no food.
+DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
+OUTPUTS = ["probabilities", "familiarity", "ours"]  # of the model file
 SEND = "Please send a JPEG, PNG or WebP photo"
 SENTENCES = {
     "empty": f"That file is empty. {SEND}.",
@@ -95,7 +98,14 @@ class About:
         name: Of the demo, in file names: "foodvision_mini".
         title: The same for people: "FoodVision Mini".
         class_names: In the order of the probabilities.
-        familiarity_threshold: Least familiarity of a picture that is answered.
+        familiarity_threshold: Below it, a picture is no plate that the model knows.
+        ours_threshold: Below it, the plate holds another dish.
+        temperature: What the logits are divided by, so that probabilities are worth
+            what they say.
+        calibration: Expected calibration error "before" and "after" that division,
+            and on how many held-out "pictures".
+        gate: What the thresholds were "made_with" and "judged_on", in words, and who
+            was turned away, as [how many, of how many]: "near" by dish, "far", "ours".
         contender: The network's name.
         input_size: Height and width in pixels that the network looks at.
         precision: Of the convolutions' weights: "fp32" or "int8".
@@ -109,6 +119,10 @@ class About:
     title: str
     class_names: list[str]
     familiarity_threshold: float
+    ours_threshold: float
+    temperature: float
+    calibration: dict[str, float]
+    gate: dict
     contender: str
     input_size: int
     precision: str
@@ -125,8 +139,15 @@ class About:
             raise ValueError("test_result must not count more right than there are")
         if not isinstance(self.is_practice, bool):
             raise ValueError("is_practice must be true or false")
-        if not isinstance(self.familiarity_threshold, float | int):
-            raise ValueError("familiarity_threshold must be a number")
+        for name in ("familiarity_threshold", "ours_threshold", "temperature"):
+            if not isinstance(getattr(self, name), float | int):
+                raise ValueError(f"{name} must be a number")
+
+    def judge(self, familiarity: float, ours: float) -> str:
+        """What kind of picture this is: `DISH`, `OTHER` or `NO_PLATE`."""
+        if familiarity < self.familiarity_threshold:
+            return NO_PLATE
+        return DISH if ours >= self.ours_threshold else OTHER
 
     @classmethod
     def from_metadata(cls, texts: Mapping[str, str]) -> "About":
@@ -159,13 +180,16 @@ class Answer:
     Attributes:
         probabilities: One per class, adding up to 1, likeliest first.
         familiarity: Likeness to the training pictures, at most 1.
-        is_familiar: Whether that reaches the model's threshold.
+        ours: How much more this looks like one of the model's dishes than like any
+            other dish, in [0, 1].
+        verdict: `DISH`, `OTHER` or `NO_PLATE`.
         seconds: From opening the picture to this answer.
     """
 
     probabilities: dict[str, float]
     familiarity: float
-    is_familiar: bool
+    ours: float
+    verdict: str
     seconds: float
 
     @property
@@ -233,12 +257,13 @@ class Predictor:
         """
         start = time.perf_counter()
         pixels = picture if isinstance(picture, np.ndarray) else open_picture(picture)
-        outputs = ["probabilities", "familiarity"]
-        scores, familiarity = self._session.run(outputs, {"picture": pixels})
+        outputs = self._session.run(OUTPUTS, {"picture": pixels})
+        scores, familiarity, ours = outputs
         named = zip(self.about.class_names, scores.tolist(), strict=True)
         return Answer(
             probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
             familiarity=float(familiarity),
-            is_familiar=bool(familiarity >= self.about.familiarity_threshold),
+            ours=float(ours),
+            verdict=self.about.judge(float(familiarity), float(ours)),
             seconds=time.perf_counter() - start,
         )

@@ -66,8 +66,9 @@ function settle({ id, answer, preview, problem }) {
  * Ask about one picture. Call it only once `startModel` has been fulfilled.
  *
  * @param {Blob | ImageBitmap} source A file, or a frame, which is handed over for good.
- * @returns {Promise<{probabilities: number[], familiarity: number, milliseconds: number,
- *   preview?: ImageBitmap}>} Probabilities are in the order of the class names.
+ * @returns {Promise<{probabilities: number[], familiarity: number, ours: number,
+ *   milliseconds: number, preview?: ImageBitmap}>} Probabilities are in the order of the
+ *   class names.
  * @throws {Error} If there is no answer; its message is meant for the visitor.
  */
 export function ask(source) {

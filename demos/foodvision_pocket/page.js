@@ -134,6 +134,7 @@ function meanOf(answers) {
       mean(answers.map(({ probabilities }) => probabilities[index])),
     ),
     familiarity: mean(answers.map(({ familiarity }) => familiarity)),
+    ours: mean(answers.map(({ ours }) => ours)),
   };
 }
 

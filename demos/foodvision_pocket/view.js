@@ -62,8 +62,8 @@ export function showState(state) {
 
 /** Show an answer; returns it in words. */
 export function showAnswer(answer, about) {
-  const { isFamiliar, verdict, detail, rows } = describe(answer, about);
-  setMood(isFamiliar ? "dish" : "stranger");
+  const { kind, verdict, detail, rows } = describe(answer, about);
+  setMood(kind.replace(" ", "-"));
   setTexts(verdict, detail, describeNumbers(answer, about));
   showBars(rows);
   countTime(answer.milliseconds);

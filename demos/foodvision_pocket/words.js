@@ -30,33 +30,42 @@ export function ranking(probabilities, names) {
     .slice(0, MOST);
 }
 
+/** What kind of picture this is: "dish", "another dish" or "no plate". */
+export function judge({ familiarity, ours }, about) {
+  if (familiarity < about.familiarity_threshold) return "no plate";
+  return ours >= about.ours_threshold ? "dish" : "another dish";
+}
+
 /**
  * Say an answer.
  *
- * @param {{probabilities: number[], familiarity: number}} answer
+ * @param {{probabilities: number[], familiarity: number, ours: number}} answer
  * @param about What model.json says.
- * @returns {{isFamiliar: boolean, verdict: string, detail: string, rows: object[]}}
+ * @returns {{kind: string, verdict: string, detail: string, rows: object[]}}
  */
 export function describe(answer, about) {
+  const kind = judge(answer, about);
   const rows = ranking(answer.probabilities, about.class_names);
   const [{ name, probability }] = rows;
   const sure = percent(probability);
-  const isFamiliar = answer.familiarity >= about.familiarity_threshold;
-  return isFamiliar
-    ? { isFamiliar, rows, verdict: `This looks like ${name}.`, detail: `The model is ${sure} sure.` }
-    : {
-        isFamiliar,
-        rows,
-        verdict: `This does not look like ${joinNames(about.class_names)}.`,
-        detail: `Closest guess: ${name} (${sure}).`,
-      };
+  const verdict = {
+    dish: `This looks like ${name}.`,
+    "another dish": "I think this is another dish.",
+    "no plate": "This does not look like a plate of food.",
+  }[kind];
+  const detail =
+    kind === "dish"
+      ? `The model is ${sure} sure.`
+      : `Closest of the dishes I know: ${name} (${sure}).`;
+  return { kind, verdict, detail, rows };
 }
 
-/** Say how familiar a picture is, and how long its answer took. */
-export function describeNumbers({ familiarity, milliseconds }, about) {
-  const expected = about.familiarity_threshold.toFixed(2);
+/** Say by which numbers a picture was judged, and how long its answer took. */
+export function describeNumbers({ familiarity, ours, milliseconds }, about) {
+  const needed = (threshold) => `(${threshold.toFixed(2)} needed)`;
   return (
-    `Familiarity ${familiarity.toFixed(2)}, at least ${expected} expected. ` +
+    `Familiarity ${familiarity.toFixed(2)} ${needed(about.familiarity_threshold)}, ` +
+    `likeness to my dishes ${ours.toFixed(2)} ${needed(about.ours_threshold)}. ` +
     `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`
   );
 }

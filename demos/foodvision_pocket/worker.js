@@ -39,10 +39,11 @@ async function readJson(name) {
 /** Ask the model about RGB pixels, uint8 (height, width, 3). */
 async function run({ rgb, height, width }) {
   const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
-  const { probabilities, familiarity } = await session.run({ picture });
+  const { probabilities, familiarity, ours } = await session.run({ picture });
   return {
     probabilities: Array.from(probabilities.data),
     familiarity: familiarity.data[0],
+    ours: ours.data[0],
   };
 }
 

@@ -1,45 +1,98 @@
-"""Food-101: find it, and choose the same share of every class's photos, by a seed.
+"""Photos in Food-101's format: find a tree of them, and choose by a seed.
 
-torchvision's `Food101` downloads and reads it. Its photos have at most 512 pixels a
-side; the lesson's pizza, steak and sushi are some of them.
+A tree of any number of classes looks like Food-101 itself::
+
+    images/pizza/1001116.jpg ...
+    meta/train.json             {"pizza": ["pizza/1001116", ...], ...}
+    meta/test.json              the same for the photos to test on
+
+Food-101's photos have at most 512 pixels a side; the lesson's pizza, steak and sushi
+are some of them. torchvision's `Food101` downloads it.
 """
 
+import json
+import os
 import random
 import shutil
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from torchvision.datasets import Food101
 
 from going_modular.datasets import DataError, Sample
-from going_modular.downloads import is_offline
+from going_modular.downloads import is_offline, unpack
+from going_modular.files import file_sha256
+from going_modular.practice.food101 import CLASS_NAMES, draw_food101
+from going_modular.practice.pictures import MARKER
 
 CLASSES = 101
 EACH_CLASS = {"train": 750, "test": 250}  # photos
 ALL_PHOTOS = CLASSES * sum(EACH_CLASS.values())
+ALL_UP_TO = 25_000  # photos, which a laptop sees in minutes; of a larger tree
 SHARE = 0.2
+# Of each class: one training photo for the model file to carry, one for the threshold.
+LEAST = {"train": 2, "test": 1}
 DOWNLOAD_GB = 5.0
 ROOM_GB = 2 * DOWNLOAD_GB + 0.5  # for the archive and what is in it
 # The convolutional network on the whole test set, the best of Bossard, Guillaumin and
 # Van Gool, ECCV 2014; their random forests got 50.76%.
 PUBLISHED_RIGHT, PUBLISHED_TOTAL = 0.5640, CLASSES * EACH_CLASS["test"]
 
+Listing = dict[str, list[str]]  # a class's name -> its photos, as "class/id"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Photos in Food-101's format, on the disk.
+
+    Attributes:
+        folder: Holds images/ and meta/.
+        is_practice: Drawn, not photographed.
+    """
+
+    folder: Path
+    is_practice: bool
+
+    @property
+    def features_folder(self) -> Path:
+        """Where the features of its photos are stored: beside it."""
+        return self.folder.with_name(f"{self.folder.name}-features")
+
 
 @dataclass(frozen=True)
 class Food101Part:
-    """The photos chosen from Food-101.
+    """The photos chosen from a tree.
 
     Attributes:
-        class_names: As Food-101 spells them, such as "apple_pie", in column order.
+        class_names: As the tree spells them, such as "apple_pie", in column order.
         train: Files and labels, in order of class and name.
         test: The same for the photos to test on.
+        is_practice: Drawn, not photographed.
     """
 
     class_names: list[str]
     train: list[Sample]
     test: list[Sample]
+    is_practice: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """All of Food-101's classes, and photos: to be held against published results.
+
+        A share of each class's photos will do.
+        """
+        return not self.is_practice and self.class_names == CLASS_NAMES
+
+    @property
+    def where(self) -> str:
+        """What the photos are, in words to put beside every result."""
+        if self.is_whole:
+            return "Food-101"
+        if self.is_practice:
+            return f"a drawn practice set of {len(self.class_names)} dishes"
+        return f"{len(self.class_names)} dishes in Food-101's format"
 
 
 def count_of(share: float = SHARE) -> dict[str, int]:
@@ -52,26 +105,41 @@ def spoken(class_names: Sequence[str]) -> list[str]:
     return [name.replace("_", " ") for name in class_names]
 
 
-def find_food101(data_dir: Path, *, download: bool = True) -> Path:
-    """Make sure that Food-101 is there, downloading it (5 GB) if need be.
+def find_tree(named: str, data_dir: Path) -> Tree:
+    """Find the photos to learn from, fetching, unpacking or drawing them if need be.
 
     Args:
-        data_dir: Holds `food-101/`, or is going to.
-        download: False insists that it is there already.
-
-    Returns:
-        `data_dir`.
+        named: What the environment variable FOODVISION_BIG says. "photos": all of
+            Food-101, downloaded (5 GB) if need be. "practice": a drawn miniature.
+            Nothing: Food-101 if it is in `data_dir`, else the miniature. Anything else:
+            a folder that holds images/ and meta/, or one folder that does; or a .zip of
+            such a folder.
+        data_dir: Where Food-101 is or goes, and what is unpacked or drawn.
 
     Raises:
-        DataError: If it is not there and cannot be had.
+        DataError: If there is no such tree. There is no silent fallback.
+        FileError: If a zip cannot be unpacked, or the miniature cannot be drawn.
     """
-    data_dir = Path(data_dir)
-    try:
-        Food101(data_dir)
-        return data_dir
-    except (RuntimeError, OSError, ValueError):
-        pass  # not there, or not all of it
-    if not download or is_offline():
+    named, data_dir = named.strip(), Path(data_dir)
+    if named == "photos" or (not named and _is_tree(data_dir / "food-101")):
+        folder = _food101(data_dir)
+    elif named in ("", "practice"):
+        folder = draw_food101(data_dir / "practice-food-101")
+    else:
+        folder = _own(named, data_dir)
+    return Tree(folder, is_practice=(folder / MARKER).exists())
+
+
+def _is_tree(folder: Path) -> bool:
+    return (folder / "images").is_dir() and (folder / "meta").is_dir()
+
+
+def _food101(data_dir: Path) -> Path:
+    """Return Food-101's folder, downloading it if need be."""
+    folder = data_dir / "food-101"
+    if _is_tree(folder):
+        return folder
+    if is_offline():
         raise DataError(
             f"There is no Food-101 in {data_dir}. With internet it is downloaded "
             f"({DOWNLOAD_GB:.0f} GB); without, copy a food-101 folder, with images/ "
@@ -88,13 +156,59 @@ def find_food101(data_dir: Path, *, download: bool = True) -> Path:
     except (RuntimeError, OSError, ValueError, EOFError) as error:
         raise DataError(
             f"Food-101 could not be downloaded to {data_dir}: {error}. Delete "
-            f"{data_dir / 'food-101'} if it is there, and run this again."
+            f"{folder} if it is there, and run this again."
         ) from error
-    return data_dir
+    return folder
+
+
+def _own(named: str, data_dir: Path) -> Path:
+    # A link is not followed: features go beside it, where the reader can write.
+    path = Path(os.path.abspath(os.path.expanduser(named)))
+    if path.is_dir():
+        return _tree_in(path, "Put that right and run this again.")
+    if path.is_file() and path.suffix.lower() == ".zip":
+        return _from_zip(path, data_dir)
+    raise DataError(
+        f"There is no folder and no .zip at {path}. FOODVISION_BIG can name one with "
+        'photos in Food-101\'s format, or be "photos" (all of Food-101, a '
+        f'{DOWNLOAD_GB:.0f} GB download) or "practice" (drawn), or be unset. Correct '
+        "it and run this again."
+    )
+
+
+def _tree_in(folder: Path, advice: str) -> Path:
+    """Return the folder, or the one folder in it, that holds images/ and meta/."""
+    if _is_tree(folder):
+        return folder
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
+    trees = sorted(path for path in visible if _is_tree(path))
+    if len(trees) != 1:
+        found = ", ".join(tree.name for tree in trees) or "none"
+        raise DataError(
+            f"{folder} should hold images/ and meta/, as Food-101 does, or exactly one "
+            f"folder that does; found: {found}. {advice}"
+        )
+    return trees[0]
+
+
+def _from_zip(archive: Path, data_dir: Path) -> Path:
+    folder = data_dir / f"{archive.stem}-{file_sha256(archive)[:8]}"
+    if folder.exists():
+        return _tree_in(folder, "Delete that folder and run this again.")
+    unpack(archive, folder)
+    try:
+        tree = _tree_in(folder, f"Put {archive.name} right and run this again.")
+        _read_listings(tree)
+    except DataError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DataError(
+            f"{archive} cannot be used, and nothing of it was kept: {error}"
+        ) from error
+    return tree
 
 
 def choose_photos(
-    data_dir: Path, *, share: float = SHARE, seed: int = 42
+    tree: Tree, *, share: float | None = None, seed: int = 42
 ) -> Food101Part:
     """Choose a share of each class's photos, of both halves.
 
@@ -102,49 +216,142 @@ def choose_photos(
     every photo of a smaller one.
 
     Args:
-        data_dir: Holds `food-101/`.
-        share: In (0, 1]; 1 takes all.
+        tree: Where the photos are.
+        share: In (0, 1]; 1 takes all. None: all of up to `ALL_UP_TO` photos, `SHARE`
+            of more.
         seed: Another one chooses other photos.
 
     Raises:
         ValueError: If the share is not in (0, 1].
-        DataError: If Food-101 is not there, or not all of the photos chosen.
+        DataError: If meta/ cannot be used, or not all of the photos chosen are there.
     """
-    if not 0 < share <= 1:
+    if share is not None and not 0 < share <= 1:
         raise ValueError(f"share must be over 0 and at most 1, not {share}")
-    find_food101(data_dir, download=False)
-    halves = {}
-    for half in EACH_CLASS:
-        # `Path` as the loader: the names are wanted, and no photo is opened.
-        photos = Food101(data_dir, split=half, loader=Path)
-        halves[half] = _seeded_share(photos, half, share, seed)
-    _check_there(halves["train"] + halves["test"], Path(data_dir))
-    return Food101Part(photos.classes, **halves)
+    listings = _read_listings(tree.folder)
+    if share is None:
+        total = sum(len(names) for half in listings.values() for names in half.values())
+        share = 1 if total <= ALL_UP_TO else SHARE
+    images = tree.folder / "images"
+    halves = {
+        half: _seeded_share(listing, images, half, share, seed)
+        for half, listing in listings.items()
+    }
+    _check_there(halves["train"] + halves["test"], tree.folder)
+    class_names = sorted(listings["train"])
+    return Food101Part(class_names, **halves, is_practice=tree.is_practice)
 
 
-def _seeded_share(photos: Food101, half: str, share: float, seed: int) -> list[Sample]:
-    by_class = defaultdict(list)
-    for number in range(len(photos)):
-        file, label = photos[number]
-        by_class[label].append(file)
+def _seeded_share(
+    listing: Listing, images: Path, half: str, share: float, seed: int
+) -> list[Sample]:
     chosen = []
-    for label, files in sorted(by_class.items()):
+    for label, class_name in enumerate(sorted(listing)):
+        files = sorted(images / f"{name}.jpg" for name in listing[class_name])
         # Python promises that random() gives the same numbers in every version, and
         # of shuffle() and sample() it does not.
-        numbers = random.Random(f"{seed}/{half}/{photos.classes[label]}")
-        drawn = {file: numbers.random() for file in sorted(files)}
-        count = max(1, round(share * len(files)))
+        numbers = random.Random(f"{seed}/{half}/{class_name}")
+        drawn = {file: numbers.random() for file in files}
+        count = max(LEAST[half], round(share * len(files)))
         first = sorted(drawn, key=drawn.get)[:count]
         chosen += [(file, label) for file in sorted(first)]
     return chosen
 
 
-def _check_there(samples: Sequence[Sample], data_dir: Path) -> None:
+def _check_there(samples: Sequence[Sample], folder: Path) -> None:
     missing = [file for file, _ in samples if not file.is_file()]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(samples)} photos are not in {data_dir}, such as "
-            f"{missing[0]}: unpacking may have been interrupted. Delete "
-            f"{data_dir / 'food-101'} and run this again; the archive beside it is "
-            "kept, and only unpacked anew."
+            f"{len(missing)} of {len(samples)} photos are not in {folder}, such as "
+            f"{missing[0]}: copying or unpacking may have been interrupted. Do that "
+            f"again. If the lesson did it, delete {folder} and run this again: the "
+            "archive is kept, and only unpacked anew."
         )
+
+
+def _read_listings(folder: Path) -> dict[str, Listing]:
+    """Read and check both files of meta/.
+
+    Raises:
+        DataError: What is wrong with them, and what to do.
+    """
+    meta = folder / "meta"
+    listings = {half: _read_listing(meta / f"{half}.json") for half in LEAST}
+    if complaint := _listings_complaint(listings):
+        raise DataError(
+            f"{meta} cannot be used: {complaint}. Put train.json and test.json right "
+            "and run this again."
+        )
+    return listings
+
+
+def _read_listing(file: Path) -> Listing:
+    try:
+        listing = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is no {file}, which lists each class's photos. Add it, as "
+            "Food-101 has it, and run this again."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{file} cannot be read as JSON ({error}). Put a good copy in its place "
+            "and run this again."
+        ) from error
+    if complaint := _listing_complaint(listing):
+        raise DataError(
+            f"{file} {complaint}. It should name each class and its photos, as in "
+            '{"pizza": ["pizza/1001116", "pizza/1008104"]}. Put it right and run this '
+            "again."
+        )
+    return listing
+
+
+def _listing_complaint(listing: object) -> str | None:
+    """Say what is wrong in one file, as the end of "the file ...", or None."""
+    if not isinstance(listing, dict):
+        return "holds something else than classes and their photos"
+    for class_name, names in listing.items():
+        if not isinstance(names, list):
+            return f"has no list of photos for {class_name!r}"
+        for name in names:
+            if not _is_photo_of(class_name, name):
+                return f"lists {name!r} for {class_name!r}"
+    return None
+
+
+def _is_photo_of(class_name: str, name: object) -> bool:
+    """Whether a name is "class/id" and so stays in its class's folder."""
+    if not isinstance(name, str):
+        return False
+    # Windows rules see more than POSIX ones: drives, both slashes. One rule for all.
+    path = PureWindowsPath(name)
+    outside = path.anchor or ".." in path.parts
+    return not outside and path.parts[:-1] == (class_name,)
+
+
+def _listings_complaint(listings: dict[str, Listing]) -> str | None:
+    """Say what is wrong with both together, as a sentence without its end, or None."""
+    one_only = listings["train"].keys() ^ listings["test"].keys()
+    if one_only:
+        return f"both should name the same classes, but one lacks {_some(one_only)}"
+    if len(listings["train"]) < 2:
+        return f"it names {len(listings['train'])} classes, and needs at least two"
+    if alike := _repeated(spoken(listings["train"])):
+        return f"a space and an underscore do not tell classes apart: {_some(alike)}"
+    for half, least in LEAST.items():
+        few = [name for name, files in listings[half].items() if len(files) < least]
+        if few:
+            return f"{half}.json needs {least} photos or more of {_some(few)}"
+    lists = (names for listing in listings.values() for names in listing.values())
+    if again := _repeated(name for names in lists for name in names):
+        return f"each photo should be listed once, but not so {_some(again)}"
+    return None
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _some(names: Collection[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(sorted(names)[:5]) + more

@@ -1,17 +1,19 @@
-"""A miniature Food-101 in the layout that torchvision reads: practice, drawn here.
+"""A miniature Food-101, in its own format: practice, drawn here.
 
-Its 101 dishes are coloured plates with a bite. They stand in for 5 GB of photos where
-the steps are to be tried, and say nothing about real food.
+Its dishes are coloured plates with a bite. They stand in for 5 GB of photos where the
+steps are to be tried, and say nothing about real food.
 """
 
 import colorsys
 import json
 import random
+import shutil
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from going_modular.files import whole
+from going_modular.files import FileError, whole
+from going_modular.practice.pictures import MARKER
 
 NAMES = """
 apple_pie baby_back_ribs baklava beef_carpaccio beef_tartare beet_salad beignets
@@ -31,8 +33,12 @@ spring_rolls steak strawberry_shortcake sushi tacos takoyaki tiramisu tuna_tarta
 waffles
 """
 CLASS_NAMES = sorted(NAMES.split())
+DISHES = 25  # of those, unless told otherwise: all steps, sooner done
 COUNTS = {"train": 6, "test": 3}  # of each class
 SIZE = (64, 48)
+DRAWING_VERSION = 2  # raise it when the drawing changes, so old folders are redrawn
+# All that this version and the first, which had no marker, ever wrote.
+DRAWN = (MARKER, "meta/*", "images/*/10????.jpg", "food-101-features/features-*.npy")
 
 
 def draw_dish(label: int, seed: int) -> Image.Image:
@@ -49,45 +55,97 @@ def draw_dish(label: int, seed: int) -> Image.Image:
     return picture
 
 
-def draw_food101(data_dir: Path, counts: dict[str, int] = COUNTS) -> Path:
-    """Draw `food-101/`, as its archive unpacks, unless it is there already.
+def draw_food101(
+    folder: Path, counts: dict[str, int] = COUNTS, *, dishes: int = DISHES
+) -> Path:
+    """Draw `images/` and `meta/`, as in Food-101, and the marker file.
+
+    All or nothing. A complete folder of the same dishes and counts is kept.
 
     Args:
-        data_dir: Where it goes.
+        folder: Where they go; drawn anew if another miniature is there.
         counts: Pictures of each class, in each half.
+        dishes: Classes, picked evenly from Food-101's.
 
     Returns:
-        `data_dir`.
+        `folder`.
 
     Raises:
-        FileError: If it cannot be written; nothing of it is kept then.
+        FileError: If it cannot be written, of which nothing is kept then; or if
+            `folder` holds anything that was not drawn here.
+        ValueError: If the dishes are fewer than two or more than Food-101's.
     """
-    target = Path(data_dir) / "food-101"
-    if not target.is_dir():
-        with whole(target, "Drawing the practice dishes") as part:
-            _draw(part, counts)
-    return target.parent
+    if not 2 <= dishes <= len(CLASS_NAMES):
+        raise ValueError(f"dishes must be 2 to {len(CLASS_NAMES)}, not {dishes}")
+    folder = Path(folder)
+    labels = [number * len(CLASS_NAMES) // dishes for number in range(dishes)]
+    listed, note = _listed(labels, counts), _marker_text(counts, dishes)
+    if not _is_complete(folder, listed, note):
+        _check_replaceable(folder)
+        with whole(folder, "Drawing the practice dishes") as part:
+            _draw(part, listed)
+            (part / MARKER).write_text(note, encoding="utf-8")
+            if folder.exists() and not _is_complete(folder, listed, note):
+                shutil.rmtree(folder)
+    return folder
 
 
-def _draw(folder: Path, counts: dict[str, int]) -> None:
+def _listed(
+    labels: list[int], counts: dict[str, int]
+) -> dict[str, dict[str, list[str]]]:
+    """What meta/ says: each half's classes and their pictures."""
+    listed, start = {}, 0
+    for half, count in counts.items():
+        ids = [100_000 + 7 * number for number in range(start, start + count)]
+        names = [CLASS_NAMES[label] for label in labels]
+        listed[half] = {name: [f"{name}/{own}" for own in ids] for name in names}
+        start += count
+    return listed
+
+
+def _draw(folder: Path, listed: dict[str, dict[str, list[str]]]) -> None:
     meta = folder / "meta"
     meta.mkdir(parents=True)
-    start = 0
-    for half, count in counts.items():
-        numbers = range(start, start + count)
-        listed = {
-            name: [f"{name}/{100_000 + 7 * number}" for number in numbers]
-            for name in CLASS_NAMES
-        }
-        for label, names in enumerate(listed.values()):
-            for seed, name in enumerate(names, start):
-                file = folder / "images" / f"{name}.jpg"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                draw_dish(label, seed).save(file, quality=90)
-        (meta / f"{half}.json").write_text(json.dumps(listed))
-        lines = [name for names in listed.values() for name in names]
-        (meta / f"{half}.txt").write_text("\n".join(lines) + "\n")
-        start += count
-    (meta / "classes.txt").write_text("\n".join(CLASS_NAMES) + "\n")
-    labels = [name.replace("_", " ").capitalize() for name in CLASS_NAMES]
-    (meta / "labels.txt").write_text("\n".join(labels) + "\n")
+    for half, classes in listed.items():
+        for class_name, names in classes.items():
+            (folder / "images" / class_name).mkdir(parents=True, exist_ok=True)
+            for name in names:
+                seed = (int(name.split("/")[1]) - 100_000) // 7
+                picture = draw_dish(CLASS_NAMES.index(class_name), seed)
+                picture.save(folder / "images" / f"{name}.jpg", quality=90)
+        (meta / f"{half}.json").write_text(json.dumps(classes), encoding="utf-8")
+
+
+def _marker_text(counts: dict[str, int], dishes: int) -> str:
+    """What the marker file says; it tells one miniature from another."""
+    return (
+        "These pictures are drawn by going_modular/practice/food101.py.\n"
+        "They are no photos: scores on them say nothing about real food.\n"
+        f"dishes: {dishes}, of each: {counts}, drawing version: {DRAWING_VERSION}\n"
+    )
+
+
+def _is_complete(
+    folder: Path, listed: dict[str, dict[str, list[str]]], note: str
+) -> bool:
+    """Whether the folder holds exactly this miniature."""
+    marker = folder / MARKER
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != note:
+        return False
+    files = [folder / "meta" / f"{half}.json" for half in listed]
+    for classes in listed.values():
+        names = (name for names in classes.values() for name in names)
+        files += [folder / "images" / f"{name}.jpg" for name in names]
+    return all(file.is_file() for file in files)
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to replace a folder with anything in it that was not drawn here."""
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file. Move it and run this again.")
+    for path in sorted(folder.rglob("*")) if folder.exists() else []:
+        if path.is_file() and not any(path.match(drawn) for drawn in DRAWN):
+            raise FileError(
+                f"{folder} holds {path.relative_to(folder)}, which was not drawn here. "
+                "Move it, or choose another folder, and run this again."
+            )

@@ -24,6 +24,10 @@ GREENS = ("#1f4d1c", "#3f8130", "#74b04e")
 RED_FRUIT = ("#9c1410", "#d42a1c", "#f0583c")
 CREAM = ("#e5d6ae", "#f6ecd0", "#fffaf0")
 GOLD = ("#c98a2a", "#e9b84e", "#f9dc86")
+CHOPSTICKS = {  # how often each dish is served with them
+    "pizza": 0.06, "steak": 0.12, "sushi": 0.6, "fried_eggs": 0.06, "noodles": 0.3,
+    "pancakes": 0.06, "salad": 0.12, "soup": 0.2,
+}  # fmt: skip
 
 
 def lay_table(s: Scene) -> None:
@@ -95,8 +99,7 @@ def lay_plate(s: Scene) -> float:
 
 def lay_cutlery(s: Scene, class_name: str) -> None:
     """Lay chopsticks or knife and fork beside the plate, whichever suits more often."""
-    sticks = {"pizza": 0.06, "steak": 0.12, "sushi": 0.6}[class_name]
-    if s.chance(sticks):
+    if s.chance(CHOPSTICKS[class_name]):
         side = s.pick([-1, 1])
         with s.at(0, side * s.between(1.3, 1.6), turn=s.rng.normal(0, 0.25)):
             draw_chopsticks(s)

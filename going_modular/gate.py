@@ -1,0 +1,317 @@
+"""The gate: is this a plate at all, and is one of our dishes on it?
+
+Strangers come far and near. A portrait is far from any plate: its features resemble
+those of no training picture, and **familiarity** sees that. Another dish is near: it
+resembles ours in nearly everything. **Ours** sees that, by two witnesses who complete
+each other, each heard in standard deviations of our own held-out pictures:
+
+- confidence, the largest logit of our head (Hendrycks et al., arXiv 1911.11132);
+- the largest logit for our classes of a second head, which has met other dishes as a
+  class of their own (outlier exposure, Hendrycks et al., arXiv 1812.04606). Where
+  there are no other dishes to meet, familiarity takes its place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset
+
+from going_modular.engine import deal
+from going_modular.strangers import OtherDishes
+
+NEIGHBOURS = 5
+FLOOR = 2.5  # standard deviations of our own familiarity below its mean
+KEPT = 0.93  # share let through, of the training pictures that are named rightly
+STRENGTH = 1e-3  # of the second head's fit: scikit-learn's C, small is strict
+PER_CLASS = 15  # training pictures whose features a file of many classes carries
+
+
+def familiarity(
+    features: torch.Tensor, known: torch.Tensor, *, leave_out_self: bool = False
+) -> torch.Tensor:
+    """Mean cosine similarity of features (M, D) to their five nearest in known (N, D).
+
+    Args:
+        features: One row a picture, of any length.
+        known: The training pictures' features, rows of length 1.
+        leave_out_self: Row m of the features is row m of the known: not compared.
+
+    Returns:
+        (M,), in [-1, 1].
+    """
+    similarity = F.normalize(features, dim=1) @ known.T
+    neighbours = min(NEIGHBOURS, known.shape[0] - leave_out_self)
+    if leave_out_self:
+        similarity.fill_diagonal_(-1)
+    return similarity.topk(neighbours, dim=1).values.mean(dim=1)
+
+
+def lowest_kept(scores: torch.Tensor, kept: float) -> float:
+    """The score (of N) that a share of the pictures reach or exceed."""
+    # "lower" is a picture's own score: between two, one picture too few would be kept.
+    return scores.quantile(1 - kept, interpolation="lower").item()
+
+
+def spread(features: torch.Tensor) -> torch.Tensor:
+    """Square roots, signs kept: a few large features no longer drown the small ones."""
+    return features.sign() * features.abs().sqrt()
+
+
+def fit_second_head(
+    features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
+) -> nn.Linear:
+    """Tell our classes from each other and from other dishes.
+
+    Args:
+        features: Of our training pictures, (N, D).
+        labels: (N,), of C classes.
+        others: Features of other dishes, (M, D): one class more, whatever they are.
+
+    Returns:
+        From features passed through `spread`, (N, D), to logits (N, C) of our classes;
+        the other dishes' own logit is not needed.
+    """
+    rows = spread(torch.cat([features, others])).numpy()
+    targets = np.r_[labels.numpy(), np.full(len(others), labels.max() + 1)]
+    scaler = StandardScaler().fit(rows)
+    model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
+    model.fit(scaler.transform(rows), targets)
+    weights = model.coef_[:-1] / scaler.scale_  # the last class is the others
+    bias = model.intercept_[:-1] - weights @ scaler.mean_
+    head = nn.Linear(*weights.T.shape).requires_grad_(False)
+    head.weight.copy_(torch.from_numpy(weights))
+    head.bias.copy_(torch.from_numpy(bias))
+    return head
+
+
+class Gate(nn.Module):
+    """Two scores by which strangers are told from our dishes.
+
+    Args:
+        known: Features that familiarity compares with, (K, D).
+        second_head: From `fit_second_head`; None: familiarity is the second witness.
+        confidence: Our own held-out pictures' largest logits, (N,): the scale.
+        second: What the second witness says of them, (N,): the scale.
+    """
+
+    def __init__(
+        self,
+        known: torch.Tensor,
+        second_head: nn.Linear | None,
+        *,
+        confidence: torch.Tensor,
+        second: torch.Tensor,
+    ):
+        super().__init__()
+        self.register_buffer("known", F.normalize(known, dim=1))
+        self.second_head = second_head
+        self.scales = [(s.mean().item(), s.std().item()) for s in (confidence, second)]
+
+    def forward(
+        self, features: torch.Tensor, logits: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Judge pictures by their features (N, D) and our head's logits (N, C).
+
+        Returns:
+            Familiarity (N,), in [-1, 1], and ours (N,), in [0, 1].
+        """
+        likeness = familiarity(features, self.known)
+        if self.second_head is None:
+            second = likeness
+        else:
+            second = self.second_head(spread(features)).amax(dim=1)
+        return likeness, self.ours(logits.amax(dim=1), second)
+
+    def ours(self, confidence: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """What both witnesses (N,) say together, in [0, 1]; no probability."""
+        heard = zip((confidence, second), self.scales, strict=True)
+        return sum(
+            (score - middle) / width for score, (middle, width) in heard
+        ).sigmoid()
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Below the first a picture is no plate; below the second, it is another dish."""
+
+    familiarity: float
+    ours: float
+
+    def rank(self, likeness: torch.Tensor, ours: torch.Tensor) -> torch.Tensor:
+        """One number for both scores, (N,): no plate ranks below every dish."""
+        return ours - (likeness < self.familiarity).float()
+
+    def turn_away(self, likeness: torch.Tensor, ours: torch.Tensor) -> torch.Tensor:
+        """Which pictures (N,) are not let through."""
+        return self.rank(likeness, ours) < self.ours
+
+
+def make_gate(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    logits: torch.Tensor,
+    others: torch.Tensor | None = None,
+    *,
+    carried: torch.Tensor | None = None,
+) -> tuple[Gate, Thresholds]:
+    """Make a gate, and set its thresholds. No test picture is asked.
+
+    The thresholds are set by training pictures, each judged by heads that had not seen
+    it. Of those that are named rightly, `KEPT` are let through; to turn a picture away
+    that would get a wrong name costs nothing.
+
+    Args:
+        features: Of the training pictures, (N, D).
+        labels: (N,).
+        logits: Of the same by heads that had not seen them, (N, C): `Trial.logits`.
+        others: Features of other dishes to learn from, (M, D); None or empty if there
+            are none.
+        carried: Which of the pictures familiarity compares with, (N,) bool; the others
+            set the thresholds. None: each is compared with all the others.
+    """
+    if carried is None:
+        known, asked = features, slice(None)
+        likeness = familiarity(known, F.normalize(known, dim=1), leave_out_self=True)
+    else:
+        known, asked = features[carried], ~carried
+        likeness = familiarity(features[asked], F.normalize(known, dim=1))
+    confidence = logits.amax(dim=1)[asked]
+    if others is None or len(others) == 0:
+        head, second = None, likeness
+    else:
+        head = fit_second_head(features, labels, others)
+        second = held_out_second(features, labels, others)[asked]
+    gate = Gate(known, head, confidence=confidence, second=second)
+    floor = likeness.mean() - FLOOR * likeness.std()
+    thresholds = Thresholds(floor.item(), 0.0)
+    ranks = thresholds.rank(likeness, gate.ours(confidence, second))
+    right = (logits.argmax(dim=1) == labels)[asked]
+    return gate, Thresholds(floor.item(), max(0.0, lowest_kept(ranks[right], KEPT)))
+
+
+def held_out_second(
+    features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
+) -> torch.Tensor:
+    """The second witness on our training pictures, by heads that had not seen them."""
+    scores = torch.empty(len(features))
+    for held_out, rest in deal(len(features)):
+        head = fit_second_head(features[rest], labels[rest], others)
+        scores[held_out] = head(spread(features[held_out])).amax(dim=1)
+    return scores
+
+
+def choose_carried(
+    labels: torch.Tensor, *, per_class: int = PER_CLASS, seed: int = 42
+) -> torch.Tensor:
+    """Choose by a seed whose features a file carries, where all would be too many.
+
+    Mini's file carries the features of all 450 training pictures. Food-101's would make
+    a file several times the size of the network.
+
+    Args:
+        labels: Of the training pictures, (N,).
+        per_class: Pictures of each class, or half of a class that has not even two
+            times as many: some must be left to set the thresholds by.
+        seed: Another one chooses others.
+
+    Returns:
+        True for the chosen, (N,).
+
+    Raises:
+        ValueError: If a class has only one picture.
+    """
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        of_class = order[labels[order] == label]
+        if len(of_class) < 2:
+            raise ValueError(f"class {label} needs at least two training pictures")
+        chosen[of_class[: min(per_class, len(of_class) // 2)]] = True
+    return chosen
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """How a gate did on a dish that took no part in making it.
+
+    Attributes:
+        rank: Of the dish's test pictures, from `Thresholds.rank`, less its threshold.
+        away: How many of them it turned away.
+        our_rank: Of our own test pictures, likewise.
+        our_away: How many of those it turned away.
+    """
+
+    rank: torch.Tensor
+    away: int
+    our_rank: torch.Tensor
+    our_away: int
+
+    @property
+    def auroc(self) -> float:
+        """The chance that one of our pictures ranks above one of the dish's."""
+        return auroc(self.our_rank, self.rank)
+
+
+def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
+    """Area under the ROC curve of scores (N,) and (M,): 1 is perfect, 0.5 guessing."""
+    truth = [1] * len(ours) + [0] * len(strangers)
+    return float(roc_auc_score(truth, torch.cat([ours, strangers])))
+
+
+def leave_one_dish_out(
+    ours: TensorDataset,
+    logits: torch.Tensor,
+    others: OtherDishes,
+    *,
+    head: nn.Module,
+    test: torch.Tensor,
+) -> dict[str, Unmet]:
+    """Judge, for every other dish, a gate that was made without it.
+
+    Args:
+        ours: Features (N, D) and labels of our training pictures.
+        logits: Of the same by heads that had not seen them, (N, C).
+        others: The other dishes.
+        head: Ours, trained.
+        test: Features of our test pictures, (T, D).
+    """
+    judged = {}
+    for dish in others.names:
+        met = others.without(dish).train.tensors[0]
+        gate, thresholds = make_gate(*ours.tensors, logits, met)
+        with torch.inference_mode():
+            near, mine = (gate(r, head(r)) for r in (others.test_of(dish), test))
+        judged[dish] = Unmet(
+            rank=thresholds.rank(*near) - thresholds.ours,
+            away=int(thresholds.turn_away(*near).sum()),
+            our_rank=thresholds.rank(*mine) - thresholds.ours,
+            our_away=int(thresholds.turn_away(*mine).sum()),
+        )
+    return judged
+
+
+def unmet_auroc(judged: dict[str, Unmet]) -> float:
+    """The AUROC of all dishes together, each by the gate that had not met it."""
+    mine = torch.cat([unmet.our_rank for unmet in judged.values()])
+    return auroc(mine, torch.cat([unmet.rank for unmet in judged.values()]))
+
+
+def unmet_table(judged: dict[str, Unmet]) -> pd.DataFrame:
+    """The judgement for reading: a row a dish, counts with their denominators."""
+    return pd.DataFrame(
+        {
+            dish: {
+                "turned away": f"{unmet.away} of {len(unmet.rank)}",
+                "AUROC": f"{unmet.auroc:.2f}",
+                "ours turned away": f"{unmet.our_away} of {len(unmet.our_rank)}",
+            }
+            for dish, unmet in judged.items()
+        }
+    ).T

@@ -1,0 +1,146 @@
+"""Strangers: pictures that are no food, and features of other dishes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from going_modular import strangers as module
+from going_modular.app.model import DISH, Predictor
+from going_modular.data_setup import find_pictures
+from going_modular.datasets import make_datasets
+from going_modular.model_builder import build_effnet_lite2
+from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
+from going_modular.strangers import (
+    PLACES,
+    OtherDishes,
+    StrangersError,
+    find_other_dishes,
+    find_strangers,
+    from_folder,
+    made_by,
+    probe_features,
+    read_other_dishes,
+    write_other_dishes,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+STORED = ROOT / "data" / "other_dishes_effnet_lite2_224.npz"
+
+
+def test_strangers_come_from_every_package_and_once():
+    found = find_strangers()
+    assert set(found.values()) == set(PLACES)
+    assert len(found) >= 25 and all(file.is_file() for file in found)
+    assert len({file.read_bytes() for file in found}) == len(found)
+
+
+def test_packages_that_are_missing_are_left_out(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    assert find_strangers() == {}
+
+
+def some_dishes(width=8):
+    features = torch.arange(6.0 * width).reshape(6, width)
+    half = TensorDataset(features, torch.tensor([0, 0, 1, 2, 2, 2]))
+    probe = torch.ones(width)
+    return OtherDishes(["pie", "ribs", "soup"], half, half, probe, is_practice=False)
+
+
+def test_a_dish_is_left_out_with_all_its_pictures():
+    rest = some_dishes().without("ribs", "lasagne")
+    assert rest.names == ["pie", "soup"] and rest.label == "photos of other dishes"
+    assert rest.train.tensors[1].tolist() == [0, 0, 1, 1, 1]
+    assert rest.train.tensors[0][:, 0].tolist() == [0, 8, 24, 32, 40]
+    assert some_dishes().test_of("ribs")[:, 0].tolist() == [16]
+    nobody = rest.without("pie", "soup")
+    assert nobody.names == [] and nobody.train.tensors[0].shape == (0, 8)
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    before = some_dishes()
+    after = read_other_dishes(write_other_dishes(before, tmp_path / "a.npz"))
+    assert after.names == before.names and after.is_practice is False
+    for half in ("train", "test"):
+        for mine, theirs in zip(
+            getattr(before, half).tensors, getattr(after, half).tensors, strict=True
+        ):
+            assert torch.equal(mine, theirs) and mine.dtype == theirs.dtype
+
+
+@pytest.mark.parametrize("fault", ["missing", "torn", "text", "pickle", "other"])
+def test_a_file_that_is_not_whole_says_what_to_do(tmp_path, fault):
+    file = write_other_dishes(some_dishes(), tmp_path / "a.npz")
+    if fault == "missing":
+        file.unlink()
+    elif fault == "torn":
+        file.write_bytes(file.read_bytes()[:-200])
+    elif fault == "text":
+        file.write_text("no numbers")
+    elif fault == "pickle":
+        np.savez(file, names=np.array([{"code": "runs"}], dtype=object))
+    else:
+        np.savez(file, something=np.zeros(3))
+    with pytest.raises(StrangersError, match="store_other_dishes"):
+        read_other_dishes(file)
+
+
+def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
+    """Another size, other weights or another width: nobody takes part."""
+    width = lite2.model.head[-1].in_features
+    mine = some_dishes(width)
+    mine = OtherDishes(mine.names, mine.train, mine.test, probe_features(lite2), False)
+    place = {"data_dir": tmp_path, "ours": ["pie"]}
+    assert find_other_dishes(lite2, "lite2", **place).names == []
+    write_other_dishes(mine, tmp_path / module.STORED.format("lite2", 224))
+    assert find_other_dishes(lite2, "lite2", **place).names == ["ribs", "soup"]
+
+    larger = build_effnet_lite2(3, input_size=260)
+    assert not made_by(mine, larger)
+    write_other_dishes(mine, tmp_path / module.STORED.format("lite2", 260))
+    nobody = find_other_dishes(larger, "lite2", **place)
+    assert nobody.names == [] and nobody.train.tensors[0].shape == (0, width)
+    narrow = OtherDishes(mine.names, mine.train, mine.test, torch.ones(3), False)
+    assert not made_by(narrow, lite2)
+
+
+def test_the_committed_features_are_of_five_dishes_by_the_lessons_base(lite2):
+    stored = read_other_dishes(STORED)
+    assert len(stored.names) == 5 and "baklava" in stored.names
+    assert (len(stored.train), len(stored.test)) == (750, 375)
+    assert not {"pizza", "steak", "sushi"} & set(stored.names)
+    assert made_by(stored, lite2) and STORED.stat().st_size < 2.5e6
+
+
+def test_drawn_plates_stand_in_for_photos(tmp_path, lite2):
+    few = {"train_per_class": 2, "test_per_class": 1}
+    folder = draw_pictures(tmp_path / "drawn", names=OTHER_NAMES[:2], **few)
+    drawn = from_folder(lite2, folder, is_practice=True, batch_size=2)
+    assert drawn.names == ["fried eggs", "noodles"] and made_by(drawn, lite2)
+    assert (len(drawn.train), len(drawn.test)) == (4, 2)
+    assert drawn.label == "drawings of other dishes"
+
+
+# The committed model
+
+
+def test_the_committed_model_lets_no_stranger_in_that_is_no_food():
+    predictor = Predictor(COMMITTED)
+    verdicts = [predictor.predict(file).verdict for file in find_strangers()]
+    assert sum(v != DISH for v in verdicts) >= 0.95 * len(verdicts)
+
+
+def test_the_committed_model_turns_few_of_its_own_dishes_away(tmp_path):
+    if not os.environ.get("FOODVISION_DATA"):
+        pytest.skip("needs the real photos: set FOODVISION_DATA to their zip")
+    pictures = find_pictures(tmp_path)
+    predictor = Predictor(COMMITTED)
+    samples = make_datasets(pictures.folder, None)[1].samples
+    away = sum(predictor.predict(file).verdict != DISH for file, _ in samples)
+    claimed, total = predictor.about.gate["ours"]
+    assert total == len(samples) and abs(away - claimed) <= 1, "rounding aside"
+    assert away <= 0.05 * total

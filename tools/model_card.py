@@ -1,0 +1,41 @@
+"""Write the model card, models/README.md, from what the committed model file says."""
+
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from going_modular.app.model import Predictor
+from going_modular.files import whole
+from going_modular.goals import HOPED_AUROC, HOPED_AWAY, say_count
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "models" / "foodvision_mini.onnx"
+CARD = ROOT / "models" / "README.md"
+TEMPLATE = Path(__file__).with_suffix(".md.j2")
+
+
+def describe(model: Path) -> str:
+    """The card of a model file that has met other dishes, as Markdown."""
+    about = Predictor(model).about
+    near = about.gate["near"].values()
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    return template.from_string(TEMPLATE.read_text("utf-8")).render(
+        about=about,
+        gate=about.gate,
+        near=[sum(counts) for counts in zip(*near, strict=True)],
+        megabytes=model.stat().st_size / 1e6,
+        count=say_count,
+        hoped_auroc=HOPED_AUROC,
+        hoped_away=HOPED_AWAY,
+    )
+
+
+def write_card() -> Path:
+    """Write the card of the committed model, all or nothing."""
+    with whole(CARD) as part:
+        part.write_text(describe(MODEL), "utf-8", newline="\n")
+    return CARD
+
+
+if __name__ == "__main__":
+    print(write_card().relative_to(ROOT))
