@@ -75,7 +75,6 @@ class Judged(NamedTuple):
 def measure(bench: Bench) -> Part:
     """Judge every way on every other dish."""
     progress("training a head, and gates that leave one dish out")
-    set_seeds(SEED)
     built = LITE2.build(len(bench.class_names))
     train, test = (
         engine.store_features(
@@ -83,8 +82,12 @@ def measure(bench: Bench) -> Part:
         )
         for half in bench.datasets(built.transform)
     )
-    head, folds = built.model.head, min(engine.FOLDS, len(train))
-    trial = engine.cross_validate(head, train, settings=SETTINGS, folds=folds)
+    folds = min(engine.FOLDS, len(train))
+    trial = engine.cross_validate(
+        built.model.head, train, settings=SETTINGS, folds=folds
+    )
+    set_seeds(SEED)  # as the lesson does, so that this is the lesson's head
+    head = engine.fresh_copy(built.model.head)
     engine.train(head, engine.feature_loader(train, seed=SEED), settings=SETTINGS)
     others = _others(bench, built)
     far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
@@ -98,15 +101,16 @@ def measure(bench: Bench) -> Part:
         judged = {
             name: judge(*way, gates, right, others, asked) for name, way in WAYS.items()
         }
+        by_dish = {
+            dish: judge(*WAYS[OURS], {dish: gates[dish]}, right, others, asked)
+            for dish in others.names
+        }
     facts = {
         "judged": judged,
         "others": others,
         "ours": len(test),
         "far": len(far),
-        "by_dish": {
-            dish: judge(*WAYS[OURS], {dish: gates[dish]}, right, others, asked)
-            for dish in others.names
-        },
+        "by_dish": by_dish,
     }
     return facts, goals(judged[OURS], facts)
 
@@ -163,7 +167,7 @@ def judge(
             alike = own["familiarity"].deviations(score(own["familiarity"]))
             return total - 1e3 * (alike < -gate.FLOOR) if has_floor else total
 
-        line = gate.lowest_kept(rank(lambda own: own.held_out)[right], gate.KEPT)
+        line = gate.draw_line(rank(lambda own: own.held_out), right)
         for kind, rows in ({"near": others.test_of(dish)} | asked).items():
             ranks[kind].append(rank(lambda own, rows=rows: own.ask(rows)) - line)
     near = torch.cat(ranks["near"])

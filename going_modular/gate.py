@@ -59,6 +59,18 @@ def lowest_kept(scores: torch.Tensor, kept: float) -> float:
     return scores.quantile(1 - kept, interpolation="lower").item()
 
 
+def draw_line(ranks: torch.Tensor, right: torch.Tensor) -> float:
+    """The score that `KEPT` of the pictures named rightly reach or exceed.
+
+    To turn a picture away that would get a wrong name costs nothing.
+
+    Args:
+        ranks: Of our training pictures, by heads that had not seen them, (N,).
+        right: Which of them those heads named rightly, (N,) bool. If none: all count.
+    """
+    return lowest_kept(ranks[right] if right.any() else ranks, KEPT)
+
+
 def spread(features: torch.Tensor) -> torch.Tensor:
     """Square roots, signs kept: a few large features no longer drown the small ones."""
     return features.sign() * features.abs().sqrt()
@@ -164,8 +176,7 @@ def make_gate(
     """Make a gate, and set its thresholds. No test picture is asked.
 
     The thresholds are set by training pictures, each judged by heads that had not seen
-    it. Of those that are named rightly, `KEPT` are let through; to turn a picture away
-    that would get a wrong name costs nothing.
+    it.
 
     Args:
         features: Of the training pictures, (N, D).
@@ -193,7 +204,7 @@ def make_gate(
     thresholds = Thresholds(floor.item(), 0.0)
     ranks = thresholds.rank(likeness, gate.ours(confidence, second))
     right = (logits.argmax(dim=1) == labels)[asked]
-    return gate, Thresholds(floor.item(), max(0.0, lowest_kept(ranks[right], KEPT)))
+    return gate, Thresholds(floor.item(), max(0.0, draw_line(ranks, right)))
 
 
 def held_out_second(

@@ -22,6 +22,7 @@ TITLES = [
     "4. Many clients at once",
     "5. FoodVision Pocket",
     "6. FoodVision Big",
+    "7. The gate, and strangers",
 ]
 
 

@@ -204,6 +204,12 @@ def test_only_pictures_named_rightly_set_the_threshold(head):
     assert make_gate(rows, labels, logits)[1].ours > 0.5 * strict
 
 
+def test_a_head_that_names_nothing_rightly_gets_a_gate_all_the_same(head):
+    rows, labels = OURS.tensors
+    _, thresholds = make_gate(rows, (labels + 1) % 3, head(rows))
+    assert 0 <= thresholds.ours < 1
+
+
 def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry(head):
     rows, labels = OURS.tensors
     carried = choose_carried(labels, per_class=10)
