@@ -213,7 +213,8 @@ def plot_strangers(
         yticks=(ticks := (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)),
         yticklabels=[f"{tick:g}" for tick in ticks],
     )
-    axis.legend(frameon=False, loc="lower left")
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": len(groups)}
+    axis.legend(frameon=False, **above)
     axis.grid(alpha=0.3)
     return figure
 

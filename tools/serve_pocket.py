@@ -12,7 +12,7 @@ from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 from tools.serve_demo import MODEL, newest_demo
 
 PORT = 8000
-SEEDS = {"pizza": 35, "steak": 39, "sushi": 26}  # familiar to the committed model
+SEEDS = {"pizza": 40, "steak": 21, "sushi": 46}  # familiar to the committed model
 
 
 def write() -> Path:
