@@ -82,10 +82,7 @@ def measure(bench: Bench) -> Part:
         )
         for half in bench.datasets(built.transform)
     )
-    folds = min(engine.FOLDS, len(train))
-    trial = engine.cross_validate(
-        built.model.head, train, settings=SETTINGS, folds=folds
-    )
+    trial = engine.cross_validate(built.model.head, train, settings=SETTINGS)
     set_seeds(SEED)  # as the lesson does, so that this is the lesson's head
     head = engine.fresh_copy(built.model.head)
     engine.train(head, engine.feature_loader(train, seed=SEED), settings=SETTINGS)

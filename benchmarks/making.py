@@ -14,7 +14,7 @@ from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.training import EFFNETB2, LITE2, SETTINGS, Trained, our_way
 from going_modular.app.model import About
 from going_modular.demo_folder import APP, WRITTEN, copy_app, write_readme
-from going_modular.engine import FOLDS, cross_validate
+from going_modular.engine import cross_validate
 from going_modular.export import Deployable, export_onnx, made_with
 from going_modular.gate import Gate, Thresholds, make_gate
 from going_modular.quantize import quantize
@@ -62,8 +62,7 @@ def make_all(bench: Bench) -> Made:
 def _gate(trained: Trained) -> tuple[Gate, Thresholds]:
     """A gate that has met no other dishes: here its speed counts, not its judgement."""
     head, features = trained.built.model.head, trained.features
-    folds = min(FOLDS, len(features))  # a rehearsal has fewer pictures than folds
-    trial = cross_validate(head, features, settings=SETTINGS, folds=folds)
+    trial = cross_validate(head, features, settings=SETTINGS)
     return make_gate(*features.tensors, trial.logits)
 
 

@@ -309,8 +309,12 @@ def cross_validate(
 def deal(
     total: int, *, folds: int = FOLDS, seed: int = 42
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Deal pictures into folds; gives each fold's rows, then all the other rows."""
+    """Deal pictures into folds; gives each fold's rows, then all the other rows.
+
+    There are no more folds than pictures.
+    """
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    folds = min(folds, total)
     for fold in range(folds):
         held_out = order[fold::folds]
         yield held_out, order[~torch.isin(order, held_out)]

@@ -229,22 +229,23 @@ def choose_carried(
     Args:
         labels: Of the training pictures, (N,).
         per_class: Pictures of each class, or half of a class that has not even two
-            times as many: some must be left to set the thresholds by.
+            times as many: some must be left to set the thresholds by. An only picture
+            is carried.
         seed: Another one chooses others.
 
     Returns:
         True for the chosen, (N,).
 
     Raises:
-        ValueError: If a class has only one picture.
+        ValueError: If no class has two pictures.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     chosen = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():
         of_class = order[labels[order] == label]
-        if len(of_class) < 2:
-            raise ValueError(f"class {label} needs at least two training pictures")
-        chosen[of_class[: min(per_class, len(of_class) // 2)]] = True
+        chosen[of_class[: max(1, min(per_class, len(of_class) // 2))]] = True
+    if chosen.all():
+        raise ValueError("some class needs at least two training pictures")
     return chosen
 
 

@@ -94,7 +94,7 @@ def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
 
 
 def test_tables_are_whole(tables):
-    assert len(tables) == 13
+    assert len(tables) == 15
     for table in tables:
         assert len({len(row) for row in table}) == 1
         assert not [row for row in table if row[1] in ("", "nan")]

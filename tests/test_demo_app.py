@@ -254,7 +254,8 @@ def test_words():
 
 
 def test_nothing_is_called_certain(predictor):
-    answer = Answer({"pizza": 0.9999, "steak": 0.0001}, 0.8, True, 0.0001)
+    named = {"pizza": 0.9999, "steak": 0.0001}
+    answer = Answer(named, 0.8, 0.9, verdict="dish", seconds=0.0001)
     note = app.describe(answer, predictor)
     assert "more than 99% sure" in note and "100%" not in note and " 1 ms" in note
 

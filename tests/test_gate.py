@@ -126,8 +126,9 @@ def test_a_small_class_keeps_half_for_the_thresholds():
     labels = torch.tensor([0] * 40 + [1] * 5)
     chosen = choose_carried(labels, per_class=15)
     assert torch.bincount(labels[chosen]).tolist() == [15, 2]
+    assert choose_carried(torch.tensor([0, 0, 1])).sum() == 2, "an only one is carried"
     with pytest.raises(ValueError, match="at least two"):
-        choose_carried(torch.tensor([0, 0, 1]))
+        choose_carried(torch.tensor([0, 1]))
 
 
 # The second head
