@@ -44,7 +44,8 @@ SECONDS = 600  # for a cell
 NEW_EACH_TIME = {
     "batch-size", "store-all", "train-heads", "usual-way", "reports", "ratios",
     "winner", "speed-accuracy", "precision-table", "demo-launch", "run-demo",
-    "rehearse", "visits", "pocket-write", "pocket-show", "big-plan", "goals",
+    "rehearse", "other-dishes", "visits", "pocket-write", "pocket-show", "big-plan",
+    "big-store", "goals",
 }  # fmt: skip
 
 
