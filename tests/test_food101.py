@@ -362,3 +362,10 @@ def test_there_are_two_to_101_dishes(dishes, tmp_path):
     with pytest.raises(ValueError, match="2 to 101"):
         draw_food101(tmp_path / "new", dishes=dishes)
     assert not (tmp_path / "new").exists()
+
+
+def test_features_go_where_something_may_be_written(tmp_path, monkeypatch):
+    tree = Tree(tmp_path / "dishes", is_practice=False)
+    assert tree.features_folder == tmp_path / "dishes-features"
+    monkeypatch.setattr(food101.os, "access", lambda path, mode: path != tmp_path)
+    assert tree.features_folder == food101.DATA / "dishes-features"

@@ -27,6 +27,7 @@ from going_modular.files import file_sha256
 from going_modular.practice.food101 import CLASS_NAMES, draw_food101
 from going_modular.practice.pictures import MARKER
 
+DATA = Path(__file__).resolve().parents[2] / "data"
 CLASSES = 101
 EACH_CLASS = {"train": 750, "test": 250}  # photos
 ALL_PHOTOS = CLASSES * sum(EACH_CLASS.values())
@@ -57,8 +58,13 @@ class Tree:
 
     @property
     def features_folder(self) -> Path:
-        """Where the features of its photos are stored: beside it."""
-        return self.folder.with_name(f"{self.folder.name}-features")
+        """Where its photos' features are stored: beside it, or in the course's data/.
+
+        The latter where nothing may be written beside it, as on a disk that is shared.
+        """
+        beside = self.folder.parent
+        place = beside if os.access(beside, os.W_OK) else DATA
+        return place / f"{self.folder.name}-features"
 
 
 @dataclass(frozen=True)
