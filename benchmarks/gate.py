@@ -59,7 +59,8 @@ class Witness(NamedTuple):
     ask: Callable[[torch.Tensor], torch.Tensor]
 
     def deviations(self, scores: torch.Tensor) -> torch.Tensor:
-        return (scores - self.held_out.mean()) / self.held_out.std()
+        middle, width = gate.middle_and_width(self.held_out)
+        return (scores - middle) / width
 
 
 class Judged(NamedTuple):

@@ -11,7 +11,7 @@ each other, each heard in standard deviations of our own held-out pictures:
   there are no other dishes to meet, familiarity takes its place.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,11 @@ def lowest_kept(scores: torch.Tensor, kept: float) -> float:
     """The score (of N) that a share of the pictures reach or exceed."""
     # "lower" is a picture's own score: between two, one picture too few would be kept.
     return scores.quantile(1 - kept, interpolation="lower").item()
+
+
+def middle_and_width(scores: torch.Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of scores (N,); never 0, however alike they are."""
+    return scores.mean().item(), max(scores.std(correction=0).item(), 1e-6)
 
 
 def draw_line(ranks: torch.Tensor, right: torch.Tensor) -> float:
@@ -124,7 +129,7 @@ class Gate(nn.Module):
         super().__init__()
         self.register_buffer("known", F.normalize(known, dim=1))
         self.second_head = second_head
-        self.scales = [(s.mean().item(), s.std().item()) for s in (confidence, second)]
+        self.scales = [middle_and_width(scores) for scores in (confidence, second)]
 
     def forward(
         self, features: torch.Tensor, logits: torch.Tensor
@@ -200,11 +205,11 @@ def make_gate(
         head = fit_second_head(features, labels, others)
         second = held_out_second(features, labels, others)[asked]
     gate = Gate(known, head, confidence=confidence, second=second)
-    floor = likeness.mean() - FLOOR * likeness.std()
-    thresholds = Thresholds(floor.item(), 0.0)
+    middle, width = middle_and_width(likeness)
+    thresholds = Thresholds(middle - FLOOR * width, 0.0)
     ranks = thresholds.rank(likeness, gate.ours(confidence, second))
     right = (logits.argmax(dim=1) == labels)[asked]
-    return gate, Thresholds(floor.item(), max(0.0, draw_line(ranks, right)))
+    return gate, replace(thresholds, ours=max(0.0, draw_line(ranks, right)))
 
 
 def held_out_second(

@@ -211,6 +211,14 @@ def test_a_head_that_names_nothing_rightly_gets_a_gate_all_the_same(head):
     assert 0 <= thresholds.ours < 1
 
 
+def test_scores_that_are_all_alike_make_no_gate_of_nothing(head):
+    rows, labels = OURS.tensors[0][:1].repeat(3, 1), torch.tensor([0, 1, 2])
+    for carried in (None, torch.tensor([True, True, False])):
+        gate, thresholds = make_gate(rows, labels, head(rows), carried=carried)
+        assert torch.stack(gate(rows, head(rows))).isfinite().all()
+        assert np.isfinite([thresholds.familiarity, thresholds.ours]).all()
+
+
 def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry(head):
     rows, labels = OURS.tensors
     carried = choose_carried(labels, per_class=10)
