@@ -9,7 +9,6 @@ A folder of pictures looks like this, with the same classes in both halves::
 import hashlib
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -26,9 +25,10 @@ from going_modular.downloads import (
     download,
     is_offline,
     unpack,
+    unpack_checked,
     zip_complaint,
 )
-from going_modular.files import FileError, file_sha256, git_blob_sha1
+from going_modular.files import FileError, git_blob_sha1
 from going_modular.practice import pictures as practice
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
@@ -105,7 +105,7 @@ def _own(given: str, data_dir: Path) -> Pictures:
     elif path.is_dir():
         folder = _checked(path, "Put that right and run this again.")
     elif path.is_file():
-        folder = _from_zip(path, data_dir)
+        folder = unpack_checked(path, data_dir, _checked)
     else:
         raise DataError(
             f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
@@ -123,22 +123,10 @@ def _from_address(url: str, data_dir: Path) -> Path:
     is_new = not archive.exists()
     download(url, archive, verify=zip_complaint)
     try:
-        return _from_zip(archive, data_dir)
+        return unpack_checked(archive, data_dir, _checked)
     except DataError:
         if is_new:  # so that the next run fetches it anew
             archive.unlink(missing_ok=True)
-        raise
-
-
-def _from_zip(archive: Path, data_dir: Path) -> Path:
-    folder = data_dir / f"{archive.stem}-{file_sha256(archive)[:8]}"
-    if folder.exists():
-        return _checked(folder, "Delete that folder and run this again.")
-    unpack(archive, folder)
-    try:
-        return _checked(folder, f"Put {archive.name} right and run this again.")
-    except DataError:
-        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

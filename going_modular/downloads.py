@@ -3,6 +3,7 @@
 import functools
 import lzma
 import os
+import shutil
 import stat
 import threading
 import time
@@ -15,7 +16,13 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from going_modular.files import FileError, progress_bar, whole
+from going_modular.files import (
+    FileError,
+    LessonError,
+    file_sha256,
+    progress_bar,
+    whole,
+)
 
 PHOTOS_URL = (
     "https://github.com/mrdbourke/pytorch-deep-learning/raw/main/data/"
@@ -201,10 +208,15 @@ def zip_complaint(archive: Path) -> str | None:
     return f"is a damaged zip: {torn} does not match its checksum" if torn else None
 
 
-def _member_complaint(member: zipfile.ZipInfo) -> str | None:
+def leaves_folder(name: str) -> bool:
+    """Whether a path from a stranger, taken from a folder, would lead out of it."""
     # Windows rules see more than POSIX ones: drives, both slashes. One rule for all.
-    path = PureWindowsPath(member.filename)
-    if path.anchor or ".." in path.parts:
+    path = PureWindowsPath(name)
+    return bool(path.anchor) or ".." in path.parts
+
+
+def _member_complaint(member: zipfile.ZipInfo) -> str | None:
+    if leaves_folder(member.filename):
         return "would be written outside the folder"
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file"
@@ -235,6 +247,34 @@ def unpack(archive: Path, folder: Path) -> Path:
             )
         _extract(archive, part)
     return folder
+
+
+def unpack_checked(
+    archive: Path, data_dir: Path, check: Callable[[Path, str], Path]
+) -> Path:
+    """Unpack a zip once, into a folder known by its contents; keep it if it is fit.
+
+    Args:
+        archive: The zip.
+        data_dir: Where the folder goes.
+        check: Given the folder, and advice for who reads a complaint, returns what is
+            to be used of it, or raises a LessonError.
+
+    Raises:
+        FileError: If the zip cannot be unpacked.
+        LessonError: What `check` raised; nothing that was unpacked now is kept then.
+    """
+    folder = data_dir / f"{archive.stem}-{file_sha256(archive)[:8]}"
+    if folder.exists():
+        return check(folder, "Delete that folder and run this again.")
+    unpack(archive, folder)
+    try:
+        return check(folder, f"Put {archive.name} right and run this again.")
+    except LessonError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise type(error)(
+            f"{archive} cannot be used, and nothing of it was kept: {error}"
+        ) from error
 
 
 def _extract(archive: Path, folder: Path) -> None:

@@ -28,12 +28,8 @@ def answers_of(about: About, scores: Iterable[torch.Tensor]) -> list[Answer]:
         scores: Probabilities (N, C), familiarity (N,) and ours (N,), from
             `Deployable.answer`.
     """
-    answers = []
-    for row, familiarity, ours in zip(*(s.tolist() for s in scores), strict=True):
-        named = sorted(zip(about.class_names, row, strict=True), key=lambda p: -p[1])
-        verdict = about.judge(familiarity, ours)
-        answers.append(Answer(dict(named), familiarity, ours, verdict, seconds=0.0))
-    return answers
+    rows = zip(*(score.tolist() for score in scores), strict=True)
+    return [about.answer(*row) for row in rows]
 
 
 def give_thumbs(

@@ -36,16 +36,15 @@ def plot_pictures(files: Sequence[Path], titles: Sequence[str], *, columns=4) ->
     return figure
 
 
+def _panels(count: int, height: float, **shared: bool):
+    """Panels beside each other, as wide as the page; height in inches."""
+    size = {"figsize": (WIDTH, height), "layout": "constrained"}
+    return plt.subplots(1, count, squeeze=False, **size, **shared)
+
+
 def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure:
     """Loss over the epochs, trained on and held out, one panel a contender."""
-    figure, axes = plt.subplots(
-        1,
-        len(histories),
-        figsize=(WIDTH, 3.2),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, axes = _panels(len(histories), 3.2, sharey=True)
     for axis, (name, history) in zip(axes.flat, histories.items(), strict=True):
         epochs = range(1, len(history) + 1)
         trained = [epoch.train.loss for epoch in history]
@@ -145,14 +144,7 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
         tables: What was measured, by name, each from `reliability`.
         where: What it was measured on.
     """
-    figure, axes = plt.subplots(
-        1,
-        len(tables),
-        figsize=(WIDTH, 4.2),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, axes = _panels(len(tables), 4.2, sharey=True)
     for axis, (name, table) in zip(axes.flat, tables.items(), strict=True):
         axis.plot([0, 100], [0, 100], color=COLOURS[1], linestyle="--", linewidth=1)
         said, share = 100 * table.said, 100 * table.share
@@ -272,14 +264,7 @@ def plot_class_accuracy(table: pd.DataFrame, *, where: str, columns: int = 2) ->
         columns: Panels beside each other, for many classes.
     """
     rows = -(-len(table) // columns)
-    figure, axes = plt.subplots(
-        1,
-        columns,
-        figsize=(WIDTH, 1.2 + 0.17 * rows),
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, axes = _panels(columns, 1.2 + 0.17 * rows, sharex=True)
     for number, axis in enumerate(axes.flat):
         part = 100 * table.iloc[number * rows : (number + 1) * rows]
         axis.hlines(part.index, part.low, part.high, color=COLOURS[1], alpha=0.4)

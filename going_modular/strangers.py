@@ -135,9 +135,9 @@ def find_other_dishes(
         StrangersError: If there is a file, but not a whole one.
     """
     file = Path(data_dir) / STORED.format(slug, built.preprocess.size)
-    if file.exists() and made_by(others := read_other_dishes(file), built):
-        return others.without(*ours)
     probe = probe_features(built)
+    if file.exists() and is_same(probe, (others := read_other_dishes(file)).probe):
+        return others.without(*ours)
     nobody = TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())
     return OtherDishes([], nobody, nobody, probe, is_practice=False)
 
@@ -154,12 +154,11 @@ def probe_features(built: Built) -> torch.Tensor:
     return features_of(ready(built.model.base, "cpu"), picture)[0]
 
 
-def made_by(others: OtherDishes, built: Built) -> bool:
-    """Whether the stored features are from this very base, at this size."""
-    mine = probe_features(built)
-    if mine.shape != others.probe.shape:
+def is_same(probe: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two probes (D,) are from the very same base, at the same size."""
+    if probe.shape != other.shape:
         return False
-    return F.cosine_similarity(mine, others.probe, dim=0).item() >= SAME
+    return F.cosine_similarity(probe, other, dim=0).item() >= SAME
 
 
 def from_folder(

@@ -7,7 +7,7 @@ import pytest
 from test_datasets import make_pictures
 from test_unpack import zip_bytes
 
-from going_modular import data_setup
+from going_modular import data_setup, downloads
 from going_modular.data_setup import find_pictures, planned_pictures
 from going_modular.datasets import DataError, count_pictures
 from going_modular.files import file_sha256, git_blob_sha1
@@ -85,7 +85,7 @@ def test_a_zip_of_ones_own_is_unpacked_once(top, own, data_dir, monkeypatch):
     monkeypatch.setenv("FOODVISION_DATA", str(archive))
     folder = data_dir / f"own-{file_sha256(archive)[:8]}"
     assert find_pictures(data_dir).folder == folder / top
-    monkeypatch.setattr(data_setup, "unpack", pytest.fail)
+    monkeypatch.setattr(downloads, "unpack", pytest.fail)
     assert find_pictures(data_dir).folder == folder / top
     assert os.listdir(data_dir) == [folder.name]
 

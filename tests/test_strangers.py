@@ -21,7 +21,7 @@ from going_modular.strangers import (
     find_other_dishes,
     find_strangers,
     from_folder,
-    made_by,
+    is_same,
     probe_features,
     read_other_dishes,
     write_other_dishes,
@@ -100,12 +100,12 @@ def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
     assert find_other_dishes(lite2, "lite2", **place).names == ["ribs", "soup"]
 
     larger = build_effnet_lite2(3, input_size=260)
-    assert not made_by(mine, larger)
+    assert not is_same(mine.probe, probe_features(larger))
     write_other_dishes(mine, tmp_path / module.STORED.format("lite2", 260))
     nobody = find_other_dishes(larger, "lite2", **place)
     assert nobody.names == [] and nobody.train.tensors[0].shape == (0, width)
     narrow = OtherDishes(mine.names, mine.train, mine.test, torch.ones(3), False)
-    assert not made_by(narrow, lite2)
+    assert not is_same(narrow.probe, probe_features(lite2))
 
 
 def test_the_committed_features_are_of_five_dishes_by_the_lessons_base(lite2):
@@ -113,14 +113,16 @@ def test_the_committed_features_are_of_five_dishes_by_the_lessons_base(lite2):
     assert len(stored.names) == 5 and "baklava" in stored.names
     assert (len(stored.train), len(stored.test)) == (750, 375)
     assert not {"pizza", "steak", "sushi"} & set(stored.names)
-    assert made_by(stored, lite2) and STORED.stat().st_size < 2.5e6
+    assert is_same(stored.probe, probe_features(lite2))
+    assert STORED.stat().st_size < 2.5e6
 
 
 def test_drawn_plates_stand_in_for_photos(tmp_path, lite2):
     few = {"train_per_class": 2, "test_per_class": 1}
     folder = draw_pictures(tmp_path / "drawn", names=OTHER_NAMES[:2], **few)
     drawn = from_folder(lite2, folder, is_practice=True, batch_size=2)
-    assert drawn.names == ["fried eggs", "noodles"] and made_by(drawn, lite2)
+    assert drawn.names == ["fried eggs", "noodles"]
+    assert is_same(drawn.probe, probe_features(lite2))
     assert (len(drawn.train), len(drawn.test)) == (4, 2)
     assert drawn.label == "drawings of other dishes"
 

@@ -149,6 +149,24 @@ class About:
             return NO_PLATE
         return DISH if ours >= self.ours_threshold else OTHER
 
+    def answer(
+        self,
+        probabilities: list[float],
+        familiarity: float,
+        ours: float,
+        *,
+        seconds: float = 0.0,
+    ) -> "Answer":
+        """Say what a model's outputs for one picture mean; `Answer` explains them."""
+        named = zip(self.class_names, probabilities, strict=True)
+        return Answer(
+            probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
+            familiarity=familiarity,
+            ours=ours,
+            verdict=self.judge(familiarity, ours),
+            seconds=seconds,
+        )
+
     @classmethod
     def from_metadata(cls, texts: Mapping[str, str]) -> "About":
         """Read it from a file's metadata.
@@ -258,12 +276,5 @@ class Predictor:
         start = time.perf_counter()
         pixels = picture if isinstance(picture, np.ndarray) else open_picture(picture)
         outputs = self._session.run(OUTPUTS, {"picture": pixels})
-        scores, familiarity, ours = outputs
-        named = zip(self.about.class_names, scores.tolist(), strict=True)
-        return Answer(
-            probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
-            familiarity=float(familiarity),
-            ours=float(ours),
-            verdict=self.about.judge(float(familiarity), float(ours)),
-            seconds=time.perf_counter() - start,
-        )
+        scores = [output.tolist() for output in outputs]
+        return self.about.answer(*scores, seconds=time.perf_counter() - start)

@@ -22,8 +22,7 @@ from pathlib import Path, PureWindowsPath
 from torchvision.datasets import Food101
 
 from going_modular.datasets import DataError, Sample
-from going_modular.downloads import is_offline, unpack
-from going_modular.files import file_sha256
+from going_modular.downloads import is_offline, leaves_folder, unpack_checked
 from going_modular.practice.food101 import CLASS_NAMES, draw_food101
 from going_modular.practice.pictures import MARKER
 
@@ -198,19 +197,12 @@ def _tree_in(folder: Path, advice: str) -> Path:
 
 
 def _from_zip(archive: Path, data_dir: Path) -> Path:
-    folder = data_dir / f"{archive.stem}-{file_sha256(archive)[:8]}"
-    if folder.exists():
-        return _tree_in(folder, "Delete that folder and run this again.")
-    unpack(archive, folder)
-    try:
-        tree = _tree_in(folder, f"Put {archive.name} right and run this again.")
+    def check(folder: Path, advice: str) -> Path:
+        tree = _tree_in(folder, advice)
         _read_listings(tree)
-    except DataError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise DataError(
-            f"{archive} cannot be used, and nothing of it was kept: {error}"
-        ) from error
-    return tree
+        return tree
+
+    return unpack_checked(archive, data_dir, check)
 
 
 def choose_photos(
@@ -329,10 +321,8 @@ def _is_photo_of(class_name: str, name: object) -> bool:
     """Whether a name is "class/id" and so stays in its class's folder."""
     if not isinstance(name, str):
         return False
-    # Windows rules see more than POSIX ones: drives, both slashes. One rule for all.
-    path = PureWindowsPath(name)
-    outside = path.anchor or ".." in path.parts
-    return not outside and path.parts[:-1] == (class_name,)
+    parts = PureWindowsPath(name).parts
+    return not leaves_folder(name) and parts[:-1] == (class_name,)
 
 
 def _listings_complaint(listings: dict[str, Listing]) -> str | None:
