@@ -1,7 +1,7 @@
 """Measure training, predictions and the app against the usual way, in one run.
 
 Uses the lesson's pictures (FOODVISION_DATA), or draws them where there is no internet.
-A full run takes about 25 minutes on two cores, and longer the first time, when it
+A full run takes about 40 minutes on two cores, and longer the first time, when it
 installs an environment for each of the two apps it compares.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import app, big, gate, plan, pocket, prediction, training
+from benchmarks import app, big, camera, gate, plan, pocket, prediction, training
 from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
 from benchmarks.report import circumstances, page
 from going_modular.data_setup import find_pictures
@@ -27,10 +27,12 @@ PARTS = {
     "app": app.measure,
     "load": app.measure_load,
     "pocket": pocket.measure,
+    "camera": camera.measure,
     "big": big.measure,
     "gate": gate.measure,
 }
-MODULES = (app, big, gate, plan, prediction, training)  # whose constants the page names
+# Whose constants the page names:
+MODULES = (app, big, camera, gate, plan, pocket, prediction, training)
 RESULTS = ROOT / "benchmarks" / "results.md"
 ELSEWHERE = ROOT / "build" / "benchmark.md"
 BUSY = 0.5  # load average; more means that times are not to be trusted

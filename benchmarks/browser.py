@@ -38,13 +38,24 @@ def launched(playwright: Playwright, *more_args: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def pocket_page(url: str) -> Iterator[Page]:
-    """The browser demo at an address, once its model is ready."""
+def chromium() -> Iterator[Browser]:
+    """A Chromium and all that drives it; one at a time."""
     with sync_playwright() as playwright, launched(playwright) as browser:
-        page = browser.new_page()
-        page.goto(url)
-        page.wait_for_selector(READY, timeout=READY_MS)
-        yield page
+        yield browser
+
+
+def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
+    """Open the browser demo in an empty tab, and wait until its model is ready.
+
+    Args:
+        page: The tab.
+        url: Of the demo.
+        first: JavaScript that runs before the page's own.
+    """
+    page.add_init_script(first)
+    page.goto(url)
+    page.wait_for_selector(READY, timeout=READY_MS)
+    return page
 
 
 def ask_page(page: Page, picture: bytes) -> dict:

@@ -28,6 +28,7 @@ class Plan(NamedTuple):
     per_class: int | None = None  # pictures used, in both halves; None takes all
     batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)  # to store features with
     load_seconds: float = 8.0  # for every number of clients
+    camera_minutes: float = 10.0  # that the browser demo answers for a live camera
     own_environments: bool = True  # whether both apps get environments of their own
 
 
@@ -37,6 +38,7 @@ TINY = Plan(
     per_class=2,
     batch_sizes=(1, 4),
     load_seconds=0.5,
+    camera_minutes=0.3,
     own_environments=False,
 )
 

@@ -16,6 +16,7 @@ from benchmarks.plan import Bench
 from going_modular.model_builder import CONTENDERS
 
 PAGE = Path(__file__).with_name("page.md.j2")
+EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
 PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "numpy")
 
 
@@ -40,6 +41,7 @@ def page(parts: Mapping[str, Part], **names: object) -> str:
     """The page, with a section for each part, and whatever else it names."""
     jinja = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     jinja.filters |= {"format": format, "times": times}
+    jinja.globals["has_avx_vnni"] = has_avx_vnni()
     return jinja.from_string(PAGE.read_text("utf-8")).render(
         measured={name: facts for name, (facts, _) in parts.items()},
         goals=[goal for _, goals in parts.values() for goal in goals],
@@ -72,11 +74,28 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> dict[str
 def _processor() -> str:
     """Its name and, where Linux tells, what matters for the speed of networks."""
     try:
-        text = Path("/proc/cpuinfo").read_text("utf-8")
-        fields = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
+        fields = _cpuinfo()
         family = f"family {fields['cpu family']}, model {fields['model']}"
-        known = [n for n in ("avx2", "avx512f", "vnni") if n in fields["flags"]]
-        extras = ", ".join(known).upper() or "no AVX2"
+        known = [name for name in EXTENSIONS if name in fields["flags"].split()]
+        extras = ", ".join(known).upper().replace("_", "-") or "no AVX2"
         return f"{fields['model name']} ({family}; {extras})"
     except (OSError, KeyError):
         return platform.processor() or platform.machine()
+
+
+def has_avx_vnni() -> bool | None:
+    """Whether the processor has AVX-VNNI; None where nothing tells."""
+    try:
+        return "avx_vnni" in _cpuinfo()["flags"].split()
+    except (OSError, KeyError):
+        return None
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the processor's last core; no x86, no "flags".
+
+    Raises:
+        OSError: If this is no Linux.
+    """
+    text = Path("/proc/cpuinfo").read_text("utf-8")
+    return dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))

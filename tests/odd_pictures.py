@@ -77,6 +77,8 @@ def _deep() -> Image.Image:
 NOISE = Image.effect_noise((61, 53), 90).convert("RGB")
 JPEG = as_bytes(halves(400, 300), "JPEG")
 PNG = as_bytes(halves(400, 300), "PNG")
+NOISY_PNG = as_bytes(NOISE.resize((400, 300)), "PNG")
+IEND = 12  # bytes of a PNG's last chunk: length 0, name, checksum
 
 # Both must make the same pixels of these.
 READABLE = {
@@ -95,6 +97,9 @@ READABLE = {
     **{f"animated {kind}": animated(kind) for kind in ("GIF", "WEBP", "PNG")},
     **{f"exif {orientation}": turned(orientation) for orientation in UNDO},
     "one pixel": as_bytes(Image.new("RGB", (1, 1), LEFT), "PNG"),
+    "jpeg with a film": JPEG + bytes(5000),
+    "png with a film": NOISY_PNG + bytes(5000),
+    "png with its last bytes lost": NOISY_PNG[:-4],
     "1 x 1000": as_bytes(NOISE.resize((1, 1000)), "PNG"),
     "1000 x 1": as_bytes(NOISE.resize((1000, 1)), "PNG"),
     "671 is kept": as_bytes(NOISE.resize((700, 671)), "PNG"),
@@ -113,6 +118,11 @@ REFUSED = {
     "only a start": (b"\xff\xd8\xff\xe0", "damaged"),
     "half a jpeg": (JPEG[: len(JPEG) // 2], "damaged"),
     "half a png": (PNG[: len(PNG) // 2], "damaged"),
+    "nearly all of a png": (NOISY_PNG[: -IEND - 200], "damaged"),
+    "a png that ends midway": (
+        NOISY_PNG[: len(NOISY_PNG) // 2] + PNG[-IEND:],
+        "damaged",
+    ),
     "a torn header": (PNG[:30], "damaged"),
     **{
         f"heic {brand}": (

@@ -1,6 +1,7 @@
 """Packages from npm: pinned, checked, all or nothing; without npm or a network."""
 
 import base64
+import gzip
 import hashlib
 import io
 import subprocess
@@ -66,6 +67,44 @@ def test_a_lost_file_or_a_new_version_is_fetched(packages, tmp_path):
     vendor(pinned, folder)
     vendor((pinned[0]._replace(version="1.0.1"),), folder)
     assert brought == ["left@1.0.0", "left@1.0.0", "left@1.0.1"]
+
+
+def with_edits(pinned, **edits):
+    return (pinned[0]._replace(edits=edits | {"b.wasm.gz": ((b"", b"end"),)}),)
+
+
+def test_edits_replace_bytes_or_add_some_before_compressing(packages, tmp_path):
+    pinned, brought = packages
+    edited = with_edits(pinned, **{"a.mjs": ((b"{}", b"{ a }"), (b"a", b"b"))})
+    folder = vendor(edited, tmp_path / "vendor")
+    assert (folder / "a.mjs").read_bytes() == b"export { b }", "one after the other"
+    program = gzip.decompress((folder / "b.wasm.gz").read_bytes())
+    assert program == CONTENT["dist/b.wasm"] + b"end"
+    told = (folder / RECORD).read_text()
+    assert "a.mjs: b'{}' became b'{ a }'" in told, "it says that it is not npm's"
+    assert vendor(edited, folder) == folder and len(brought) == 1
+
+
+@pytest.mark.parametrize("old", [b"import", b"{}"], ids=["absent", "not only once"])
+def test_a_file_that_an_edit_does_not_fit_is_refused(packages, tmp_path, old):
+    pinned, _ = packages
+    folder = vendor(pinned, tmp_path / "vendor")
+    misfit = with_edits(pinned, **{"a.mjs": ((b"export", b"{}"), (old, b"y"))})
+    with pytest.raises(FileError, match="a.mjs is not the file that the edit"):
+        vendor(misfit, tmp_path / "fresh")
+    assert not (tmp_path / "fresh").exists()
+    with pytest.raises(FileError, match="a.mjs is not the file"):
+        vendor(misfit, folder)
+    assert (folder / "a.mjs").is_file(), "the old folder stays"
+
+
+def test_another_edit_is_fetched_for(packages, tmp_path):
+    pinned, brought = packages
+    for text in (b"{ a }", b"{ b }", b"{ b }"):
+        edited = with_edits(pinned, **{"a.mjs": ((b"{}", text),)})
+        folder = vendor(edited, tmp_path / "vendor")
+        assert (folder / "a.mjs").read_bytes() == b"export " + text
+    assert len(brought) == 2
 
 
 def test_another_checksum_is_refused_and_the_old_folder_stays(packages, tmp_path):

@@ -1,7 +1,9 @@
 """The folder of the browser demo: what goes into it, and how it is served."""
 
+import gzip
 import json
 import re
+import shutil
 import socket
 import subprocess
 import urllib.error
@@ -17,28 +19,54 @@ from going_modular.app import model as app
 from going_modular.demo_folder import DeployError, upload_plan
 from going_modular.files import FileError, file_sha256
 from going_modular.pocket import site as pocket
+from going_modular.pocket.convert import tflite_of
+from going_modular.pocket.npm import RECORD
+from going_modular.pocket.preparation import ConvertError, preparation_of
+from going_modular.pocket.runtimes import FONTS, LITE_RT, ORT_WEB, Engine
 from going_modular.pocket.server import ISOLATION, serve_folder
 from going_modular.pocket.site import (
     ICONS,
     MODEL,
     PAGE,
     PAGE_FILES,
+    TFLITE,
     VENDOR,
+    choose_engine,
     describe_model,
     write_pocket,
 )
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
+NOT_KEPT = {"README.md", ".gitattributes", "sw.js", "files.json"}
 
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch, tmp_path):
-    """A stand-in for what npm brings: these tests need none of it."""
-    folder = tmp_path / "brought" / VENDOR
-    folder.mkdir(parents=True)
-    (folder / "ort.wasm.gz").write_bytes(b"\x1f\x8b")
-    (folder / "quicksand-700.woff2").write_bytes(b"wOF2")
-    monkeypatch.setattr(pocket, "vendor", lambda *_: folder)
+    """Stand-ins for what npm brings: these tests need none of it."""
+
+    def fetch(engine: Engine) -> Path:
+        folder = tmp_path / "brought" / engine.code.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (*brought_for(engine), RECORD):
+            is_text = name.endswith((".js", ".mjs", ".txt"))
+            content = b"text" if is_text else gzip.compress(b"program", mtime=0)
+            (folder / name).write_bytes(content)
+        return folder
+
+    monkeypatch.setattr(Engine, "fetch", fetch)
+
+
+def brought_for(engine: Engine) -> set[str]:
+    packages = engine.packages + FONTS
+    return {name for package in packages for name in package.files.values()}
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -53,7 +81,6 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, tmp_path):
     about = json.loads((folder / "model.json").read_text())
     assert about == {
         "file": MODEL,
-        "bytes": model.stat().st_size,
         "sha256": file_sha256(model),
         "examples": ["examples/1.png"],
         "pictures": {
@@ -66,17 +93,71 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, tmp_path):
         **asdict(ABOUT),
     }
     listed = json.loads((folder / "files.json").read_text())["files"]
-    assert all((folder / name).stat().st_size == size for name, size in listed.items())
-    kept_back = {"README.md", ".gitattributes", "sw.js", "files.json"}
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert there - set(listed) == kept_back
+    there = files_in(folder)
+    assert listed.items() <= {name: len(body) for name, body in there.items()}.items()
+    unlisted = there.keys() - listed.keys()
+    assert {name for name in unlisted if not name.endswith(".txt")} == NOT_KEPT
+    vendored = {f"{VENDOR}/{name}" for name in brought_for(ORT_WEB)}
+    assert vendored < there.keys() and "engine.js" in listed
 
 
 def test_the_committed_model_can_be_described():
     about = describe_model(COMMITTED)
     assert about["class_names"] == ["pizza", "steak", "sushi"]
-    assert about["bytes"] == COMMITTED.stat().st_size
     assert about["is_practice"] is False
+
+
+def test_the_committed_model_goes_in_as_litert_reads_it(tmp_path):
+    folder = write_pocket(COMMITTED, tmp_path / "site")
+    about = json.loads((folder / "model.json").read_text())
+    assert about["file"] == TFLITE
+    assert about["sha256"] == file_sha256(COMMITTED), "of the file that was tested"
+    assert about["preparation"] == asdict(preparation_of(COMMITTED))
+    assert gzip.decompress((folder / TFLITE).read_bytes()) == tflite_of(COMMITTED)
+    there = files_in(folder)
+    assert {f"{VENDOR}/{name}" for name in brought_for(LITE_RT)} < there.keys()
+    code = {file.name: file.read_bytes() for file in LITE_RT.code.iterdir()}
+    assert code.items() <= there.items()
+    listed = json.loads((folder / "files.json").read_text())["files"]
+    unlisted = {n for n in there.keys() - listed.keys() if not n.endswith(".txt")}
+    assert unlisted == {*NOT_KEPT, "prepare.wat"}, "a source, not run"
+
+
+def test_the_choice_of_an_engine_comes_with_a_sentence(model):
+    engine, why = choose_engine(COMMITTED)
+    assert engine is LITE_RT and why.startswith("Every step")
+    engine, why = choose_engine(model)
+    assert engine is ORT_WEB and "floats" in why and why.endswith(".")
+
+
+def test_an_engine_can_be_asked_for(model, tmp_path):
+    folder = write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
+    assert (folder / MODEL).read_bytes() == COMMITTED.read_bytes()
+    before = files_in(folder)
+    with pytest.raises(ConvertError, match="floats"):
+        write_pocket(model, folder, engine=LITE_RT)
+    assert files_in(folder) == before
+
+
+def test_another_engine_leaves_nothing_of_the_first(model, tmp_path):
+    alone = {
+        source: files_in(write_pocket(source, tmp_path / source.stem))
+        for source in (model, COMMITTED)
+    }
+    folder = tmp_path / "site"
+    for source in (model, COMMITTED, model):
+        assert files_in(write_pocket(source, folder)) == alone[source]
+
+
+def test_the_page_s_own_source_folder_will_do(model, tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name in PAGE_FILES:
+        shutil.copyfile(PAGE / name, folder / name)
+    (folder / "notes.md").write_text("mine")
+    before = files_in(folder)
+    for source in (COMMITTED, model):
+        assert before.items() <= files_in(write_pocket(source, folder)).items()
 
 
 def test_the_version_follows_the_files(model, tmp_path):
@@ -91,9 +172,9 @@ def test_the_version_follows_the_files(model, tmp_path):
 
 def test_a_failure_changes_nothing(model, tmp_path, monkeypatch):
     folder = write_pocket(model, tmp_path / "site")
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    before = files_in(folder)
 
-    def full_disk(*_):
+    def full_disk(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pocket.shutil, "copytree", full_disk)
@@ -101,8 +182,7 @@ def test_a_failure_changes_nothing(model, tmp_path, monkeypatch):
     for target in (folder, tmp_path / "new"):
         with pytest.raises(FileError, match="No space left"):
             write_pocket(other, target)
-    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert after == before
+    assert files_in(folder) == before
     assert not (tmp_path / "new").exists()
     assert not list(tmp_path.glob(".*"))
 
@@ -118,9 +198,9 @@ def test_what_is_no_model_is_refused(tmp_path, content):
 
 
 def test_page_files_are_those_that_git_keeps():
-    listed = subprocess.run(
-        ["git", "ls-files", "."], cwd=PAGE, capture_output=True, text=True
-    )
+    # With files that are new: they are kept with the next commit.
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "."]
+    listed = subprocess.run(command, cwd=PAGE, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("needs a git checkout")
     assert sorted(PAGE_FILES) == sorted(listed.stdout.split())
@@ -134,9 +214,11 @@ def test_page_files_name_no_other_host():
         assert not re.search(r"localStorage|sessionStorage|indexedDB|\.cookie", text)
 
 
-def test_every_binary_file_goes_to_lfs(model, tmp_path):
+@pytest.mark.parametrize("engine", [LITE_RT, ORT_WEB], ids=lambda each: each.title)
+def test_every_binary_file_goes_to_lfs(tmp_path, engine):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
-    folder = write_pocket(model, tmp_path / "site", examples=[tmp_path / "a.jpg"])
+    with_picture = {"examples": [tmp_path / "a.jpg"], "engine": engine}
+    folder = write_pocket(COMMITTED, tmp_path / "site", **with_picture)
     for file in upload_plan(folder):
         is_text = b"\0" not in (folder / file.path).read_bytes() and Path(
             file.path

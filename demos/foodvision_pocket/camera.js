@@ -1,5 +1,14 @@
 // The camera: open it, look at what it sees, close it.
 
+const ENOUGH = 30; // frames a second: more would only cost battery
+const LOOK = 120; // ms between two looks for movement
+const [COLUMNS, ROWS, BLOCK] = [16, 9, 4]; // a look has 16 x 9 cells of 4 x 4 pixels
+// What a colour of a cell must change by, of 255, to count as movement. A sensor in a dim
+// room is noisy by about 10 a pixel. Of that, a cell keeps 2 at most in Chromium; 6,
+// should a browser only take samples when it draws a picture small. Grey values would not
+// do: the red of a pizza and the green of a salad can be equally light.
+const NOISE = 8;
+
 const HINT = "or choose a photo instead.";
 const WHY_NOT = {
   NotAllowedError: `The camera is not allowed here. Allow it for this page in the browser, ${HINT}`,
@@ -19,7 +28,8 @@ export async function openCamera(video, facing) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("The camera works on https addresses only. Choose a photo instead.");
   }
-  const wanted = { facingMode: facing, width: { ideal: 1280 }, height: { ideal: 720 } };
+  const size = { width: { ideal: 1280 }, height: { ideal: 720 } };
+  const wanted = { facingMode: facing, frameRate: { ideal: ENOUGH }, ...size };
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wanted });
     await video.play();
@@ -59,8 +69,59 @@ export function grabFrame(video) {
   return createImageBitmap(video, left, top, width, height);
 }
 
-/** Wait for the camera's next frame; a page that nobody looks at gets none. */
-export function nextFrame(video) {
-  const wait = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
-  return new Promise((resolve) => wait(resolve));
+/**
+ * Make a function that waits for a frame which it has not told of yet.
+ *
+ * A frame that came meanwhile counts, so no time is lost; of several, only the newest
+ * can still be grabbed. A page that nobody looks at gets no frames.
+ */
+export function watchFrames(video) {
+  const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
+  const oneMore = () => new Promise((resolve) => callback(resolve));
+  let next = oneMore();
+  return async () => {
+    await next;
+    next = oneMore();
+  };
+}
+
+/**
+ * Make a function that says for how long nothing has moved in front of the camera.
+ *
+ * It compares thumbnails with the one that moved last, so that slow movement adds up.
+ *
+ * @returns {() => number} In ms. Call it as often as you like: most calls cost nothing.
+ */
+export function watchStillness(video) {
+  const canvas = new OffscreenCanvas(COLUMNS * BLOCK, ROWS * BLOCK);
+  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  let [looked, moved, reference] = [-Infinity, 0, []];
+  return () => {
+    const now = performance.now();
+    if (now - looked >= LOOK) {
+      looked = now;
+      context.drawImage(video, 0, 0, canvas.width, canvas.height);
+      const cells = toCells(context.getImageData(0, 0, canvas.width, canvas.height));
+      if (isMovement(cells, reference)) [moved, reference] = [now, cells];
+    }
+    return now - moved;
+  };
+}
+
+/** Average each 4 x 4 pixels, colour by colour, which leaves little of the noise. */
+function toCells({ data, width, height }) {
+  const cells = new Float32Array(3 * COLUMNS * ROWS);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const from = 4 * (y * width + x);
+      const to = 3 * (Math.floor(y / BLOCK) * COLUMNS + Math.floor(x / BLOCK));
+      for (const colour of [0, 1, 2]) cells[to + colour] += data[from + colour] / BLOCK ** 2;
+    }
+  }
+  return cells;
+}
+
+/** Whether any cell has changed by more than noise does; the first look counts, too. */
+function isMovement(cells, reference) {
+  return cells.some((value, index) => !(Math.abs(value - reference[index]) <= NOISE));
 }

@@ -3,6 +3,15 @@
 const TOO_OLD =
   "This browser is too old to run the model. Any current Chrome, Edge, Firefox or Safari will do.";
 const MAX_THREADS = 4; // more cost a small network more than they bring
+// A program of one function that uses an instruction of WebAssembly's relaxed SIMD.
+const RELAXED_SIMD = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // "\0asm", version 1
+  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b], // functions that return 128 bits
+  ...[0x03, 0x02, 0x01, 0x00], // one of them
+  ...[0x0a, 0x0f, 0x01, 0x0d, 0x00], // its code:
+  ...[0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f], // two times sixteen zeros
+  ...[0xfd, 0x80, 0x02, 0x0b], // i8x16.relaxed_swizzle, end
+);
 const waiting = new Map(); // id: the promise's two functions
 let worker;
 let lastId = 0;
@@ -11,7 +20,9 @@ let lastId = 0;
  * Start the model in a worker.
  *
  * @param {({done, total}) => void} onProgress Told how many bytes have come.
- * @returns {Promise<{about, threads, version}>} What model.json says, and so on.
+ * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
+ *   version: string}>} What model.json says, what runs the model, when its large files
+ *   are stored, the version of the files.
  * @throws {Error} If it cannot start; its message is meant for the visitor.
  */
 export function startModel(onProgress) {
@@ -21,6 +32,11 @@ export function startModel(onProgress) {
       return;
     }
     const threads = countThreads();
+    const build = chooseBuild(threads);
+    let areKept;
+    const kept = new Promise((settle) => {
+      areKept = settle;
+    });
     worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     worker.onerror = () => {
       const error = new Error("Part of this page stopped working. Reload it, please.");
@@ -30,11 +46,12 @@ export function startModel(onProgress) {
     };
     worker.onmessage = ({ data }) => {
       if (data.progress) onProgress(data.progress);
-      else if (data.ready) resolve({ ...data.ready, threads });
+      else if (data.ready) resolve({ ...data.ready, build, kept });
+      else if (data.kept) areKept();
       else if (data.failed) reject(new Error(whyNotStarted(data.failed)));
       else settle(data);
     };
-    worker.postMessage({ threads });
+    worker.postMessage({ build, threads });
   });
 }
 
@@ -45,6 +62,12 @@ export function startModel(onProgress) {
 function countThreads() {
   const half = Math.ceil((navigator.hardwareConcurrency ?? 1) / 2);
   return globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
+}
+
+/** Which build of a runtime this browser can use, where there are several. */
+function chooseBuild(threads) {
+  if (!WebAssembly.validate(RELAXED_SIMD)) return "plain";
+  return threads > 1 ? "threads" : "relaxed";
 }
 
 function whyNotStarted(reason) {

@@ -1,10 +1,12 @@
 // What happens when: buttons, files, camera, and whose answer may still be shown.
 
-import { closeCamera, grabFrame, hasTwoCameras, nextFrame, openCamera } from "./camera.js";
+import { closeCamera, grabFrame, hasTwoCameras, openCamera } from "./camera.js";
+import { answerLive } from "./live.js";
 import { ask, startModel } from "./model.js";
 import { keepForOffline } from "./storage.js";
 import {
   $,
+  countTime,
   say,
   showAbout,
   showAnswer,
@@ -16,8 +18,6 @@ import {
   showState,
 } from "./view.js";
 
-const STEADY = 4; // frames averaged, so that live answers do not flicker
-const CALM = 1500; // ms that a live verdict must last before it is read aloud
 const NO_PICTURE = "This picture did not work";
 
 const video = $("video");
@@ -31,12 +31,13 @@ ready.then(begin, (error) => {
   showProblem("The model did not start", error.message);
 });
 
-async function begin({ about: told, threads, version }) {
+async function begin({ about: told, build, kept, runs, version }) {
   about = told;
-  showAbout(about, threads);
+  showAbout(about, runs);
   showExamples(about.examples, answerExample);
   if (turn === 0) say("The model is ready.");
-  $("offline").hidden = !(await keepForOffline(version));
+  await kept;
+  $("offline").hidden = !(await keepForOffline(version, build));
 }
 
 /** Begin something new in the viewfinder; the camera closes unless it is live. */
@@ -60,6 +61,7 @@ async function answerFile(file) {
     if (mine !== turn) return;
     showPicture(answer.preview);
     setState("photo");
+    countTime(answer.milliseconds);
     say(showAnswer(answer, about));
   } catch (error) {
     if (mine !== turn) return;
@@ -82,7 +84,8 @@ async function startLive() {
     setState("live");
     video.srcObject.getVideoTracks()[0].onended = () => lostCamera(mine);
     $("flip").hidden = !(await hasTwoCameras());
-    await answerLive(mine);
+    await ready;
+    await answerLive(video, about, () => mine !== turn);
   } catch (error) {
     if (mine !== turn) return;
     newTurn("problem");
@@ -94,48 +97,6 @@ function lostCamera(mine) {
   if (mine !== turn) return;
   newTurn("idle");
   showProblem("The camera stopped", "Start it again, or choose a photo instead.");
-}
-
-/** Answer frame after frame: the next one is taken once the last is answered. */
-async function answerLive(mine) {
-  await ready;
-  const began = performance.now();
-  const latest = [];
-  const sayCalmly = calmly();
-  for (let count = 1; mine === turn; count += 1) {
-    const answer = await ask(await grabFrame(video));
-    if (mine !== turn) return;
-    latest.push(answer);
-    if (latest.length > STEADY) latest.shift();
-    sayCalmly(showAnswer({ ...meanOf(latest), milliseconds: answer.milliseconds }, about));
-    const seconds = (performance.now() - began) / 1000;
-    $("rate").textContent = `${Math.max(1, Math.round(count / seconds))} a second`;
-    await nextFrame(video);
-  }
-}
-
-/** Make a function that says live words aloud: once, and only if the verdict lasts. */
-function calmly() {
-  let [verdict, since, said] = ["", 0, ""];
-  return (words) => {
-    const now = performance.now();
-    const current = words.split(".")[0];
-    if (current !== verdict) [verdict, since] = [current, now];
-    if (verdict === said || now - since < CALM) return;
-    said = verdict;
-    say(words);
-  };
-}
-
-function meanOf(answers) {
-  const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-  return {
-    probabilities: about.class_names.map((_, index) =>
-      mean(answers.map(({ probabilities }) => probabilities[index])),
-    ),
-    familiarity: mean(answers.map(({ familiarity }) => familiarity)),
-    ours: mean(answers.map(({ ours }) => ours)),
-  };
 }
 
 /** Freeze what the viewfinder shows, and answer for that. */

@@ -3,6 +3,9 @@
 
 const STRIP = 1 << 20; // pixels looked at in one go: a phone's memory is small
 const PREVIEW = 1200; // pixels of the longer side: enough for any screen's viewfinder
+const LAST_CHUNK = 0x49454e44; // "IEND"
+let canvas; // of the last strip, for the next one
+let context;
 
 /** A picture that cannot be used. Its message is meant for the visitor. */
 export class PictureError extends Error {}
@@ -18,15 +21,15 @@ export class PictureError extends Error {}
 export async function openPicture(file, rules) {
   const { sentences } = rules;
   if (file.size === 0) throw new PictureError(sentences["empty"]);
-  const head = new Uint8Array(await file.slice(0, 16).arrayBuffer());
-  if (isJpeg(head) && !isWholeJpeg(new Uint8Array(await file.arrayBuffer()))) {
-    throw new PictureError(sentences["damaged"]); // browsers would show half of it
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if ((isJpeg(bytes) && !isWholeJpeg(bytes)) || (isPng(bytes) && !isWholePng(bytes))) {
+    throw new PictureError(sentences["damaged"]); // some browsers would show half of it
   }
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
-    throw new PictureError(sentences[whyNot(head, rules)]);
+    throw new PictureError(sentences[whyNot(bytes.subarray(0, 16), rules)]);
   }
   if (bitmap.width * bitmap.height > rules.max_pixels) {
     bitmap.close();
@@ -70,6 +73,23 @@ function isWholeJpeg(bytes) {
   return false;
 }
 
+function isPng(bytes) {
+  return String.fromCharCode(...bytes.subarray(1, 4)) === "PNG";
+}
+
+/**
+ * Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last.
+ *
+ * Nothing of that one but its name counts: no decoder asks for more.
+ */
+function isWholePng(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
+    if (view.getUint32(at + 4) === LAST_CHUNK) return true;
+  }
+  return false;
+}
+
 /**
  * Read a bitmap's pixels; a large one is made smaller by a whole factor.
  *
@@ -78,38 +98,61 @@ function isWholeJpeg(bytes) {
  *
  * @param {ImageBitmap} bitmap
  * @param {{enough: number}} rules What model.json says about pictures.
- * @returns {{rgb: Uint8Array, height: number, width: number}} rgb is (height, width, 3);
- *   the shorter side keeps at least `enough` pixels.
+ * @param {number} [share] Read only a centred square with sides of this share of the
+ *   shorter side, as `Preprocess` in the lesson cuts it out. Undefined: read all.
+ * @returns {{data: Uint8ClampedArray, height: number, width: number}} data is RGBA,
+ *   (height, width, 4); the whole picture's shorter side keeps at least `enough` pixels.
  */
-export function toPixels(bitmap, { enough }) {
+export function toPixels(bitmap, { enough }, share) {
   const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
-  const width = Math.ceil(bitmap.width / factor);
-  const height = Math.ceil(bitmap.height / factor);
-  const rgb = new Uint8Array(3 * width * height);
-  const rows = factor * Math.max(1, Math.floor(STRIP / (bitmap.width * factor)));
-  const canvas = new OffscreenCanvas(bitmap.width, Math.min(rows, bitmap.height));
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  for (let top = 0; top < bitmap.height; top += rows) {
-    const strip = readStrip(context, bitmap, top, Math.min(rows, bitmap.height - top));
-    average(strip, factor, rgb.subarray(3 * width * (top / factor)), width);
+  const whole = {
+    left: 0,
+    top: 0,
+    width: Math.ceil(bitmap.width / factor),
+    height: Math.ceil(bitmap.height / factor),
+  };
+  const area = share === undefined ? whole : centreOf(whole, share);
+  const right = Math.min((area.left + area.width) * factor, bitmap.width);
+  const bottom = Math.min((area.top + area.height) * factor, bitmap.height);
+  const left = area.left * factor;
+  const rows = factor * Math.max(1, Math.floor(STRIP / ((right - left) * factor)));
+  if (factor === 1 && rows >= area.height) {
+    return readStrip(bitmap, left, area.top, right - left, area.height);
   }
-  return { rgb, height, width };
-}
-
-function readStrip(context, bitmap, top, rows) {
-  context.fillStyle = "white";
-  context.fillRect(0, 0, bitmap.width, rows);
-  context.drawImage(bitmap, 0, top, bitmap.width, rows, 0, 0, bitmap.width, rows);
-  return context.getImageData(0, 0, bitmap.width, rows);
-}
-
-/** Fill rows of `rgb` with the means of factor x factor squares of RGBA pixels. */
-function average({ data, width, height }, factor, rgb, columns) {
+  const data = new Uint8ClampedArray(4 * area.width * area.height);
   let to = 0;
+  for (let top = area.top * factor; top < bottom; top += rows) {
+    const strip = readStrip(bitmap, left, top, right - left, Math.min(rows, bottom - top));
+    to = average(strip, factor, data, to);
+  }
+  return { data, height: area.height, width: area.width };
+}
+
+/** The square in the middle of a picture; its side is rounded as float32 numbers are. */
+function centreOf({ height, width }, share) {
+  const exact = Math.fround(Math.min(height, width) * Math.fround(share));
+  const side = Math.max(1, Math.trunc(exact));
+  const middle = (length) => Math.floor((length - side) / 2);
+  return { left: middle(width), top: middle(height), width: side, height: side };
+}
+
+/** Read a part of a bitmap as RGBA. */
+function readStrip(bitmap, left, top, width, height) {
+  if (canvas?.width !== width || canvas.height !== height) {
+    canvas = new OffscreenCanvas(width, height);
+    context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  }
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+/** Write the means of factor x factor squares, as RGBA, from a place on. */
+function average({ data, width, height }, factor, means, to) {
   for (let top = 0; top < height; top += factor) {
     const bottom = Math.min(top + factor, height);
-    for (let column = 0; column < columns; column += 1) {
-      const left = column * factor;
+    for (let left = 0; left < width; left += factor) {
       const right = Math.min(left + factor, width);
       let red = 0;
       let green = 0;
@@ -123,23 +166,22 @@ function average({ data, width, height }, factor, rgb, columns) {
         }
       }
       const count = (bottom - top) * (right - left);
-      rgb[to] = Math.round(red / count);
-      rgb[to + 1] = Math.round(green / count);
-      rgb[to + 2] = Math.round(blue / count);
-      to += 3;
+      means[to] = Math.round(red / count);
+      means[to + 1] = Math.round(green / count);
+      means[to + 2] = Math.round(blue / count);
+      means[to + 3] = 255;
+      to += 4;
     }
   }
+  return to;
 }
 
-/** Shrink a bitmap to what a screen shows; may return the very same one. */
-export async function toPreview(bitmap) {
-  const scale = PREVIEW / Math.max(bitmap.width, bitmap.height);
-  if (scale >= 1) return bitmap;
-  const preview = await createImageBitmap(bitmap, {
-    resizeWidth: Math.round(bitmap.width * scale),
-    resizeHeight: Math.round(bitmap.height * scale),
+/** Shrink a bitmap to what a screen shows. */
+export function toPreview(bitmap) {
+  const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
+  return createImageBitmap(bitmap, {
+    resizeWidth: Math.max(1, Math.round(bitmap.width * scale)),
+    resizeHeight: Math.max(1, Math.round(bitmap.height * scale)),
     resizeQuality: "medium",
   });
-  bitmap.close();
-  return preview;
 }

@@ -25,7 +25,8 @@ async function openStore(version) {
  * @param {string} name Its path in the folder.
  * @param {{version: string, files: Object<string, number>}} list What files.json says.
  * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<Uint8Array>} All of its bytes.
+ * @returns {Promise<{bytes: Uint8Array, kept: Promise<void>}>} All of its bytes, and when
+ *   they are stored, or cannot be.
  * @throws {Error} If it cannot be had, or is not of the size that was promised.
  */
 export async function fetchOnce(name, list, onBytes) {
@@ -35,8 +36,7 @@ export async function fetchOnce(name, list, onBytes) {
   const response = stored ?? (await fetch(url));
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
   const bytes = await readAll(response, list.files[name], onBytes);
-  if (!stored) await keep(store, url, bytes, response.headers);
-  return bytes;
+  return { bytes, kept: stored ? undefined : keep(store, url, bytes, response.headers) };
 }
 
 async function readAll(response, size, onBytes) {
@@ -63,7 +63,7 @@ async function keep(store, url, bytes, headers) {
   }
 }
 
-/** Undo gzip. */
+/** Undo gzip; returns an ArrayBuffer. */
 export async function gunzip(bytes) {
   const unzip = new DecompressionStream("gzip");
   return new Response(new Blob([bytes]).stream().pipeThrough(unzip)).arrayBuffer();
@@ -73,14 +73,15 @@ export async function gunzip(bytes) {
  * Have sw.js keep the whole folder, in its newest version.
  *
  * @param {string} version Of the files that are running.
+ * @param {string} build Of the runtime, if there are several: it keeps no other.
  * @returns {Promise<boolean>} Whether the page will open without network.
  */
-export async function keepForOffline(version) {
+export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https
   try {
     const newest = await newestVersion();
-    await workers.register(`sw.js?v=${newest ?? version}`);
+    await workers.register(`sw.js?build=${build}&v=${newest ?? version}`);
     await workers.ready;
     return true;
   } catch (error) {

@@ -1,10 +1,12 @@
 // Keep every file of this folder, so that the page opens without network.
 //
-// The page registers this as sw.js?v=VERSION once it runs, so a page that is open has all
-// that it needs. A new version is another address: the browser installs it beside the old
-// one, and the next visit gets it.
+// The page registers this as sw.js?build=BUILD&v=VERSION once it runs, so a page that is
+// open has all that it needs. A new version is another address: the browser installs it
+// beside the old one, and the next visit gets it.
 
-const VERSION = new URL(location).searchParams.get("v");
+const ASKED = new URL(location).searchParams;
+const VERSION = ASKED.get("v");
+const BUILDS = /^vendor\/litert_([a-z]+)\./; // of which this browser runs one
 const FOLDER = new URL("./", location);
 const PREFIX = `pocket ${FOLDER} `; // other folders of this site keep theirs
 const STORE = PREFIX + VERSION; // storage.js says the same
@@ -30,7 +32,8 @@ async function keepAll() {
   const store = await caches.open(STORE);
   const list = await (await load("files.json")).json();
   if (list.version !== VERSION) throw new Error("the files changed meanwhile");
-  for (const name of [...Object.keys(list.files), "files.json"]) {
+  const isUsed = (name) => [undefined, ASKED.get("build")].includes(BUILDS.exec(name)?.[1]);
+  for (const name of [...Object.keys(list.files).filter(isUsed), "files.json"]) {
     const url = new URL(name, FOLDER);
     if (!(await store.match(url))) await store.put(url, await load(name));
   }

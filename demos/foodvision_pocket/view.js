@@ -4,6 +4,8 @@ import { PRACTICE, describe, describeModel, describeNumbers, joinNames, median, 
 
 const KEPT = 500; // answers whose times the median is of
 const times = []; // ms, of the latest answers
+const withoutMotion = matchMedia("(prefers-reduced-motion: reduce)");
+let order = []; // names of the bars, from the top
 
 export const $ = (id) => document.getElementById(id);
 
@@ -17,8 +19,8 @@ export function showProgress({ done, total }) {
       : "Waking the model up";
 }
 
-/** Fill in what model.json says. */
-export function showAbout(about, threads) {
+/** Fill in what model.json says, and what runs the model. */
+export function showAbout(about, runs) {
   document.body.dataset.model = "ready";
   const question = joinNames(about.class_names);
   $("question").textContent = `${question[0].toUpperCase()}${question.slice(1)}?`;
@@ -28,7 +30,7 @@ export function showAbout(about, threads) {
   const strong = document.createElement("strong");
   strong.textContent = count;
   $("trained").replaceChildren(before, strong, after);
-  $("threads").textContent = threads === 1 ? "1 thread" : `${threads} threads`;
+  $("runs").textContent = runs;
 }
 
 /** Offer pictures to try; `onPick` is given the address of the one picked. */
@@ -57,6 +59,7 @@ export function showState(state) {
   $("main-label").textContent = isLive ? "Take photo" : "Start camera";
   $("stop").hidden = !isLive;
   $("paste").hidden = isLive || !navigator.clipboard?.read;
+  $("live-note").hidden = !isLive;
   if (!isLive) $("flip").hidden = true;
 }
 
@@ -66,8 +69,22 @@ export function showAnswer(answer, about) {
   setMood(kind.replace(" ", "-"));
   setTexts(verdict, detail, describeNumbers(answer, about));
   showBars(rows);
-  countTime(answer.milliseconds);
+  showTimes();
   return `${verdict} ${detail}`;
+}
+
+/** Move the bars to a newer answer; words, numbers and their order stay. */
+export function moveBars({ probabilities }, about) {
+  if (withoutMotion.matches) return;
+  order.forEach((name, index) => {
+    setBar($("bars").children[index], probabilities[about.class_names.indexOf(name)]);
+  });
+}
+
+/** Say how often live answers come, or that the page rests. */
+export function showPace(words, rests = false) {
+  $("rate").textContent = words;
+  $("stage").classList.toggle("resting", rests);
 }
 
 /** Show one sentence in the place of an answer. */
@@ -97,18 +114,27 @@ function setTexts(verdict, detail, numbers) {
 
 function showBars(rows) {
   const list = $("bars");
+  order = rows.map(({ name }) => name);
   while (list.children.length < rows.length) list.append($("bar").content.cloneNode(true));
   rows.forEach(({ name, probability }, index) => {
     const row = list.children[index];
     row.querySelector(".name").textContent = name;
     row.querySelector(".share").textContent = shortPercent(probability);
-    row.querySelector(".fill").style.setProperty("--share", probability);
+    setBar(row, probability);
   });
 }
 
-function countTime(milliseconds) {
+function setBar(row, probability) {
+  row.querySelector(".fill").style.setProperty("--share", probability);
+}
+
+/** Count an answer's time; it shows with the next words. */
+export function countTime(milliseconds) {
   times.push(milliseconds);
   if (times.length > KEPT) times.shift();
+}
+
+function showTimes() {
   const answers = times.length === 1 ? "1 answer" : `${times.length} answers`;
   $("median").textContent = `${median(times).toFixed(1)} ms (median of ${answers})`;
 }

@@ -1,33 +1,33 @@
 // The model, away from the page: whatever it does, the page goes on answering touches.
 
-import * as ort from "./vendor/ort.mjs";
+import * as engine from "./engine.js"; // LiteRT or ONNX Runtime: whatever suits the model
 import { PictureError, openPicture, toPixels, toPreview } from "./picture.js";
 import { fetchOnce, gunzip } from "./storage.js";
 
-const RUNTIME = "vendor/ort.wasm.gz";
-let session;
-let rules; // how pictures are opened
+let about; // what model.json says
 
 /** Fetch all that is needed, start, and answer once: the first answer takes longest. */
-async function start(threads) {
-  const list = await readJson("files.json");
-  const about = await readJson("model.json");
-  rules = about.pictures;
-  const total = list.files[RUNTIME] + list.files[about.file];
+async function start({ build, threads }) {
+  const [list, told] = await Promise.all(["files.json", "model.json"].map(readJson));
+  about = told;
+  const names = engine.files(about, build);
+  const total = names.reduce((sum, name) => sum + list.files[name], 0);
   let done = 0;
   const onBytes = (count) => {
     done += count;
     postMessage({ progress: { done, total } });
   };
-  const [runtime, model] = await Promise.all([
-    fetchOnce(RUNTIME, list, onBytes).then(gunzip),
-    fetchOnce(about.file, list, onBytes),
-  ]);
-  ort.env.wasm.numThreads = threads;
-  ort.env.wasm.wasmBinary = runtime;
-  session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-  await run({ rgb: new Uint8Array(3 * 384 * 512), height: 384, width: 512 });
-  postMessage({ ready: { about, version: list.version } });
+  const fetched = names.map((name) => fetchOnce(name, list, onBytes));
+  const content = fetched.map(async (file, index) => {
+    const { bytes } = await file;
+    return names[index].endsWith(".gz") ? gunzip(bytes) : bytes;
+  });
+  for (const file of content) file.catch(() => {}); // start says which one failed first
+  const runs = await engine.start(content, { about, build, threads });
+  await run(await createImageBitmap(new ImageData(512, 384)));
+  postMessage({ ready: { about, runs, version: list.version } });
+  await Promise.all(fetched.map(async (file) => (await file).kept));
+  postMessage({ kept: true });
 }
 
 async function readJson(name) {
@@ -36,27 +36,25 @@ async function readJson(name) {
   return response.json();
 }
 
-/** Ask the model about RGB pixels, uint8 (height, width, 3). */
-async function run({ rgb, height, width }) {
-  const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
-  const { probabilities, familiarity, ours } = await session.run({ picture });
-  return {
-    probabilities: Array.from(probabilities.data),
-    familiarity: familiarity.data[0],
-    ours: ours.data[0],
-  };
+/** Ask the model about a bitmap, an ImageBitmap of any size. */
+function run(bitmap) {
+  return engine.answer(toPixels(bitmap, about.pictures, engine.lookedAt(about)));
 }
 
 /** Answer for a file or a camera's frame; only a file's preview goes back. */
 async function answer({ id, source }) {
   const begun = performance.now();
   const isFile = source instanceof Blob;
-  const bitmap = isFile ? await openPicture(source, rules) : source;
-  const result = await run(toPixels(bitmap, rules));
-  const milliseconds = performance.now() - begun;
-  const preview = isFile ? await toPreview(bitmap) : undefined;
-  if (!isFile) bitmap.close();
-  postMessage({ id, answer: { ...result, milliseconds }, preview }, preview ? [preview] : []);
+  const bitmap = isFile ? await openPicture(source, about.pictures) : source;
+  let preview;
+  try {
+    const result = await run(bitmap);
+    const milliseconds = performance.now() - begun;
+    if (isFile) preview = await toPreview(bitmap);
+    postMessage({ id, answer: { ...result, milliseconds }, preview }, preview ? [preview] : []);
+  } finally {
+    bitmap.close(); // a camera brings thirty a second
+  }
 }
 
 async function answerOrSayWhyNot(question) {
@@ -72,5 +70,5 @@ async function answerOrSayWhyNot(question) {
 
 self.onmessage = ({ data }) => {
   if (data.source) answerOrSayWhyNot(data);
-  else start(data.threads).catch((error) => postMessage({ failed: error.message }));
+  else start(data).catch((error) => postMessage({ failed: error.message }));
 };

@@ -1,7 +1,7 @@
 """Bring files of npm packages here: pinned, checked, and wholly or not at all.
 
-Two programs of the lesson's own world are fetched this way, both for the page that
-runs the model in a browser: ONNX Runtime, compiled to WebAssembly, and its fonts.
+What the page in the visitor's browser runs on comes this way: an engine for the model,
+compiled to WebAssembly, and fonts.
 `npm pack` does the fetching, so a reader's own npm settings (registry, proxy) count.
 """
 
@@ -35,12 +35,15 @@ class Package(NamedTuple):
         sha512: Of the package's tarball in base64, as npm publishes it.
         files: Their paths in the tarball, and the names they get here. A name that
             gains the ending .gz has the file compressed.
+        edits: What to put in place of some bytes, (old, new), in some of the files,
+            by their names here. Empty old bytes: the new ones go to the end.
     """
 
     name: str
     version: str
     sha512: str
     files: dict[str, str]
+    edits: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
 
 
 def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
@@ -63,14 +66,14 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         # Fetch first: only a complete set may replace what is there.
         tarballs = [fetch_tarball(package, Path(scratch)) for package in packages]
-        if _is_complete(folder, packages, record):
-            return folder  # another run was there first, and may be using it
-        shutil.rmtree(folder, ignore_errors=True)
         with whole(folder, "Fetching from npm") as part:
             part.mkdir()
             for package, tarball in zip(packages, tarballs, strict=True):
                 _extract(package, tarball, part)
             (part / RECORD).write_text(record, encoding="utf-8")
+            # If another run was there first, it may be using what it brought.
+            if not _is_complete(folder, packages, record):
+                shutil.rmtree(folder, ignore_errors=True)
     return folder
 
 
@@ -128,15 +131,32 @@ def _extract(package: Package, tarball: Path, folder: Path) -> None:
         for member, name in package.files.items():
             source = packed.extractfile(f"package/{member}")
             content = source.read() if source else b""
+            for old, new in package.edits.get(name, ()):
+                content = _edit(content, old, new, name)
             if name.endswith(".gz") and not member.endswith(".gz"):
                 content = gzip.compress(content, 9, mtime=0)  # same bytes every time
             (folder / name).write_bytes(content)
 
 
+def _edit(content: bytes, old: bytes, new: bytes, name: str) -> bytes:
+    if not old:
+        return content + new
+    if content.count(old) != 1:
+        raise FileError(f"{name} is not the file that the edit of it was written for")
+    return content.replace(old, new)
+
+
 def _record(packages: tuple[Package, ...]) -> str:
     lines = [f"{p.name} {p.version} sha512-{p.sha512}" for p in packages]
     files = [f"  {name}" for package in packages for name in package.files.values()]
-    return "\n".join(["Fetched from npm:", *lines, "Files:", *files]) + "\n"
+    edits = [
+        f"  {name}: {old!r} became {new!r}"
+        for package in packages
+        for name, pairs in package.edits.items()
+        for old, new in pairs
+    ]
+    parts = ["Fetched from npm:", *lines, "Files:", *files]
+    return "\n".join([*parts, *(["Edited:", *edits] if edits else [])]) + "\n"
 
 
 def _is_complete(folder: Path, packages: tuple[Package, ...], record: str) -> bool:

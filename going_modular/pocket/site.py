@@ -4,6 +4,7 @@ The folder that comes out is a whole web site of plain files: page, model, the p
 that runs it, icons. Any web server can serve it, and none of them ever sees a picture.
 """
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -17,7 +18,9 @@ from going_modular.app import model as app
 from going_modular.demo_folder import DeployError
 from going_modular.export import metadata_of
 from going_modular.files import file_sha256, filled
-from going_modular.pocket.npm import Package, vendor
+from going_modular.pocket.convert import tflite_of
+from going_modular.pocket.preparation import ConvertError, preparation_of
+from going_modular.pocket.runtimes import BUILDS, ENGINES, LITE_RT, ORT_WEB, Engine
 
 PAGE = Path(__file__).resolve().parents[2] / "demos" / "foodvision_pocket"
 PAGE_FILES = (
@@ -25,6 +28,7 @@ PAGE_FILES = (
     "README.md",
     "camera.js",
     "index.html",
+    "live.js",
     "manifest.webmanifest",
     "model.js",
     "page.js",
@@ -37,57 +41,44 @@ PAGE_FILES = (
     "worker.js",
 )
 MODEL = "foodvision_mini.onnx"
+TFLITE = "foodvision_mini.tflite.gz"
 VENDOR = "vendor"
 ICONS = Path(__file__).with_name("icons")
+ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
 NOT_SHOWN = (".gitattributes", "README.md", "sw.js")  # no part of the page itself
-RUNTIME = (
-    Package(
-        "onnxruntime-web",
-        "1.30.0",
-        "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR"
-        "4CXAfKYQ==",
-        {
-            "dist/ort.wasm.bundle.min.mjs": "ort.mjs",
-            # Compressed here, because not every host compresses a file this large.
-            "dist/ort-wasm-simd-threaded.wasm": "ort.wasm.gz",
-        },
-    ),
-    Package(
-        "@fontsource/quicksand",
-        "5.3.0",
-        "epmMUyXI39f88bZSCyKlHTZqUWg4O7DqrTXOKqsqbVKMLshX9RtIYCUIw+G2nOfEwdIHIjYbeWdwHR"
-        "cEzRXBRQ==",
-        {
-            "files/quicksand-latin-700-normal.woff2": "quicksand-700.woff2",
-            "LICENSE": "quicksand-LICENSE.txt",
-        },
-    ),
-    Package(
-        "@fontsource/source-sans-3",
-        "5.3.1",
-        "O3YxvbotUOgYI2Zx0bBcEMNjnwitRf9P2+9pd54sMoux1NHrdXnMwZusw2P78lFhEzOPN4glOEQmX0"
-        "ASaS68uA==",
-        {
-            "files/source-sans-3-latin-400-normal.woff2": "source-sans-400.woff2",
-            "files/source-sans-3-latin-600-normal.woff2": "source-sans-600.woff2",
-            "LICENSE": "source-sans-LICENSE.txt",
-        },
-    ),
-)
+
+
+def choose_engine(model_file: Path) -> tuple[Engine, str]:
+    """The engine for a model, and why: LiteRT wherever the model can be written for it.
+
+    Args:
+        model_file: An ONNX file with the lesson's metadata.
+    """
+    try:
+        tflite_of(model_file)
+    except ConvertError as reason:
+        return ORT_WEB, str(reason)
+    return LITE_RT, "Every step of the model can be written for LiteRT."
 
 
 def write_pocket(
-    model_file: Path, folder: Path, *, examples: Sequence[Path] = ()
+    model_file: Path,
+    folder: Path,
+    *,
+    examples: Sequence[Path] = (),
+    engine: Engine | None = None,
 ) -> Path:
     """Write the complete browser demo around a model.
 
     Everything is made in a temporary folder first; nothing in `folder` changes before
-    all of it is there. Files of the same names are replaced, other examples removed.
+    all of it is there. Files of the same names are replaced; examples, models and
+    engines of an earlier run removed.
 
     Args:
         model_file: An ONNX file with the lesson's metadata.
         folder: Where the demo goes; the page's own source folder will do, too.
         examples: Pictures that the page offers to try, in this order.
+        engine: What runs the model there; None chooses.
 
     Returns:
         `folder`.
@@ -99,24 +90,33 @@ def write_pocket(
     """
     model_file, folder = Path(model_file), Path(folder)
     about = describe_model(model_file)
-    fetched = vendor(RUNTIME, PAGE / VENDOR)
+    engine = engine or choose_engine(model_file)[0]
+    fetched = engine.fetch()
     with filled(folder) as part:
-        _copy_all(part, model_file, fetched, examples)
+        about |= _put_model(part, model_file, engine)
+        _copy_all(part, engine.code, fetched, examples)
         about["examples"] = _names(part, "examples")
         _write_json(part / "model.json", about)
         _write_json(part / "files.json", list_files(part))
-    for old in (folder / "examples").glob("*"):
-        if old.is_file() and f"examples/{old.name}" not in about["examples"]:
+        new = {path.relative_to(part) for path in part.rglob("*")}
+    for old in _made_here(folder):
+        if old.relative_to(folder) not in new and not old.samefile(model_file):
             old.unlink()
     return folder
+
+
+def _made_here(folder: Path) -> list[Path]:
+    """Files in the folder of a demo that are no source code of the page's."""
+    kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, *ENGINE_FILES)
+    return [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
 
 
 def describe_model(model_file: Path) -> dict:
     """Say what a browser must know about a model and cannot read from its file.
 
     Returns:
-        Its metadata, with the file's name, size in bytes and SHA-256, and the rules by
-        which pictures are opened, so that the page keeps the same ones.
+        Its metadata, with the ONNX file's SHA-256, and the rules by which pictures are
+        opened, so that the page keeps the same ones.
 
     Raises:
         DeployError: If the file is no model of the lesson's.
@@ -133,8 +133,6 @@ def describe_model(model_file: Path) -> dict:
             "Git LFS pointer, run: git lfs pull"
         ) from error
     return {
-        "file": MODEL,
-        "bytes": model_file.stat().st_size,
         "sha256": file_sha256(model_file),
         **asdict(about),
         "pictures": {
@@ -145,6 +143,20 @@ def describe_model(model_file: Path) -> dict:
             "sentences": app.SENTENCES,
         },
     }
+
+
+def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
+    """What a visitor's browser fetches and keeps, with sizes in bytes, largest first.
+
+    Args:
+        folder: Written by `write_pocket`.
+        build: Of LiteRT, if the page runs on that: a browser fetches one of `BUILDS`.
+    """
+    text = (Path(folder) / "files.json").read_text(encoding="utf-8")
+    other = tuple(f"{VENDOR}/litert_{name}." for name in BUILDS if name != build)
+    sizes = json.loads(text)["files"]
+    used = {name: size for name, size in sizes.items() if not name.startswith(other)}
+    return dict(sorted(used.items(), key=lambda pair: -pair[1]))
 
 
 def list_files(folder: Path) -> dict:
@@ -158,17 +170,30 @@ def list_files(folder: Path) -> dict:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         digest.update(f"{name} {file_sha256(path)}\n".encode())
-        if name not in NOT_SHOWN and path.suffix != ".txt":
+        if name not in NOT_SHOWN and path.suffix not in (".txt", ".wat"):
             sizes[name] = path.stat().st_size
     return {"version": digest.hexdigest()[:16], "files": sizes}
 
 
-def _copy_all(
-    part: Path, model_file: Path, fetched: Path, examples: Sequence[Path]
-) -> None:
+def _put_model(part: Path, model_file: Path, engine: Engine) -> dict:
+    """Put the model into the folder as its engine reads it; returns what to say of it.
+
+    Raises:
+        ConvertError: If the engine is LiteRT and the model cannot be written for it.
+    """
+    if engine is ORT_WEB:
+        shutil.copyfile(model_file, part / MODEL)
+        return {"file": MODEL}
+    content = tflite_of(model_file)
+    # A quarter smaller; not every host would compress it on the way.
+    (part / TFLITE).write_bytes(gzip.compress(content, 9, mtime=0))
+    return {"file": TFLITE, "preparation": asdict(preparation_of(model_file))}
+
+
+def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -> None:
     for name in PAGE_FILES:
         shutil.copyfile(PAGE / name, part / name)
-    shutil.copyfile(model_file, part / MODEL)
+    shutil.copytree(code, part, dirs_exist_ok=True)
     shutil.copytree(fetched, part / VENDOR)
     shutil.copytree(ICONS, part / "icons")
     (part / "examples").mkdir()

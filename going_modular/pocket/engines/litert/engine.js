@@ -1,0 +1,69 @@
+// The engine for an int8 network: LiteRT, whose kernels (XNNPACK) were written for such
+// numbers. It runs the .tflite file; the picture's preparation is done here.
+
+import { makePrepare } from "./prepare.js";
+import { loadAndCompile, loadLiteRt, Tensor } from "./vendor/litert.js";
+
+const TITLES = {
+  relaxed: "LiteRT with relaxed SIMD, 1 thread",
+  plain: "LiteRT with SIMD, 1 thread",
+  threads: "LiteRT with relaxed SIMD",
+};
+let network;
+let prepare;
+let shape; // of a prepared picture
+
+/** What the runtime says of itself, it says here; only what is wrong is shown. */
+function printErr(line) {
+  if (!/^(INFO|WARNING)/.test(line)) console.error(line);
+}
+
+/** The files that it starts with, by their names in this folder. */
+export function files(about, build) {
+  return [`vendor/litert_${build}.wasm.gz`, about.file, "prepare.wasm"];
+}
+
+/** What part of a picture it looks at: a centred square of this share of the shorter side. */
+export function lookedAt(about) {
+  return about.preparation.crop;
+}
+
+/**
+ * Start.
+ *
+ * @param {Promise<ArrayBuffer | Uint8Array>[]} content Of `files`, uncompressed.
+ * @param {{about, build: string, threads: number}} options What model.json says; which
+ *   of the runtime's builds it is; how many threads may work on one answer, if that
+ *   build has threads.
+ * @returns {Promise<string>} What is running, in words.
+ */
+export async function start([runtime, model, code], { about, build, threads }) {
+  const script = new URL(`vendor/litert_${build}.js`, import.meta.url).href;
+  import(script).catch(() => {}); // so that it is here soon; loadLiteRt says if it fails
+  // The runtime's script reads these, and starts a worker for each core that there is.
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
+  self.Module = { wasmBinary: await runtime, mainScriptUrlOrBlob: script, printErr };
+  await loadLiteRt(script);
+  const options = { accelerator: "wasm", cpuOptions: { numThreads: threads } };
+  network = await loadAndCompile(new Uint8Array(await model), options);
+  prepare = await makePrepare(await code, about.preparation);
+  shape = [1, about.preparation.size, about.preparation.size, 3];
+  return build === "threads" ? `${TITLES[build]}, ${threads} threads` : TITLES[build];
+}
+
+/** Answer for a square of pixels: RGBA, uint8 (height, width, 4). */
+export async function answer(square) {
+  const picture = new Tensor(prepare(square), shape);
+  const outputs = await network.run({ picture });
+  picture.delete();
+  const numbers = {};
+  for (const [name, output] of Object.entries(outputs)) {
+    numbers[name] = Array.from(output.toTypedArray());
+    output.delete();
+  }
+  return {
+    probabilities: numbers.probabilities,
+    familiarity: numbers.familiarity[0],
+    ours: numbers.ours[0],
+  };
+}

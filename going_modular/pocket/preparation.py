@@ -1,0 +1,116 @@
+"""What a model does to a picture before its network, so that a page can do the same."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import NodeProto, numpy_helper
+
+from going_modular.files import LessonError
+
+RESIZE = {
+    "antialias": 1,
+    "coordinate_transformation_mode": b"half_pixel",
+    "cubic_coeff_a": -0.5,
+    "exclude_outside": 1,
+    "mode": b"cubic",
+}
+
+
+class ConvertError(LessonError):
+    """This model cannot be written as .tflite; says which step stands in the way."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to a picture before it enters the network, all in float32.
+
+    Attributes:
+        crop: A centred square is cut out, with sides of this share of the shorter side.
+        size: It is resized to so many pixels a side, bicubic (a = -0.5), antialiased.
+        scale: Values, kept within 0 and 255, are multiplied by this.
+        shift: Then this is added.
+    """
+
+    crop: float
+    size: int
+    scale: float
+    shift: float
+
+
+def preparation_of(source: Path) -> Preparation:
+    """Read from a model how it prepares a picture.
+
+    Raises:
+        ConvertError: If it does anything but what `Preparation` describes.
+    """
+    graph = onnx.load(source).graph
+    constants, steps = constants_of(graph), preparing_steps(graph)
+    after = {name: node for node in steps for name in node.input}
+
+    def only(kind: str) -> NodeProto:
+        found = [node for node in steps if node.op_type == kind]
+        if len(found) != 1:
+            raise _other(f"{len(found)} steps {kind}")
+        return found[0]
+
+    def number_of(kind: str, before: NodeProto) -> float:
+        node = after.get(before.output[0])
+        values = [constants[name] for name in node.input if name in constants]
+        if node.op_type != kind or len(values) != 1 or values[0].size != 1:
+            raise _other(f"no {kind} by one number after {before.op_type}")
+        return values[0].item()
+
+    resize, clip = only("Resize"), only("Clip")
+    _, _, height, width = constants[resize.input[3]].tolist()
+    if height != width or RESIZE.items() - attributes_of(resize).items():
+        raise _other("another way of resizing")
+    if [constants[name].item() for name in clip.input[1:]] != [0, 255]:
+        raise _other("other limits than 0 and 255")
+    shorter_side = after[only("Min").output[0]]  # made a float there
+    return Preparation(
+        crop=number_of("Mul", shorter_side),
+        size=height,
+        scale=number_of("Mul", clip),
+        shift=number_of("Add", after[clip.output[0]]),
+    )
+
+
+def preparing_session(source: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The model's own preparation, cut out of its file.
+
+    Returns:
+        A function from pixels, uint8 (H, W, 3), to a prepared picture, float32
+        (3, S, S), as ONNX Runtime computes it.
+    """
+    model = onnx.load(source)
+    last = preparing_steps(model.graph)[-1].output[0]
+    steps = onnx.utils.Extractor(model).extract_model(["picture"], [last])
+    session = onnxruntime.InferenceSession(steps.SerializeToString())
+    return lambda pixels: session.run(None, {"picture": pixels})[0][0]
+
+
+def _other(what: str) -> ConvertError:
+    return ConvertError(
+        f"The model prepares pictures otherwise than the page can: it has {what}."
+    )
+
+
+def preparing_steps(graph: onnx.GraphProto) -> list[NodeProto]:
+    """The nodes before the first QuantizeLinear."""
+    nodes = [node for node in graph.node if node.op_type != "DequantizeLinear"]
+    kinds = [node.op_type for node in nodes]
+    if "QuantizeLinear" not in kinds:
+        raise ConvertError("The model's numbers are floats; only int8 is copied.")
+    return nodes[: kinds.index("QuantizeLinear")]
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    return {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+
+
+def attributes_of(node: NodeProto) -> dict:
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
