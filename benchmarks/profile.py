@@ -24,10 +24,11 @@ DEPTHWISE, OTHER_CONV, REST = (
 # The profile comes on the console, line by line.
 ASK = """async ([model, runs]) => {
     const ort = await import("./vendor/ort.mjs");
-    const { gunzip } = await import("./storage.js");
     const read = async (name) => (await fetch(name)).arrayBuffer();
+    const { body } = await fetch("vendor/ort.wasm.gz");
+    const runtime = new Response(body.pipeThrough(new DecompressionStream("gzip")));
     ort.env.wasm.numThreads = 1;
-    ort.env.wasm.wasmBinary = await gunzip(await read("vendor/ort.wasm.gz"));
+    ort.env.wasm.wasmBinary = await runtime.arrayBuffer();
     const session = await ort.InferenceSession.create(await read(model), {
         executionProviders: ["wasm"], enableProfiling: true });
     const pixels = Uint8Array.from({ length: 384 * 512 * 3 }, (_, at) => at * 7919);

@@ -81,6 +81,7 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, tmp_path):
     about = json.loads((folder / "model.json").read_text())
     assert about == {
         "file": MODEL,
+        "starts_with": ["vendor/ort.wasm.gz", MODEL],
         "sha256": file_sha256(model),
         "examples": ["examples/1.png"],
         "pictures": {

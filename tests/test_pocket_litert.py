@@ -145,9 +145,9 @@ def test_the_camera_is_answered_live(context, url):
         ("prepare.wasm", "Check the connection and reload the page."),
         ("vendor/litert_relaxed.wasm.gz", "Check the connection and reload the page."),
         ("vendor/litert_relaxed.js", "Check the connection and reload the page."),
-        ("engine.js", "Part of this page stopped working."),
-        ("prepare.js", "Part of this page stopped working."),
-        ("vendor/litert.js", "Part of this page stopped working."),
+        ("engine.js", "Check the connection and reload the page."),
+        ("prepare.js", "Check the connection and reload the page."),
+        ("vendor/litert.js", "Check the connection and reload the page."),
     ],
 )
 def test_a_file_that_does_not_come_gets_a_sentence(context, url, lost, sentence):

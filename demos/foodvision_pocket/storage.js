@@ -19,14 +19,21 @@ async function openStore(version) {
   }
 }
 
+/** Read a JSON file of this folder. */
+export async function readJson(name) {
+  const response = await fetch(new URL(name, FOLDER));
+  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
+  return response.json();
+}
+
 /**
  * Fetch a file of this folder, from the store if it is there, and store it.
  *
- * @param {string} name Its path in the folder.
+ * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
  * @param {{version: string, files: Object<string, number>}} list What files.json says.
  * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<{bytes: Uint8Array, kept: Promise<void>}>} All of its bytes, and when
- *   they are stored, or cannot be.
+ * @returns {Promise<{content: ArrayBuffer, kept: Promise<void>}>} What is in it, and when
+ *   it is stored, or cannot be.
  * @throws {Error} If it cannot be had, or is not of the size that was promised.
  */
 export async function fetchOnce(name, list, onBytes) {
@@ -35,23 +42,30 @@ export async function fetchOnce(name, list, onBytes) {
   const stored = await store?.match(url);
   const response = stored ?? (await fetch(url));
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
-  const bytes = await readAll(response, list.files[name], onBytes);
-  return { bytes, kept: stored ? undefined : keep(store, url, bytes, response.headers) };
+  const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
+  const [content, bytes] = await Promise.all([
+    new Response(unzip.readable).arrayBuffer(),
+    readAll(response, list.files[name], unzip.writable, onBytes),
+  ]);
+  return { content, kept: stored ? undefined : keep(store, url, bytes, response.headers) };
 }
 
-async function readAll(response, size, onBytes) {
+/** Read a whole response, and pass its pieces on; returns all of its bytes. */
+async function readAll(response, size, target, onBytes) {
   const bytes = new Uint8Array(size);
   let count = 0;
-  const reader = response.body.getReader();
+  const [reader, writer] = [response.body.getReader(), target.getWriter()];
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     if (count + value.length > size) throw new Error("more bytes came than promised");
     bytes.set(value, count);
+    writer.write(value).catch(() => {}); // close says what was wrong
     count += value.length;
     onBytes(value.length);
   }
   if (count !== size) throw new Error(`only ${count} of ${size} bytes came`);
+  await writer.close();
   return bytes;
 }
 
@@ -61,12 +75,6 @@ async function keep(store, url, bytes, headers) {
   } catch {
     // A full disk: the page works today, and fetches again another day.
   }
-}
-
-/** Undo gzip; returns an ArrayBuffer. */
-export async function gunzip(bytes) {
-  const unzip = new DecompressionStream("gzip");
-  return new Response(new Blob([bytes]).stream().pipeThrough(unzip)).arrayBuffer();
 }
 
 /**

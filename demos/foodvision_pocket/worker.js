@@ -1,44 +1,44 @@
 // The model, away from the page: whatever it does, the page goes on answering touches.
 
-import * as engine from "./engine.js"; // LiteRT or ONNX Runtime: whatever suits the model
 import { PictureError, openPicture, toPixels, toPreview } from "./picture.js";
-import { fetchOnce, gunzip } from "./storage.js";
+import { fetchOnce, readJson } from "./storage.js";
 
 let about; // what model.json says
+let engine; // LiteRT or ONNX Runtime: whatever suits the model
 
 /** Fetch all that is needed, start, and answer once: the first answer takes longest. */
 async function start({ build, threads }) {
-  const [list, told] = await Promise.all(["files.json", "model.json"].map(readJson));
-  about = told;
-  const names = engine.files(about, build);
+  let list;
+  [about, list, engine] = await Promise.all([
+    readJson("model.json"),
+    readJson("files.json"),
+    import("./engine.js"),
+  ]);
+  const fetched = fetchAll(about, build, list);
+  const content = fetched.then((files) => files.map((file) => file.content));
+  const runs = await engine.start(content, { about, build, threads });
+  await run(await createImageBitmap(new ImageData(512, 384)));
+  postMessage({ ready: { about, runs, version: list.version } });
+  await Promise.all((await fetched).map((file) => file.kept));
+  postMessage({ kept: true });
+}
+
+/** Fetch the files that the engine starts with, and say how much of them is here. */
+function fetchAll({ starts_with: needed }, build, list) {
+  const names = needed.map((name) => name.replace("BUILD", build));
   const total = names.reduce((sum, name) => sum + list.files[name], 0);
   let done = 0;
   const onBytes = (count) => {
     done += count;
     postMessage({ progress: { done, total } });
   };
-  const fetched = names.map((name) => fetchOnce(name, list, onBytes));
-  const content = fetched.map(async (file, index) => {
-    const { bytes } = await file;
-    return names[index].endsWith(".gz") ? gunzip(bytes) : bytes;
-  });
-  for (const file of content) file.catch(() => {}); // start says which one failed first
-  const runs = await engine.start(content, { about, build, threads });
-  await run(await createImageBitmap(new ImageData(512, 384)));
-  postMessage({ ready: { about, runs, version: list.version } });
-  await Promise.all(fetched.map(async (file) => (await file).kept));
-  postMessage({ kept: true });
-}
-
-async function readJson(name) {
-  const response = await fetch(new URL(name, import.meta.url));
-  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
-  return response.json();
+  return Promise.all(names.map((name) => fetchOnce(name, list, onBytes)));
 }
 
 /** Ask the model about a bitmap, an ImageBitmap of any size. */
 function run(bitmap) {
-  return engine.answer(toPixels(bitmap, about.pictures, engine.lookedAt(about)));
+  // Where the page prepares pictures, it needs no more than the part that is looked at.
+  return engine.answer(toPixels(bitmap, about.pictures, about.preparation?.crop));
 }
 
 /** Answer for a file or a camera's frame; only a file's preview goes back. */

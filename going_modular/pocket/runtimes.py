@@ -11,6 +11,7 @@ from going_modular.pocket.npm import Package, vendor
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
 ENGINES = Path(__file__).with_name("engines")
+MODEL, TFLITE = "foodvision_mini.onnx", "foodvision_mini.tflite.gz"
 FONTS = (
     Package(
         "@fontsource/quicksand",
@@ -111,11 +112,14 @@ class Engine(NamedTuple):
         title: What people call it.
         code: Holds engine.js, by which the page asks it, and what that imports.
         packages: Where its files come from.
+        starts_with: What its `start` is given, by names in the page's folder: the
+            runtime, in which BUILD stands for one of `BUILDS`; the model; more.
     """
 
     title: str
     code: Path
     packages: tuple[Package, ...]
+    starts_with: tuple[str, ...]
 
     def fetch(self) -> Path:
         """Fetch what it needs and the fonts, once; returns their folder.
@@ -126,5 +130,15 @@ class Engine(NamedTuple):
         return vendor(self.packages + FONTS, CACHE / self.code.name)
 
 
-LITE_RT = Engine("LiteRT", ENGINES / "litert", (LITERT,))
-ORT_WEB = Engine("ONNX Runtime Web", ENGINES / "onnx", (ONNX_RUNTIME,))
+LITE_RT = Engine(
+    "LiteRT",
+    ENGINES / "litert",
+    (LITERT,),
+    ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm"),
+)
+ORT_WEB = Engine(
+    "ONNX Runtime Web",
+    ENGINES / "onnx",
+    (ONNX_RUNTIME,),
+    ("vendor/ort.wasm.gz", MODEL),
+)

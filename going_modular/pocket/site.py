@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -20,7 +21,15 @@ from going_modular.export import metadata_of
 from going_modular.files import file_sha256, filled
 from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.preparation import ConvertError, preparation_of
-from going_modular.pocket.runtimes import BUILDS, ENGINES, LITE_RT, ORT_WEB, Engine
+from going_modular.pocket.runtimes import (
+    BUILDS,
+    ENGINES,
+    LITE_RT,
+    MODEL,
+    ORT_WEB,
+    TFLITE,
+    Engine,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "demos" / "foodvision_pocket"
 PAGE_FILES = (
@@ -40,8 +49,6 @@ PAGE_FILES = (
     "words.js",
     "worker.js",
 )
-MODEL = "foodvision_mini.onnx"
-TFLITE = "foodvision_mini.tflite.gz"
 VENDOR = "vendor"
 ICONS = Path(__file__).with_name("icons")
 ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
@@ -183,19 +190,26 @@ def _put_model(part: Path, model_file: Path, engine: Engine) -> dict:
     """
     if engine is ORT_WEB:
         shutil.copyfile(model_file, part / MODEL)
-        return {"file": MODEL}
+        return {"file": MODEL, "starts_with": engine.starts_with}
     content = tflite_of(model_file)
     # A quarter smaller; not every host would compress it on the way.
     (part / TFLITE).write_bytes(gzip.compress(content, 9, mtime=0))
-    return {"file": TFLITE, "preparation": asdict(preparation_of(model_file))}
+    return {
+        "file": TFLITE,
+        "starts_with": engine.starts_with,
+        "preparation": asdict(preparation_of(model_file)),
+    }
 
 
 def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -> None:
     for name in PAGE_FILES:
         shutil.copyfile(PAGE / name, part / name)
-    shutil.copytree(code, part, dirs_exist_ok=True)
-    shutil.copytree(fetched, part / VENDOR)
-    shutil.copytree(ICONS, part / "icons")
+    # Times of change are not copied: servers go by them, and an older engine would not
+    # get past a newer one that is stored.
+    copy = partial(shutil.copytree, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    copy(code, part)
+    copy(fetched, part / VENDOR)
+    copy(ICONS, part / "icons")
     (part / "examples").mkdir()
     for number, picture in enumerate(examples, start=1):
         target = part / "examples" / f"{number}{Path(picture).suffix.lower()}"

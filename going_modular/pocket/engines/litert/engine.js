@@ -18,35 +18,26 @@ function printErr(line) {
   if (!/^(INFO|WARNING)/.test(line)) console.error(line);
 }
 
-/** The files that it starts with, by their names in this folder. */
-export function files(about, build) {
-  return [`vendor/litert_${build}.wasm.gz`, about.file, "prepare.wasm"];
-}
-
-/** What part of a picture it looks at: a centred square of this share of the shorter side. */
-export function lookedAt(about) {
-  return about.preparation.crop;
-}
-
 /**
  * Start.
  *
- * @param {Promise<ArrayBuffer | Uint8Array>[]} content Of `files`, uncompressed.
+ * @param {Promise<ArrayBuffer[]>} content Of the runtime, the .tflite and prepare.wasm.
  * @param {{about, build: string, threads: number}} options What model.json says; which
  *   of the runtime's builds it is; how many threads may work on one answer, if that
  *   build has threads.
  * @returns {Promise<string>} What is running, in words.
  */
-export async function start([runtime, model, code], { about, build, threads }) {
+export async function start(content, { about, build, threads }) {
   const script = new URL(`vendor/litert_${build}.js`, import.meta.url).href;
   import(script).catch(() => {}); // so that it is here soon; loadLiteRt says if it fails
   // The runtime's script reads these, and starts a worker for each core that there is.
   Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
-  self.Module = { wasmBinary: await runtime, mainScriptUrlOrBlob: script, printErr };
+  const [wasmBinary, model, code] = await content;
+  self.Module = { wasmBinary, mainScriptUrlOrBlob: script, printErr };
   await loadLiteRt(script);
   const options = { accelerator: "wasm", cpuOptions: { numThreads: threads } };
-  network = await loadAndCompile(new Uint8Array(await model), options);
-  prepare = await makePrepare(await code, about.preparation);
+  network = await loadAndCompile(new Uint8Array(model), options);
+  prepare = await makePrepare(code, about.preparation);
   shape = [1, about.preparation.size, about.preparation.size, 3];
   return build === "threads" ? `${TITLES[build]}, ${threads} threads` : TITLES[build];
 }

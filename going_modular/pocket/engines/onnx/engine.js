@@ -5,28 +5,19 @@ import * as ort from "./vendor/ort.mjs";
 
 let session;
 
-/** The files that it starts with, by their names in this folder. */
-export function files(about) {
-  return ["vendor/ort.wasm.gz", about.file];
-}
-
-/** What part of a picture it looks at: all of it, as the file cuts out its own. */
-export function lookedAt() {
-  return undefined;
-}
-
 /**
  * Start.
  *
- * @param {Promise<ArrayBuffer | Uint8Array>[]} content Of `files`, uncompressed.
+ * @param {Promise<ArrayBuffer[]>} content Of the runtime and the .onnx file.
  * @param {{threads: number}} options How many may work on one answer.
  * @returns {Promise<string>} What is running, in words.
  */
-export async function start([runtime, model], { threads }) {
+export async function start(content, { threads }) {
   ort.env.wasm.numThreads = threads;
-  ort.env.wasm.wasmBinary = await runtime;
+  const [runtime, model] = await content;
+  ort.env.wasm.wasmBinary = runtime;
   const options = { executionProviders: ["wasm"] };
-  session = await ort.InferenceSession.create(await model, options);
+  session = await ort.InferenceSession.create(new Uint8Array(model), options);
   return `ONNX Runtime, ${threads === 1 ? "1 thread" : `${threads} threads`}`;
 }
 
