@@ -14,7 +14,17 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import app, big, camera, gate, plan, pocket, prediction, training
+from benchmarks import (
+    app,
+    big,
+    camera,
+    gate,
+    plan,
+    pocket,
+    prediction,
+    profile,
+    training,
+)
 from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
 from benchmarks.report import circumstances, page
 from going_modular.data_setup import find_pictures
@@ -32,7 +42,7 @@ PARTS = {
     "gate": gate.measure,
 }
 # Whose constants the page names:
-MODULES = (app, big, camera, gate, plan, pocket, prediction, training)
+MODULES = (app, big, camera, gate, plan, pocket, prediction, profile, training)
 RESULTS = ROOT / "benchmarks" / "results.md"
 ELSEWHERE = ROOT / "build" / "benchmark.md"
 BUSY = 0.5  # load average; more means that times are not to be trusted
