@@ -320,7 +320,7 @@ def test_half_a_model_gets_a_sentence(context, url, folder):
 def test_a_script_that_does_not_come_gets_a_sentence(context, url):
     context.route("**/vendor/ort.mjs", lambda route: route.fulfill(status=404))
     page = open_page(context, url, wait=False)
-    expect(page, "The model did not start.", "Part of this page stopped working.")
+    expect(page, "The model did not start.", "Check the connection and reload")
 
 
 @pytest.mark.parametrize("missing", ["OffscreenCanvas", "DecompressionStream"])
