@@ -10,7 +10,7 @@ import psutil
 from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.browser import CHROMIUM, READY, READY_MS, launched
+from benchmarks.browser import CHROMIUM, READY_MS, launched, open_pocket
 from benchmarks.making import make_all
 from benchmarks.plan import Bench, progress
 from benchmarks.report import Goal, Part
@@ -107,10 +107,7 @@ def watch(site: Path, film: Path, seconds: float) -> Watched:
         sync_playwright() as playwright,
         launched(playwright, *camera) as browser,
     ):
-        page = browser.new_page()
-        page.add_init_script(NOTES)
-        page.goto(served.url)
-        page.wait_for_selector(READY, timeout=READY_MS)
+        page = open_pocket(browser.new_page(), served.url, first=NOTES)
         page.get_by_role("button", name="Start camera").click()
         page.wait_for_selector("#bars li", timeout=READY_MS)
         page.wait_for_timeout(1000 * WARM_UP)

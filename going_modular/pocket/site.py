@@ -91,6 +91,7 @@ def write_pocket(
         `folder`.
 
     Raises:
+        ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
         DeployError: If the model is missing or says too little about itself.
         FileError: If the folder cannot be written, or the program that runs the model
             cannot be had.
