@@ -94,7 +94,7 @@ def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
 
 
 def test_tables_are_whole(tables):
-    assert len(tables) == 17
+    assert len(tables) == 18
     for table in tables:
         assert len({len(row) for row in table}) == 1
         assert not [row for row in table if row[1] in ("", "nan")]
@@ -170,7 +170,12 @@ def test_browsers_are_timed_and_answer_as_python_does(tables):
 
 
 def test_first_visits_and_the_live_camera_are_measured(tables):
-    visits, camera = tables[12:14]
+    profile, visits, camera = tables[12:15]
+    assert [row[0] for row in profile[1:]] == [
+        "depthwise convolutions",
+        "other convolutions",
+        "all else",
+    ]
     assert [row[0] for row in visits[1:]] == ["LiteRT", "ONNX Runtime Web"]
     assert [row[visits[0].index("visits")] for row in visits[1:]] == ["4", "4"]
     assert all(5 < float(row[-1]) < 15 for row in visits[1:])
@@ -187,7 +192,7 @@ def test_goals_of_the_browser_demo_are_there(tables):
 
 
 def test_big_is_projected_for_every_contender_beside_its_goal(page, tables):
-    head, *rows = tables[14]
+    head, *rows = tables[15]
     assert [row[0] for row in rows] == ["EffNetB2", "ViT-B/16", "EffNet-Lite2"]
     assert "20,200 photos, minutes" in head and "101,000 photos, minutes" in head
     goals = [row for row in tables[0] if row[0].startswith("FoodVision Big on 20,200")]
