@@ -86,7 +86,8 @@ def pytest_sessionfinish(session, exitstatus):
             raise pytest.UsageError(
                 f"not renewed, for these were not tried: {incomplete}"
             )
-        rows = "\n".join(f"| {row} | {n:,} | 0 |" for row, n in counted.items())
+        order = [row for row in dict.fromkeys([*said, *counted]) if row in counted]
+        rows = "\n".join(f"| {row} | {counted[row]:,} | 0 |" for row in order)
         renew_block("reliability", HEAD + rows)
     elif wrong:
         print(f"\nREADME.md's reliability table is out of date: {wrong} counted.")

@@ -19,6 +19,13 @@ CHROMIUM_ARGS = [
 ]
 READY = "body[data-model=ready]"
 READY_MS = 120_000  # a busy machine takes its time
+# Told at once, where Playwright's own waiting looks only twice a second.
+WAIT = """([selector, most]) => new Promise((resolve, reject) => {
+    const look = () => document.querySelector(selector) && resolve();
+    new MutationObserver(look).observe(document, { attributes: true, subtree: true });
+    look();
+    setTimeout(() => reject(new Error(document.body.innerText)), most);
+})"""
 ASK = """async (base64) => {
     const { ask } = await import("./model.js");
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
@@ -54,7 +61,7 @@ def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
     """
     page.add_init_script(first)
     page.goto(url)
-    page.wait_for_selector(READY, timeout=READY_MS)
+    page.evaluate(WAIT, [READY, READY_MS])
     return page
 
 

@@ -70,18 +70,26 @@ export function grabFrame(video) {
 }
 
 /**
- * Make a function that waits for a frame which it has not told of yet.
+ * Make a function that waits until the viewfinder has shown a frame since a given time.
  *
  * A frame that came meanwhile counts, so no time is lost; of several, only the newest
- * can still be grabbed. A page that nobody looks at gets no frames.
+ * can still be grabbed. The browser may tell of a frame after it was grabbed: such a
+ * frame is older than that time, and is not asked about twice. A page that nobody looks
+ * at gets no frames.
+ *
+ * @returns {(since: number) => Promise<void>} `since` in ms, as performance.now() counts.
  */
 export function watchFrames(video) {
   const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
-  const oneMore = () => new Promise((resolve) => callback(resolve));
+  const oneMore = () =>
+    new Promise((resolve) => callback((now, frame) => resolve(frame?.presentationTime ?? now)));
   let next = oneMore();
-  return async () => {
-    await next;
-    next = oneMore();
+  return async (since) => {
+    let shown;
+    do {
+      shown = await next;
+      next = oneMore();
+    } while (shown <= since);
   };
 }
 

@@ -41,7 +41,7 @@ async function* answers(video, isOver) {
   const [nextFrame, stillFor] = [watchFrames(video), watchStillness(video)];
   let asked = -Infinity;
   for (;;) {
-    await nextFrame();
+    await nextFrame(asked);
     if (isOver()) return;
     const rests = stillFor() > REST_AFTER;
     const now = performance.now();

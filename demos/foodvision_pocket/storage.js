@@ -27,27 +27,30 @@ export async function readJson(name) {
 }
 
 /**
- * Fetch a file of this folder, from the store if it is there, and store it.
+ * Fetch a file of this folder, from the store if it is there.
  *
  * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
  * @param {{version: string, files: Object<string, number>}} list What files.json says.
  * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<{content: ArrayBuffer, kept: Promise<void>}>} What is in it, and when
- *   it is stored, or cannot be.
- * @throws {Error} If it cannot be had, or is not of the size that was promised.
+ * @returns {Promise<{response: Response, keep: () => Promise<void>}>} What is in it, as it
+ *   comes; reading it fails if it cannot be had, or is not of the size that was promised.
+ *   `keep` stores it, once all of it is here.
+ * @throws {Error} If it cannot be had.
  */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const store = await openStore(list.version);
   const stored = await store?.match(url);
-  const response = stored ?? (await fetch(url));
-  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
+  const arriving = stored ?? (await fetch(url));
+  if (!arriving.ok) throw new Error(`${name}: the server answered ${arriving.status}`);
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
-  const [content, bytes] = await Promise.all([
-    new Response(unzip.readable).arrayBuffer(),
-    readAll(response, list.files[name], unzip.writable, onBytes),
-  ]);
-  return { content, kept: stored ? undefined : keep(store, url, bytes, response.headers) };
+  const all = readAll(arriving, list.files[name], unzip.writable, onBytes);
+  all.catch(() => {}); // whoever reads the response hears of it
+  const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
+  return {
+    response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
+    keep: async () => stored ?? keep(store, url, await all, arriving.headers),
+  };
 }
 
 /** Read a whole response, and pass its pieces on; returns all of its bytes. */
@@ -55,17 +58,22 @@ async function readAll(response, size, target, onBytes) {
   const bytes = new Uint8Array(size);
   let count = 0;
   const [reader, writer] = [response.body.getReader(), target.getWriter()];
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    if (count + value.length > size) throw new Error("more bytes came than promised");
-    bytes.set(value, count);
-    writer.write(value).catch(() => {}); // close says what was wrong
-    count += value.length;
-    onBytes(value.length);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      if (count + value.length > size) throw new Error("more bytes came than promised");
+      bytes.set(value, count);
+      writer.write(value).catch(() => {}); // close says what was wrong
+      count += value.length;
+      onBytes(value.length);
+    }
+    if (count !== size) throw new Error(`only ${count} of ${size} bytes came`);
+    await writer.close();
+  } catch (error) {
+    writer.abort(error).catch(() => {});
+    throw error;
   }
-  if (count !== size) throw new Error(`only ${count} of ${size} bytes came`);
-  await writer.close();
   return bytes;
 }
 

@@ -3,36 +3,44 @@
 import { PictureError, openPicture, toPixels, toPreview } from "./picture.js";
 import { fetchOnce, readJson } from "./storage.js";
 
+const PAUSE = 300; // ms for whoever is in a hurry, before the first answer is tried out
+const STEP = 0.02; // of all bytes, after which the page is told that they came
 let about; // what model.json says
 let engine; // LiteRT or ONNX Runtime: whatever suits the model
+let isAsked = false; // whether a picture has come
 
-/** Fetch all that is needed, start, and answer once: the first answer takes longest. */
+/**
+ * Fetch all that is needed and start. Then answer once, unless a visitor was quicker, for
+ * the first answer takes longest; last, store what was fetched.
+ */
 async function start({ build, threads }) {
-  let list;
-  [about, list, engine] = await Promise.all([
-    readJson("model.json"),
-    readJson("files.json"),
-    import("./engine.js"),
-  ]);
-  const fetched = fetchAll(about, build, list);
-  const content = fetched.then((files) => files.map((file) => file.content));
-  const runs = await engine.start(content, { about, build, threads });
-  await run(await createImageBitmap(new ImageData(512, 384)));
+  const [{ list, files }, code] = await Promise.all([fetchAll(build), import("./engine.js")]);
+  engine = code;
+  const responses = files.map(async (file) => (await file).response);
+  const runs = await engine.start(responses, { about, build, threads });
   postMessage({ ready: { about, runs, version: list.version } });
-  await Promise.all((await fetched).map((file) => file.kept));
+  await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
+  await Promise.all(files.map(async (file) => (await file).keep()));
   postMessage({ kept: true });
 }
 
-/** Fetch the files that the engine starts with, and say how much of them is here. */
-function fetchAll({ starts_with: needed }, build, list) {
-  const names = needed.map((name) => name.replace("BUILD", build));
+/** Begin to fetch what the engine starts with, and say how much of it is here. */
+async function fetchAll(build) {
+  const [told, list] = await Promise.all([readJson("model.json"), readJson("files.json")]);
+  about = told;
+  const names = about.starts_with.map((name) => name.replace("BUILD", build));
   const total = names.reduce((sum, name) => sum + list.files[name], 0);
-  let done = 0;
+  let [done, shown] = [0, 0];
   const onBytes = (count) => {
     done += count;
+    if (done < total && done - shown < STEP * total) return;
+    shown = done;
     postMessage({ progress: { done, total } });
   };
-  return Promise.all(names.map((name) => fetchOnce(name, list, onBytes)));
+  const files = names.map((name) => fetchOnce(name, list, onBytes));
+  for (const file of files) file.catch(() => {}); // the engine hears of it
+  return { list, files };
 }
 
 /** Ask the model about a bitmap, an ImageBitmap of any size. */
@@ -43,6 +51,7 @@ function run(bitmap) {
 
 /** Answer for a file or a camera's frame; only a file's preview goes back. */
 async function answer({ id, source }) {
+  isAsked = true;
   const begun = performance.now();
   const isFile = source instanceof Blob;
   const bitmap = isFile ? await openPicture(source, about.pictures) : source;

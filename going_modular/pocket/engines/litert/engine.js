@@ -21,19 +21,27 @@ function printErr(line) {
 /**
  * Start.
  *
- * @param {Promise<ArrayBuffer[]>} content Of the runtime, the .tflite and prepare.wasm.
+ * @param {Promise<Response>[]} files The runtime, the .tflite and prepare.wasm, as they
+ *   come.
  * @param {{about, build: string, threads: number}} options What model.json says; which
  *   of the runtime's builds it is; how many threads may work on one answer, if that
  *   build has threads.
  * @returns {Promise<string>} What is running, in words.
  */
-export async function start(content, { about, build, threads }) {
+export async function start(files, { about, build, threads }) {
   const script = new URL(`vendor/litert_${build}.js`, import.meta.url).href;
   import(script).catch(() => {}); // so that it is here soon; loadLiteRt says if it fails
   // The runtime's script reads these, and starts a worker for each core that there is.
   Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
-  const [wasmBinary, model, code] = await content;
-  self.Module = { wasmBinary, mainScriptUrlOrBlob: script, printErr };
+  const [runtime, ...others] = files;
+  const contents = Promise.all(others.map(async (file) => (await file).arrayBuffer()));
+  const [module] = await Promise.all([WebAssembly.compileStreaming(runtime), contents]);
+  const [model, code] = await contents;
+  const instantiateWasm = (imports, onDone) => {
+    WebAssembly.instantiate(module, imports).then((instance) => onDone(instance, module));
+    return {};
+  };
+  self.Module = { instantiateWasm, mainScriptUrlOrBlob: script, printErr };
   await loadLiteRt(script);
   const options = { accelerator: "wasm", cpuOptions: { numThreads: threads } };
   network = await loadAndCompile(new Uint8Array(model), options);

@@ -8,13 +8,14 @@ let session;
 /**
  * Start.
  *
- * @param {Promise<ArrayBuffer[]>} content Of the runtime and the .onnx file.
+ * @param {Promise<Response>[]} files The runtime and the .onnx file, as they come.
  * @param {{threads: number}} options How many may work on one answer.
  * @returns {Promise<string>} What is running, in words.
  */
-export async function start(content, { threads }) {
+export async function start(files, { threads }) {
   ort.env.wasm.numThreads = threads;
-  const [runtime, model] = await content;
+  const contents = files.map(async (file) => (await file).arrayBuffer());
+  const [runtime, model] = await Promise.all(contents);
   ort.env.wasm.wasmBinary = runtime;
   const options = { executionProviders: ["wasm"] };
   session = await ort.InferenceSession.create(new Uint8Array(model), options);
