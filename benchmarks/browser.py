@@ -19,12 +19,18 @@ CHROMIUM_ARGS = [
 ]
 READY = "body[data-model=ready]"
 READY_MS = 120_000  # a busy machine takes its time
-# Told at once, where Playwright's own waiting looks only twice a second.
+# Told at once, where Playwright's own waiting comes to look only twice a second.
 WAIT = """([selector, most]) => new Promise((resolve, reject) => {
-    const look = () => document.querySelector(selector) && resolve();
-    new MutationObserver(look).observe(document, { attributes: true, subtree: true });
+    const observer = new MutationObserver(look);
+    observer.observe(document, { attributes: true, subtree: true });
+    const late = setTimeout(() => reject(new Error(document.body.innerText)), most);
+    function look() {
+        if (!document.querySelector(selector)) return;
+        observer.disconnect();
+        clearTimeout(late);
+        resolve();
+    }
     look();
-    setTimeout(() => reject(new Error(document.body.innerText)), most);
 })"""
 ASK = """async (base64) => {
     const { ask } = await import("./model.js");

@@ -126,6 +126,16 @@ def test_it_asks_for_what_it_needs_of_its_own_address_only(context, url, site):
     assert page.complaints == [] and page.crashes == []
 
 
+def test_a_runtime_that_does_not_start_gets_a_sentence(context, url, site):
+    fails = "WebAssembly.instantiate = () => Promise.reject(new Error('no memory'));"
+    code = (site / "engine.js").read_text("utf-8") + fails
+    script = {"content_type": "text/javascript", "body": code}
+    context.route("**/engine.js", lambda route: route.fulfill(**script))
+    page = open_page(context, url, wait=False)
+    page.get_by_text("The model could not be loaded.").first.wait_for()
+    assert page.crashes == []
+
+
 def test_the_camera_is_answered_live(context, url):
     page = open_page(context, url)
     page.get_by_role("button", name="Start camera").click()

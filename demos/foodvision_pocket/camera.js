@@ -84,12 +84,13 @@ export function watchFrames(video) {
   const oneMore = () =>
     new Promise((resolve) => callback((now, frame) => resolve(frame?.presentationTime ?? now)));
   let next = oneMore();
+  const tell = async () => {
+    const shown = await next;
+    next = oneMore();
+    return shown;
+  };
   return async (since) => {
-    let shown;
-    do {
-      shown = await next;
-      next = oneMore();
-    } while (shown <= since);
+    if ((await tell()) <= since) await tell();
   };
 }
 

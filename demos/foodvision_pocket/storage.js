@@ -49,7 +49,9 @@ export async function fetchOnce(name, list, onBytes) {
   const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
   return {
     response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
-    keep: async () => stored ?? keep(store, url, await all, arriving.headers),
+    keep: async () => {
+      if (!stored) await keep(store, url, await all, arriving.headers);
+    },
   };
 }
 

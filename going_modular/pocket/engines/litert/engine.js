@@ -34,15 +34,18 @@ export async function start(files, { about, build, threads }) {
   // The runtime's script reads these, and starts a worker for each core that there is.
   Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
   const [runtime, ...others] = files;
-  const contents = Promise.all(others.map(async (file) => (await file).arrayBuffer()));
-  const [module] = await Promise.all([WebAssembly.compileStreaming(runtime), contents]);
-  const [model, code] = await contents;
-  const instantiateWasm = (imports, onDone) => {
-    WebAssembly.instantiate(module, imports).then((instance) => onDone(instance, module));
-    return {};
-  };
-  self.Module = { instantiateWasm, mainScriptUrlOrBlob: script, printErr };
-  await loadLiteRt(script);
+  const [module, model, code] = await Promise.all([
+    WebAssembly.compileStreaming(runtime), // while its bytes come
+    ...others.map(async (file) => (await file).arrayBuffer()),
+  ]);
+  self.Module = { mainScriptUrlOrBlob: script, printErr };
+  const failed = new Promise((_, reject) => {
+    self.Module.instantiateWasm = (imports, onDone) => {
+      WebAssembly.instantiate(module, imports).then((made) => onDone(made, module), reject);
+      return {};
+    };
+  });
+  await Promise.race([loadLiteRt(script), failed]); // that script does not hear of a failure
   const options = { accelerator: "wasm", cpuOptions: { numThreads: threads } };
   network = await loadAndCompile(new Uint8Array(model), options);
   prepare = await makePrepare(code, about.preparation);
