@@ -1,19 +1,26 @@
-# The lesson's commands. Each sets up .venv first, once, from requirements.txt.
+# The lesson's commands. Each sets up .venv first, once, from requirements.txt. A .venv
+# that is there already is kept with what is in it, such as a PyTorch without CUDA.
 PYTHON ?= python3
+UV := $(shell command -v uv)
 BIN := .venv/bin
 LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
 QUICK := not slow and not browser and not cluster
 
-.PHONY: help lesson lab demo pocket check test bench reliability constraints refresh
+.PHONY: help lesson lab html demo pocket check test bench reliability stick constraints refresh
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.txt tests/requirements.txt pyproject.toml
+ifdef UV
+	test -x $(BIN)/python || uv venv --seed --python $(PYTHON) .venv
+	uv pip install --python $(BIN)/python -r tests/requirements.txt -e .
+else
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install -r tests/requirements.txt -e .
+endif
 	@touch $@
 
 lesson: $(READY)  ## run the whole lesson and write the demo folder
@@ -21,6 +28,9 @@ lesson: $(READY)  ## run the whole lesson and write the demo folder
 
 lab: $(READY)  ## open the lesson in JupyterLab
 	$(BIN)/jupyter lab $(LESSON)
+
+html: $(READY)  ## write the lesson as one page, build/lesson.html
+	$(BIN)/python -m tools.write_html
 
 demo: $(READY)  ## serve the Gradio app on this computer
 	$(BIN)/python -m tools.serve_demo
@@ -42,6 +52,9 @@ bench: $(READY)  ## measure everything against the usual way
 reliability: $(READY)  ## renew the README's reliability table
 	$(BIN)/python -m pytest --renew-reliability \
 	    tests/test_app_model.py tests/test_demo*.py tests/test_lesson_f*.py
+
+stick: $(READY)  ## fill build/stick/ for a classroom without internet
+	$(BIN)/python -m tools.fill_stick
 
 constraints: $(READY)  ## write down the versions that are installed here
 	$(BIN)/python -m tools.write_constraints

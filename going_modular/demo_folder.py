@@ -19,8 +19,8 @@ from going_modular.files import LessonError, filled, whole
 APP = Path(__file__).with_name("app")
 # The files of the app beside the model and its examples: copied from `APP`, written by
 # the lesson's cells, and filled in from what the model says about itself.
-COPIED = ("model.py", "safety.py", "feedback.py", "style.css")
-WRITTEN = ("app.py", "requirements.txt", ".gitattributes")
+COPIED = ("app.py", "model.py", "safety.py", "feedback.py", "style.css")
+WRITTEN = ("requirements.txt", ".gitattributes")
 FILLED_IN = ("README.md",)
 TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
 # What running a demo or looking at it leaves behind: never part of the demo.

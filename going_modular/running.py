@@ -41,15 +41,20 @@ class RunningDemo:
 
 @contextmanager
 def run_demo(
-    folder: Path, *, python: str = sys.executable, timeout: float = 120.0
+    folder: Path,
+    *,
+    app: str = "app.py",
+    python: str = sys.executable,
+    timeout: float = 120.0,
 ) -> Iterator[RunningDemo]:
-    """Run a demo folder's `app.py` the way a Space does, for as long as a with-block.
+    """Run a demo folder's app the way a Space does, for as long as a with-block.
 
     The app sees its own folder and its Python's packages, not this repository, and
     leaves no files behind in the folder.
 
     Args:
         folder: The demo folder.
+        app: The file in it that is run.
         python: The Python that runs it, by name or path.
         timeout: Seconds it may take to answer.
 
@@ -61,14 +66,14 @@ def run_demo(
             time; the message ends with the last lines it printed.
     """
     folder = Path(folder).resolve()
-    if not (folder / "app.py").is_file():
-        raise DeployError(f"{folder} holds no app.py: run the cells that write it")
+    if not (folder / app).is_file():
+        raise DeployError(f"{folder} holds no {app}: run the cells that write it")
     # Relative to here, not to the folder it will start in.
     python = os.path.abspath(python) if os.path.exists(python) else python
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         log_path, port = Path(scratch, "app.log"), _free_port()
         started = time.monotonic()
-        process = _start(folder, python, port, log_path)
+        process = _start(folder, [python, app], port, log_path)
         try:
             url = f"http://{HOST}:{port}/"
             _wait(process, url, started + timeout, log_path)
@@ -83,7 +88,9 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _start(folder: Path, python: str, port: int, log_path: Path) -> subprocess.Popen:
+def _start(
+    folder: Path, command: list[str], port: int, log_path: Path
+) -> subprocess.Popen:
     env = {
         # A Space has none of these; the notebook's would lead the app astray.
         **{
@@ -104,7 +111,7 @@ def _start(folder: Path, python: str, port: int, log_path: Path) -> subprocess.P
     try:
         with log_path.open("wb") as log:
             return subprocess.Popen(
-                [python, "app.py"],
+                command,
                 cwd=folder,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -112,15 +119,15 @@ def _start(folder: Path, python: str, port: int, log_path: Path) -> subprocess.P
                 stderr=subprocess.STDOUT,
             )
     except OSError as error:
-        raise DeployError(f"{python} could not be started: {error}") from error
+        raise DeployError(f"{command[0]} could not be started: {error}") from error
 
 
 def _wait(process: subprocess.Popen, url: str, deadline: float, log_path: Path) -> None:
     while not _answers(url):
         if process.poll() is not None:
-            what = f"app.py stopped by itself with exit code {process.returncode}"
+            what = f"The app stopped by itself with exit code {process.returncode}"
         elif time.monotonic() > deadline:
-            what = "app.py did not answer in time: mend it or give it a longer timeout"
+            what = "The app did not answer in time: mend it or give it a longer timeout"
         else:
             time.sleep(0.05)
             continue

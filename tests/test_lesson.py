@@ -13,13 +13,16 @@ from types import CodeType
 
 import nbformat
 import pytest
+from answers import DOTS, cells_to_write, fill_in
 
-from going_modular.demo_folder import WRITTEN
+from going_modular.demo_folder import APP, COPIED, WRITTEN
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
 WRITES = re.compile(r"%%writefile \{demo_folder\.as_posix\(\)\}/(\S+)\n")
-MAX_LINES = 15
+SMALL_APP = re.compile(r"%%writefile \{small\.as_posix\(\)\}/app_\d\.py\n")
+MAX_LINES, MAX_WRITTEN = 15, 40
+SECTIONS = range(8)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,25 @@ def test_committed_demo_files_are_what_the_lesson_writes(cells):
     for name, text in written.items():
         committed = (ROOT / "demos/foodvision_mini" / name).read_text(encoding="utf-8")
         assert committed == text + "\n", f"{name} differs from what the lesson writes"
+    for name in COPIED:
+        committed = (ROOT / "demos/foodvision_mini" / name).read_bytes()
+        assert committed == (APP / name).read_bytes(), f"{name}: make lesson copies it"
+
+
+def test_written_files_are_read_at_a_glance(cells):
+    written = [c.source for c in code_of(cells) if c.source.startswith("%%writefile")]
+    for text in written:
+        lines = [line for line in text.splitlines()[1:] if line.strip()]
+        assert len(lines) <= MAX_WRITTEN
+        if SMALL_APP.match(text):
+            ast.parse(text.partition("\n")[2])
+    assert sum(bool(SMALL_APP.match(text)) for text in written) == 5
+
+
+def test_each_small_app_is_the_one_before_and_one_guard(cells):
+    apps = [SMALL_APP.split(c.source)[1] for c in cells if SMALL_APP.match(c.source)]
+    marks = [re.findall(r"# guard (\d)", app) for app in apps]
+    assert marks == [[str(n) for n in range(1, many + 1)] for many in range(5)]
 
 
 def test_cells_are_short(cells):
@@ -72,11 +94,54 @@ def test_headings_form_an_outline(cells):
     assert all(after - before <= 1 for before, after in steps)
 
 
-def test_every_section_ends_in_a_checkpoint(cells):
+def part(cells, section):
+    """The cells of a section."""
     ids = [cell.id for cell in cells]
-    for section in range(8):
-        assert ids.index(f"s{section}") < ids.index(f"checkpoint-{section}")
-        assert "assert" in cells[ids.index(f"checkpoint-{section}")].source
+    end = f"s{section + 1}" if section + 1 in SECTIONS else "takeaways"
+    return cells[ids.index(f"s{section}") : ids.index(end)]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_has_something_to_do_and_ends_in_a_checkpoint(cells, section):
+    own = part(cells, section)
+    assert own[-1].id == f"checkpoint-{section}"
+    assert re.search(r"assert|assert_close", own[-1].source)
+    assert "print(" in own[-1].source, "a checkpoint says what it checked"
+    turns = [cell for cell in own if "your-turn" in cell.metadata.get("tags", [])]
+    assert len(turns) == 1
+    questions = next(cell for cell in own if cell.id == f"s{section}-questions").source
+    assert questions.count("<details><summary>") == questions.count("</details>") == 3
+    told = "".join(cell.source for cell in own if cell.cell_type == "markdown")
+    if "Predict first" in told:
+        assert "Back to your prediction" in questions
+
+
+def test_every_cell_to_write_has_dots_a_check_and_an_answer(cells):
+    notebook = nbformat.read(LESSON, as_version=4)
+    answers = cells_to_write(notebook)
+    assert sum(name.startswith("exercise-") for name in answers) == 10
+    assert sum(name.startswith("your-turn-") for name in answers) == len(SECTIONS)
+    for cell in code_of(cells):
+        if cell.id in answers:
+            assert len(DOTS.findall(cell.source)) == 1
+            checks = r"^(your_turn|exercise)\.\w+\("
+            assert re.match(checks, cell.source.strip().rsplit("\n\n", 1)[1])
+        else:
+            assert not DOTS.search(cell.source), f"{cell.id} is no cell to write"
+    filled = fill_in(notebook)
+    for cell in code_of(filled.cells):
+        assert not DOTS.search(cell.source)
+
+
+def test_glossary_explains_the_words_of_the_trade(cells):
+    glossary = next(cell for cell in cells if cell.id == "glossary").source.lower()
+    words = "logits pickle buffer decay auroc quantisation distribution mlops"
+    for word in words.split():
+        assert word in glossary
+        first = next(
+            c for c in cells if c.cell_type == "markdown" and word in c.source.lower()
+        )
+        assert first.id != "glossary", f"{word} is explained nowhere else"
 
 
 def test_file_carries_nothing_but_the_lesson():

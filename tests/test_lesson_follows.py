@@ -7,14 +7,24 @@ import sys
 
 import nbformat
 import pytest
+from answers import cells_to_write, fill_in
 from course_copy import LESSON, assert_files_are_whole, copy_course
 
 from going_modular.app.model import Predictor
 from going_modular.practice.food101 import DISHES
 from going_modular.practice.pictures import MARKER, draw_pictures
+from tools.run_lesson import printed
 
 pytestmark = pytest.mark.slow
 RULE = "winner = choose_winner(reports)"
+# The lesson with its answers filled in, from a file of its own into a file of its own.
+RUN_ANSWERED = """
+import sys
+from tools import run_lesson
+run_lesson.LESSON = run_lesson.ROOT / "answered.ipynb"
+run_lesson.EXECUTED = run_lesson.ROOT / "build" / "answered.ipynb"
+sys.exit(run_lesson.main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +32,7 @@ def executed(tmp_path_factory):
     """A course in which two runs of a changed lesson were at work at the same time.
 
     Two classes instead of three, and another winner than the rule's; its folder's name
-    has spaces.
+    has spaces. In one of the runs the reader has answered all that is to be written.
     """
     home = tmp_path_factory.mktemp("follows")
     course = copy_course(home / "my own course")
@@ -34,6 +44,7 @@ def executed(tmp_path_factory):
     cell = next(cell for cell in notebook.cells if RULE in cell.source)
     cell.source = cell.source.replace(RULE, 'winner = "EffNetB2"')
     nbformat.write(notebook, course / LESSON)
+    nbformat.write(fill_in(notebook), course / "answered.ipynb")
     variables = {
         "FOODVISION_DATA": str(drawn),
         "FOODVISION_OFFLINE": "1",
@@ -41,14 +52,14 @@ def executed(tmp_path_factory):
     }
     runs = [
         subprocess.Popen(
-            [sys.executable, "-m", "tools.run_lesson"],
+            [sys.executable, *arguments],
             cwd=course,
             env=os.environ | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for _ in range(2)
+        for arguments in (["-m", "tools.run_lesson"], ["-c", RUN_ANSWERED])
     ]
     said = [run.communicate(timeout=1800)[0] for run in runs]
     codes = [run.returncode for run in runs]
@@ -75,3 +86,15 @@ def test_everything_follows_an_overruled_winner_and_two_classes(executed):
     big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
     assert big.contender == "EffNetB2" and big.title == "FoodVision Big"
     assert big.is_practice is True and len(big.class_names) == DISHES
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [(LESSON, "Not yet:"), ("answered.ipynb", "Right.")]
+)
+def test_checks_tell_answers_from_dots(executed, name, begins):
+    course, _ = executed
+    notebook = nbformat.read(course / "build" / name, as_version=4)
+    answers = cells_to_write(notebook)
+    for cell in notebook.cells:
+        if cell.id in answers:
+            assert printed(cell).startswith(begins), f"{cell.id}: {printed(cell)}"

@@ -1,7 +1,8 @@
 """Run the lesson from top to bottom and show how far it is.
 
 The executed copy goes to build/. With --refresh, what is committed is renewed as well:
-the notebook's outputs, the README's results, the model, and its card.
+the notebook's outputs and its table of times, the README's results, the model, and its
+card. What cells show of photos is replaced by drawn pictures, from a second run.
 """
 
 import argparse
@@ -13,30 +14,35 @@ import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from traitlets.config import Config
 
 from going_modular.files import whole
+from tools.drawn_outputs import SHOWS_PHOTOS, drawn_outputs
+from tools.kernel import client_for, connection, printed
+from tools.lesson_times import renew_times
 from tools.model_card import write_card
 from tools.readme_block import renew_block
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
 EXECUTED = ROOT / "build" / LESSON.name
-CELL_SECONDS = 900
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 RESULT_CELLS = ("device", "reports", "precision-table", "goals")
 DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
 COMMITTED_MODEL = ROOT / "models" / "foodvision_mini.onnx"
-SHOWS_PHOTOS = "shows-photos"  # a tag: outputs of such cells are never committed
+REAL = "real photos"
 
 
 class Progress:
-    """Prints a line for each section and each slow cell, as they happen."""
+    """Prints a line for each section and each slow cell, as they happen.
+
+    Attributes:
+        seconds: What each code cell took, by its id.
+    """
 
     def __init__(self, notebook: nbformat.NotebookNode):
         self.cells = notebook.cells
+        self.seconds: dict[str, float] = {}
         self.started = time.monotonic()
 
     def before(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -52,37 +58,30 @@ class Progress:
                     print(f"{elapsed:6.0f} s  {line.strip('# ')}", flush=True)
 
     def after(self, cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
-        """Name a cell that took long, so that a wait has a reason."""
+        """Note what a cell took; name it if that was long, so a wait has a reason."""
         seconds = time.monotonic() - self.cell_started
+        self.seconds[cell.id] = seconds
         if seconds >= 5:
             first_line = cell.source.strip().splitlines()[0]
             print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
 
 
-def run(notebook: nbformat.NotebookNode) -> None:
-    """Execute all cells in place, in a fresh kernel of this very Python."""
+def run(notebook: nbformat.NotebookNode) -> dict[str, float]:
+    """Execute all cells in place, in a fresh kernel of this very Python.
+
+    Returns:
+        The seconds that each code cell took, by its id.
+    """
     progress = Progress(notebook)
     with tempfile.TemporaryDirectory(prefix="lesson-") as sockets:
-        client = NotebookClient(
+        client_for(
             notebook,
-            config=Config({"KernelManager": connection(Path(sockets))}),
-            timeout=CELL_SECONDS,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(ROOT)}},
+            ROOT,
+            connection(Path(sockets)),
             on_cell_execute=progress.before,
             on_cell_executed=progress.after,
-        )
-        client.execute()
-
-
-def connection(folder: Path) -> dict[str, str]:
-    """How to reach a kernel: by sockets in a folder of its own, so on no port.
-
-    Where the folder is shared, two runs at once would take each other's sockets.
-    """
-    if os.name == "nt":
-        return {"transport": "tcp"}
-    return {"transport": "ipc", "ip": str(folder / "kernel")}
+        ).execute()
+    return progress.seconds
 
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:
@@ -91,8 +90,15 @@ def save(notebook: nbformat.NotebookNode, file: Path) -> None:
         part.write_text(nbformat.writes(notebook) + "\n", "utf-8")
 
 
-def clean(notebook: nbformat.NotebookNode) -> None:
-    """Leave only what belongs in the committed file."""
+def clean(
+    notebook: nbformat.NotebookNode, drawn: dict[str, list[nbformat.NotebookNode]]
+) -> None:
+    """Leave only what belongs in the committed file.
+
+    Args:
+        notebook: The lesson, changed in place.
+        drawn: Outputs by the id of a cell, in place of those that show photos.
+    """
     kept = ("kernelspec", "language_info")
     notebook.metadata = {key: notebook.metadata[key] for key in kept}
     notebook.metadata["language_info"] = {"name": "python"}
@@ -100,36 +106,38 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         if SHOWS_PHOTOS in tags:
-            cell.outputs = []
+            cell.outputs = drawn.get(cell.id, [])
         for output in cell.get("outputs", []):
             # Tables and sources are kept as text and as HTML, which is what is shown.
             output.get("data", {}).pop("text/latex", None)
 
 
-def printed(cell: nbformat.NotebookNode) -> str:
-    """What a cell showed, as plain text."""
-    parts = []
-    for output in cell.outputs:
-        text = output.get("text") or output.get("data", {}).get("text/plain", "")
-        parts.append(text.strip("\n"))
-    return "\n".join(parts)
+def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
+    """Renew what is committed, from a run on real photos.
 
-
-def refresh(notebook: nbformat.NotebookNode) -> None:
-    """Renew what is committed, from a run on real photos."""
+    Args:
+        notebook: The lesson as it ran.
+        seconds: What its code cells took, by the id of the cell.
+    """
     cells = {cell.id: cell for cell in notebook.cells}
-    if "real photos" not in printed(cells["find-pictures"]):
-        sys.exit("Only a run on real photos is committed: set FOODVISION_DATA to them.")
+    if REAL not in printed(cells["find-pictures"]):
+        sys.exit(f"Only a run on {REAL} is committed: set FOODVISION_DATA to them.")
     if "no result" in printed(cells["big-switch"]):
         sys.exit(
             "FoodVision Big, too: set FOODVISION_BIG to photos in Food-101's format."
         )
+    print("Once more, on drawn pictures, for the cells that show photos.", flush=True)
+    try:
+        drawn = drawn_outputs(notebook)
+    except CellExecutionError as error:
+        sys.exit(f"{error}\nThat was on drawn pictures. Nothing was renewed.")
+    renew_times(notebook, seconds, cores=os.cpu_count(), where=REAL)
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
     renew_block("results", f"```text\n{results}\n```")
     with whole(COMMITTED_MODEL) as part:
         part.write_bytes(DEMO_MODEL.read_bytes())
     write_card()
-    clean(notebook)
+    clean(notebook, drawn)
     save(notebook, LESSON)
 
 
@@ -140,7 +148,7 @@ def main() -> int:
     renew = parser.parse_args().refresh
     notebook = nbformat.read(LESSON, as_version=4)
     try:
-        run(notebook)
+        seconds = run(notebook)
     except CellExecutionError as error:
         save(notebook, EXECUTED)
         print(error, file=sys.stderr)
@@ -148,7 +156,7 @@ def main() -> int:
         return 1
     save(notebook, EXECUTED)
     if renew:
-        refresh(notebook)
+        refresh(notebook, seconds)
     print(f"Done. The executed lesson: {EXECUTED.relative_to(ROOT)}")
     for cell_id in ("ship", "goals"):
         print(printed(next(cell for cell in notebook.cells if cell.id == cell_id)))

@@ -11,9 +11,9 @@ from huggingface_hub import HfApi, close_session
 from huggingface_hub.utils import filter_repo_objects
 from small_demo import FILES, TOKEN
 
-from going_modular import space_upload
+from going_modular import spaces
 from going_modular.demo_folder import DeployError
-from going_modular.space_upload import upload_to_space
+from going_modular.spaces import upload_to_space
 
 
 class FakeHub(BaseHTTPRequestHandler):
@@ -56,7 +56,7 @@ def hub(monkeypatch):
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     close_session()  # the Hub's client remembers its proxies
-    monkeypatch.setattr(space_upload, "HfApi", partial(Api, endpoint=address))
+    monkeypatch.setattr(spaces, "HfApi", partial(Api, endpoint=address))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.shutdown()
@@ -123,7 +123,7 @@ def test_no_hub_in_reach(demo, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(space_upload, "HfApi", partial(HfApi, endpoint=address))
+        monkeypatch.setattr(spaces, "HfApi", partial(HfApi, endpoint=address))
         with pytest.raises(DeployError, match="could not be reached"):
             upload_to_space(demo, "me/mini", token=TOKEN)
 
@@ -132,7 +132,7 @@ def test_no_message_quotes_the_token(hub, demo, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError(f"bad header b'Bearer {TOKEN}'")
 
-    monkeypatch.setattr(space_upload, "_upload", fail)
+    monkeypatch.setattr(spaces, "_upload", fail)
     with pytest.raises(DeployError) as caught:
         upload_to_space(demo, "me/mini", token=TOKEN)
     assert TOKEN not in str(caught.value)

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from small_demo import FILES, MODEL, write_files
 
-from going_modular import rehearsal
+from going_modular import spaces
 from going_modular.demo_folder import DeployError
-from going_modular.rehearsal import git_lfs_missing, rehearse_push
+from going_modular.spaces import git_lfs_missing, rehearse_push
 
 missing_lfs = git_lfs_missing()
 needs_git_lfs = pytest.mark.skipif(
@@ -82,7 +82,7 @@ def test_rehearsal_refuses_what_the_hub_would_refuse(demo, tmp_path, content):
 @needs_git_lfs
 def test_a_failing_git_command_is_named(tmp_path):
     with pytest.raises(DeployError, match="git clone nowhere failed"):
-        rehearsal._Git(tmp_path)("clone", "nowhere")
+        spaces._Git(tmp_path)("clone", "nowhere")
 
 
 @pytest.mark.parametrize("found", [[], ["git"]], ids=["no git", "no git-lfs"])
@@ -93,7 +93,7 @@ def test_missing_programs_are_named(demo, tmp_path, monkeypatch, found):
         if "lfs" in words:
             raise subprocess.CalledProcessError(1, words)
 
-    monkeypatch.setattr(rehearsal.subprocess, "run", run)
+    monkeypatch.setattr(spaces.subprocess, "run", run)
     message = git_lfs_missing()
     assert message.startswith("git-lfs is" if found else "git is")
     assert "apt-get install" in message

@@ -1,0 +1,37 @@
+"""The lesson with its answers filled in, from the folded blocks below its cells."""
+
+import re
+
+import nbformat
+
+DOTS = re.compile(r"(= |return )\.\.\.$", re.MULTILINE)
+BLOCK = re.compile(
+    r"<details><summary>Answer</summary>\n\n```python\n(.*?)```\n\n</details>",
+    re.DOTALL,
+)
+TO_WRITE = ("your-turn", "exercise")  # tags
+
+
+def cells_to_write(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """Ids of the cells that the reader fills in, and the code of their answers."""
+    found = {}
+    for cell, after in zip(notebook.cells, notebook.cells[1:], strict=False):
+        if set(cell.metadata.get("tags", [])) & set(TO_WRITE):
+            answer = BLOCK.search(after.source)
+            assert answer, f"{cell.id} has no folded answer below it"
+            found[cell.id] = answer[1].strip()
+    return found
+
+
+def fill_in(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Put each answer in the place of the lines with the three dots, in place."""
+    answers = cells_to_write(notebook)
+    for cell in notebook.cells:
+        if cell.id not in answers:
+            continue
+        paragraphs = re.split(r"\n{2,}", cell.source)
+        asked = [n for n, lines in enumerate(paragraphs) if DOTS.search(lines)]
+        assert len(asked) == 1, f"{cell.id}: three dots in {len(asked)} places"
+        paragraphs[asked[0]] = answers[cell.id]
+        cell.source = "\n\n\n".join(paragraphs)
+    return notebook

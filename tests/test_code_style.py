@@ -1,0 +1,171 @@
+"""What a machine can check of how the code and the lesson's pages are written."""
+
+import ast
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
+OURS = ("going_modular", "tools", "deploy", "benchmarks")
+MODULE_LINES, FUNCTION_LINES, COLUMNS = 400, 45, 88
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+TYPED = re.compile(
+    r"^ +\*{0,2}\w+ \([^)\n]*\):", re.MULTILINE
+)  # as in `name (int): it`
+MACHINE = re.compile(r"(?<![\w.:/])/(home|root|Users|work|mnt)/\w")
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("deb", "debian", "org"),
+    )
+]
+MEASURED = re.compile(r"\b\d[\d,]* of \d|\b\d+(\.\d+)? ?(ms|milliseconds)\b")
+# Cells whose numbers nobody measured: what a percentile means, a paper's claim in a
+# question, an exercise's budget.
+PLANNED = {"s3-2b", "s3-questions", "exercise-4-md"}
+
+
+@cache
+def texts() -> dict[str, str]:
+    """What git knows of, as it now stands, by path; without what is no text."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    found = {}
+    for name in filter(None, listed.stdout.split("\0")):
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b"\0"
+        if b"\0" not in content:
+            found[name] = content.decode("utf-8")
+    return found
+
+
+def modules(*folders: str) -> dict[str, ast.Module]:
+    """The Python files in some of our folders, read as Python."""
+    return {
+        name: ast.parse(text)
+        for name, text in texts().items()
+        if name.endswith(".py") and name.split("/")[0] in folders
+    }
+
+
+def walk(tree: ast.Module, *kinds: type) -> list:
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def length(function: ast.FunctionDef) -> int:
+    """A function's lines, without its docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function):
+        lines -= function.body[0].end_lineno - function.body[0].lineno + 1
+    return lines
+
+
+def test_what_is_public_says_what_it_is_for():
+    silent = []
+    for name, tree in modules(*OURS).items():
+        public = [
+            node
+            for node in tree.body
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and node.name[0] != "_"
+        ]
+        named = [(name, tree), *((f"{name}: {node.name}", node) for node in public)]
+        silent += [where for where, node in named if not ast.get_docstring(node)]
+    assert not silent, f"without a docstring: {silent}"
+
+
+def test_docstrings_leave_types_to_the_signature():
+    for name, tree in modules(*OURS).items():
+        for node in walk(tree, *FUNCTIONS, ast.ClassDef):
+            found = TYPED.search(ast.get_docstring(node, clean=False) or "")
+            assert not found, f"{name}: {node.name} repeats a type: {found[0].strip()}"
+
+
+def test_modules_and_functions_are_short():
+    for name, tree in modules(*OURS).items():
+        lines = len(texts()[name].splitlines())
+        assert lines <= MODULE_LINES, f"{name} has {lines} lines"
+        for function in walk(tree, *FUNCTIONS):
+            lines = length(function)
+            assert lines <= FUNCTION_LINES, f"{name}: {function.name} has {lines} lines"
+
+
+def test_errors_are_named():
+    for name, tree in modules(*OURS, "demos", "tests").items():
+        bare = [part for part in walk(tree, ast.ExceptHandler) if part.type is None]
+        assert not bare, f"{name} has a bare except in line {bare[0].lineno}"
+
+
+def test_nothing_depends_on_where_python_was_started():
+    for name, tree in modules("going_modular").items():
+        used = {node.attr for node in walk(tree, ast.Attribute)}
+        assert not used & {"cwd", "getcwd", "chdir"}, f"{name} asks where it is"
+
+
+def test_the_app_prints_nothing():
+    for name, tree in modules("going_modular", "demos").items():
+        if name.startswith(("going_modular/app/", "demos/")):
+            called = {getattr(call.func, "id", "") for call in walk(tree, ast.Call)}
+            assert "print" not in called, f"{name} prints"
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    for name, text in texts().items():
+        found = MACHINE.search(text)
+        assert not found, f"{name} has a path of one machine: {found[0]}..."
+        named = [host for host in REGISTRIES if host in text]
+        assert not named, f"{name} names {named}: leave that to pip, npm and apt"
+
+
+def long_lines(code: str) -> list[str]:
+    """Lines that go too far and that one could break: of more than one word."""
+    lines = code.splitlines()
+    return [line for line in lines if len(line) > COLUMNS and len(line.split()) > 1]
+
+
+def test_lines_of_code_are_short():
+    for name, text in texts().items():
+        long = long_lines(text) if name.endswith(".py") else []
+        assert not long, f"{name} has a line of {len(long[0])} columns: {long[0]}"
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return nbformat.read(LESSON, as_version=4).cells
+
+
+def test_lines_of_cells_are_short(cells):
+    for cell in cells:
+        if cell.cell_type == "code":
+            long = long_lines(cell.source)
+            assert not long, f"cell {cell.id} has a line of {len(long[0])}: {long[0]}"
+
+
+def prose(source: str) -> str:
+    """A cell's sentences: no code, no tables, nothing that a command writes."""
+    source = re.sub(r"```.*?```|`[^`\n]*`", "", source, flags=re.DOTALL)
+    source = re.sub(r"<!-- (\w+).*?<!-- end of \1 -->", "", source, flags=re.DOTALL)
+    return "\n".join(line for line in source.splitlines() if line[:1] != "|")
+
+
+def test_no_measured_number_is_typed_into_prose(cells):
+    """A count or a time that a cell can print must come from that cell."""
+    assert {cell.id for cell in cells} >= PLANNED, "some of these cells are gone"
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.id not in PLANNED:
+            found = MEASURED.search(prose(cell.source))
+            assert not found, f"cell {cell.id} says {found[0]!r}; let a cell print it"
+
+
+@pytest.mark.parametrize("text", ["it got 146 of 150 right", "in 12.5 ms", "`x` 7 ms"])
+def test_a_measured_number_is_recognised(text):
+    assert MEASURED.search(prose(text))
+    assert not MEASURED.search(prose(f"| {text} |\n```text\n{text}\n```\n`{text}`"))

@@ -1,0 +1,201 @@
+"""What a refresh commits: times of its run, drawn pictures in place of photos."""
+
+import base64
+import io
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from tools import drawn_outputs as drawn
+from tools import run_lesson
+from tools.run_lesson import Progress, clean
+
+SHOW = """
+import os, sys
+from pathlib import Path
+from IPython.display import HTML, Image, display
+assert "secret" not in os.environ.get("HF_TOKEN", "")
+print(Path("going_modular").is_dir(), Path.cwd())
+print("a warning", file=sys.stderr)
+display(HTML("<p>a page</p>"))
+"""
+
+
+def png_of(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.fixture
+def noise():
+    """A PNG, in base64, that no compression makes small."""
+    return png_of(np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8))
+
+
+def shown(png):
+    data = {"image/png": png, "text/plain": "<Figure>"}
+    return new_output("display_data", data)
+
+
+def cell(name, source, *outputs, tags=("shows-photos",)):
+    made = new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
+    made.id = name
+    return made
+
+
+@pytest.fixture
+def lesson(noise):
+    """A small lesson as it ran on photos: a picture, a page, a picture, and an end."""
+    black = base64.b64decode(png_of(np.zeros((2, 2), np.uint8)))
+    show = f"{SHOW}display(Image({black!r}))"
+    page = new_output("display_data", {"text/html": "<iframe>"})
+    say = "print(f\"drawn: ({'drawn' * (os.environ['FOODVISION_DATA'] == '')})\")"
+    found = new_output("stream", text="This run uses real photos.")
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# A lesson"),
+            cell("find-pictures", f"import os\n{say}", found, tags=()),
+            cell("look", show, shown(noise)),
+            cell("page", "display(HTML('<iframe>'))", page),
+            cell("again", show, shown(noise), page),
+            cell("end", "raise SystemError('not to be run')", page),
+        ]
+    )
+
+
+@pytest.fixture
+def quick_copy(monkeypatch):
+    """A copy of the course that has nothing but a folder."""
+
+    def make(folder):
+        (folder / "going_modular").mkdir(parents=True)
+        return folder
+
+    monkeypatch.setattr(drawn, "copy_course", make)
+
+
+def test_pictures_come_from_a_run_on_drawn_ones(lesson, quick_copy, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("FOODVISION_DATA", "photos.zip")
+    before = nbformat.writes(lesson)
+    outputs = drawn.drawn_outputs(lesson)
+    assert nbformat.writes(lesson) == before
+    assert list(outputs) == ["look", "again"]
+    for text, picture in outputs.values():
+        assert text.text.startswith("True") and "warning" not in text.text
+        assert drawn.is_drawn(picture)
+    clean_lesson(lesson, outputs)
+    for name in ("page", "end"):
+        assert not next(c for c in lesson.cells if c.id == name).outputs
+
+
+def clean_lesson(lesson, outputs):
+    lesson.metadata = {"kernelspec": {"name": "python3"}, "language_info": {}}
+    lesson.metadata["kernelspec"]["display_name"] = "Python 3"
+    clean(lesson, outputs)
+    nbformat.validate(lesson)
+
+
+def test_photos_are_never_kept(lesson):
+    clean_lesson(lesson, {})
+    kept = [c.id for c in lesson.cells if c.get("outputs")]
+    assert kept == ["find-pictures"]
+
+
+def test_a_run_on_photos_or_without_pictures_is_refused(lesson, monkeypatch):
+    monkeypatch.setattr(drawn, "run_drawn", lambda book, until: None)
+    with pytest.raises(RuntimeError, match="not on drawn"):
+        drawn.drawn_outputs(lesson)
+
+    def shows_none(book, until):
+        book.cells[1].outputs[0].text = "practice pictures (drawn)"
+        book.cells[2].outputs = []
+
+    monkeypatch.setattr(drawn, "run_drawn", shows_none)
+    with pytest.raises(RuntimeError, match="look"):
+        drawn.drawn_outputs(lesson)
+
+
+def test_without_such_cells_nothing_runs_again(lesson):
+    del lesson.cells[2:5:2]
+    assert drawn.drawn_outputs(lesson) == {}
+
+
+def test_a_photo_is_not_taken_for_a_drawn_picture(noise):
+    assert not drawn.is_drawn(shown(noise))
+    assert not drawn.is_drawn(new_output("stream", text="text"))
+    [marked] = drawn.marked([shown(noise)])
+    assert drawn.is_drawn(marked)
+    marked.data["text/html"] = "<img>"
+    assert not drawn.is_drawn(marked)
+
+
+def test_large_pictures_become_small_and_small_ones_stay(noise):
+    small = drawn.smaller(noise)
+    assert len(base64.b64decode(noise)) > drawn.MOST_BYTES > len(small) * 3 / 4
+    before, after = (
+        Image.open(io.BytesIO(base64.b64decode(png))) for png in (noise, small)
+    )
+    assert after.size == before.size and after.mode == "P"
+    assert drawn.smaller(small) == small
+
+
+def test_a_copy_holds_what_git_keeps_and_nothing_it_ignores(tmp_path):
+    course = drawn.copy_course(tmp_path / "course")
+    assert (course / "going_modular/files.py").is_file()
+    assert (course / "data/README.md").is_file()
+    ignored = [".venv", ".git", "build", "demos/foodvision_mini/foodvision_mini.onnx"]
+    assert not [name for name in ignored if (course / name).exists()]
+
+
+def test_progress_notes_what_each_cell_took(lesson):
+    progress = Progress(lesson)
+    progress.before(lesson.cells[1], 1)
+    progress.cell_started -= 3
+    progress.after(lesson.cells[1], 1, execute_reply={})
+    assert list(progress.seconds) == ["find-pictures"]
+    assert progress.seconds["find-pictures"] == pytest.approx(3, abs=0.5)
+
+
+@pytest.fixture
+def renewed(lesson, monkeypatch):
+    """What a refresh of a small lesson would write."""
+    written = []
+
+    def note(name):
+        monkeypatch.setattr(run_lesson, name, lambda *_, **__: written.append(name))
+
+    for name in ("renew_times", "renew_block", "whole", "write_card", "save"):
+        note(name)
+    monkeypatch.setattr(run_lesson, "drawn_outputs", lambda book: {})
+    lesson.cells.append(cell("big-switch", "", tags=()))
+    return written
+
+
+def test_a_refresh_writes_nothing_before_all_is_there(lesson, renewed, monkeypatch):
+    def no_block(*_, **__):
+        raise ValueError("the lesson has no cell times")
+
+    monkeypatch.setattr(run_lesson, "renew_times", no_block)
+    with pytest.raises(ValueError, match="times"):
+        run_lesson.refresh(lesson, {})
+
+    def stops(book):
+        raise CellExecutionError("", "NameError", "on drawn pictures")
+
+    monkeypatch.setattr(run_lesson, "drawn_outputs", stops)
+    with pytest.raises(SystemExit, match="Nothing was renewed"):
+        run_lesson.refresh(lesson, {})
+    assert not renewed
+
+
+def test_only_a_run_on_real_photos_is_committed(lesson, renewed):
+    lesson.cells[1].outputs[0].text = "This run uses practice pictures (drawn)."
+    with pytest.raises(SystemExit, match="FOODVISION_DATA"):
+        run_lesson.refresh(lesson, {})
+    assert not renewed
