@@ -15,7 +15,8 @@ from going_modular.notebook_tools import set_seeds
 
 GOAL_TIMES = 10
 SETTINGS = engine.Settings()
-EFFNETB2, _, LITE2 = CONTENDERS
+BY_SLUG = {contender.slug: contender for contender in CONTENDERS}
+EFFNETB2, LITE2 = BY_SLUG["effnetb2"], BY_SLUG["effnet_lite2"]
 USUAL = f"the usual way: the whole network in each of {SETTINGS.epochs} epochs"
 OURS = f"ours: features stored once, then {SETTINGS.epochs} epochs of the head"
 

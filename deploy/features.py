@@ -15,6 +15,7 @@ from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 
 CONTENDER = {contender.slug: contender for contender in CONTENDERS}
+OF_ANY_SIZE = " and ".join(c.slug for c in CONTENDERS if c.takes_size)
 
 
 class Features:
@@ -96,13 +97,13 @@ def main() -> None:
     parser.add_argument("data", help="what FOODVISION_BIG says, on a shared disk")
     own = "folder for the features; default: where the lesson looks for them"
     parser.add_argument("features", type=Path, nargs="?", help=own)
-    parser.add_argument("--input-size", type=count, help="effnet_lite2's, in pixels")
+    parser.add_argument("--input-size", type=count, help=f"of {OF_ANY_SIZE}, in pixels")
     parser.add_argument("--share", type=float, help="default: as in the lesson")
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
     parser.add_argument("--workers", type=count, default=2, help="default: 2")
     args = parser.parse_args()
-    if args.input_size and args.contender != "effnet_lite2":
-        parser.error("only effnet_lite2 takes an --input-size")
+    if args.input_size and not CONTENDER[args.contender].takes_size:
+        parser.error(f"only {OF_ANY_SIZE} take an --input-size")
     used, started = set(), time.perf_counter()
     try:
         built = build(args.contender, args.input_size)

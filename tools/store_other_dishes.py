@@ -53,10 +53,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tree", help="what FOODVISION_BIG may say: folder, zip or word")
     parser.add_argument("--contender", choices=CONTENDER, default="effnet_lite2")
-    parser.add_argument("--input-size", type=int, help="effnet_lite2's; default: 224")
+    lites = " and ".join(c.slug for c in CONTENDERS if c.takes_size)
+    parser.add_argument("--input-size", type=int, help=f"of {lites}; default: 224")
     ours = "names of the dishes that are yours, so that they are left out"
     parser.add_argument("--ours", nargs="+", default=list(CLASS_NAMES), help=ours)
     args = parser.parse_args()
+    if args.input_size and not CONTENDER[args.contender].takes_size:
+        parser.error(f"only {lites} take an --input-size")
     size = {"input_size": args.input_size} if args.input_size else {}
     try:
         built = CONTENDER[args.contender].build(2, **size)
