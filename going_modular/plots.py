@@ -5,6 +5,7 @@ from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -89,6 +90,7 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
             edgecolor=colour,
             linewidth=2,
             zorder=3,
+            clip_on=False,
         )
         note = f"{name}\n{right} of {total}{' (published)' if published else ''}"
         axis.annotate(
@@ -107,12 +109,80 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
     return figure
 
 
+def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figure:
+    """Where the time of one prediction goes: decoding, preparing, the network.
+
+    Args:
+        predictions: A table a contender, from `take_turns`.
+        where: What was predicted.
+    """
+    figure, axis = plt.subplots(
+        figsize=(WIDTH, 1.2 + 0.5 * len(predictions)), layout="constrained"
+    )
+    names = list(predictions)[::-1]
+    left = np.zeros(len(names))
+    tables = [predictions[name] for name in names]
+    prepare = [t.total_ms - t.decode_ms - t.forward_ms for t in tables]
+    parts = {
+        "decoding the file": [table.decode_ms.median() for table in tables],
+        "preparing the picture": [milliseconds.median() for milliseconds in prepare],
+        "the network": [table.forward_ms.median() for table in tables],
+    }
+    for (what, milliseconds), colour in zip(
+        parts.items(), (COLOURS[3], COLOURS[2], COLOURS[1]), strict=True
+    ):
+        axis.barh(names, milliseconds, left=left, color=colour, label=what)
+        left = left + milliseconds
+    for row, (table, start) in enumerate(zip(tables, prepare, strict=True)):
+        around = table.decode_ms.median() + start.median()
+        note = f" {left[row]:.0f} ms, {around:.1f} of them not the network"
+        axis.annotate(note, (left[row], row), va="center", fontsize=9)
+    axis.axvline(1000 / GOAL_PER_SECOND, color=COLOURS[0], linestyle="--")
+    axis.set(
+        xlim=(0, 1.45 * max(left)),
+        xlabel=f"median milliseconds of one prediction, {where}; "
+        f"dashed: {GOAL_PER_SECOND} a second",
+    )
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 3}
+    axis.legend(frameon=False, **above)
+    return figure
+
+
+def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
+    """What integers make of the weights of one channel.
+
+    Args:
+        weights: Of one output channel, (N,).
+        bits: Of the integers, one of them for the sign; the scale is symmetric, as for
+            a channel in `quantize`.
+    """
+    steps = 2 ** (bits - 1) - 1
+    scale = np.abs(weights).max() / steps
+    rounded = np.round(weights / scale)
+    figure, axes = _panels(2, 3.4)
+    kinds, (left, right) = len(np.unique(rounded)), axes.flat
+    left.hist(weights, bins=40, color=COLOURS[1])
+    left.set(title=f"{len(weights)} weights of one channel", xlabel="weight, fp32")
+    left.set(ylabel="how many")
+    line = np.linspace(-8.5 * scale, 8.5 * scale, 2000)
+    right.plot(line, line, color=COLOURS[3], linewidth=1)
+    right.plot(line, np.round(line / scale) * scale, color=COLOURS[1])
+    near = np.abs(weights) <= 8.5 * scale
+    right.plot(weights[near], rounded[near] * scale, "o", color=COLOURS[0], ms=4)
+    right.set(title=f"stored as one of {2 * steps + 1} steps; {kinds} are used")
+    right.set(xlabel=f"weight, fp32 (near 0)   one step: {scale:.2g}")
+    right.set(ylabel="weight after rounding")
+    for axis in axes.flat:
+        axis.grid(alpha=0.3)
+    return figure
+
+
 def _draw_goals(axis: plt.Axes) -> None:
     right_edge = 1.4 * max(GOAL_PER_SECOND, axis.get_xlim()[1])
     bottom = min(88.0, axis.get_ylim()[0])
-    axis.set(xlim=(0, right_edge), ylim=(bottom, 102))
+    axis.set(xlim=(0, right_edge), ylim=(bottom, 100))
     corner = (GOAL_PER_SECOND, 100 * GOAL_RIGHT)
-    width, height = right_edge - corner[0], 102 - corner[1]
+    width, height = right_edge - corner[0], 100 - corner[1]
     axis.add_patch(plt.Rectangle(corner, width, height, color=COLOURS[3], alpha=0.15))
     axis.annotate(
         "both goals met",
@@ -149,7 +219,9 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
         axis.plot([0, 100], [0, 100], color=COLOURS[1], linestyle="--", linewidth=1)
         said, share = 100 * table.said, 100 * table.share
         reach = [share - 100 * table.low, (100 * table.high - share).clip(lower=0)]
-        axis.errorbar(said, share, yerr=reach, fmt="o", color=COLOURS[0], capsize=3)
+        axis.errorbar(
+            said, share, yerr=reach, fmt="o", color=COLOURS[0], capsize=3, clip_on=False
+        )
         for x, low, total in zip(said, 100 * table.low, table.total, strict=True):
             axis.annotate(
                 f"{total}",
@@ -159,9 +231,9 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
                 ha="center",
                 fontsize=8,
             )
-        axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 102))
+        axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 100))
         axis.grid(alpha=0.3)
-    axes.flat[0].set(ylabel="came true: right answers, %", ylim=(-8, 105))
+    axes.flat[0].set(ylabel="came true: right answers, %", ylim=(-8, 100))
     figure.suptitle(f"{where}; the numbers count the answers of a bin", fontsize=11)
     return figure
 
