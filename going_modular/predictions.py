@@ -26,24 +26,34 @@ class Times(NamedTuple):
     forward: float
 
 
+class Times(NamedTuple):
+    """What a prediction took, in milliseconds.
+
+    Attributes:
+        total_ms: From the file to the answer.
+        decode_ms: Of that, opening and decoding the file.
+        forward_ms: Of that, the network. What is left is preparing the picture.
+    """
+
+    total_ms: float
+    decode_ms: float
+    forward_ms: float
+
+
 @torch.inference_mode()
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
 ) -> tuple[torch.Tensor, Times]:
-    """Predict one picture on the CPU.
-
-    Returns:
-        Probabilities (C,), and how long it took.
-    """
+    """Predict one picture on the CPU; returns probabilities (C,), and what they took."""
     start = time.perf_counter()
     picture = load_picture(file)
     decoded = time.perf_counter()
     batch = transform(picture).unsqueeze(0)  # (1, 3, S, S)
-    ready = time.perf_counter()
+    prepared = time.perf_counter()
     probabilities = model(batch).softmax(dim=1)[0]
     end = time.perf_counter()
-    spans = (end - start, decoded - start, end - ready)
-    return probabilities, Times(*(1000 * seconds for seconds in spans))
+    seconds = (end - start, decoded - start, end - prepared)
+    return probabilities, Times(*(1000 * second for second in seconds))
 
 
 def predict_pictures(

@@ -59,12 +59,29 @@ def test_pictures_are_predicted_in_order_after_a_warm_up(samples):
     assert list(table.prob_truth) == pytest.approx([sure] * 7 + [(1 - sure) / 2])
 
 
-def test_the_clock_runs_from_file_to_answer(samples, monkeypatch):
-    ticks = iter([10.0, 10.03, 10.05])  # start, picture ready, answered
-    monkeypatch.setattr(predictions.time, "perf_counter", lambda: next(ticks))
-    model = MostlyOneColour().eval()
-    probabilities, total_ms, forward_ms = predict_picture(
-        model, to_tensor, samples[0][0]
+def test_the_clock_runs_from_file_to_answer_and_splits_at_every_step(
+    samples, monkeypatch
+):
+    clock = [10.0]
+    monkeypatch.setattr(predictions.time, "perf_counter", lambda: clock[0])
+
+    def taking(seconds, step):
+        def step_that_takes_time(*arguments):
+            clock[0] += seconds
+            return step(*arguments)
+
+        return step_that_takes_time
+
+    monkeypatch.setattr(
+        predictions, "load_picture", taking(0.007, predictions.load_picture)
     )
-    assert (total_ms, forward_ms) == pytest.approx((50, 20))
+    model = MostlyOneColour().eval()
+    monkeypatch.setattr(model, "forward", taking(0.020, model.forward))
+    transform = taking(0.003, to_tensor)
+    probabilities, times = predict_picture(model, transform, samples[0][0])
+    assert times == pytest.approx((30, 7, 20))
+    assert times._fields == ("total_ms", "decode_ms", "forward_ms")
     assert probabilities.shape == (3,) and probabilities.sum() == pytest.approx(1)
+    table = predict_pictures(model, transform, samples, list(COLOURS))
+    for name, milliseconds in times._asdict().items():
+        assert list(table[name]) == pytest.approx([milliseconds] * len(samples))

@@ -1,5 +1,6 @@
 """Write the browser demo around the newest model, and serve it on this computer."""
 
+import socket
 import sys
 import tempfile
 import threading
@@ -9,9 +10,10 @@ from going_modular.files import LessonError
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import PAGE, write_pocket
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.running import HOST
 from tools.serve_demo import MODEL, newest_demo
 
-PORT = 8000
+PORT = 8000  # if it is free
 SEEDS = {"pizza": 40, "steak": 21, "sushi": 46}  # familiar to the committed model
 
 
@@ -29,11 +31,21 @@ def write() -> Path:
         return write_pocket(demo / MODEL, folder, examples=examples)
 
 
+def free_port(wanted: int) -> int:
+    """The wanted port, or 0, which stands for any free one, if it is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, wanted))
+        except OSError:
+            return 0
+    return wanted
+
+
 def main() -> None:
     """Serve until Ctrl+C."""
     try:
         folder = write()
-        with serve_folder(folder, port=PORT) as served:
+        with serve_folder(folder, port=free_port(PORT)) as served:
             print(f"Serving demos/{folder.name} at {served.url}; stop it with Ctrl+C.")
             threading.Event().wait()
     except LessonError as error:
