@@ -1,5 +1,6 @@
 """The goals, what a contender reached of them, how sure a count is, and who wins."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,34 +161,47 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """On which goal each contender falls short, and by how much.
+    """Which goal each contender falls short of, and by how much.
 
     Returns:
-        A row a contender; what is missing is said in pictures and in predictions a
-        second, "-" where the goal is met. Rehearsed contenders are not judged.
+        A row a contender. What is missing is said in pictures that more would have to
+        be right, and in predictions a second; "-" where the goal is met. Of rehearsed
+        contenders only the speed is judged.
     """
-    rows = {}
-    for name, report in reports.items():
-        speed = GOAL_PER_SECOND - report.per_second
-        missing, verdict = "not judged", "rehearsal"
-        if report.right is not None:
-            pictures = int(np.ceil(GOAL_RIGHT * report.total)) - report.right
-            missing = _missing(pictures, "pictures")
-            verdict = "yes" if pictures <= 0 and speed <= 0 else "no"
-        rows[name] = {
-            "right": _count(report),
-            f"short of {GOAL_RIGHT:.0%} by": missing,
-            "a second": f"{report.per_second:.1f}",
-            f"short of {GOAL_PER_SECOND} by": _missing(speed, "a second"),
-            "both goals": verdict,
+    return pd.DataFrame(
+        {
+            name: {
+                "right": _count(report),
+                f"short of {GOAL_RIGHT:.0%} by": _missing_right(report),
+                "a second": f"{report.per_second:.1f}",
+                f"short of {GOAL_PER_SECOND} by": _missing_speed(report),
+                "both goals": _verdict(report),
+            }
+            for name, report in reports.items()
         }
-    return pd.DataFrame(rows).T
+    ).T
 
 
-def _missing(number: float, what: str) -> str:
-    if number <= 0:
-        return "-"
-    return f"{number} {what}" if isinstance(number, int) else f"{number:.1f} {what}"
+def _missing_right(report: Report) -> str:
+    if report.right is None:
+        return "not judged"
+    missing = math.ceil(GOAL_RIGHT * report.total) - report.right
+    return _pictures(missing) if missing > 0 else "-"
+
+
+def _missing_speed(report: Report) -> str:
+    missing = GOAL_PER_SECOND - report.per_second
+    return f"{max(0.1, missing):.1f} a second" if missing > 0 else "-"
+
+
+def _verdict(report: Report) -> str:
+    if report.right is None:
+        return "rehearsal"
+    return "no" if shortfall(report) else "yes"
+
+
+def _pictures(number: int) -> str:
+    return "1 picture" if number == 1 else f"{number} pictures"
 
 
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
@@ -199,21 +213,37 @@ def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -
         other: Another's.
 
     Returns:
-        Whether their 95% Wilson intervals overlap, and on how many pictures exactly
-        one of them is right, with the p-value of the exact sign test on those
-        (McNemar, Psychometrika 12, 1947).
+        Three sentences, a line each: whether their 95% Wilson intervals overlap; on how
+        many pictures exactly one of them is right, with the p-value of the exact
+        two-sided sign test on those (McNemar, Psychometrika 12, 1947); and what follows
+        at the usual level of 5%.
+
+    Raises:
+        ValueError: If they were asked about different pictures.
     """
+    if list(predictions[one].file) != list(predictions[other].file):
+        raise ValueError(f"{one} and {other} were asked about different pictures")
     mine, theirs = (predictions[name].right.to_numpy() for name in (one, other))
-    total, counts = len(mine), (int(mine.sum()), int(theirs.sum()))
-    (low, high), (other_low, other_high) = (wilson_interval(n, total) for n in counts)
-    overlap = "overlap" if low <= other_high and other_low <= high else "do not overlap"
-    only = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
-    p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-    told = "can" if p < 0.05 else "cannot"
+    counts, total = (int(mine.sum()), int(theirs.sum())), len(mine)
+    (low, high), (low_too, high_too) = (wilson_interval(n, total) for n in counts)
+    overlap = "overlap" if low <= high_too and low_too <= high else "do not overlap"
+    p, tossed = _sign_test(int((mine & ~theirs).sum()), int((theirs & ~mine).sum()))
     return (
         f"{one} {counts[0]} and {other} {counts[1]} of {total}: the intervals "
-        f"{overlap}.\nOn {sum(only)} pictures only one of the two is right ({only[0]} "
-        f"and {only[1]}); p = {p:.2f}.\nThese pictures {told} tell them apart."
+        f"{overlap}.\n{tossed}\n"
+        f"These counts {'can' if p < 0.05 else 'cannot'} tell them apart."
+    )
+
+
+def _sign_test(first: int, second: int) -> tuple[float, str]:
+    """The p-value of pictures that only the one, or only the other, has right."""
+    if first + second == 0:
+        return 1.0, "They are right on the same pictures."
+    p = float(binomtest(first, first + second).pvalue)
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return p, (
+        f"On {_pictures(first + second)} only one of the two is right ({first} and "
+        f"{second}); chance alone splits them so, or more unevenly, with {shown}."
     )
 
 
@@ -244,7 +274,7 @@ def judge_app(
     right: int,
     total: int,
     median_ms: float,
-    in_browser: tuple[float, str],
+    in_browser: tuple[float, str] | None,
     megabytes: float,
     start_seconds: float,
     gate: dict,
@@ -255,7 +285,8 @@ def judge_app(
         right: Test pictures its model file names rightly, of `total`.
         total: Test pictures.
         median_ms: From picture file to answer.
-        in_browser: Answers a second of the browser demo, and where they were measured.
+        in_browser: Answers a second of the browser demo, and where that was measured;
+            None if it was not.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
         gate: `About.gate`.
@@ -272,11 +303,7 @@ def judge_app(
         (f"at least {GOAL_PER_SECOND} a second", fast, speed >= GOAL_PER_SECOND),
         (f"{hoped} right, {HOPED_RIGHT:.0%}", count, share >= HOPED_RIGHT),
         (f"{hoped} {HOPED_PER_SECOND} a second", fast, speed >= HOPED_PER_SECOND),
-        (
-            f"{hoped} {GOAL_PER_SECOND} a second in a browser",
-            f"{in_browser[0]:.0f} ({in_browser[1]})",
-            in_browser[0] >= GOAL_PER_SECOND,
-        ),
+        _judge_browser(in_browser),
         (f"{hoped} at most {HOPED_MEGABYTES} MB", size, megabytes <= HOPED_MEGABYTES),
         (
             f"{hoped} answers in {HOPED_SECONDS} s",
@@ -288,6 +315,14 @@ def judge_app(
     table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
     table.reached = table.reached.map({True: "yes", False: "no"})
     return table.set_index("goal")
+
+
+def _judge_browser(in_browser: tuple[float, str] | None) -> tuple[str, str, bool]:
+    goal = f"hoped for: {GOAL_PER_SECOND} a second in a browser"
+    if in_browser is None:
+        return goal, "not measured", False
+    speed, where = in_browser
+    return goal, f"{speed:.0f} ({where})", speed >= GOAL_PER_SECOND
 
 
 def _judge_gate(gate: dict) -> list[tuple[str, str, bool]]:

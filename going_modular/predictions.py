@@ -19,14 +19,6 @@ WARM_UP = 5  # pictures predicted before the clock counts
 
 
 class Times(NamedTuple):
-    """Milliseconds of one prediction: all of it, and two of its parts."""
-
-    total: float
-    decode: float
-    forward: float
-
-
-class Times(NamedTuple):
     """What a prediction took, in milliseconds.
 
     Attributes:
@@ -44,7 +36,11 @@ class Times(NamedTuple):
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
 ) -> tuple[torch.Tensor, Times]:
-    """Predict one picture on the CPU; returns probabilities (C,), and what they took."""
+    """Predict one picture on the CPU.
+
+    Returns:
+        Probabilities (C,), and what they took.
+    """
     start = time.perf_counter()
     picture = load_picture(file)
     decoded = time.perf_counter()
@@ -89,9 +85,7 @@ def predict_pictures(
                 "right": guess == label,
                 "prob_guess": probabilities[guess].item(),
                 "prob_truth": probabilities[label].item(),
-                "total_ms": times.total,
-                "decode_ms": times.decode,
-                "forward_ms": times.forward,
+                **times._asdict(),
             }
         )
     return pd.DataFrame(rows)
