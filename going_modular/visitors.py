@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import requests
 from PIL import Image
+from requests.adapters import HTTPAdapter
 
 from going_modular.app.model import Predictor
 from going_modular.files import whole
@@ -176,6 +177,7 @@ def receive(url: str, visits: Sequence[Visit]) -> pd.DataFrame:
     rows = []
     with requests.Session() as session:
         session.trust_env = False  # no proxy reaches this computer's own ports
+        session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
         for visit in visits:
             reply = _visit(session, f"{url}gradio_api", visit)
             fine = "🟢 yes" if visit.is_fine(reply) else "🔴 no"

@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,10 @@ FLAGS = (
     "--disable-sync",
 )
 SCRIPT = Path(__file__).with_name("stopwatch.js")
-PAGE = b'<!doctype html><meta charset="utf-8"><script type="module" src="stopwatch.js">'
+PAGE = (
+    b'<!doctype html><meta charset="utf-8">'
+    b'<script type="module" src="stopwatch.js"></script>'
+)
 REPORTED = re.compile(r"^\| Chromium \d+ \| LiteRT with relaxed SIMD, 1 thread \|(.*)$")
 
 
@@ -150,10 +153,8 @@ def _running(browser: Path, url: str) -> Iterator[subprocess.Popen]:
 def _stop(process: subprocess.Popen) -> None:
     """End the browser and the processes that it has started."""
     if os.name == "posix":
-        try:
+        with suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended by itself
     else:
         process.kill()
     process.wait()
