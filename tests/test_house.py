@@ -9,12 +9,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUSE = ROOT / "going_modular"
-WINGS = {"practice", "big", "pocket"}
+WINGS = {"practice", "big", "pocket", "your_turn"}
 # Pictures for readers without internet are drawn in one wing, wherever they are needed.
 DRAWS = {
     ("data_setup", "practice.pictures"),
     ("big.food101", "practice.food101"),
     ("big.food101", "practice.pictures"),
+    ("your_turn.exercises", "practice.pictures"),
 }
 
 
@@ -27,8 +28,8 @@ def imports_of(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    course = {name.removeprefix("going_modular.") for name in names if name}
-    return course & MODULES.keys()
+    course = {name for name in names if name and name.startswith("going_modular.")}
+    return {name.removeprefix("going_modular.") for name in course} & MODULES.keys()
 
 
 MODULES = {
