@@ -1,4 +1,4 @@
-"""Store features, train a head, choose its settings by cross-validation, save it.
+"""Store features, train a head, choose its settings by cross-validation.
 
 A frozen base gives a picture the same features every time, so each picture needs to
 go through it once. After that a head trains on stored features in well under a second.
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -24,13 +23,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from going_modular.files import LessonError, whole
-
 FOLDS = 10
-
-
-class CheckpointError(LessonError):
-    """A saved model cannot be read: what happened, what to do next."""
 
 
 @dataclass(frozen=True)
@@ -382,38 +375,3 @@ def _pooled(epochs: Iterable[Epoch]) -> Epoch:
         sum((epoch.train for epoch in epochs), Score()),
         sum((epoch.check for epoch in epochs), Score()),
     )
-
-
-def save_checkpoint(model: nn.Module, file: Path) -> Path:
-    """Save a model's weights; the file is replaced only by a complete one.
-
-    Raises:
-        FileError: If it cannot be written. What was there before stays.
-    """
-    with whole(file) as part:
-        try:
-            torch.save(model.state_dict(), part)
-        except RuntimeError as error:  # torch's word for a full disk
-            raise OSError(str(error)) from error
-    return file
-
-
-def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
-    """Load weights into a model; only tensors are read, no code is run.
-
-    Raises:
-        CheckpointError: If the file is missing, torn, or of another model.
-    """
-    try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)
-        model.load_state_dict(weights)
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{file} is not there. Run the lesson's section 2 to make it."
-        ) from error
-    except Exception as error:  # noqa: BLE001 - torn files fail in many ways
-        raise CheckpointError(
-            f"{file} does not hold this model ({type(error).__name__}). Delete it and "
-            "run the lesson's section 2 again."
-        ) from error
-    return model

@@ -1,4 +1,4 @@
-"""Build the feature extractors the lesson compares.
+"""Build the feature extractors the lesson compares, save them and load them.
 
 Every contender is the same two parts: a base, trained by others on ImageNet and
 frozen, that turns pictures into features, and a small head of our own that turns
@@ -23,11 +23,15 @@ from torchvision.models import WeightsEnum
 from torchvision.transforms import InterpolationMode
 
 from going_modular.downloads import download, is_offline
-from going_modular.files import file_sha256
+from going_modular.files import LessonError, file_sha256, whole
 
 Transform = Callable[[Image.Image], torch.Tensor]
 EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
 VIT_WEIGHTS = torchvision.models.ViT_B_16_Weights.DEFAULT
+
+
+class CheckpointError(LessonError):
+    """A saved model cannot be read: what happened, what to do next."""
 
 
 class FeatureExtractor(nn.Module):
@@ -254,6 +258,41 @@ def with_classes(built: Built, num_classes: int) -> Built:
     """The same base and preparation, and a new head for other classes."""
     head = _head(built.model.head[-1].in_features, num_classes)
     return replace(built, model=FeatureExtractor(built.model.base, head))
+
+
+def save_checkpoint(model: nn.Module, file: Path) -> Path:
+    """Save a model's weights; the file is replaced only by a complete one.
+
+    Raises:
+        FileError: If it cannot be written. What was there before stays.
+    """
+    with whole(file) as part:
+        try:
+            torch.save(model.state_dict(), part)
+        except RuntimeError as error:  # torch's word for a full disk
+            raise OSError(str(error)) from error
+    return file
+
+
+def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
+    """Load weights into a model; only tensors are read, no code is run.
+
+    Raises:
+        CheckpointError: If the file is missing, torn, or of another model.
+    """
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+        model.load_state_dict(weights)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{file} is not there. Run the lesson's section 2 to make it."
+        ) from error
+    except Exception as error:  # noqa: BLE001 - torn files fail in many ways
+        raise CheckpointError(
+            f"{file} does not hold this model ({type(error).__name__}). Delete it and "
+            "run the lesson's section 2 again."
+        ) from error
+    return model
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from going_modular.datasets import load_picture
 from going_modular.engine import Epoch
@@ -21,6 +22,8 @@ from going_modular.goals import (
 COLOURS = ("#d1495b", "#22313f", "#3a7d44", "#edae49")
 WIDTH = 9  # inches: no wider than the page
 DOT_AREA = 8  # square points for each megabyte
+# Where a dot's note may stand, best first: steps to the right of it, and up.
+SIDES = ((1, 0), (-1, 0), (0, -1), (1, -1), (-1, -1), (1, 1), (-1, 1), (0, 1))
 
 
 def plot_pictures(files: Sequence[Path], titles: Sequence[str], *, columns=4) -> Figure:
@@ -52,7 +55,8 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
         axis.plot(epochs, trained, color=COLOURS[1], label="trained on")
         held_out = [epoch.check.loss for epoch in history]
         axis.plot(epochs, held_out, color=COLOURS[0], label="held out")
-        axis.set(title=name, xlabel="epoch")
+        axis.set_title(name, fontsize=10)
+        axis.set(xlabel="epoch")
         axis.grid(alpha=0.3)
     axes.flat[0].set(ylabel="cross-entropy loss", ylim=(0, None))
     axes.flat[0].legend(frameon=False)
@@ -67,38 +71,20 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
     run measured that contender's speed and size, not its accuracy.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 5), layout="constrained")
-    for (name, report), colour in zip(reports.items(), cycle(COLOURS), strict=False):
-        if report.count_and_total is None:
-            continue
-        published = report.right is None
-        right, total = report.count_and_total
-        low, high = (100 * share for share in wilson_interval(right, total))
-        share = 100 * right / total
-        axis.errorbar(
-            report.per_second,
-            share,
-            yerr=[[share - low], [high - share]],
-            color=colour,
-            capsize=4,
-            zorder=2,
-        )
+    shown = {name: r for name, r in reports.items() if r.count_and_total is not None}
+    for report, colour in zip(shown.values(), cycle(COLOURS), strict=False):
+        x, share, low, high = _place(report)
+        reach = [[share - low], [high - share]]
+        axis.errorbar(x, share, yerr=reach, color=colour, capsize=4, clip_on=False)
         axis.scatter(
-            report.per_second,
+            x,
             share,
             s=DOT_AREA * report.megabytes,
-            facecolor="white" if published else colour,
+            facecolor="white" if report.right is None else colour,
             edgecolor=colour,
             linewidth=2,
             zorder=3,
             clip_on=False,
-        )
-        note = f"{name}\n{right} of {total}{' (published)' if published else ''}"
-        axis.annotate(
-            f"{note}\n{report.megabytes:.0f} MB",
-            (report.per_second, share),
-            xytext=((DOT_AREA * report.megabytes) ** 0.5 / 2 + 8, 0),
-            textcoords="offset points",
-            va="center",
         )
     _draw_goals(axis)
     axis.set(
@@ -106,75 +92,15 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
         xlabel="predictions a second on this CPU, one at a time (file to answer)",
         ylabel="right, % of test pictures",
     )
+    _name_dots(axis, shown)
     return figure
 
 
-def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figure:
-    """Where the time of one prediction goes: decoding, preparing, the network.
-
-    Args:
-        predictions: A table a contender, from `take_turns`.
-        where: What was predicted.
-    """
-    figure, axis = plt.subplots(
-        figsize=(WIDTH, 1.2 + 0.5 * len(predictions)), layout="constrained"
-    )
-    names = list(predictions)[::-1]
-    left = np.zeros(len(names))
-    tables = [predictions[name] for name in names]
-    prepare = [t.total_ms - t.decode_ms - t.forward_ms for t in tables]
-    parts = {
-        "decoding the file": [table.decode_ms.median() for table in tables],
-        "preparing the picture": [milliseconds.median() for milliseconds in prepare],
-        "the network": [table.forward_ms.median() for table in tables],
-    }
-    for (what, milliseconds), colour in zip(
-        parts.items(), (COLOURS[3], COLOURS[2], COLOURS[1]), strict=True
-    ):
-        axis.barh(names, milliseconds, left=left, color=colour, label=what)
-        left = left + milliseconds
-    for row, (table, start) in enumerate(zip(tables, prepare, strict=True)):
-        around = table.decode_ms.median() + start.median()
-        note = f" {left[row]:.0f} ms, {around:.1f} of them not the network"
-        axis.annotate(note, (left[row], row), va="center", fontsize=9)
-    axis.axvline(1000 / GOAL_PER_SECOND, color=COLOURS[0], linestyle="--")
-    axis.set(
-        xlim=(0, 1.45 * max(left)),
-        xlabel=f"median milliseconds of one prediction, {where}; "
-        f"dashed: {GOAL_PER_SECOND} a second",
-    )
-    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 3}
-    axis.legend(frameon=False, **above)
-    return figure
-
-
-def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
-    """What integers make of the weights of one channel.
-
-    Args:
-        weights: Of one output channel, (N,).
-        bits: Of the integers, one of them for the sign; the scale is symmetric, as for
-            a channel in `quantize`.
-    """
-    steps = 2 ** (bits - 1) - 1
-    scale = np.abs(weights).max() / steps
-    rounded = np.round(weights / scale)
-    figure, axes = _panels(2, 3.4)
-    kinds, (left, right) = len(np.unique(rounded)), axes.flat
-    left.hist(weights, bins=40, color=COLOURS[1])
-    left.set(title=f"{len(weights)} weights of one channel", xlabel="weight, fp32")
-    left.set(ylabel="how many")
-    line = np.linspace(-8.5 * scale, 8.5 * scale, 2000)
-    right.plot(line, line, color=COLOURS[3], linewidth=1)
-    right.plot(line, np.round(line / scale) * scale, color=COLOURS[1])
-    near = np.abs(weights) <= 8.5 * scale
-    right.plot(weights[near], rounded[near] * scale, "o", color=COLOURS[0], ms=4)
-    right.set(title=f"stored as one of {2 * steps + 1} steps; {kinds} are used")
-    right.set(xlabel=f"weight, fp32 (near 0)   one step: {scale:.2g}")
-    right.set(ylabel="weight after rounding")
-    for axis in axes.flat:
-        axis.grid(alpha=0.3)
-    return figure
+def _place(report: Report) -> tuple[float, float, float, float]:
+    """Predictions a second; the share right and its interval, in percent."""
+    right, total = report.count_and_total
+    low, high = wilson_interval(right, total)
+    return report.per_second, 100 * right / total, 100 * low, 100 * high
 
 
 def _draw_goals(axis: plt.Axes) -> None:
@@ -193,6 +119,160 @@ def _draw_goals(axis: plt.Axes) -> None:
         color="#7a5a10",
     )
     axis.grid(alpha=0.3)
+
+
+def _name_dots(axis: plt.Axes, shown: dict[str, Report]) -> None:
+    """Write beside each dot what it is, where that covers least of what is there."""
+    axis.figure.draw_without_rendering()  # now places and sizes in pixels are known
+    taken = [text.get_window_extent() for text in axis.texts]
+    point = axis.figure.dpi / 72
+    radii = {name: (DOT_AREA * r.megabytes) ** 0.5 / 2 for name, r in shown.items()}
+    for name, report in shown.items():
+        x, share, low, high = _place(report)
+        for ends, reach in (((share, share), radii[name]), ((low, high), 4)):
+            ends = axis.transData.transform([(x, end) for end in ends])
+            taken.append(Bbox(ends).padded(point * reach))
+    for name, report in shown.items():
+        right, total = report.count_and_total
+        published = " (published)" if report.right is None else ""
+        note = f"{name}\n{right} of {total}{published}\n{report.megabytes:.0f} MB"
+        spot = _place(report)[:2]
+        text = axis.annotate(note, spot, xytext=(0, 0), textcoords="offset points")
+        sides = [_beside(text, *side, radii[name] + 7) for side in SIDES]
+        crowds = [_covered(box, taken, axis.bbox) for box in sides]
+        side = SIDES[crowds.index(min(crowds))]
+        taken.append(_beside(text, *side, radii[name] + 7))
+
+
+def _beside(text: plt.Annotation, right: int, up: int, distance: float) -> Bbox:
+    """Move a note to one side of its dot, or over or below it; returns its box."""
+    text.set_position((right * distance, up * distance))
+    text.set_horizontalalignment({1: "left", 0: "center", -1: "right"}[right])
+    text.set_verticalalignment({1: "bottom", 0: "center", -1: "top"}[up])
+    return text.get_window_extent()
+
+
+def _covered(box: Bbox, taken: list[Bbox], inside: Bbox) -> float:
+    """How many square pixels of a box are taken, or outside of another."""
+    parts = [Bbox.intersection(box, other) for other in (inside, *taken)]
+    within, *lost = [part.width * part.height if part else 0.0 for part in parts]
+    return box.width * box.height - within + sum(lost)
+
+
+def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figure:
+    """Where the time of one prediction goes: decoding, preparing, the network.
+
+    A bar that is far longer than the others runs off the page, so that their parts can
+    be seen; its milliseconds are written on it.
+
+    Args:
+        predictions: A table a contender, from `take_turns`.
+        where: What was predicted.
+    """
+    times = pd.DataFrame({name: _parts(t) for name, t in predictions.items()}).T
+    wholes = times.sum(axis=1)
+    end = max(2.2 * wholes.nlargest(2).iloc[-1], 1.2 * 1000 / GOAL_PER_SECOND)
+    size = (WIDTH, 1.5 + 0.5 * len(times))
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
+    for part, colour in zip(times, (COLOURS[3], COLOURS[2], COLOURS[1]), strict=True):
+        before = times.loc[:, :part].sum(axis=1) - times[part]
+        axis.barh(times.index, times[part], left=before, color=colour, label=part)
+    for row, (name, whole) in enumerate(wholes.items()):
+        decoding, preparing, network = times.loc[name]
+        note = f"{decoding:.1f} + {preparing:.1f} + {network:.1f} = {whole:.1f} ms, "
+        note += f"{1 - network / whole:.0%} before the network"
+        if whole > 0.5 * end:
+            arrow = " \u2192" if whole > end else ""
+            place = {"x": min(whole, end), "ha": "right", "color": "white"}
+            axis.text(y=row, s=f"{note}{arrow}  ", va="center", fontsize=9, **place)
+        else:
+            axis.text(whole, row, f"  {note}", va="center", fontsize=9)
+    _draw_goal_line(axis)
+    axis.set(xlim=(0, end), xlabel="milliseconds, medians; one picture at a time, CPU")
+    axis.set_title(f"From file to answer, {where}", fontsize=11, pad=18)
+    axis.invert_yaxis()  # the first contender on top
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _parts(table: pd.DataFrame) -> dict[str, float]:
+    """Median milliseconds of each part of a contender's predictions."""
+    return {
+        "decoding the file": table.decode_ms.median(),
+        "preparing the picture": (
+            table.total_ms - table.decode_ms - table.forward_ms
+        ).median(),
+        "the network": table.forward_ms.median(),
+    }
+
+
+def _draw_goal_line(axis: plt.Axes) -> None:
+    goal = 1000 / GOAL_PER_SECOND
+    axis.axvline(goal, color=COLOURS[0], linestyle="--")
+    axis.annotate(
+        f"{GOAL_PER_SECOND} a second",
+        (goal, 1),
+        xycoords=axis.get_xaxis_transform(),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        color=COLOURS[0],
+    )
+
+
+def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
+    """What integers make of the weights of one channel.
+
+    The scale is symmetric, as for a channel in `quantize`: the largest weight, of
+    either sign, becomes the largest integer.
+
+    Args:
+        weights: Of one output channel of a convolution, (N,), not all zero.
+        bits: Of the integers, one of them for the sign.
+    """
+    most = 2 ** (bits - 1) - 1
+    scale = np.abs(weights).max() / most
+    integers = np.round(weights / scale)
+    kinds = len(np.unique(integers))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4), layout="constrained")
+    edges = scale * (np.arange(-most, most + 2) - 0.5)
+    left.hist(weights, bins=edges, color=COLOURS[1])
+    left.plot(edges[:-1] + scale / 2, np.zeros(2 * most + 1), "|", color=COLOURS[0])
+    left.set(xlabel="weight (fp32)", ylabel="weights that get this integer")
+    top = left.secondary_xaxis("top", (lambda w: w / scale, lambda n: n * scale))
+    top.set_xlabel(f"integer it becomes, {-most} to {most}")
+    _draw_staircase(right, weights, scale)
+    figure.suptitle(
+        f"{len(weights):,} weights of one channel in {bits} bits: one step is "
+        f"{scale:.2g}; {kinds} different values are left",
+        fontsize=11,
+    )
+    return figure
+
+
+def _draw_staircase(axis: plt.Axes, weights: np.ndarray, scale: float) -> None:
+    """Weights before and after rounding, a few steps around the largest error."""
+    rounded = scale * np.round(weights / scale)
+    worst = np.abs(rounded - weights).argmax()
+    x, y = weights[worst], rounded[worst]
+    line = x + scale * np.linspace(-5, 5, 2001)
+    stairs = scale * np.round(line / scale)
+    axis.plot(line, line, color=COLOURS[3], label="unrounded")
+    axis.plot(line, stairs, color=COLOURS[1], linewidth=1, label="rounded")
+    near = np.abs(weights - x) < 5 * scale
+    axis.plot(weights[near], rounded[near], ".", color=COLOURS[1], label="weights")
+    axis.plot([x, x], [x, y], color=COLOURS[0], linewidth=3)
+    axis.annotate(
+        f"largest error: {abs(x - y):.2g},\n{abs(x - y) / scale:.2f} of a step",
+        (x, (x + y) / 2),
+        xytext=(20, -30),
+        textcoords="offset points",
+        color=COLOURS[0],
+        arrowprops={"arrowstyle": "->", "color": COLOURS[0]},
+    )
+    axis.set(xlabel="weight (fp32)", ylabel="integer times step", xlim=line[[0, -1]])
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
 
 
 def plot_most_wrong(predictions: pd.DataFrame, *, count: int = 4) -> Figure:
@@ -223,17 +303,18 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
             said, share, yerr=reach, fmt="o", color=COLOURS[0], capsize=3, clip_on=False
         )
         for x, low, total in zip(said, 100 * table.low, table.total, strict=True):
+            below = low > 10  # else it would stand below the axis
             axis.annotate(
                 f"{total}",
                 (x, low),
-                xytext=(0, -12),
+                xytext=(0, -12) if below else (10, 0),
                 textcoords="offset points",
-                ha="center",
+                ha="center" if below else "left",
                 fontsize=8,
             )
         axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 100))
         axis.grid(alpha=0.3)
-    axes.flat[0].set(ylabel="came true: right answers, %", ylim=(-8, 100))
+    axes.flat[0].set(ylabel="came true: right answers, %", ylim=(0, 100))
     figure.suptitle(f"{where}; the numbers count the answers of a bin", fontsize=11)
     return figure
 

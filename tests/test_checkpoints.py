@@ -8,8 +8,12 @@ from test_model_builder import Touches
 from torch import nn
 
 from going_modular import engine
-from going_modular.engine import CheckpointError, load_checkpoint, save_checkpoint
 from going_modular.files import FileError
+from going_modular.model_builder import (
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def same_weights(one, other):

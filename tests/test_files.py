@@ -13,9 +13,9 @@ from going_modular import files
 from going_modular.big.features import FeatureStoreError
 from going_modular.datasets import DataError
 from going_modular.demo_folder import DeployError
-from going_modular.engine import CheckpointError
 from going_modular.export import ExportError
 from going_modular.files import FileError, LessonError, filled, progress_bar, whole
+from going_modular.model_builder import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVES = 25

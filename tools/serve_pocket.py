@@ -13,7 +13,7 @@ from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 from going_modular.running import HOST
 from tools.serve_demo import MODEL, newest_demo
 
-PORT = 8000  # if it is free
+PORT = 8000  # if it is free: then browsers find what they kept of an earlier time
 SEEDS = {"pizza": 40, "steak": 21, "sushi": 46}  # familiar to the committed model
 
 
@@ -33,11 +33,11 @@ def write() -> Path:
 
 def free_port(wanted: int) -> int:
     """The wanted port, or 0, which stands for any free one, if it is taken."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, wanted))
-        except OSError:
-            return 0
+    try:
+        socket.create_server((HOST, wanted)).close()
+    except OSError:
+        print(f"Port {wanted} is taken: this takes another one.")
+        return 0
     return wanted
 
 
@@ -46,7 +46,8 @@ def main() -> None:
     try:
         folder = write()
         with serve_folder(folder, port=free_port(PORT)) as served:
-            print(f"Serving demos/{folder.name} at {served.url}; stop it with Ctrl+C.")
+            where = f"demos/{folder.name} at {served.url}"
+            print(f"Serving {where}; stop it with Ctrl+C.", flush=True)
             threading.Event().wait()
     except LessonError as error:
         sys.exit(str(error))

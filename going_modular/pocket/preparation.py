@@ -109,8 +109,10 @@ def preparing_steps(graph: onnx.GraphProto) -> list[NodeProto]:
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    """A graph's weights and other fixed numbers, by name."""
     return {each.name: numpy_helper.to_array(each) for each in graph.initializer}
 
 
 def attributes_of(node: NodeProto) -> dict:
+    """What a node is told besides its inputs, by name."""
     return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,8 +20,6 @@ ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-
-
 MOST_BYTES = 10_000_000  # of what a page may report
 
 
@@ -30,8 +29,8 @@ class Extra:
 
     Attributes:
         files: Contents by path, each path beginning with a slash.
-        report_to: The one path that takes a POST.
-        take: Called with what was sent there.
+        report_to: The one path that takes a POST, of at most `MOST_BYTES`.
+        take: Called with what was sent there, from another thread.
     """
 
     files: Mapping[str, bytes]
@@ -73,19 +72,22 @@ class _Handler(SimpleHTTPRequestHandler):
         if content is None:
             super().do_GET()
             return
-        self.send_response(200)
+        self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", self.guess_type(self.path))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
     def do_POST(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        if not self._extra or self.path != self._extra.report_to or size > MOST_BYTES:
-            self.send_error(403)
+        size = self.headers.get("Content-Length", "")
+        if not self._extra or self.path != self._extra.report_to:
+            self.send_error(HTTPStatus.NOT_FOUND)
             return
-        self._extra.take(self.rfile.read(size))
-        self.send_response(204)
+        if not size.isdecimal() or int(size) > MOST_BYTES:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
+        self._extra.take(self.rfile.read(int(size)))
+        self.send_response(HTTPStatus.NO_CONTENT)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -1,4 +1,9 @@
-"""How many answers a second does the browser demo give, in this computer's browser?"""
+"""How many answers a second does the browser demo give, in this computer's browser?
+
+A browser of Chromium's family is started without a window, and with a page beside the
+demo's own that asks the demo's model, as the demo does. Nothing has to be installed for
+that, and nothing of it is left afterwards.
+"""
 
 import json
 import os
@@ -7,13 +12,15 @@ import re
 import secrets
 import shutil
 import signal
-import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from going_modular.demo_folder import DeployError
 from going_modular.pocket.server import Extra, serve_folder
@@ -25,10 +32,14 @@ NAMES = (
     "google-chrome-stable",
     "microsoft-edge",
 )
-ELSEWHERE = (
+# Where macOS and Windows have them; no PATH leads there.
+PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files/Microsoft/Edge/Application/msedge.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
 FLAGS = (
@@ -42,10 +53,12 @@ FLAGS = (
 )
 SCRIPT = Path(__file__).with_name("stopwatch.js")
 PAGE = (
-    b'<!doctype html><meta charset="utf-8">'
+    b'<!doctype html><meta charset="utf-8"><title>Stopwatch</title>'
     b'<script type="module" src="stopwatch.js"></script>'
 )
-REPORTED = re.compile(r"^\| Chromium \d+ \| LiteRT with relaxed SIMD, 1 thread \|(.*)$")
+SECTION = "## 5. FoodVision Pocket"  # of the report, and the row in it that counts:
+ROW = r"^\| Chromium \d+ \| LiteRT with relaxed SIMD, 1 thread \| ([\d.]+) \|"
+STOP_LOOKS, STOP_PAUSE = 100, 0.02  # how often, s: whether a stopped browser is gone
 
 
 @dataclass(frozen=True)
@@ -53,10 +66,10 @@ class BrowserSpeed:
     """What a browser did with some pictures, on one thread.
 
     Attributes:
-        browser: Its name and version: "Chrome 156".
+        browser: What its engine calls itself: "Chromium 156", in Chrome and Edge, too.
         runs: What ran the model, in the page's own words.
-        milliseconds: Of each picture, from its bytes to the answer.
-        answers: Probabilities of each picture, in the order of the class names.
+        milliseconds: Of each of N pictures, from its bytes to the answer.
+        answers: Probabilities (N, C), in the order of the class names.
     """
 
     browser: str
@@ -67,109 +80,127 @@ class BrowserSpeed:
     @property
     def per_second(self) -> float:
         """Answers a second, by the median."""
-        return 1000 / statistics.median(self.milliseconds)
+        return float(1000 / np.median(self.milliseconds))
+
+    @property
+    def p95(self) -> float:
+        """The 95th percentile of the milliseconds."""
+        return float(np.percentile(self.milliseconds, 95))
 
 
 def find_browser() -> Path | None:
     """A browser of Chromium's family on this computer, if there is one."""
-    found = [shutil.which(name) for name in NAMES]
-    places = [Path(place) for place in (*found, *ELSEWHERE) if place]
-    return next((place for place in places if place.is_file()), None)
+    places = [Path(found) for name in NAMES if (found := shutil.which(name))]
+    return next(filter(Path.is_file, [*places, *map(Path, PLACES)]), None)
 
 
 def measure_in_browser(
-    folder: Path, pictures: Sequence[Path], *, browser: Path, timeout: float = 180.0
+    folder: Path,
+    pictures: Sequence[Path],
+    *,
+    browser: Path | None = None,
+    timeout: float = 120.0,
 ) -> BrowserSpeed:
-    """Let the browser demo answer for pictures, one by one, in a browser of its own.
-
-    The page's own model is asked, after a warm-up, by a page that is no part of the
-    folder; the browser has no window, and a profile that is gone afterwards.
+    """Let the browser demo answer for pictures, one by one, after a warm-up.
 
     Args:
-        folder: Written by `write_pocket`.
+        folder: Written by `write_pocket`; it stays as it is.
         pictures: Picture files.
-        browser: From `find_browser`.
+        browser: What to start; None looks for one.
         timeout: Seconds for all of it.
 
     Raises:
-        DeployError: If browser or model cannot be started, or time runs out.
+        DeployError: If there is no browser, it or the model cannot be started, or time
+            runs out.
     """
-    results, secret = queue.Queue(), f"/{secrets.token_hex(16)}/"
-    names = [f"{number}{file.suffix}" for number, file in enumerate(pictures)]
-    files = {
-        f"{secret}index.html": PAGE,
-        f"{secret}stopwatch.js": SCRIPT.read_bytes(),
-        f"{secret}pictures.json": json.dumps(names).encode(),
-    }
-    for name, file in zip(names, pictures, strict=True):
-        files[secret + name] = Path(file).read_bytes()
-    extra = Extra(files, f"{secret}result", results.put)
-    with (
-        serve_folder(folder, isolated=False, extra=extra) as served,
-        _running(browser, f"{served.url.rstrip('/')}{secret}index.html") as process,
-    ):
-        told = _wait(results, process, timeout)
+    browser = browser or find_browser()
+    if browser is None:
+        raise DeployError("There is no browser here: install Chromium, Chrome or Edge.")
+    results, home = queue.Queue(), f"/{secrets.token_hex(16)}/"  # nobody can guess it
+    files = {"index.html": PAGE, SCRIPT.name: SCRIPT.read_bytes()}
+    files |= {str(n): Path(file).read_bytes() for n, file in enumerate(pictures)}
+    beside = {home + name: content for name, content in files.items()}
+    extra = Extra(beside, report_to=f"{home}result", take=results.put)
+    with serve_folder(folder, isolated=False, extra=extra) as served:
+        url = f"{served.url.rstrip('/')}{home}index.html#{len(pictures)}"
+        with _running(browser, url) as process:
+            told = _wait(results, process, browser.name, timeout)
     if "failed" in told:
-        raise DeployError(f"{browser.name} could not run the model: {told['failed']}")
-    version = re.search(r"(Edg|Chrome)/(\d+)", told["agent"])
-    name = f"{version[1]} {version[2]}" if version else browser.name
+        raise DeployError(f"{browser.name} could not answer: {told['failed']}")
+    version = re.search(r"Chrome/(\d+)", told["agent"])
+    name = f"Chromium {version[1]}" if version else browser.name
     return BrowserSpeed(name, told["runs"], told["milliseconds"], told["answers"])
-
-
-def _wait(results: queue.Queue, process: subprocess.Popen, timeout: float) -> dict:
-    for _ in range(int(timeout * 10)):
-        try:
-            return json.loads(results.get(timeout=0.1))
-        except queue.Empty:
-            if process.poll() is not None:
-                raise DeployError(
-                    f"the browser ended by itself ({process.returncode})"
-                ) from None
-    raise DeployError(f"the browser did not finish within {timeout:.0f} s")
 
 
 @contextmanager
 def _running(browser: Path, url: str) -> Iterator[subprocess.Popen]:
+    """A browser that opens a page, without a window; stopped whatever happens."""
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     sandbox = ["--no-sandbox"] if is_root else []  # which root cannot have
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [str(browser), *FLAGS, *sandbox, f"--user-data-dir={profile}", url]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        command = [str(browser), *FLAGS, *sandbox, f"--user-data-dir={scratch}", url]
+        nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            process = subprocess.Popen(command, start_new_session=True, **nothing)
         except OSError as error:
             raise DeployError(f"{browser} could not be started: {error}") from error
         try:
             yield process
         finally:
             _stop(process)
+            _remove_socket(Path(scratch))
+
+
+def _wait(
+    results: queue.Queue, process: subprocess.Popen, name: str, timeout: float
+) -> dict:
+    """What the page reports."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with suppress(queue.Empty):
+            return json.loads(results.get(timeout=0.1))
+        if process.poll() is not None:
+            code = process.returncode
+            raise DeployError(f"{name} stopped by itself with exit code {code}")
+    raise DeployError(f"{name} did not finish in {timeout:.0f} s: give it more time")
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """End the browser and the processes that it has started."""
-    if os.name == "posix":
-        with suppress(ProcessLookupError):  # it has ended by itself
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
+    """End a browser and what it has started, and wait until they write no more."""
+    if os.name != "posix":
         process.kill()
+    with suppress(ProcessLookupError, PermissionError):  # as soon as none is left
+        for _ in range(STOP_LOOKS if os.name == "posix" else 0):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()  # until asked, a dead one still counts
+            time.sleep(STOP_PAUSE)
     process.wait()
 
 
+def _remove_socket(profile: Path) -> None:
+    """Remove the folder in which a browser kept a socket, beside its profile."""
+    with suppress(OSError):  # there was none
+        folder = (profile / "SingletonSocket").readlink().parent
+        for name in ("SingletonSocket", "SingletonCookie"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def speed_in_report(report: Path) -> float:
-    """Answers a second on one thread in Chromium, as `make bench` reported them.
+    """Answers a second in Chromium, on one thread, as `make bench` reported them.
 
     Raises:
-        DeployError: If the report has no such row.
+        DeployError: If there is no report, or it does not say.
     """
-    for line in Path(report).read_text("utf-8").splitlines():
-        if found := REPORTED.match(line):
-            return 1000 / float(found[1].split("|")[0])
-    raise DeployError(f"{report} says nothing of Chromium: run make bench")
+    try:
+        text = Path(report).read_text("utf-8")
+    except OSError as error:
+        raise DeployError(f"{report} could not be read: {error.strerror}") from error
+    section = text.partition(SECTION)[2].partition("\n## ")[0]
+    found = re.search(ROW, section, re.MULTILINE)
+    if found is None:
+        raise DeployError(f"{report} says nothing of Chromium: run make bench")
+    return 1000 / float(found[1])
 
 
 def browser_speed(
@@ -180,16 +211,19 @@ def browser_speed(
     Args:
         folder: Of the browser demo; None if it could not be written.
         pictures: Picture files to ask about.
-        report: `benchmarks/results.md`.
+        report: What `make bench` wrote, on whatever computer.
 
     Returns:
         The number, and where it was measured.
+
+    Raises:
+        DeployError: If it has to come from the report, and the report does not say.
     """
     browser = find_browser()
-    if browser and folder:
+    if folder and browser:
         try:
             speed = measure_in_browser(folder, pictures, browser=browser)
             return speed.per_second, f"{speed.browser}, here"
         except DeployError as reason:
             print(f"Not measured here: {reason}")
-    return speed_in_report(report), "another computer's, from benchmarks/results.md"
+    return speed_in_report(report), "another computer's, benchmarks/results.md"

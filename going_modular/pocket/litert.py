@@ -1,0 +1,51 @@
+"""Ask a .tflite file in Python, with LiteRT's own remarks kept out of the lesson."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+STDERR = 2  # the number under which C code knows it
+REMARK = b"INFO: "
+
+
+def litert_answers(tflite_file: Path, prepared: Iterable[np.ndarray]) -> np.ndarray:
+    """Probabilities for prepared pictures, one at a time, on one thread.
+
+    Args:
+        tflite_file: Written by `write_tflite`.
+        prepared: N pictures as `preparing_session` gives them, each float32 (3, S, S).
+
+    Returns:
+        Probabilities (N, C), in the order of the class names.
+    """
+    with without_remarks():
+        interpreter = Interpreter(str(tflite_file), num_threads=1)
+        interpreter.allocate_tensors()  # the first question would, with a remark
+    ask = interpreter.get_signature_runner()
+    pictures = (picture.transpose(1, 2, 0)[None] for picture in prepared)  # NHWC
+    return np.array([ask(picture=each)["probabilities"][0] for each in pictures])
+
+
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Keep C code's lines of "INFO:" off this process's stderr; let others through.
+
+    LiteRT writes one as it starts, and has no setting for that (ai-edge-litert 2.3).
+    """
+    kept = os.dup(STDERR)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)
+            written.seek(0)
+            for line in written:
+                if not line.startswith(REMARK):
+                    os.write(STDERR, line)

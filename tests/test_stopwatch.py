@@ -1,0 +1,303 @@
+"""The browser demo's answers a second: measured in a real browser, or as reported."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pocket_site import need_runtime
+
+from going_modular.app.model import Predictor
+from going_modular.demo_folder import DeployError
+from going_modular.pocket import stopwatch
+from going_modular.pocket.runtimes import MODEL, TFLITE
+from going_modular.pocket.server import MOST_BYTES, Extra, serve_folder
+from going_modular.pocket.site import write_pocket
+from going_modular.pocket.stopwatch import (
+    BrowserSpeed,
+    browser_speed,
+    find_browser,
+    measure_in_browser,
+    speed_in_report,
+)
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / MODEL
+REPORT = ROOT / "benchmarks" / "results.md"
+PS = shutil.which("ps")
+PER_CLASS = 4
+GONE_WITHIN = 10.0  # s; a browser's crash handler ends by itself
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/156.0.0.0 Safari/537.36"
+ANSWERED = {
+    "agent": AGENT,
+    "runs": "LiteRT",
+    "milliseconds": [20.0, 10.0, 40.0],
+    "answers": [[0.9, 0.1]] * 3,
+}
+# Stands for a browser: fetches the page and its pictures, and reports.
+REPORTING = """#!{python}
+import sys, urllib.request
+get = urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open
+url, count = sys.argv[-1].split("#")
+assert b"stopwatch.js" in get(url).read()
+home = url.removesuffix("index.html")
+seen = [get(home + str(n)).read().decode() for n in range(int(count))]
+assert seen == ["picture 0", "picture 1", "picture 2"], seen
+get(home + "result", {told!r})
+"""
+
+
+@pytest.fixture
+def scratch(monkeypatch):
+    """Where temporary files go; with a test's end none may be left, and no process."""
+    folder = Path(tempfile.mkdtemp())  # pytest's would be too long for a socket
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield
+    folder.rmdir()  # which only succeeds if it is empty
+    until = time.monotonic() + GONE_WITHIN
+    while left := processes_that_name(str(folder)):
+        assert time.monotonic() < until, f"a process is left: {left}"
+        time.sleep(0.1)
+
+
+def processes_that_name(text: str) -> list[str]:
+    listed = subprocess.run([PS, "-eo", "args"], capture_output=True, text=True)
+    return [line for line in listed.stdout.splitlines() if text in line]
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A folder that can be served, and pictures, where no real browser comes."""
+    folder = tmp_path / "page"
+    folder.mkdir()
+    (folder / "index.html").write_text("the demo")
+    pictures = [tmp_path / f"{n}.jpg" for n in range(3)]
+    for number, picture in enumerate(pictures):
+        picture.write_text(f"picture {number}")
+    return folder, pictures
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Write a program that stands for a browser."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "some-browser"
+        file.write_text(text)
+        file.chmod(0o755)
+        return file
+
+    return write
+
+
+def reporting(told: dict) -> str:
+    return REPORTING.format(python=sys.executable, told=json.dumps(told).encode())
+
+
+@pytest.fixture
+def chromium():
+    if (browser := find_browser()) is None:
+        pytest.skip("needs the system package chromium")
+    return browser
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    need_runtime()
+    return write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Drawn pictures, of all classes."""
+    folder, files = tmp_path_factory.mktemp("drawn"), []
+    for name in CLASS_NAMES:
+        for seed in range(PER_CLASS):
+            files.append(folder / f"{name}{seed}.jpg")
+            draw_picture(name, seed, size=(512, 384)).save(files[-1], quality=88)
+    return files
+
+
+@pytest.mark.browser
+def test_a_real_browser_answers_as_python_does(chromium, site, drawn, scratch):
+    before = sorted(site.rglob("*"))
+    speed = measure_in_browser(site, drawn)
+    assert re.fullmatch(r"Chromium \d+", speed.browser)
+    assert speed.runs == "LiteRT with relaxed SIMD, 1 thread"
+    assert len(speed.milliseconds) == len(speed.answers) == len(drawn)
+    assert 0 < min(speed.milliseconds) <= 1000 / speed.per_second <= speed.p95
+    predictor = Predictor(COMMITTED, threads=1)
+    said = [predictor.predict(file).probabilities for file in drawn]
+    expected = np.array([[one[name] for name in CLASS_NAMES] for one in said])
+    answers = np.array(speed.answers)
+    assert (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
+    assert np.abs(answers - expected).max() < 0.001
+    assert sorted(site.rglob("*")) == before, "the page is no part of the folder"
+
+
+@pytest.mark.browser
+def test_what_the_page_says_of_its_failure_is_passed_on(
+    chromium, tmp_path, drawn, scratch
+):
+    need_runtime()
+    site = write_pocket(COMMITTED, tmp_path / "site")
+    (site / TFLITE).unlink()
+    with pytest.raises(DeployError, match="could not answer: The model could not be"):
+        measure_in_browser(site, drawn, browser=chromium)
+
+
+@pytest.mark.browser
+def test_a_file_that_is_no_picture_is_an_error(chromium, site, tmp_path, scratch):
+    (tmp_path / "notes.jpg").write_text("no picture")
+    with pytest.raises(DeployError, match="could not answer: .*picture"):
+        measure_in_browser(site, [tmp_path / "notes.jpg"], browser=chromium)
+
+
+def test_what_a_browser_reports_is_what_comes_back(page, program, scratch):
+    speed = measure_in_browser(*page, browser=program(reporting(ANSWERED)))
+    assert speed == BrowserSpeed(
+        "Chromium 156", "LiteRT", ANSWERED["milliseconds"], ANSWERED["answers"]
+    )
+    assert speed.per_second == 50
+    assert speed.p95 == pytest.approx(38)  # a tenth of the way from 40 to 20
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("#!/bin/sh\nexit 3", "some-browser stopped by itself with exit code 3"),
+        ("#!/no/such/shell\n", "some-browser could not be started"),
+        (reporting({"failed": "No model."}), "could not answer: No model"),
+    ],
+    ids=["ends at once", "cannot start", "says why not"],
+)
+def test_a_browser_that_does_not_work_is_an_error(
+    page, program, scratch, text, sentence
+):
+    with pytest.raises(DeployError, match=sentence):
+        measure_in_browser(*page, browser=program(text))
+
+
+def test_a_browser_that_never_answers_is_stopped_with_all_it_started(
+    page, program, scratch
+):
+    endless = program("#!/bin/sh\nsleep 61.7 & sleep 61.7")
+    with pytest.raises(DeployError, match="some-browser did not finish in 1 s"):
+        measure_in_browser(*page, browser=endless, timeout=1.0)
+    assert not processes_that_name("sleep 61.7")
+
+
+def test_a_folder_without_a_page_is_an_error(tmp_path, program, scratch):
+    with pytest.raises(DeployError, match="no index.html"):
+        measure_in_browser(tmp_path, [], browser=program("#!/bin/sh\nexit 3"))
+
+
+def post(url: str, content: bytes, **headers: str) -> int:
+    """What the server answers."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    asked = urllib.request.Request(url, data=content, headers=headers)
+    try:
+        with direct.open(asked, timeout=10) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_only_one_path_takes_a_report_and_no_endless_one(page):
+    taken = []
+    extra = Extra({"/secret/": b"x"}, "/secret/result", taken.append)
+    sizes = {"too-large": str(MOST_BYTES + 1), "odd": "-1", "none": "all of it"}
+    with serve_folder(page[0], extra=extra) as served:
+        url = f"{served.url}secret/result"
+        for path in ("", "result", "secret/", "index.html"):
+            assert post(served.url + path, b"[]") == 404
+        for size in sizes.values():
+            assert post(url, b"[]", **{"Content-Length": size}) == 413
+        assert taken == []
+        assert post(url, b"[1]") == 204
+    assert taken == [b"[1]"]
+    with serve_folder(page[0]) as served:
+        assert post(f"{served.url}secret/result", b"[1]") == 404
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Have these programs and no others on PATH."""
+
+    def install(*names: str, text: str = "#!/bin/sh\nexit 3") -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        monkeypatch.setattr(stopwatch, "PLACES", ())
+        return folder
+
+    return install
+
+
+def test_a_browser_is_found_by_its_name(installed):
+    folder = installed("microsoft-edge", "google-chrome", "firefox")
+    assert find_browser() == folder / "google-chrome"
+
+
+def test_a_browser_is_found_in_its_usual_place(installed, tmp_path, monkeypatch):
+    installed("firefox")
+    assert find_browser() is None
+    place = tmp_path / "msedge.exe"
+    place.touch()
+    monkeypatch.setattr(stopwatch, "PLACES", (str(tmp_path / "none"), str(place)))
+    assert find_browser() == place
+
+
+def test_the_report_s_number_is_the_one_in_the_readme():
+    goal = r"\| the browser demo on one thread: .* \| ([\d.]+) \|"
+    told = re.search(goal, (ROOT / "README.md").read_text("utf-8"))[1]
+    assert speed_in_report(REPORT) == pytest.approx(float(told), abs=0.06)
+
+
+def test_another_section_or_engine_does_not_count(tmp_path):
+    row = "| Chromium 9 | LiteRT with relaxed SIMD, 1 thread | 25.0 | 30.0 |\n"
+    report = tmp_path / "results.md"
+    report.write_text(f"## 4. App\n{row.replace('25.0', '5.0')}\n{stopwatch.SECTION}\n")
+    with pytest.raises(DeployError, match="run make bench"):
+        speed_in_report(report)
+    others = row.replace("25.0", "7.0").replace("Chromium 9", "Firefox 9")
+    others += row.replace("25.0", "8.0").replace("1 thread", "2 threads")
+    report.write_text(f"{report.read_text()}{others}{row}\n## 6. Big\n")
+    assert speed_in_report(report) == 40
+    with pytest.raises(DeployError, match="none.md could not be read"):
+        speed_in_report(tmp_path / "none.md")
+
+
+def test_measured_where_a_browser_works(page, installed, scratch, capsys):
+    installed("chromium", text=reporting(ANSWERED))
+    assert browser_speed(*page, report=REPORT) == (50, "Chromium 156, here")
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_browser_or_a_page_the_report_counts(page, installed, capsys):
+    reported = speed_in_report(REPORT), "another computer's, benchmarks/results.md"
+    assert browser_speed(None, page[1], report=REPORT) == reported
+    installed()
+    assert browser_speed(*page, report=REPORT) == reported
+    assert capsys.readouterr().out == ""
+
+
+def test_a_browser_that_fails_is_told_in_one_line(page, installed, scratch, capsys):
+    installed("chromium")
+    number, where = browser_speed(*page, report=REPORT)
+    assert number == speed_in_report(REPORT) and where.startswith("another computer's")
+    told = "Not measured here: chromium stopped by itself with exit code 3\n"
+    assert capsys.readouterr().out == told
