@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.ticker import MaxNLocator
 
 from going_modular.datasets import load_picture
 from going_modular.engine import Epoch
@@ -22,8 +22,6 @@ from going_modular.goals import (
 COLOURS = ("#d1495b", "#22313f", "#3a7d44", "#edae49")
 WIDTH = 9  # inches: no wider than the page
 DOT_AREA = 8  # square points for each megabyte
-# Where a dot's note may stand, best first: steps to the right of it, and up.
-SIDES = ((1, 0), (-1, 0), (0, -1), (1, -1), (-1, -1), (1, 1), (-1, 1), (0, 1))
 
 
 def plot_pictures(files: Sequence[Path], titles: Sequence[str], *, columns=4) -> Figure:
@@ -46,6 +44,11 @@ def _panels(count: int, height: float, **shared: bool):
     return plt.subplots(1, count, squeeze=False, **size, **shared)
 
 
+def _note(axis: plt.Axes, text: str, spot: tuple, right=0, up=0, **style) -> None:
+    """Write so many points to the right of a spot and above it."""
+    axis.annotate(text, spot, (right, up), textcoords="offset points", **style)
+
+
 def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure:
     """Loss over the epochs, trained on and held out, one panel a contender."""
     figure, axes = _panels(len(histories), 3.2, sharey=True)
@@ -57,6 +60,7 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
         axis.plot(epochs, held_out, color=COLOURS[0], label="held out")
         axis.set_title(name, fontsize=10)
         axis.set(xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axis.grid(alpha=0.3)
     axes.flat[0].set(ylabel="cross-entropy loss", ylim=(0, None))
     axes.flat[0].legend(frameon=False)
@@ -70,10 +74,12 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
     Error bars are 95% Wilson intervals. A hollow dot stands for a published count: this
     run measured that contender's speed and size, not its accuracy.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 5), layout="constrained")
+    figure, ((axis,),) = _panels(1, 5)
     shown = {name: r for name, r in reports.items() if r.count_and_total is not None}
     for report, colour in zip(shown.values(), cycle(COLOURS), strict=False):
-        x, share, low, high = _place(report)
+        right, total = report.count_and_total
+        low, high = (100 * share for share in wilson_interval(right, total))
+        x, share = report.per_second, 100 * right / total
         reach = [[share - low], [high - share]]
         axis.errorbar(x, share, yerr=reach, color=colour, capsize=4, clip_on=False)
         axis.scatter(
@@ -87,20 +93,11 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
             clip_on=False,
         )
     _draw_goals(axis)
-    axis.set(
-        title=f"Speed against accuracy on {where}",
-        xlabel="predictions a second on this CPU, one at a time (file to answer)",
-        ylabel="right, % of test pictures",
-    )
     _name_dots(axis, shown)
+    axis.set_xlabel("predictions a second on this CPU, one at a time (file to answer)")
+    axis.set_ylabel("right, % of test pictures")
+    figure.suptitle(f"Speed against accuracy on {where}", fontsize=12)
     return figure
-
-
-def _place(report: Report) -> tuple[float, float, float, float]:
-    """Predictions a second; the share right and its interval, in percent."""
-    right, total = report.count_and_total
-    low, high = wilson_interval(right, total)
-    return report.per_second, 100 * right / total, 100 * low, 100 * high
 
 
 def _draw_goals(axis: plt.Axes) -> None:
@@ -110,53 +107,40 @@ def _draw_goals(axis: plt.Axes) -> None:
     corner = (GOAL_PER_SECOND, 100 * GOAL_RIGHT)
     width, height = right_edge - corner[0], 100 - corner[1]
     axis.add_patch(plt.Rectangle(corner, width, height, color=COLOURS[3], alpha=0.15))
-    axis.annotate(
-        "both goals met",
-        (right_edge, corner[1]),
-        xytext=(-6, 6),
-        textcoords="offset points",
-        ha="right",
-        color="#7a5a10",
-    )
+    style = {"ha": "right", "color": "#7a5a10"}
+    _note(axis, "both goals met", (right_edge, corner[1]), -6, 6, **style)
     axis.grid(alpha=0.3)
 
 
 def _name_dots(axis: plt.Axes, shown: dict[str, Report]) -> None:
-    """Write beside each dot what it is, where that covers least of what is there."""
-    axis.figure.draw_without_rendering()  # now places and sizes in pixels are known
-    taken = [text.get_window_extent() for text in axis.texts]
-    point = axis.figure.dpi / 72
-    radii = {name: (DOT_AREA * r.megabytes) ** 0.5 / 2 for name, r in shown.items()}
-    for name, report in shown.items():
-        x, share, low, high = _place(report)
-        for ends, reach in (((share, share), radii[name]), ((low, high), 4)):
-            ends = axis.transData.transform([(x, end) for end in ends])
-            taken.append(Bbox(ends).padded(point * reach))
-    for name, report in shown.items():
-        right, total = report.count_and_total
-        published = " (published)" if report.right is None else ""
-        note = f"{name}\n{right} of {total}{published}\n{report.megabytes:.0f} MB"
-        spot = _place(report)[:2]
-        text = axis.annotate(note, spot, xytext=(0, 0), textcoords="offset points")
-        sides = [_beside(text, *side, radii[name] + 7) for side in SIDES]
-        crowds = [_covered(box, taken, axis.bbox) for box in sides]
-        side = SIDES[crowds.index(min(crowds))]
-        taken.append(_beside(text, *side, radii[name] + 7))
+    """Say above the axis what each dot is, by speed, with lines to the dots."""
+    names = sorted(shown, key=lambda name: shown[name].per_second)
+    places = [shown[name].per_second for name in names]
+    for name, x in zip(names, _apart(places, axis.get_xlim()[1]), strict=True):
+        right, total = shown[name].count_and_total
+        published = "\n(published)" if shown[name].right is None else ""
+        axis.annotate(
+            f"{name}\n{right} of {total}{published}\n{shown[name].megabytes:.0f} MB",
+            (shown[name].per_second, 100 * right / total),
+            xytext=(x, 1.05),
+            textcoords=axis.get_xaxis_transform(),
+            ha="center",
+            fontsize=9,
+            zorder=1,
+            arrowprops={"arrowstyle": "-", "color": "0.6", "shrinkA": 0, "shrinkB": 0},
+        )
 
 
-def _beside(text: plt.Annotation, right: int, up: int, distance: float) -> Bbox:
-    """Move a note to one side of its dot, or over or below it; returns its box."""
-    text.set_position((right * distance, up * distance))
-    text.set_horizontalalignment({1: "left", 0: "center", -1: "right"}[right])
-    text.set_verticalalignment({1: "bottom", 0: "center", -1: "top"}[up])
-    return text.get_window_extent()
-
-
-def _covered(box: Bbox, taken: list[Bbox], inside: Bbox) -> float:
-    """How many square pixels of a box are taken, or outside of another."""
-    parts = [Bbox.intersection(box, other) for other in (inside, *taken)]
-    within, *lost = [part.width * part.height if part else 0.0 for part in parts]
-    return box.width * box.height - within + sum(lost)
+def _apart(places: list[float], end: float) -> list[float]:
+    """Places from 0 to `end`, in rising order, moved so that notes do not overlap."""
+    width = end / max(8, len(places))
+    moved = []
+    for place in places:
+        moved.append(max(place, moved[-1] + width if moved else width / 2))
+    last = end + width / 2
+    for number in reversed(range(len(moved))):
+        last = moved[number] = min(moved[number], last - width)
+    return moved
 
 
 def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figure:
@@ -172,22 +156,25 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
     times = pd.DataFrame({name: _parts(t) for name, t in predictions.items()}).T
     wholes = times.sum(axis=1)
     end = max(2.2 * wholes.nlargest(2).iloc[-1], 1.2 * 1000 / GOAL_PER_SECOND)
-    size = (WIDTH, 1.5 + 0.5 * len(times))
-    figure, axis = plt.subplots(figsize=size, layout="constrained")
+    figure, ((axis,),) = _panels(1, 1.5 + 0.5 * len(times))
     for part, colour in zip(times, (COLOURS[3], COLOURS[2], COLOURS[1]), strict=True):
         before = times.loc[:, :part].sum(axis=1) - times[part]
         axis.barh(times.index, times[part], left=before, color=colour, label=part)
     for row, (name, whole) in enumerate(wholes.items()):
-        decoding, preparing, network = times.loc[name]
-        note = f"{decoding:.1f} + {preparing:.1f} + {network:.1f} = {whole:.1f} ms, "
-        note += f"{1 - network / whole:.0%} before the network"
-        if whole > 0.5 * end:
-            arrow = " \u2192" if whole > end else ""
-            place = {"x": min(whole, end), "ha": "right", "color": "white"}
-            axis.text(y=row, s=f"{note}{arrow}  ", va="center", fontsize=9, **place)
-        else:
-            axis.text(whole, row, f"  {note}", va="center", fontsize=9)
-    _draw_goal_line(axis)
+        note = " + ".join(f"{milliseconds:.1f}" for milliseconds in times.loc[name])
+        note += f" ms, {1 - times.loc[name].iloc[-1] / whole:.0%} before the network"
+        style = {"va": "center", "fontsize": 9}
+        if whole <= end / 2:
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            _note(axis, note, (whole, row), 8, bbox=behind, **style)
+        else:  # no room beside it
+            note += " \u2192" if whole > end else ""
+            style |= {"ha": "right", "color": "white"}
+            _note(axis, note, (min(whole, end), row), -8, **style)
+    goal = 1000 / GOAL_PER_SECOND
+    axis.axvline(goal, color=COLOURS[0], linestyle="--")
+    over = {"xycoords": axis.get_xaxis_transform(), "color": COLOURS[0]}
+    _note(axis, f"{GOAL_PER_SECOND} a second", (goal, 1), 0, 4, ha="center", **over)
     axis.set(xlim=(0, end), xlabel="milliseconds, medians; one picture at a time, CPU")
     axis.set_title(f"From file to answer, {where}", fontsize=11, pad=18)
     axis.invert_yaxis()  # the first contender on top
@@ -197,27 +184,12 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
 
 def _parts(table: pd.DataFrame) -> dict[str, float]:
     """Median milliseconds of each part of a contender's predictions."""
+    preparing = table.total_ms - table.decode_ms - table.forward_ms
     return {
         "decoding the file": table.decode_ms.median(),
-        "preparing the picture": (
-            table.total_ms - table.decode_ms - table.forward_ms
-        ).median(),
+        "preparing the picture": preparing.median(),
         "the network": table.forward_ms.median(),
     }
-
-
-def _draw_goal_line(axis: plt.Axes) -> None:
-    goal = 1000 / GOAL_PER_SECOND
-    axis.axvline(goal, color=COLOURS[0], linestyle="--")
-    axis.annotate(
-        f"{GOAL_PER_SECOND} a second",
-        (goal, 1),
-        xycoords=axis.get_xaxis_transform(),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        color=COLOURS[0],
-    )
 
 
 def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
@@ -232,21 +204,21 @@ def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     """
     most = 2 ** (bits - 1) - 1
     scale = np.abs(weights).max() / most
-    integers = np.round(weights / scale)
-    kinds = len(np.unique(integers))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4), layout="constrained")
+    kinds = len(np.unique(np.round(weights / scale)))
+    figure, ((left, right),) = _panels(2, 4)
     edges = scale * (np.arange(-most, most + 2) - 0.5)
     left.hist(weights, bins=edges, color=COLOURS[1])
-    left.plot(edges[:-1] + scale / 2, np.zeros(2 * most + 1), "|", color=COLOURS[0])
-    left.set(xlabel="weight (fp32)", ylabel="weights that get this integer")
+    grid = edges[:-1] + scale / 2
+    left.plot(grid, 0 * grid, "|", color=COLOURS[0], label="values that are stored")
+    left.set(xlabel="weight (fp32)", ylabel="weights that get this value")
+    left.yaxis.set_major_locator(MaxNLocator(integer=True))
+    left.legend(frameon=False, fontsize=8, loc="upper left")
     top = left.secondary_xaxis("top", (lambda w: w / scale, lambda n: n * scale))
     top.set_xlabel(f"integer it becomes, {-most} to {most}")
     _draw_staircase(right, weights, scale)
-    figure.suptitle(
-        f"{len(weights):,} weights of one channel in {bits} bits: one step is "
-        f"{scale:.2g}; {kinds} different values are left",
-        fontsize=11,
-    )
+    title = f"{len(weights):,} weights of one channel in {bits} bits: one step is "
+    title += f"{scale:.2g}; {kinds} different values are left"
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
@@ -255,21 +227,17 @@ def _draw_staircase(axis: plt.Axes, weights: np.ndarray, scale: float) -> None:
     rounded = scale * np.round(weights / scale)
     worst = np.abs(rounded - weights).argmax()
     x, y = weights[worst], rounded[worst]
-    line = x + scale * np.linspace(-5, 5, 2001)
+    most = np.abs(weights).max()
+    line = np.clip(x + scale * np.linspace(-4.8, 4.8, 2001), -most, most)
     stairs = scale * np.round(line / scale)
     axis.plot(line, line, color=COLOURS[3], label="unrounded")
     axis.plot(line, stairs, color=COLOURS[1], linewidth=1, label="rounded")
-    near = np.abs(weights - x) < 5 * scale
+    near = np.abs(weights - x) < 4.8 * scale
     axis.plot(weights[near], rounded[near], ".", color=COLOURS[1], label="weights")
     axis.plot([x, x], [x, y], color=COLOURS[0], linewidth=3)
-    axis.annotate(
-        f"largest error: {abs(x - y):.2g},\n{abs(x - y) / scale:.2f} of a step",
-        (x, (x + y) / 2),
-        xytext=(20, -30),
-        textcoords="offset points",
-        color=COLOURS[0],
-        arrowprops={"arrowstyle": "->", "color": COLOURS[0]},
-    )
+    note = f"largest error: {abs(x - y):.2g},\n{abs(x - y) / scale:.2f} of a step"
+    arrow = {"arrowstyle": "->", "color": COLOURS[0]}
+    _note(axis, note, (x, (x + y) / 2), 20, -30, color=COLOURS[0], arrowprops=arrow)
     axis.set(xlabel="weight (fp32)", ylabel="integer times step", xlim=line[[0, -1]])
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
@@ -302,16 +270,14 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
         axis.errorbar(
             said, share, yerr=reach, fmt="o", color=COLOURS[0], capsize=3, clip_on=False
         )
-        for x, low, total in zip(said, 100 * table.low, table.total, strict=True):
-            below = low > 10  # else it would stand below the axis
-            axis.annotate(
-                f"{total}",
-                (x, low),
-                xytext=(0, -12) if below else (10, 0),
-                textcoords="offset points",
-                ha="center" if below else "left",
-                fontsize=8,
-            )
+        for x, y, low, total in zip(
+            said, share, 100 * table.low, table.total, strict=True
+        ):
+            # Below the bar; where that would not fit, at the dot's right.
+            beside = x > 98 or low < 8
+            spot = ((x, y), 7, 0) if beside else ((x, low), 0, -8)
+            style = {"ha": "left" if beside else "center", "va": "center"}
+            _note(axis, f"{total}", *spot, fontsize=8, **style)
         axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 100))
         axis.grid(alpha=0.3)
     axes.flat[0].set(ylabel="came true: right answers, %", ylim=(0, 100))
@@ -333,7 +299,7 @@ def plot_strangers(
         familiarity_threshold: The gate's: left of it is no plate.
         ours_threshold: The gate's: below it is another dish.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.6), layout="constrained")
+    figure, ((axis,),) = _panels(1, 4.6)
     colours = (COLOURS[2], COLOURS[3], COLOURS[0])
     for (name, (likeness, ours)), colour in zip(groups.items(), colours, strict=False):
         shown = [min(max(score, 0.004), 0.996) for score in ours]  # for the scale

@@ -55,6 +55,12 @@ def start(inside, environment):  # noqa: F811
     return start
 
 
+def test_both_lite_networks_take_an_input_size():
+    for slug in ("effnet_lite2", "effnet_lite0"):
+        assert build(slug, 64).preprocess.size == 64
+        assert build(slug, None).preprocess.size == 224
+
+
 def stores(folder, part, built):
     return [
         FeatureStore(folder, samples, network=network_of(built), width=1280)
@@ -104,7 +110,13 @@ def test_it_says_what_is_wrong_before_it_starts(start, data, tmp_path):
     tree = data.folder
     cases = {
         "invalid choice": ["squeezenet", tree, tmp_path / "f"],
-        "only effnet_lite2": ["vit", tree, tmp_path / "f", "--input-size", 64],
+        "only effnet_lite2 and effnet_lite0 take": [
+            "vit",
+            tree,
+            tmp_path / "f",
+            "--input-size",
+            64,
+        ],
         "no folder and no .zip": ["effnet_lite2", tmp_path / "none", tmp_path / "f"],
         "at most 1": ["effnet_lite2", tree, tmp_path / "f", "--share", 7],
     }

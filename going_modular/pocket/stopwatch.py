@@ -162,19 +162,18 @@ def _wait(
         if process.poll() is not None:
             code = process.returncode
             raise DeployError(f"{name} stopped by itself with exit code {code}")
-    raise DeployError(f"{name} did not finish in {timeout:.0f} s: give it more time")
+    raise DeployError(f"{name} did not finish in {timeout:g} s: give it more time")
 
 
 def _stop(process: subprocess.Popen) -> None:
     """End a browser and what it has started, and wait until they write no more."""
-    if os.name != "posix":
-        process.kill()
-    with suppress(ProcessLookupError, PermissionError):  # as soon as none is left
-        for _ in range(STOP_LOOKS if os.name == "posix" else 0):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.poll()  # until asked, a dead one still counts
-            time.sleep(STOP_PAUSE)
+    process.kill()
     process.wait()
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):  # as soon as none is left
+            for _ in range(STOP_LOOKS):
+                os.killpg(process.pid, signal.SIGKILL)
+                time.sleep(STOP_PAUSE)
 
 
 def _remove_socket(profile: Path) -> None:
