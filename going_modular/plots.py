@@ -273,11 +273,11 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
         for x, y, low, total in zip(
             said, share, 100 * table.low, table.total, strict=True
         ):
-            # Below the bar; where that would not fit, at the dot's right.
+            # Below the bar; where that would not fit, to the right of it.
             beside = x > 98 or low < 8
-            spot = ((x, y), 7, 0) if beside else ((x, low), 0, -8)
+            height, up = (y, 0) if x > 98 else (low, 6 if beside else -8)
             style = {"ha": "left" if beside else "center", "va": "center"}
-            _note(axis, f"{total}", *spot, fontsize=8, **style)
+            _note(axis, f"{total}", (x, height), 7 * beside, up, fontsize=8, **style)
         axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 100))
         axis.grid(alpha=0.3)
     axes.flat[0].set(ylabel="came true: right answers, %", ylim=(0, 100))

@@ -1,6 +1,7 @@
 """The plots: axes that say what they show, no wider than the page."""
 
 import io
+from itertools import combinations
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -11,6 +12,7 @@ import torch
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from test_goals import make_report
 
@@ -25,8 +27,10 @@ from going_modular.plots import (
     plot_most_wrong,
     plot_pictures,
     plot_reliability,
+    plot_rounding,
     plot_speed_accuracy,
     plot_strangers,
+    plot_time_parts,
 )
 
 PAGE = 9  # inches
@@ -120,10 +124,22 @@ def test_loss_curves_have_a_panel_a_contender_with_labelled_axes():
     assert drawn(figure) <= PAGE + 0.2
 
 
+def test_four_loss_curves_fit_beside_each_other():
+    names = ["EffNetB2 (rehearsal)", "ViT-B/16 (rehearsal)", "EffNet-Lite2", "Lite0"]
+    figure = plot_loss_curves({name: make_history(1.0) for name in names}, where="x")
+    assert drawn(figure) <= PAGE + 0.2
+    ends = [axis.title.get_window_extent().extents[[0, 2]] for axis in figure.axes]
+    for (_, end), (start, _) in zip(ends, ends[1:], strict=False):
+        assert end < start, "titles do not run into each other"
+    for axis in figure.axes:
+        assert all(tick == int(tick) for tick in axis.get_xticks()), "whole epochs"
+
+
 REPORTS = {
     "EffNetB2": make_report(None, 46.0),
     "ViT-B/16": make_report(148, 141.0, megabytes=343.0),
     "EffNet-Lite2": make_report(147, 12.0, megabytes=19.6),
+    "EffNet-Lite0": make_report(146, 11.5, megabytes=13.7),
 }
 
 
@@ -132,10 +148,10 @@ def test_speed_and_accuracy_stand_where_they_were_measured():
     (axis,) = figure.axes
     assert "a second" in axis.get_xlabel() and "one at a time" in axis.get_xlabel()
     assert axis.get_ylabel() == "right, % of test pictures"
-    assert "real photos" in axis.get_title()
+    assert "real photos" in figure.get_suptitle()
     dots = dots_of(axis)
     places = [scatter.get_offsets()[0] for scatter in dots]
-    counts = [145, 148, 147]
+    counts = [145, 148, 147, 146]
     for report, place, right in zip(REPORTS.values(), places, counts, strict=True):
         assert list(place) == pytest.approx([report.per_second, 100 * right / 150])
         assert axis.get_xlim()[0] <= place[0] <= axis.get_xlim()[1]
@@ -143,7 +159,7 @@ def test_speed_and_accuracy_stand_where_they_were_measured():
     areas = [scatter.get_sizes()[0] for scatter in dots]
     sizes = [report.megabytes for report in REPORTS.values()]
     ratios = [area / size for area, size in zip(areas, sizes, strict=True)]
-    assert ratios == pytest.approx([ratios[0]] * 3), "the area is the file's size"
+    assert ratios == pytest.approx([ratios[0]] * 4), "the area is the file's size"
     assert drawn(figure) <= PAGE + 0.2
 
 
@@ -175,7 +191,7 @@ def test_a_published_count_is_hollow_and_says_so():
 def test_a_contender_without_any_count_is_left_out():
     reports = {**REPORTS, "new": make_report(None, published_right=None)}
     (axis,) = plot_speed_accuracy(reports, where="real photos").axes
-    assert len(dots_of(axis)) == 3
+    assert len(dots_of(axis)) == 4
     assert not any("new" in note for note in texts(axis))
 
 
@@ -187,11 +203,141 @@ def test_a_reader_may_add_contenders(count):
     assert sum("net " in note for note in texts(axis)) == count
 
 
+CROWDS = {
+    "the lesson's": REPORTS,
+    "all at the right edge": {f"net {n}": make_report(149, 10.0) for n in range(4)},
+    "all at the left edge": {f"net {n}": make_report(20 * n, 1e5) for n in range(4)},
+    "close together": {f"net {n}": make_report(148, 12.0 + n / 9) for n in range(7)},
+    "none": {},
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_what_the_dots_are_can_be_read(crowd):
+    figure = plot_speed_accuracy(CROWDS[crowd], where="real photos")
+    (axis,) = figure.axes
+    assert drawn(figure) <= PAGE + 0.2
+    notes = [text for text in axis.texts if "of 150" in text.get_text()]
+    assert len(notes) == len(CROWDS[crowd])
+    boxes = [Text.get_window_extent(note) for note in notes]  # without its line
+    for one, other in combinations(boxes, 2):
+        assert not one.overlaps(other)
+    for box in boxes:
+        assert box.y0 > axis.bbox.y1, "above the dots and their bars"
+        assert axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
+    by_speed = sorted(notes, key=lambda note: note.xy[0])
+    places = [note.get_position()[0] for note in by_speed]
+    assert places == sorted(places), "lines from notes to dots do not cross"
+
+
+def test_percentages_end_at_100_and_nothing_is_cut_off_there():
+    figure = plot_speed_accuracy({"A": make_report(150, 10.0)}, where="x")
+    (axis,) = figure.axes
+    assert axis.get_ylim()[1] == 100 and max(axis.get_yticks()) <= 100
+    assert not any(dot.get_clip_on() for dot in dots_of(axis))
+    probabilities = torch.tensor([[1.0, 0, 0]] * 20 + [[0.4, 0.3, 0.3]] * 5)
+    labels = torch.tensor([0] * 20 + [1] * 5)
+    figure = plot_reliability({"a": reliability(probabilities, labels)}, where="x")
+    (axis,) = figure.axes
+    assert axis.get_ylim() == (0, 100) and axis.get_xlim()[1] == 100
+    (bars,) = axis.containers
+    assert not bars.lines[0].get_clip_on()
+    figure.draw_without_rendering()
+    for text in axis.texts:
+        box = Text.get_window_extent(text)
+        inside = axis.bbox.y0 <= box.y0 and box.y1 <= axis.bbox.y1 + 9
+        assert inside, "numbers stand within the scale or beside their dot"
+
+
+def timed(decode, prepare, network):
+    """Five predictions, of which the third is typical."""
+    spread = np.array([0.8, 0.9, 1.0, 1.1, 5.0])
+    total = decode + prepare + network
+    parts = {"total_ms": total, "decode_ms": decode, "forward_ms": network}
+    return pd.DataFrame({name: spread * part for name, part in parts.items()})
+
+
+TIMES = {
+    "EffNetB2": (2, 4, 40),
+    "ViT-B/16": (2, 2, 260),
+    "EffNet-Lite2": (2, 2, 24),
+    "EffNet-Lite0": (2, 2, 12),
+}
+
+
+def test_time_is_split_into_decoding_preparing_and_the_network():
+    tables = {name: timed(*parts) for name, parts in TIMES.items()}
+    figure = plot_time_parts(tables, where="real photos")
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(TIMES)
+    assert axis.yaxis_inverted(), "the first contender on top"
+    assert "milliseconds" in axis.get_xlabel() and "real photos" in axis.get_title()
+    (legend,) = figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["decoding the file", "preparing the picture", "the network"]
+    for number, bars in enumerate(axis.containers):
+        for bar, parts in zip(bars, TIMES.values(), strict=True):
+            assert bar.get_x() == pytest.approx(sum(parts[:number]))
+            assert bar.get_width() == pytest.approx(parts[number])
+    assert axis.lines[0].get_xdata() == pytest.approx([1000 / 30] * 2)
+    *notes, line = texts(axis)
+    assert line == "30 a second"
+    assert notes[0] == "2.0 + 4.0 + 40.0 ms, 13% before the network"
+    assert notes[1] == "2.0 + 2.0 + 260.0 ms, 2% before the network \u2192"
+    assert notes[3] == "2.0 + 2.0 + 12.0 ms, 25% before the network"
+    assert drawn(figure) <= PAGE + 0.2
+
+
+@pytest.mark.parametrize("names", [list(TIMES), list(TIMES)[2:], ["ViT-B/16"]])
+def test_times_stand_within_the_axes_and_beside_their_bars(names):
+    tables = {name: timed(*TIMES[name]) for name in names}
+    figure = plot_time_parts(tables, where="x")
+    (axis,) = figure.axes
+    drawn(figure)
+    *notes, _ = axis.texts
+    for note, bar in zip(notes, axis.containers[-1], strict=True):
+        box, bar = note.get_window_extent(), bar.get_window_extent()
+        assert axis.bbox.x0 < box.x0 and box.x1 < axis.bbox.x1
+        on_it = bar.x0 < box.x0 and box.x1 < bar.x1
+        assert same_color(note.get_color(), "white") == on_it
+        assert on_it or box.x0 > bar.x1
+
+
+def test_rounding_shows_the_grid_and_what_it_costs():
+    weights = np.array([0.63, -0.14, -0.14, 0.1, 0.024, 0.0001], np.float32)
+    figure = plot_rounding(weights)  # one step is 0.01
+    left, right = figure.axes
+    title = figure.get_suptitle()
+    assert "6 weights" in title and "7 bits" in title and "one step is 0.01" in title
+    assert "5 different values" in title  # 63, -14 twice, 10, 2, 0
+    (grid,) = left.lines
+    assert grid.get_xdata() == pytest.approx(0.01 * np.arange(-63, 64), abs=1e-7)
+    heights = [bar.get_height() for bar in left.patches]
+    assert len(heights) == 127 and sum(heights) == 6 and heights[63 - 14] == 2
+    assert all("weight" in axis.get_xlabel() for axis in (left, right))
+    _, stairs, dots, worst = right.lines
+    assert worst.get_xdata()[0] == pytest.approx(0.024)
+    assert worst.get_ydata() == pytest.approx([0.024, 0.02], abs=1e-7)
+    assert texts(right) == ["largest error: 0.004,\n0.40 of a step"]
+    values = stairs.get_ydata() / 0.01
+    assert values == pytest.approx(values.round(), abs=1e-4)
+    assert np.abs(stairs.get_ydata() - stairs.get_xdata()).max() <= 0.00501
+    assert dots.get_xdata() == pytest.approx([0.024, 0.0001])
+    assert drawn(figure) <= PAGE + 0.2
+
+
+def test_fewer_bits_leave_fewer_values():
+    weights = np.linspace(-1, 1, 1001)
+    for bits, values in ((8, 255), (7, 127), (3, 7)):
+        title = plot_rounding(weights, bits=bits).get_suptitle()
+        assert f"{bits} bits" in title and f"{values} different values" in title
+
+
 def test_practice_results_far_below_the_goal_are_still_on_the_plot():
     reports = {"A": make_report(60, 400.0), "B": make_report(0, 5.0)}
     (axis,) = plot_speed_accuracy(reports, where="practice pictures (drawn)").axes
     assert axis.get_ylim()[0] <= 0 and axis.get_xlim()[0] == 0
-    assert "practice pictures (drawn)" in axis.get_title()
+    assert "practice pictures (drawn)" in axis.figure.get_suptitle()
 
 
 def test_every_class_stands_on_the_plot_with_its_interval():
