@@ -1,10 +1,12 @@
 """Store the features of other dishes, for the gate to learn from.
 
-The committed file, data/other_dishes_effnet_lite2_224.npz, was made by
+The committed files, data/other_dishes_effnet_lite2_224.npz and the one of
+effnet_lite0, were made by
 
     python -m tools.store_other_dishes food101_eight_dishes.zip
+    python -m tools.store_other_dishes food101_eight_dishes.zip --contender effnet_lite0
 
-from real photos of five dishes of Food-101. It holds features, not photos: a frozen
+from real photos of five dishes of Food-101. They hold features, not photos: a frozen
 base gives everybody the same ones. If another contender wins, or another input size,
 make a file for it in the same way, from any photos in Food-101's format.
 """
