@@ -12,7 +12,7 @@ from going_modular import strangers as module
 from going_modular.app.model import DISH, Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.model_builder import build_effnet_lite2
+from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
 from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
 from going_modular.strangers import (
     PLACES,
@@ -29,7 +29,6 @@ from going_modular.strangers import (
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
-STORED = ROOT / "data" / "other_dishes_effnet_lite2_224.npz"
 
 
 def test_strangers_come_from_every_package_and_once():
@@ -108,13 +107,16 @@ def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
     assert not is_same(narrow.probe, probe_features(lite2))
 
 
-def test_the_committed_features_are_of_five_dishes_by_the_lessons_base(lite2):
-    stored = read_other_dishes(STORED)
+@pytest.mark.parametrize("build", [build_effnet_lite2, build_effnet_lite0])
+def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(build):
+    slug = build.__name__.removeprefix("build_")
+    file = ROOT / "data" / module.STORED.format(slug, 224)
+    stored = read_other_dishes(file)
     assert len(stored.names) == 5 and "baklava" in stored.names
     assert (len(stored.train), len(stored.test)) == (750, 375)
     assert not {"pizza", "steak", "sushi"} & set(stored.names)
-    assert is_same(stored.probe, probe_features(lite2))
-    assert STORED.stat().st_size < 2.5e6
+    assert is_same(stored.probe, probe_features(build(3)))
+    assert file.stat().st_size < 2.5e6
 
 
 def test_drawn_plates_stand_in_for_photos(tmp_path, lite2):
