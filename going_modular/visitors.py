@@ -15,7 +15,7 @@ import requests
 from PIL import Image
 from requests.adapters import HTTPAdapter
 
-from going_modular.app.model import Predictor
+from going_modular.app.model import Predictor, open_picture
 from going_modular.files import whole
 
 PATIENCE = 1.0  # seconds that an answer to the largest photo may take
@@ -84,7 +84,10 @@ def make_visits(
     _write(folder / "empty.jpg", b"")
     _write(folder / "list.jpg", b"my shopping list: milk, eggs")
     sideways, is_upright = _sideways(folder, predictor, plates)
-    huge = _save(folder / "huge.jpg", Image.open(plates[0]).resize((8000, 6000)))
+    huge = _save(
+        folder / "huge.jpg",
+        Image.fromarray(open_picture(plates[0])).resize((8000, 6000)),
+    )
     a_sentence, no_dish = "a sentence that helps", "no name of a dish"
     return [
         Visit("an empty file", a_sentence, _is_refused, folder / "empty.jpg"),
@@ -125,7 +128,7 @@ def _sideways(
     """A photo that lies on its side and says so, and a check that it was turned."""
     best, most = None, -1.0
     for plate in plates:
-        image = Image.open(plate).convert("RGB")
+        image = Image.fromarray(open_picture(plate))
         lying = np.asarray(image.transpose(Image.Transpose.ROTATE_90))
         upright, unturned = (
             predictor.predict(pixels).probabilities

@@ -110,8 +110,8 @@ class Stub:
 CHECKS = [
     getattr(module, name)
     for module in (sections, exercises)
-    for name in vars(module)
-    if hasattr(getattr(module, name), "__wrapped__")
+    for name, thing in vars(module).items()
+    if hasattr(thing, "__wrapped__") and thing.__module__ == module.__name__
 ]
 
 

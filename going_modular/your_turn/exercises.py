@@ -12,10 +12,9 @@ from unittest.mock import patch
 
 import pandas as pd
 import torch
-from PIL import Image
 from torch.utils.data import TensorDataset
 
-from going_modular.app.model import Predictor
+from going_modular.app.model import Predictor, open_picture
 from going_modular.engine import features_of, ready
 from going_modular.goals import Report
 from going_modular.model_builder import Built
@@ -216,8 +215,7 @@ def smaller_upload(smaller: Callable[[Path], bytes], predictor: Predictor) -> st
         was = predictor.predict(file)
     need(content[:2] == b"\xff\xd8", "these bytes are no JPEG.")
     need(len(content) < before / 4, "it could be far smaller: less than a quarter.")
-    with Image.open(io.BytesIO(content)) as image:
-        shorter = min(image.size)
+    shorter = min(open_picture(io.BytesIO(content)).shape[:2])
     need(shorter >= 224, f"{shorter} pixels are fewer than the network looks at.")
     now = predictor.predict(io.BytesIO(content))
     apart = max(abs(now.probabilities[n] - p) for n, p in was.probabilities.items())
