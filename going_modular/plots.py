@@ -80,7 +80,7 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
         right, total = report.count_and_total
         low, high = (100 * share for share in wilson_interval(right, total))
         x, share = report.per_second, 100 * right / total
-        reach = [[share - low], [high - share]]
+        reach = [[max(0.0, share - low)], [max(0.0, high - share)]]
         axis.errorbar(x, share, yerr=reach, color=colour, capsize=4, clip_on=False)
         axis.scatter(
             x,
