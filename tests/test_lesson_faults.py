@@ -79,10 +79,13 @@ class Kernel:
         )
 
     def run(self, name: str) -> str:
-        """Run a cell; returns what it showed, without blanks: text comes in pieces."""
+        """Run a cell; returns what it showed, without blanks: text comes in pieces.
+
+        That `%%writefile` found its file already there is not told apart.
+        """
         number = next(n for n, cell in enumerate(self.book.cells) if cell.id == name)
         cell = self.client.execute_cell(self.book.cells[number], number)
-        return "".join(printed(cell).split())
+        return "".join(printed(cell).split()).replace("Overwriting", "Writing")
 
     def kill(self, signal_number: int, seconds: float) -> threading.Timer:
         """Send the kernel a signal in a moment."""
