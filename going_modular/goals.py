@@ -243,7 +243,7 @@ def _sign_test(first: int, second: int) -> tuple[float, str]:
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     return p, (
         f"On {_pictures(first + second)} only one of the two is right ({first} and "
-        f"{second}); chance alone splits them so, or more unevenly, with {shown}."
+        f"{second});\nchance alone splits them so, or more unevenly, with {shown}."
     )
 
 

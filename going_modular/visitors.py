@@ -174,8 +174,8 @@ def receive(url: str, visits: Sequence[Visit]) -> pd.DataFrame:
         visits: From `make_visits`.
 
     Returns:
-        A row a visit: who comes, what comes back, what should, and whether it is as
-        it should, "yes" or "no".
+        A row a visit: who comes, whether what comes back is as it should be, with
+        "yes" or "no" in it, what comes back, and what should.
     """
     rows = []
     with requests.Session() as session:
@@ -185,8 +185,8 @@ def receive(url: str, visits: Sequence[Visit]) -> pd.DataFrame:
             reply = _visit(session, f"{url}gradio_api", visit)
             fine = "🟢 yes" if visit.is_fine(reply) else "🔴 no"
             said = reply.words or "an error without a word"
-            rows.append((visit.what, _in_short(said, reply), visit.should, fine))
-    columns = ["who comes", "what comes back", "what should", "as it should"]
+            rows.append((visit.what, fine, _in_short(said, reply), visit.should))
+    columns = ["who comes", "as it should", "what comes back", "what should"]
     return pd.DataFrame(rows, columns=columns).set_index("who comes")
 
 

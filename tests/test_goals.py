@@ -279,8 +279,8 @@ def test_counts_that_luck_explains_cannot_be_told_apart():
     )
     assert said.splitlines() == [
         "A 149 and B 146 of 150: the intervals overlap.",
-        "On 5 pictures only one of the two is right (4 and 1); chance alone splits "
-        "them so, or more unevenly, with p = 0.38.",
+        "On 5 pictures only one of the two is right (4 and 1);",
+        "chance alone splits them so, or more unevenly, with p = 0.38.",
         "These counts cannot tell them apart.",
     ]
 
