@@ -1,4 +1,4 @@
-"""deploy/features.py: the lesson's own file of features, made by Ray's workers.
+"""deploy/ray/features.py: the lesson's own file of features, made by Ray's workers.
 
 The network of its own in which Ray runs, and why, is in test_deploy_ray.py.
 """
@@ -16,7 +16,7 @@ from test_deploy_ray import (  # noqa: F401  fixtures
     network,
 )
 
-from deploy.features import build
+from deploy.ray.features import build
 from going_modular.big.features import Extractor, FeatureStore, network_of
 from going_modular.big.food101 import Tree, choose_photos
 from going_modular.practice.food101 import draw_food101

@@ -1,4 +1,4 @@
-"""deploy/: a folder through Ray Data, and Ray Serve asked over HTTP.
+"""deploy/ray/: a folder through Ray Data, and Ray Serve asked over HTTP.
 
 Ray opens ports for the whole network, so all of this runs in a network of its own.
 """
@@ -44,7 +44,7 @@ COLUMNS = ["file", *ANSWER, "error"]
 def network() -> Iterator[Path]:
     """A network with nothing in it but this machine's loopback; its file in /proc."""
     if not importlib.util.find_spec("ray"):
-        pytest.skip("needs Ray: pip install -r deploy/requirements.txt")
+        pytest.skip("needs Ray: pip install -r deploy/ray/requirements.txt")
     if not sys.platform.startswith("linux") or os.geteuid():
         pytest.skip("needs root on Linux, to keep Ray's open ports off the network")
     if not (shutil.which("unshare") and shutil.which("ip")):

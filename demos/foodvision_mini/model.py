@@ -215,6 +215,18 @@ class Answer:
         """The likeliest class and its probability."""
         return next(iter(self.probabilities.items()))
 
+    @property
+    def text(self) -> str:
+        """What a visitor reads, in two lines: the verdict, and how sure it is."""
+        name, probability = self.best
+        sure = "more than 99%" if probability > 0.99 else f"{probability:.0%}"
+        if self.verdict == DISH:
+            return f"This looks like {name}.\nThe model is {sure} sure."
+        verdict = "This does not look like a plate of food."
+        if self.verdict == OTHER:
+            verdict = "I think this is another dish."
+        return f"{verdict}\nClosest of the dishes I know: {name} ({sure})."
+
 
 def find_model(folder: Path) -> Path:
     """The model file of an app's folder: the only one that ends in .onnx.

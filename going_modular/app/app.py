@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 from feedback import Feedback
-from model import DISH, OTHER, Answer, PictureError, Predictor, find_model
+from model import Answer, PictureError, Predictor, find_model
 from safety import accept_only_uploads
 
 with suppress(ImportError):
@@ -42,18 +42,9 @@ def join_names(names: list[str]) -> str:
 
 def describe(answer: Answer, predictor: Predictor) -> str:
     """Say the answer in three lines: the verdict, how sure, and how it came about."""
-    name, probability = answer.best
-    sure = "more than 99%" if probability > 0.99 else f"{probability:.0%}"
-    detail = f"Closest of the dishes I know: {name} ({sure})."
-    if answer.verdict == DISH:
-        verdict, detail = f"This looks like {name}.", f"The model is {sure} sure."
-    elif answer.verdict == OTHER:
-        verdict = "I think this is another dish."
-    else:
-        verdict = "This does not look like a plate of food."
     about = predictor.about
     return (
-        f"{verdict}\n{detail}\n"
+        f"{answer.text}\n"
         f"Familiarity {answer.familiarity:.2f} ({about.familiarity_threshold:.2f} "
         f"needed), likeness to my dishes {answer.ours:.2f} "
         f"({about.ours_threshold:.2f} needed). "

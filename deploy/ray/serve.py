@@ -8,7 +8,7 @@ import time
 from fastapi import FastAPI, HTTPException, Request, Response
 from ray import serve
 
-from deploy.workers import Worker, add_options, read_model, start_ray
+from deploy.ray.workers import Worker, add_options, read_model, start_ray
 from going_modular.app.model import PictureError
 
 APP = "foodvision"

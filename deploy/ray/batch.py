@@ -8,7 +8,7 @@ import pyarrow as pa
 import ray
 from pyarrow import csv, fs, parquet
 
-from deploy.workers import Worker, add_options, read_model, start_ray
+from deploy.ray.workers import Worker, add_options, read_model, start_ray
 from going_modular.app.model import PictureError
 from going_modular.files import FileError, whole
 

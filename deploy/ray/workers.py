@@ -1,7 +1,7 @@
 """What batch.py and serve.py share: Ray, and the model file on workers of one core.
 
 The workers get the model and this code from whoever starts them, so the machines of a
-cluster need deploy/requirements.txt installed and nothing of this repository.
+cluster need deploy/ray/requirements.txt installed and nothing of this repository.
 """
 
 import argparse
@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 
 import ray
 
+from deploy import answers
 from going_modular.app import model
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
 
 
@@ -41,7 +42,7 @@ def start_ray(workers: int) -> None:
     cluster = os.environ.get("RAY_ADDRESS")
     here = {"num_cpus": workers, "include_dashboard": False}
     ray.init(cluster or "local", log_to_driver=False, **({} if cluster else here))
-    for module in (model, sys.modules[__name__]):
+    for module in (model, answers, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
 
 
@@ -68,17 +69,9 @@ class Worker:
             self.predictor = model.Predictor(path, threads=1)
 
     def answer(self, picture: BinaryIO) -> dict[str, Any]:
-        """Name the likeliest class of one picture, and say what kind it is.
+        """Answer for one picture, as every place in deploy/ does.
 
         Raises:
             PictureError: If it is no usable picture; the message is for the visitor.
         """
-        answer = self.predictor.predict(picture)
-        name, probability = answer.best
-        return {
-            "class": name,
-            "probability": probability,
-            "familiarity": answer.familiarity,
-            "ours": answer.ours,
-            "verdict": answer.verdict,
-        }
+        return answers.as_json(self.predictor.predict(picture))

@@ -1,0 +1,25 @@
+"""The one form in which every server of this folder answers."""
+
+from typing import Any
+
+from going_modular.app.model import Answer
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """Put an answer into words and numbers that JSON knows.
+
+    Returns:
+        The likeliest "class" and its "probability" in [0, 1], all "probabilities" by
+        class, likeliest first, the gate's scores "familiarity" and "ours", its
+        "verdict", and the "text" that the app shows.
+    """
+    name, probability = answer.best
+    return {
+        "class": name,
+        "probability": probability,
+        "probabilities": answer.probabilities,
+        "familiarity": answer.familiarity,
+        "ours": answer.ours,
+        "verdict": answer.verdict,
+        "text": answer.text,
+    }
