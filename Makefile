@@ -7,7 +7,7 @@ LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
 QUICK := not slow and not browser and not cluster
 
-.PHONY: help lesson lab html demo pocket check test bench reliability stick constraints refresh
+.PHONY: help lesson lab html demo pocket check test targets bench reliability stick constraints refresh
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ check: $(READY)  ## style, and every quick test: in under a minute
 
 test: $(READY)  ## run the lesson as a test, and all other tests
 	$(BIN)/python -m pytest -n 2
+
+targets: $(READY)  ## install and try every place of deploy/
+	$(BIN)/python -m tools.try_targets
 
 bench: $(READY)  ## measure everything against the usual way
 	$(BIN)/python -m benchmarks.bench

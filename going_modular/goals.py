@@ -292,7 +292,7 @@ def judge_app(
         gate: `About.gate`.
 
     Returns:
-        A row a goal: goal, measured, and reached, "yes" or "no".
+        A row a goal: goal, whether it is reached, "yes" or "no", and what was measured.
     """
     speed, count = 1000 / median_ms, f"{right} of {total}"
     fast, size = f"{speed:.0f}", f"{megabytes:.1f} MB"
@@ -314,7 +314,7 @@ def judge_app(
     ]
     table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
     table.reached = table.reached.map({True: "yes", False: "no"})
-    return table.set_index("goal")
+    return table.set_index("goal")[["reached", "measured"]]
 
 
 def _judge_browser(in_browser: tuple[float, str] | None) -> tuple[str, str, bool]:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as ResultTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -185,6 +185,21 @@ def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:
 
 
 def _predict(url: str, picture: Path, timeout: float) -> Any:
+    with connected(url) as ask:
+        return ask(picture, timeout)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Callable[[Path, float], Any]]:
+    """A connection to a running demo, for many questions; `ask_demo` makes one each.
+
+    Args:
+        url: Where the demo answers.
+
+    Yields:
+        A function from a picture file, and the seconds that the answer may take, to
+        what the `/predict` endpoint returns.
+    """
     # Here, not above: importing it takes a second that running a demo does not need.
     from gradio_client import Client, handle_file
 
@@ -198,8 +213,12 @@ def _predict(url: str, picture: Path, timeout: float) -> Any:
         download_files=False,
         httpx_kwargs={"trust_env": False},  # no proxy, as above
     )
-    try:
+
+    def ask(picture: Path, timeout: float) -> Any:
         job = client.submit(handle_file(str(picture)), api_name="/predict")
         return job.result(timeout=timeout)
+
+    try:
+        yield ask
     finally:
         client.close()

@@ -49,6 +49,16 @@ this token may not write there ({status}). It needs write access, and the part o
 name before the / must be your user name or an organization of yours"""
 
 
+def embed_address(space: str) -> str:
+    """Where a Space's app answers, without the Hub's page around it.
+
+    Args:
+        space: "USER/NAME".
+    """
+    host = space.lower().replace("/", "-").replace("_", "-")
+    return f"https://{host}.hf.space"
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """What a push that was cloned back showed.

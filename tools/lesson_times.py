@@ -106,7 +106,8 @@ def table(notebook: NotebookNode, seconds: Mapping[str, float]) -> str:
         rows.append(f"| {title} | {read} | {took} | {do} |")
         reading, doing = reading + read, doing + do
     took = say_minutes(sum(seconds.values()))
-    rows.append(f"| **Total** | {reading} | {took} | {doing} |")
+    hours = round((reading + doing) / 60)
+    rows.append(f"| **Total**, about {hours} hours | {reading} | {took} | {doing} |")
     return "\n".join([HEAD, *rows])
 
 

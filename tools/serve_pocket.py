@@ -9,12 +9,10 @@ from pathlib import Path
 from going_modular.files import LessonError
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import PAGE, write_pocket
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 from going_modular.running import HOST
-from tools.serve_demo import MODEL, newest_demo
+from tools.serve_demo import MODEL, draw_examples, newest_demo
 
 PORT = 8000  # if it is free: then browsers find what they kept of an earlier time
-SEEDS = {"pizza": 40, "steak": 21, "sushi": 46}  # familiar to the committed model
 
 
 def write() -> Path:
@@ -23,11 +21,7 @@ def write() -> Path:
     is_real = demo.name == "foodvision_mini"
     folder = PAGE if is_real else PAGE.with_name("practice_pocket")
     with tempfile.TemporaryDirectory() as scratch:
-        examples = []
-        for name in CLASS_NAMES:
-            examples.append(Path(scratch, f"{name}.jpg"))
-            picture = draw_picture(name, SEEDS[name], size=(512, 384))
-            picture.save(examples[-1], quality=85)
+        examples = draw_examples(Path(scratch))
         return write_pocket(demo / MODEL, folder, examples=examples)
 
 

@@ -1,0 +1,1 @@
+"""The two demos of the lesson, as Hugging Face Spaces run them."""

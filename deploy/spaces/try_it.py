@@ -1,0 +1,75 @@
+"""Ask both demos about photos: the app over HTTP, the page in a browser."""
+
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from deploy.trial import Trial, write_trials
+from going_modular.demo_folder import TEXTS
+from going_modular.pocket.site import write_pocket
+from going_modular.pocket.stopwatch import measure_in_browser
+from going_modular.running import connected, run_demo
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "demos" / "foodvision_mini"
+MODEL = ROOT / "models" / "foodvision_mini.onnx"
+WARM_UPS, SECONDS = 5, 60
+
+
+def try_app(photos: list[Path]) -> Trial:
+    """Start the app as a Gradio Space does, and ask it as a program would."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "foodvision_mini")
+        folder.mkdir()
+        for file in [*(APP / name for name in TEXTS), MODEL]:
+            shutil.copyfile(file, folder / file.name)
+        answers, waits = [], []
+        with run_demo(folder) as running, connected(running.url) as ask:
+            for photo in [*photos[:WARM_UPS], *photos]:
+                start = time.perf_counter()
+                label, _ = ask(photo, SECONDS)
+                waits.append(1000 * (time.perf_counter() - start))
+                parts = label["confidences"]
+                answers.append(
+                    {"probabilities": {p["label"]: p["confidence"] for p in parts}}
+                )
+    return Trial(
+        "Spaces, Gradio",
+        {name: version(name) for name in ("gradio", "onnxruntime")},
+        MODEL.stat().st_size,
+        answers[WARM_UPS:],
+        statistics.median(waits[WARM_UPS:]),
+    )
+
+
+def try_page(photos: list[Path]) -> Trial:
+    """Put the page together, and let a browser answer, on one thread."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write_pocket(MODEL, Path(scratch, "foodvision_pocket"))
+        told = json.loads((folder / "model.json").read_text("utf-8"))
+        speed = measure_in_browser(folder, photos)
+        size = (folder / told["file"]).stat().st_size
+    named = [dict(zip(told["class_names"], row, strict=True)) for row in speed.answers]
+    return Trial(
+        "Spaces, static",
+        {"browser": speed.browser, "engine": speed.runs},
+        size,
+        [{"probabilities": probabilities} for probabilities in named],
+        statistics.median(speed.milliseconds),
+        note="the file is packed by gzip",
+    )
+
+
+def main(photos: str, out: str) -> None:
+    """Try both, and write what they said."""
+    files = [Path(file) for file in json.loads(Path(photos).read_text("utf-8"))]
+    write_trials(out, try_app(files), try_page(files))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

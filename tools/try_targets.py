@@ -1,0 +1,255 @@
+"""Install and try every place of deploy/, and write what came of it to results.md.
+
+Each place is a package of deploy/ with a module `try_it`, which asks the real runtime
+about a list of photos and writes a `Trial`. Where its packages would change those of
+the lesson it gets an environment of its own, in build/targets/.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from deploy.trial import Trial, read_trials
+from going_modular.data_setup import find_pictures
+from going_modular.datasets import make_datasets
+from going_modular.files import whole
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
+ENVIRONMENTS = ROOT / "build" / "targets"
+RESULTS = DEPLOY / "results.md"
+SECONDS = 1800  # that a trial may take
+ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
+SAME = 148 / 150  # share of photos on which an int8 file must name PyTorch's class
+HEAD = """\
+# Every place, tried
+
+Written by `make targets` on {day}: {machine}, Python {python}. {total} {where}, one
+at a time, against the PyTorch model that `deploy/reference.py` rebuilds from the
+committed file. The time runs from a photo's bytes to the answer, over HTTP where there
+is a server.
+
+"""
+COLUMNS = (
+    "place",
+    "versions",
+    "same class as PyTorch",
+    "largest difference",
+    "median ms",
+    "MB",
+    "as promised",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of deploy/ that is tried.
+
+    Attributes:
+        name: The folder.
+        is_apart: Whether it needs an environment of its own.
+    """
+
+    name: str
+    is_apart: bool = False
+
+    @property
+    def python(self) -> Path:
+        """The Python that has its packages."""
+        if not self.is_apart:
+            return Path(sys.executable)
+        folder = ENVIRONMENTS / self.name
+        windows = folder / "Scripts" / "python.exe"
+        return windows if windows.exists() else folder / "bin" / "python"
+
+
+PLACES = (
+    Place("fastapi"),
+    Place("sagemaker"),
+    Place("vertex_ai"),
+    Place("azure_ml", is_apart=True),
+    Place("torchserve", is_apart=True),
+    Place("executorch", is_apart=True),
+    Place("core_ml", is_apart=True),
+    Place("litert", is_apart=True),
+    Place("ray"),
+    Place("spaces"),
+)
+
+
+class NotTried(Exception):
+    """A place that could not be tried; says why, for its row of the table."""
+
+
+def install(place: Place) -> None:
+    """Install what a place needs, where it is to run.
+
+    Raises:
+        NotTried: If that fails.
+    """
+    uv = shutil.which("uv")
+    if place.is_apart and not place.python.exists():
+        folder = str(ENVIRONMENTS / place.name)
+        run([*([uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]), folder])
+    python = str(place.python)
+    pip = (
+        [uv, "pip", "install", "-q", "--python", python]
+        if uv
+        else [python, "-m", "pip", "install", "-q"]
+    )
+    run([*pip, "-r", str(DEPLOY / place.name / "requirements.txt")])
+
+
+def run(command: Sequence[str]) -> None:
+    """Run a command from the root of the repository.
+
+    Raises:
+        NotTried: If it fails; with the last line of what it said.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotTried(f"no end after {SECONDS // 60} minutes") from error
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
+        raise NotTried(said[-1])
+
+
+def ask(place: Place, photos: Path) -> list[Trial]:
+    """Try a place in its environment.
+
+    Args:
+        place: Installed.
+        photos: A JSON file, a list of paths.
+
+    Raises:
+        NotTried: If it fails.
+    """
+    out = ENVIRONMENTS / f"{place.name}.json"
+    out.unlink(missing_ok=True)
+    module = f"deploy.{place.name}.try_it"
+    run([str(place.python), "-m", module, str(photos), str(out)])
+    return read_trials(out)
+
+
+def reference(photos: Path) -> Trial:
+    """What the PyTorch model says of the photos."""
+    out = ENVIRONMENTS / "reference.json"
+    run([sys.executable, "-m", "deploy.reference", str(photos), str(out)])
+    return read_trials(out)[0]
+
+
+def compare(trial: Trial, truth: Trial) -> tuple[int, float]:
+    """On how many photos the class is the same, and how far a probability is off."""
+    same, most = 0, 0.0
+    for told, meant in zip(trial.answers, truth.answers, strict=True):
+        said, wanted = told["probabilities"], meant["probabilities"]
+        same += max(said, key=said.get) == max(wanted, key=wanted.get)
+        most = max(most, *(abs(said[name] - wanted[name]) for name in wanted))
+    return same, most
+
+
+def keeps_promise(trial: Trial, same: int, most: float) -> bool:
+    """Whether a file answers as alike as its kind of number allows."""
+    if trial.precision == "fp32" and not trial.resizes:
+        return most <= ALIKE
+    return same >= SAME * len(trial.answers)
+
+
+def row(trial: Trial, truth: Trial) -> tuple[list[str], bool]:
+    """A trial as a row of the table, and whether it is as promised."""
+    versions = ", ".join(f"{name} {v}" for name, v in trial.versions.items())
+    megabytes = f"{trial.file_bytes / 1e6:.1f}"
+    name = f"{trial.target}, {trial.precision}"
+    if not trial.answers:
+        return [name, versions, "-", "-", "-", megabytes, trial.note], True
+    same, most = compare(trial, truth)
+    kept = keeps_promise(trial, same, most)
+    said = "yes" if kept else "no"
+    return [
+        name,
+        versions,
+        f"{same} of {len(trial.answers)}",
+        f"{most:.1e}",
+        f"{trial.median_ms:.1f}",
+        megabytes,
+        f"{said}; {trial.note}" if trial.note else said,
+    ], kept
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as a Markdown table."""
+    lines = [COLUMNS, ["---", "---", *["---:"] * 4, "---"], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try the places that the command line names, or all; write the table for all."""
+    names = [place.name for place in PLACES]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "places", nargs="*", metavar="PLACE", help=f"of {', '.join(names)}"
+    )
+    parser.add_argument(
+        "--installed", action="store_true", help="install nothing: it is all there"
+    )
+    args = parser.parse_args(arguments)
+    if unknown := set(args.places) - set(names):
+        parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(names)}")
+
+    pictures = find_pictures(Path("data"))
+    _, test_data = make_datasets(pictures.folder, transform=None)
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    photos = ENVIRONMENTS / "photos.json"
+    files = [str(Path(file).resolve()) for file, _ in test_data.samples]
+    photos.write_text(json.dumps(files), "utf-8")
+    truth = reference(photos)
+
+    rows, all_kept = [], True
+    for place in PLACES:
+        if args.places and place.name not in args.places:
+            continue
+        print(f"{place.name} ...", flush=True)
+        try:
+            if not args.installed:
+                install(place)
+            judged = [row(trial, truth) for trial in ask(place, photos)]
+        except NotTried as reason:
+            blanks = ["-"] * (len(COLUMNS) - 2)
+            judged = [([place.name, *blanks, f"not tried: {reason}"], False)]
+        for cells, kept in judged:
+            print("   ", " | ".join(cells), flush=True)
+            rows.append(cells)
+            all_kept = all_kept and kept
+    written = table(rows)
+    if not args.places:
+        head = HEAD.format(
+            day=date.today().isoformat(),
+            machine=f"{platform.system()}, {os.cpu_count()} CPU cores",
+            python=platform.python_version(),
+            total=len(files),
+            where=pictures.label,
+        )
+        with whole(RESULTS) as part:
+            part.write_text(head + written, "utf-8")
+    print(written)
+    return 0 if all_kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
