@@ -1,0 +1,29 @@
+"""Copy what a target needs of this repository, for targets that take a folder."""
+
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "models" / "foodvision_mini.onnx"
+CODE = (  # each keeps its place, so that imports read the same there
+    "deploy/__init__.py",
+    "deploy/answers.py",
+    "deploy/reply.py",
+    "going_modular/__init__.py",
+    "going_modular/app/__init__.py",
+    "going_modular/app/model.py",
+)
+
+
+def stage(folder: Path, *own: Path) -> Path:
+    """Lay the code above into a folder, and on top the target's own files.
+
+    Returns:
+        The folder.
+    """
+    for name in CODE:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    for file in own:
+        shutil.copyfile(file, folder / file.name)
+    return folder
