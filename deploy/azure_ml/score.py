@@ -1,0 +1,62 @@
+"""Azure ML's entry script: `init` runs once, `run` for every request.
+
+The body of a request is the picture itself. The answer is JSON, in every server's form.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+# stage.py lays the modules below beside this file.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from deploy.reply import MAX_BYTES, reply, say
+from going_modular.app.model import Predictor
+
+NAME = "foodvision_mini.onnx"
+POST = "POST a picture's bytes to this address."
+SLOW = "The picture took too long to arrive. Please send it again."
+predictor: Predictor
+
+
+def init() -> None:
+    """Load the model that Azure laid into AZUREML_MODEL_DIR."""
+    global predictor
+    predictor = Predictor(find_model())
+
+
+def find_model() -> Path:
+    """The model file: Azure may have put it into a folder of the folder it names."""
+    beside = Path(__file__).resolve().with_name("models")
+    folder = Path(os.environ.get("AZUREML_MODEL_DIR") or beside)
+    return next(iter(sorted(folder.rglob(NAME))), folder / NAME)
+
+
+@rawhttp  # a picture is no JSON, which run() would get otherwise
+def run(request: AMLRequest) -> AMLResponse:
+    """Answer one request."""
+    if request.method != "POST":
+        status = 200 if request.method == "OPTIONS" else 405
+        return AMLResponse(say(POST), status, {"Allow": "POST"}, json_str=True)
+    try:
+        body = read(request.stream)
+    except TimeoutError:  # Azure's server raises it after SCORING_TIMEOUT_MS
+        return AMLResponse(say(SLOW), 408, json_str=True)
+    status, answer = reply(predictor, body, request.content_type or "")
+    return AMLResponse(answer, status, json_str=True)
+
+
+def read(stream: BinaryIO) -> bytes:
+    """Read a body to its end, or its sender would not hear the answer.
+
+    Of one that is too large no more is kept than shows it.
+    """
+    body = bytearray()
+    while chunk := stream.read(1 << 16):
+        if len(body) <= MAX_BYTES:
+            body += chunk
+    return bytes(body)

@@ -1,0 +1,51 @@
+"""Run Azure's own inference server on this machine, from the folder that is uploaded.
+
+Its command `azmlinfsrv` would listen on every network that this machine is in. Here the
+same application runs under the same gunicorn, for this machine only.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from deploy.azure_ml.stage import BUILD, OWN
+from deploy.stage import MODEL, stage
+
+APP = "azureml_inference_server_http.server.entry:app"
+SECONDS = 30  # for a whole request: a stalled upload must not hold the only worker
+
+
+def lay_model(models: Path) -> Path:
+    """Lay the model where Azure would: in a folder with its name, its version's."""
+    version = models / MODEL.stem / "1"
+    version.mkdir(parents=True, exist_ok=True)
+    shutil.copy(MODEL, version)
+    return version
+
+
+def main() -> None:
+    """Stage, and become the server."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=5001, help="default: 5001, Azure's")
+    parser.add_argument("--folder", type=Path, default=BUILD, help="to stage into")
+    args = parser.parse_args()
+    folder = stage(args.folder.resolve(), *OWN)
+    os.environ |= {
+        "AML_APP_ROOT": str(folder),
+        "AZUREML_ENTRY_SCRIPT": str(folder / "score.py"),  # must be absolute
+    }
+    if not os.environ.get("AZUREML_MODEL_DIR"):
+        models = folder.with_name(f"{folder.name}_models")
+        os.environ["AZUREML_MODEL_DIR"] = str(lay_model(models))
+    os.environ.setdefault("SCORING_TIMEOUT_MS", str(SECONDS * 1000))
+    os.chdir(folder)
+    server = ["gunicorn", f"--bind=127.0.0.1:{args.port}", "--access-logfile=-"]
+    server += ["--no-control-socket", APP]
+    # Isolated: what works here must not owe it to this repository's being at hand.
+    os.execv(sys.executable, [sys.executable, "-IB", "-m", *server])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What tests of deploy/ share: a target's Python, bad input, its README's clients."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from odd_pictures import JPEG, REFUSED, black_png
+from PIL import Image
+
+from deploy.local_server import post
+from going_modular.app.model import SENTENCES, Predictor
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+(/\S*\w)")
+LARGE = "Send at most 15 MB."
+
+
+def python_of(target: str, module: str, name: str) -> Path:
+    """The Python whose environment has a target's packages, or skip."""
+    for python in (ROOT / "build/targets" / target / "bin/python", sys.executable):
+        found = f"import importlib.util as u; assert u.find_spec({module!r})"
+        if Path(python).exists() and not subprocess.call(
+            [python, "-c", found], stderr=subprocess.DEVNULL
+        ):
+            return Path(python)
+    pytest.skip(
+        f"needs {name}: make targets, or "
+        f"pip install -r deploy/{target}/requirements.txt"
+    )
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """A JPEG of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 60, 40)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def bad_input() -> dict[str, tuple[bytes, int, str]]:
+    """What is no usable picture: its bytes, and the status and sentence it gets."""
+    refused = {
+        name: (body, 400, SENTENCES[why]) for name, (body, why) in REFUSED.items()
+    }
+    return refused | {
+        "200 megapixels": (black_png(20_000, 10_000), 400, SENTENCES["too large"]),
+        "20 MB": (JPEG + bytes(20_000_000), 413, LARGE),
+    }
+
+
+def assert_bad_input_is_refused(url: str) -> int:
+    """Send all of that, a picture after each, and return the number of requests."""
+    for name, (body, wanted, sentence) in bad_input().items():
+        status, answer = post(url, body)
+        assert (name, status, answer) == (name, wanted, {"detail": answer["detail"]})
+        assert sentence in answer["detail"], name
+        assert post(url, JPEG)[0] == 200, f"not answered after {name}"
+    return 2 * len(bad_input())
+
+
+@contextmanager
+def logged(log: Path) -> Iterator[list[str]]:
+    """Collect the lines that are logged during the `with`, once it has ended."""
+    lines: list[str] = []
+    before = settled(log)
+    yield lines
+    lines += settled(log).removeprefix(before).splitlines()
+
+
+def settled(log: Path) -> str:
+    """A log's text, once nothing has been added for a while."""
+    text, since = log.read_text(), time.monotonic()
+    while time.monotonic() < since + 0.5:
+        time.sleep(0.05)
+        if text != (text := log.read_text()):
+            since = time.monotonic()
+    return text
+
+
+def draw_photos(folder: Path, *, each: int) -> list[Path]:
+    """Draw some pictures of every class."""
+    files = []
+    for name in CLASS_NAMES:
+        for seed in range(each):
+            files.append(folder / f"{name}_{seed}.jpg")
+            draw_picture(name, seed, size=(256, 192)).save(files[-1])
+    return files
+
+
+def assert_same(answer: dict, photo: Path | bytes, predictor: Predictor) -> None:
+    """Hold a server's answer against the Predictor's, in another environment."""
+    picture = io.BytesIO(photo) if isinstance(photo, bytes) else photo
+    wanted = predictor.predict(picture)
+    near = {"abs": 1e-3}  # ONNX Runtime's versions differ in the last digits
+    assert answer["probabilities"] == pytest.approx(wanted.probabilities, **near)
+    assert answer["familiarity"] == pytest.approx(wanted.familiarity, **near)
+    assert answer["ours"] == pytest.approx(wanted.ours, **near)
+    if "text" in answer:
+        name, probability = wanted.best
+        assert (answer["class"], answer["verdict"]) == (name, wanted.verdict)
+        assert answer["probability"] == pytest.approx(probability, **near)
+        assert answer["text"].splitlines()[0] == wanted.text.splitlines()[0]
+
+
+def ports_of(config: str) -> list[int]:
+    """The ports that the settings name."""
+    found = re.findall(r"(?:127\.0\.0\.1:|_port=)(\d+)", config)
+    return [int(port) for port in found]
+
+
+def clients_of(target: str) -> dict[str, str]:
+    """A README's clients: its curl line, its Python and its JavaScript."""
+    blocks = BLOCK.findall((ROOT / "deploy" / target / "README.md").read_text("utf-8"))
+    found = {
+        "curl" if language == "bash" else language: code
+        for language, code in blocks
+        if ADDRESS.search(code)
+    }
+    assert found.keys() == {"curl", "python", "javascript"}
+    assert all(len(code.splitlines()) <= 14 for code in found.values())
+    return found
+
+
+def run_client(target: str, client: str, url: str, folder: Path) -> str:
+    """Run one, with the README's address replaced, where plate.jpg lies.
+
+    Returns:
+        What it printed.
+    """
+    code, asked = clients_of(target)[client], urlsplit(url)
+    assert {path for path in ADDRESS.findall(code)} == {asked.path}
+    code = ADDRESS.sub(url, code)
+    name, program = {
+        "curl": ("client.sh", "sh"),
+        "python": ("client.py", sys.executable),
+        "javascript": ("client.mjs", "node"),
+    }[client]
+    for needed in (client, program):
+        if needed in ("curl", "node") and not shutil.which(needed):
+            pytest.skip(f"needs {needed}")
+    (folder / name).write_text(code, "utf-8")
+    done = subprocess.run(
+        [program, name],
+        cwd=folder,
+        env={**os.environ, "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
