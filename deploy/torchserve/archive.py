@@ -1,0 +1,32 @@
+"""Make build/torchserve/foodvision_mini.mar: the model, the handler and our code."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.stage import MODEL, ROOT, stage
+
+HANDLER = Path(__file__).resolve().with_name("handler.py")
+STORE = ROOT / "build" / "torchserve"
+MAR = f"{MODEL.stem}.mar"
+
+
+def archive(store: Path) -> Path:
+    """Have torch-model-archiver write the archive into a folder; return its path."""
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as code:
+        command = [Path(sys.executable).with_name("torch-model-archiver"), "--force"]
+        command += ["--model-name", MODEL.stem, "--version", "1.0"]
+        command += ["--serialized-file", MODEL, "--handler", HANDLER]
+        # The archiver copies what is in a folder, folders and all.
+        command += ["--extra-files", stage(Path(code)), "--export-path", store]
+        subprocess.run(list(map(str, command)), check=True)
+    return store / MAR
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path, nargs="?", default=STORE, help="its folder")
+    print(f"{archive(parser.parse_args().store)} is ready to serve")

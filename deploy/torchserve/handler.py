@@ -1,0 +1,42 @@
+"""TorchServe's handler: it answers with ONNX Runtime, from the archived model file.
+
+TorchServe starts its worker with the unpacked archive on Python's path.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ts.context import Context
+
+from deploy.reply import reply, say
+from going_modular.app.model import Predictor
+
+EMPTY_FORM = 'Send the picture as the form\'s field "data", or as the body itself.'
+
+
+class FoodHandler:
+    """What a worker holds; TorchServe looks for the only class of this file."""
+
+    def initialize(self, context: Context) -> None:
+        """Load the model, once in a worker."""
+        folder = Path(context.system_properties["model_dir"])
+        file = context.manifest["model"]["serializedFile"]
+        self.predictor = Predictor(folder / file)
+
+    def handle(self, requests: list[dict[str, Any]], context: Context) -> list[str]:
+        """Answer a batch of requests, each by itself."""
+        texts = []
+        for place, request in enumerate(requests):
+            status, answer = self.answer(request)
+            context.set_response_status(status, idx=place)
+            context.set_response_content_type(place, "application/json")
+            texts.append(json.dumps(answer))
+        return texts
+
+    def answer(self, request: dict[str, Any]) -> tuple[int, dict]:
+        """Answer one: a body is called "body", a form's fields are called as there."""
+        picture = request.get("body", request.get("data"))
+        if not isinstance(picture, bytes | bytearray):
+            return 400, say(EMPTY_FORM)
+        return reply(self.predictor, picture)
