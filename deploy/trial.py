@@ -3,7 +3,9 @@
 Only the standard library: several places have an environment of their own.
 """
 
+import argparse
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,3 +46,18 @@ def write_trials(file: str | Path, *trials: Trial) -> None:
 def read_trials(file: str | Path) -> list[Trial]:
     """Read what `write_trials` wrote."""
     return [Trial(**told) for told in json.loads(Path(file).read_text("utf-8"))]
+
+
+def main(try_it: Callable[[list[Path]], list[Trial]], description: str | None) -> None:
+    """The command of a place's `try_it`: read a list of photos, write the trials.
+
+    Args:
+        try_it: Asks about photos.
+        description: What `--help` says.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
+    parser.add_argument("out", type=Path, help="the JSON file to write")
+    args = parser.parse_args()
+    photos = [Path(name) for name in json.loads(args.photos.read_text("utf-8"))]
+    write_trials(args.out, *try_it(photos))

@@ -24,7 +24,7 @@ from odd_pictures import JPEG
 
 from deploy.azure_ml.try_it import serving
 from deploy.local_server import post
-from deploy.trial import Trial
+from deploy.trial import read_trials
 from going_modular.app.model import SENTENCES, Predictor
 
 pytestmark = pytest.mark.slow
@@ -153,7 +153,7 @@ def test_try_it_writes_a_trial(python, photos, predictor, tmp_path):
         check=True,
         timeout=120,
     )
-    trial = Trial.read(out)
+    (trial,) = read_trials(out)
     assert trial.target == "Azure ML" and trial.median_ms > 0
     assert trial.file_bytes == COMMITTED.stat().st_size
     assert "azureml-inference-server-http" in trial.versions

@@ -14,7 +14,7 @@ from deploy.azure_ml.stage import OWN
 from deploy.reply import MAX_BYTES, reply
 from deploy.stage import stage
 from deploy.torchserve.try_it import on_free_ports
-from deploy.trial import Trial
+from deploy.trial import Trial, read_trials, write_trials
 from going_modular.app.model import SENTENCES, Predictor
 
 AZURE = ROOT / "deploy" / "azure_ml"
@@ -50,8 +50,8 @@ def test_a_form_and_a_large_file_get_a_sentence(predictor):
 def test_a_trial_is_read_as_it_was_written(tmp_path):
     answer = {"probabilities": {"süß": 1.0}, "familiarity": 0.5, "ours": 0.25}
     trial = Trial("Azure ML", {"numpy": "2.4"}, 17, [answer], 1.5)
-    trial.write(tmp_path / "trial.json")
-    assert Trial.read(tmp_path / "trial.json") == trial
+    write_trials(tmp_path / "trial.json", trial)
+    assert read_trials(tmp_path / "trial.json") == [trial]
 
 
 def packages(text: str) -> list[str]:

@@ -28,7 +28,7 @@ from odd_pictures import JPEG
 from deploy.local_server import post
 from deploy.stage import CODE
 from deploy.torchserve.try_it import serving
-from deploy.trial import Trial
+from deploy.trial import read_trials
 from going_modular.app.model import SENTENCES, Predictor
 
 KINDS = ("application/json", "text/plain", "application/octet-stream", "odd")
@@ -172,7 +172,7 @@ def test_try_it_writes_a_trial(python, photos, predictor, tmp_path):
         check=True,
         timeout=120,
     )
-    trial = Trial.read(out)
+    (trial,) = read_trials(out)
     assert trial.target == "TorchServe" and trial.median_ms > 0
     assert trial.file_bytes > 0.5 * COMMITTED.stat().st_size
     assert trial.versions["torchserve"] == "0.12.0"

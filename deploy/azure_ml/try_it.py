@@ -1,8 +1,6 @@
 """Ask Azure's server about photos: python -m deploy.azure_ml.try_it PHOTOS OUT.json"""
 
-import argparse
 import contextlib
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from deploy.local_server import environment, free_ports, running, try_photos
 from deploy.stage import MODEL, ROOT
-from deploy.trial import Trial
+from deploy.trial import Trial, main
 
 PACKAGES = (
     "azureml-inference-server-http",
@@ -44,22 +42,16 @@ def serving(python: str | Path, folder: Path, **settings: str) -> Iterator[str]:
         yield f"{root}/score"
 
 
-def main() -> None:
-    """Read the list of photos, ask, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("out", type=Path, help="the JSON file to write")
-    args = parser.parse_args()
-    photos = json.loads(args.photos.read_text("utf-8"))
+def try_it(photos: list[Path]) -> list[Trial]:
+    """Ask about photos."""
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(sys.executable, Path(folder)) as url,
     ):
         answers, median_ms = try_photos(url, photos)
     versions = {name: version(name) for name in PACKAGES}
-    size = MODEL.stat().st_size
-    Trial("Azure ML", versions, size, answers, median_ms).write(args.out)
+    return [Trial("Azure ML", versions, MODEL.stat().st_size, answers, median_ms)]
 
 
 if __name__ == "__main__":
-    main()
+    main(try_it, __doc__)

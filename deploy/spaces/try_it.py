@@ -3,13 +3,12 @@
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy.trial import Trial, write_trials
+from deploy.trial import Trial, main
 from going_modular.demo_folder import TEXTS
 from going_modular.pocket.site import write_pocket
 from going_modular.pocket.stopwatch import measure_in_browser
@@ -65,11 +64,10 @@ def try_page(photos: list[Path]) -> Trial:
     )
 
 
-def main(photos: str, out: str) -> None:
-    """Try both, and write what they said."""
-    files = [Path(file) for file in json.loads(Path(photos).read_text("utf-8"))]
-    write_trials(out, try_app(files), try_page(files))
+def try_it(photos: list[Path]) -> list[Trial]:
+    """Try both."""
+    return [try_app(photos), try_page(photos)]
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(try_it, __doc__)

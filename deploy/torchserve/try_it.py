@@ -1,8 +1,6 @@
 """Ask TorchServe about photos: python -m deploy.torchserve.try_it PHOTOS OUT.json"""
 
-import argparse
 import contextlib
-import json
 import re
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from pathlib import Path
 from deploy.local_server import environment, free_ports, running, try_photos
 from deploy.stage import MODEL, ROOT
 from deploy.torchserve.archive import MAR
-from deploy.trial import Trial
+from deploy.trial import Trial, main
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("torchserve", "torch", "onnxruntime", "numpy", "pillow")
@@ -60,21 +58,16 @@ def serving(python: str | Path, folder: Path, **settings: str) -> Iterator[str]:
         yield f"{root}/predictions/{MODEL.stem}"
 
 
-def main() -> None:
-    """Read the list of photos, ask, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("out", type=Path, help="the JSON file to write")
-    args = parser.parse_args()
-    photos = json.loads(args.photos.read_text("utf-8"))
+def try_it(photos: list[Path]) -> list[Trial]:
+    """Ask about photos."""
     with tempfile.TemporaryDirectory(prefix="ts") as name:
         folder = Path(name)
         with serving(sys.executable, folder) as url:
             answers, median_ms = try_photos(url, photos)
         size = (folder / MAR).stat().st_size
     versions = {name: version(name) for name in PACKAGES}
-    Trial("TorchServe", versions, size, answers, median_ms).write(args.out)
+    return [Trial("TorchServe", versions, size, answers, median_ms)]
 
 
 if __name__ == "__main__":
-    main()
+    main(try_it, __doc__)
