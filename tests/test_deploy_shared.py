@@ -68,13 +68,10 @@ def test_azures_environment_is_ours():
 def test_the_yaml_names_files_that_are_there(tmp_path):
     text = (AZURE / "deployment.yml").read_text("utf-8")
     staged = stage(tmp_path, *OWN)
-    named = dict(
-        re.findall(r"^ +(path|code|scoring_script|conda_file): (.+)$", text, re.M)
-    )
+    named = dict(re.findall(r"^ +(path|code|scoring_script): (.+)$", text, re.M))
     assert (AZURE / named["path"]).resolve() == COMMITTED
     assert (AZURE / named["code"]).resolve() == ROOT / "build" / "azure_ml"
     assert (staged / named["scoring_script"]).is_file()
-    assert (AZURE / named["conda_file"]).is_file()
 
 
 def test_what_azure_gets_imports_nothing_else(tmp_path):
