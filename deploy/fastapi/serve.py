@@ -1,0 +1,30 @@
+"""Answer over HTTP: POST a form with a picture to /predict, get JSON."""
+
+from fastapi import FastAPI, HTTPException, UploadFile
+
+from deploy.answers import as_json
+from deploy.web import MAX_BYTES, TOO_LARGE, Cooks, Reply, make_app, problems, serve
+from going_modular.app.model import Predictor
+
+PORT = 8000
+FORM_BYTES = 10_000  # around the picture in a form
+HOW = 'Send a form with a file in its field "picture": curl -F picture=@plate.jpg'
+
+
+def make(predictor: Predictor) -> FastAPI:
+    """The app around a model."""
+    limit = MAX_BYTES + FORM_BYTES
+    app, cooks = make_app(predictor, health="/healthz", limit=limit, how=HOW), Cooks()
+
+    @app.post("/predict", responses=problems(_422=HOW), response_model=Reply)
+    async def predict(picture: UploadFile) -> dict:
+        """Say what is on a picture, or why there is no answer."""
+        if picture.size > MAX_BYTES:
+            raise HTTPException(413, TOO_LARGE)
+        return as_json(await cooks.do(predictor.predict, picture.file))
+
+    return app
+
+
+if __name__ == "__main__":
+    serve(make, __doc__, port=PORT)

@@ -1,0 +1,1 @@
+"""A container for AWS SageMaker; `serve` and `try_it` are commands."""

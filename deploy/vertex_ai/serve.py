@@ -1,0 +1,99 @@
+"""Answer as Vertex AI asks: POST pictures in base64 in JSON, get JSON.
+
+Vertex AI says in the environment at which port and routes it will ask.
+"""
+
+import base64
+import binascii
+import io
+import os
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel, Field, ValidationError
+
+from deploy.answers import as_json
+from deploy.web import MAX_BYTES, Cooks, Reply, make_app, problems, serve
+from going_modular.app.model import PictureError, Predictor
+
+PORT, HEALTH, PREDICT = 8080, "/health", "/predict"  # where nothing else is said
+MOST = 16  # pictures in a request
+LIMIT = MAX_BYTES * 4 // 3 + 10_000  # in base64, four characters are three bytes
+JSON = "application/json"
+HOW = (
+    'Send JSON, as application/json: {"instances": [{"b64": "..."}]}, with 1 to '
+    f"{MOST} pictures, each in base64."
+)
+
+
+class Instance(BaseModel):
+    """One picture."""
+
+    b64: str = Field(description="a picture file in base64", examples=["/9j/4AAQ"])
+
+
+class Question(BaseModel):
+    """What Vertex AI passes on; it may hold more, such as "parameters"."""
+
+    instances: list[Instance] = Field(min_length=1, max_length=MOST)
+
+
+class Predictions(BaseModel):
+    """One answer an instance, in their order."""
+
+    predictions: list[Reply]
+
+
+def schema() -> dict[str, Any]:
+    """What the route takes, for the OpenAPI page, which cannot tell from `Request`."""
+    question = Question.model_json_schema()
+    question["properties"]["instances"]["items"] = question.pop("$defs")["Instance"]
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": question}}}}
+
+
+def answer(predictor: Predictor, body: bytes) -> dict[str, list]:
+    """Answer for every picture of a request, or for none.
+
+    Raises:
+        HTTPException: With a 400 and, where it is about one picture, its number:
+            predictions for the others alone could not be told apart.
+    """
+    try:
+        question = Question.model_validate_json(body)
+    except ValidationError as error:
+        raise HTTPException(400, HOW) from error
+    found = []
+    for number, instance in enumerate(question.instances):
+        try:
+            picture = io.BytesIO(base64.b64decode(instance.b64, validate=True))
+            found.append(as_json(predictor.predict(picture)))
+        except (PictureError, binascii.Error, ValueError) as error:
+            known = isinstance(error, PictureError)
+            why = str(error) if known else "That is not base64."
+            raise HTTPException(400, f"instances[{number}]: {why}") from error
+    return {"predictions": found}
+
+
+def make(predictor: Predictor) -> FastAPI:
+    """The app around a model."""
+    health = os.environ.get("AIP_HEALTH_ROUTE", HEALTH)
+    app, cooks = make_app(predictor, health=health, limit=LIMIT, how=HOW), Cooks()
+
+    @app.post(
+        os.environ.get("AIP_PREDICT_ROUTE", PREDICT),
+        responses=problems(_415=HOW),
+        response_model=Predictions,
+        openapi_extra=schema(),
+    )
+    async def predict(request: Request) -> dict:
+        """Say what is on each picture, or why there is no answer."""
+        if request.headers.get("content-type", JSON).split(";")[0].lower() != JSON:
+            raise HTTPException(415, HOW)
+        # Reading 20 MB of JSON takes its time, too.
+        return await cooks.do(answer, predictor, await request.body())
+
+    return app
+
+
+if __name__ == "__main__":
+    serve(make, __doc__, port=int(os.environ.get("AIP_HTTP_PORT", PORT)))

@@ -1,0 +1,149 @@
+"""What the web apps of this folder share: one model, its answers, errors as sentences.
+
+Each target adds the one route that it is asked at, in its own `serve.py`.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from deploy.door import FULL, SECONDS, Door
+from going_modular.app.model import DISH, NO_PLATE, OTHER, PictureError, Predictor
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
+MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
+TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
+HUNG_UP = "The upload ended too early. Send it again."
+
+
+class Reply(BaseModel):
+    """An answer for one picture, as `deploy.answers.as_json` puts it."""
+
+    name: str = Field(alias="class", description="the likeliest dish")
+    probability: float = Field(description="of that dish, from 0 to 1")
+    probabilities: dict[str, float] = Field(description="of all, likeliest first")
+    familiarity: float = Field(description="likeness to the training pictures")
+    ours: float = Field(description="likeness to the model's dishes, from 0 to 1")
+    verdict: Literal[DISH, OTHER, NO_PLATE] = Field(description="of the gate")
+    text: str = Field(description="what a person reads")
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    detail: str = Field(description="a sentence for whoever sent the request")
+
+
+class Health(BaseModel):
+    """That the model is loaded."""
+
+    status: Literal["ok"]
+    model: str
+
+
+PROBLEMS = {
+    400: "not a usable picture, or no usable request",
+    408: f"the upload took more than {SECONDS} seconds",
+    413: "the upload is too large",
+    503: FULL,
+}
+
+
+def problems(**more: str) -> dict[int, dict[str, Any]]:
+    """Every error of a route, for the OpenAPI page; `more` as in `_415="why"`."""
+    found = PROBLEMS | {int(status.lstrip("_")): why for status, why in more.items()}
+    return {
+        status: {"model": Problem, "description": why} for status, why in found.items()
+    }
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; heeds what a container was given
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Cooks:
+    """Threads that predict, one a core, so that the event loop never waits for one.
+
+    More threads than cores would only share them and hold more pictures in memory. ONNX
+    Runtime and Pillow's decoders let go of Python's lock while they work.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="cook")
+
+    async def do(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Wait until one of the threads has done some work; return what came of it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, work, *arguments)
+
+
+def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> FastAPI:
+    """Make an app that says whether it is up, and turns errors into sentences.
+
+    Args:
+        predictor: Its model; `threads=1` suits `Cooks`.
+        health: The route that says so.
+        limit: Bytes of a request's body.
+        how: The sentence for who sends something else than what a route takes.
+    """
+    title = predictor.about.title
+    app = FastAPI(title=title, description=how, redoc_url=None)
+    app.add_middleware(Door, limit=limit, too_large=TOO_LARGE)
+
+    def problem(status: int, sentence: str | None = None) -> Callable:
+        async def answer(_: Request, error: Exception) -> JSONResponse:
+            return JSONResponse({"detail": sentence or str(error)}, status)
+
+        return answer
+
+    app.add_exception_handler(PictureError, problem(400))
+    app.add_exception_handler(ClientDisconnect, problem(400, HUNG_UP))
+    app.add_exception_handler(RequestValidationError, problem(422, how))
+
+    @app.get(health)
+    async def is_up() -> Health:
+        """Say that the model is loaded."""
+        return Health(status="ok", model=title)
+
+    return app
+
+
+def serve(
+    make: Callable[[Predictor], FastAPI], description: str | None, *, port: int
+) -> None:
+    """Read the command line, load the model, and serve until Ctrl+C or SIGTERM.
+
+    Args:
+        make: A target's app around its model.
+        description: What `--help` says.
+        port: Where it answers unless told otherwise.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
+    parser.add_argument(
+        "--model", type=Path, default=DEFAULT_MODEL, help="default: %(default)s"
+    )
+    args = parser.parse_args()
+    try:
+        predictor = Predictor(args.model, threads=1)
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    # A stalled upload must not keep a server from stopping.
+    grace = {"timeout_graceful_shutdown": 10}
+    uvicorn.run(make(predictor), host=args.host, port=args.port, **grace)
