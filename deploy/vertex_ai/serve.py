@@ -18,6 +18,7 @@ from going_modular.app.model import PictureError, Predictor
 
 PORT, HEALTH, PREDICT = 8080, "/health", "/predict"  # where nothing else is said
 MOST = 16  # pictures in a request
+EXAMPLE = "R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="  # a GIF of one pixel
 LIMIT = MAX_BYTES * 4 // 3 + 10_000  # in base64, four characters are three bytes
 JSON = "application/json"
 HOW = (
@@ -29,7 +30,7 @@ HOW = (
 class Instance(BaseModel):
     """One picture."""
 
-    b64: str = Field(description="a picture file in base64", examples=["/9j/4AAQ"])
+    b64: str = Field(description="a picture file in base64", examples=[EXAMPLE])
 
 
 class Question(BaseModel):

@@ -1,0 +1,109 @@
+"""Count answers a second: the FastAPI server beside the Gradio app, in turns.
+
+Both are started as their users start them and answer from the same model file. The same
+clients ask both, on the same machine, whose cores they share with them: each sends a
+photo, waits for the answer and sends the next.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.asking import Client, as_form, running
+from deploy.fastapi.try_it import FASTAPI
+from deploy.web import DEFAULT_MODEL, ROOT
+from going_modular.demo_folder import TEXTS, copy_app
+from going_modular.running import run_demo
+
+DEMO = ROOT / "demos" / "foodvision_mini"
+API = "/gradio_api"
+Ask = Callable[[Client, bytes], None]
+
+
+def ask_fastapi(client: Client, photo: bytes) -> None:
+    """One request, one answer."""
+    client.ask(FASTAPI, photo)
+
+
+def ask_gradio(client: Client, photo: bytes) -> None:
+    """Upload, call, read the answer: what Gradio's own clients do."""
+
+    def send(*request: str | bytes) -> str:
+        status, text = client.send(*request)
+        if status != 200:
+            raise RuntimeError(f"the Gradio app answered {status}: {text[:300]}")
+        return text
+
+    uploaded = json.loads(send("POST", f"{API}/upload", *as_form(photo, "files")))
+    picture = {"path": uploaded[0], "meta": {"_type": "gradio.FileData"}}
+    question, kind = json.dumps({"data": [picture]}), "application/json"
+    called = json.loads(send("POST", f"{API}/call/predict", question, kind))
+    text = send("GET", f"{API}/call/predict/{called['event_id']}")
+    if "event: complete" not in text:
+        raise RuntimeError(f"the Gradio app answered: {text[:300]}")
+
+
+def rate(
+    port: int, ask: Ask, photos: list[bytes], clients: int, seconds: float
+) -> float:
+    """Let clients ask for some seconds; return the answers a second."""
+    start = time.perf_counter()
+
+    def work(number: int) -> int:
+        answers, own = 0, islice(cycle(photos), number, None)
+        with Client(port) as client:
+            while time.perf_counter() - start < seconds:
+                ask(client, next(own))
+                answers += 1
+        return answers
+
+    with ThreadPoolExecutor(clients) as pool:
+        answers = sum(pool.map(work, range(clients)))
+    return answers / (time.perf_counter() - start)
+
+
+def compare(args: argparse.Namespace, photos: list[bytes]) -> dict[str, list[float]]:
+    """Measure both in turns; the first turn of each is a warm-up and not counted."""
+    rates = {"FastAPI": [], "the Gradio app": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "foodvision_mini")
+        copy_app(DEMO, folder, TEXTS)
+        (folder / DEFAULT_MODEL.name).write_bytes(DEFAULT_MODEL.read_bytes())
+        with running(FASTAPI) as server, run_demo(folder) as app:
+            ports = server.port, urlsplit(app.url).port
+            ways = list(zip(rates, ports, (ask_fastapi, ask_gradio), strict=True))
+            for turn in range(args.rounds + 1):
+                for name, port, ask in ways if turn % 2 else reversed(ways):
+                    found = rate(port, ask, photos, args.clients, args.seconds)
+                    if turn:
+                        rates[name].append(found)
+    return rates
+
+
+def main() -> None:
+    """Read the command line, measure, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="+", help="JPEG files to send")
+    parser.add_argument("--clients", type=int, default=8, help="default: 8")
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--seconds", type=float, default=5, help="a turn; default: 5")
+    args = parser.parse_args()
+    rates = compare(args, [file.read_bytes() for file in args.photos])
+    print("|  | answers a second, median | range |\n| --- | ---: | ---: |")
+    for name, found in rates.items():
+        low, high = min(found), max(found)
+        print(f"| {name} | {statistics.median(found):.0f} | {low:.0f} to {high:.0f} |")
+    pairs = zip(*rates.values(), strict=True)
+    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+    print(f"\n{ratio:.1f} times as many, the median of {args.rounds} rounds.")
+
+
+if __name__ == "__main__":
+    main()
