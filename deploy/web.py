@@ -92,6 +92,15 @@ class Cooks:
         return await loop.run_in_executor(self._pool, work, *arguments)
 
 
+def problem(status: int, sentence: str | None = None) -> Callable[..., Any]:
+    """Make a handler that answers an error; without a sentence, in its own words."""
+
+    async def answer(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": sentence or str(error)}, status)
+
+    return answer
+
+
 def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> FastAPI:
     """Make an app that says whether it is up, and turns errors into sentences.
 
@@ -104,13 +113,6 @@ def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> Fast
     title = predictor.about.title
     app = FastAPI(title=title, description=how, redoc_url=None)
     app.add_middleware(Door, limit=limit, too_large=TOO_LARGE)
-
-    def problem(status: int, sentence: str | None = None) -> Callable:
-        async def answer(_: Request, error: Exception) -> JSONResponse:
-            return JSONResponse({"detail": sentence or str(error)}, status)
-
-        return answer
-
     app.add_exception_handler(PictureError, problem(400))
     app.add_exception_handler(ClientDisconnect, problem(400, HUNG_UP))
     app.add_exception_handler(RequestValidationError, problem(422, how))

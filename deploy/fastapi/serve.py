@@ -1,9 +1,20 @@
 """Answer over HTTP: POST a form with a picture to /predict, get JSON."""
 
+import logging
+
 from fastapi import FastAPI, HTTPException, UploadFile
 
 from deploy.answers import as_json
-from deploy.web import MAX_BYTES, TOO_LARGE, Cooks, Reply, make_app, problems, serve
+from deploy.web import (
+    MAX_BYTES,
+    TOO_LARGE,
+    Cooks,
+    Reply,
+    make_app,
+    problem,
+    problems,
+    serve,
+)
 from going_modular.app.model import Predictor
 
 PORT = 8000
@@ -15,6 +26,9 @@ def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     limit = MAX_BYTES + FORM_BYTES
     app, cooks = make_app(predictor, health="/healthz", limit=limit, how=HOW), Cooks()
+    # A form that cannot be read: its sender is told, in our words; the log has a line.
+    app.add_exception_handler(400, problem(400, HOW))
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
     @app.post("/predict", responses=problems(_422=HOW), response_model=Reply)
     async def predict(picture: UploadFile) -> dict:

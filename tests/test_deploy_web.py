@@ -1,0 +1,467 @@
+"""deploy/fastapi, sagemaker and vertex_ai: real servers, asked over HTTP."""
+
+import contextlib
+import io
+import json
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import psutil
+import pytest
+import uvicorn
+from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
+from odd_pictures import READABLE, black_png
+from web_targets import TARGETS, TRACES, bad_pictures, file_of, log_lines, post
+
+from deploy import door
+from deploy.answers import as_json
+from deploy.asking import HOST, Client, Server, running
+from deploy.fastapi.serve import make as make_fastapi
+from deploy.fastapi.try_it import FASTAPI
+from deploy.sagemaker.serve import make as make_sagemaker
+from deploy.sagemaker.try_it import SAGEMAKER
+from deploy.vertex_ai.try_it import VERTEX_AI
+from going_modular.app.model import DISH, NO_PLATE, OTHER, Predictor
+
+pytestmark = pytest.mark.slow
+
+CLIENTS, REQUESTS = 32, 1000
+WRONG_KIND = {
+    "FastAPI": (422, 'in its field "picture"'),
+    "AWS SageMaker": (415, "Send the picture itself"),
+    "Google Vertex AI": (415, "as application/json"),
+}
+GIGABYTE = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model") / "foodvision_mini.onnx")
+
+
+@pytest.fixture(scope="module")
+def predictor(model) -> Predictor:
+    return Predictor(model, threads=1)
+
+
+@pytest.fixture(scope="module", params=TARGETS, ids=lambda target: target.name)
+def target(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def server(target, model):
+    with running(target, model=model) as server:
+        yield server
+        assert server.process.poll() is None, "it died"
+        said = server.log.read_text("utf-8")
+        assert not [word for word in TRACES if word in said], said
+
+
+@pytest.fixture
+def lines(server):
+    """How many lines the log gains in a test; what wrote them may lag behind."""
+    before = len(log_lines(server))
+
+    def gained(wanted: int) -> list[str]:
+        end = time.monotonic() + 10
+        while len(log_lines(server)) < before + wanted and time.monotonic() < end:
+            time.sleep(0.02)
+        return log_lines(server)[before:]
+
+    return gained
+
+
+def expected(predictor: Predictor, picture: bytes) -> dict:
+    return as_json(predictor.predict(io.BytesIO(picture)))
+
+
+# What is answered
+
+
+@pytest.mark.parametrize(
+    ("colour", "verdict"),
+    [(RED, DISH), (DARK, DISH), (YELLOW, OTHER), (BLUE, NO_PLATE)],
+)
+def test_answers_are_the_apps(server, target, predictor, colour, verdict):
+    picture = file_of(colour)
+    status, answer = post(server, target, picture)
+    assert status == 200
+    assert target.unpack(answer) == expected(predictor, picture)
+    assert target.unpack(answer)["verdict"] == verdict
+
+
+def test_every_format_that_the_app_reads(server, target, predictor):
+    with Client(server.port) as client:
+        for name, picture in READABLE.items():
+            assert client.ask(target, picture) == expected(predictor, picture), name
+
+
+def test_it_says_that_it_is_up(server, target):
+    with Client(server.port) as client:
+        status, text = client.send("GET", target.health)
+    assert status == 200
+    assert json.loads(text) == {"status": "ok", "model": "FoodVision Mini"}
+
+
+def test_it_describes_itself(server, target):
+    with Client(server.port) as client:
+        assert client.send("GET", "/docs")[0] == 200
+        described = json.loads(client.send("GET", "/openapi.json")[1])
+    route = described["paths"][target.predict]["post"]
+    assert {"200", "400", "408", "413", "503"} <= set(route["responses"])
+    reply = described["components"]["schemas"]["Reply"]
+    assert set(reply["properties"]) == set(reply["required"])
+    assert reply["properties"]["verdict"]["enum"] == [DISH, OTHER, NO_PLATE]
+
+
+def test_it_keeps_what_it_describes(server, target):
+    """Schemathesis makes requests up, valid and not, and checks the answers."""
+    rules = Path(__file__).with_name("schemathesis.toml")
+    schema = f"http://{HOST}:{server.port}/openapi.json"
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(rules)]
+    options = ["--max-examples", "20", "--seed", "1", "--warnings", "off"]
+    done = subprocess.run(
+        [*command, "run", schema, *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=server.log.parent,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    assert "No issues found" in done.stdout, done.stdout[-3000:]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("name", bad_pictures())
+def test_a_bad_picture_gets_a_sentence(server, target, predictor, lines, name):
+    picture, wanted, words = bad_pictures()[name]
+    status, answer = post(server, target, picture)
+    assert status == wanted and words in answer["detail"], answer
+    good = file_of(GREEN)
+    assert target.unpack(post(server, target, good)[1]) == expected(predictor, good)
+    assert len(lines(2)) == 2, lines(2)  # one a request
+
+
+def test_48_megapixels_are_answered(server, target, predictor):
+    for picture in (black_png(8000, 6000), file_of(RED, size=(8000, 6000))):
+        status, answer = post(server, target, picture)
+        assert status == 200
+        assert target.unpack(answer) == expected(predictor, picture)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
+def test_another_content_type_gets_a_sentence(server, target, lines, kind):
+    wanted, words = WRONG_KIND[target.name]
+    with Client(server.port) as client:
+        status, text = client.send("POST", target.predict, file_of(RED), kind)
+    assert status == wanted and words in json.loads(text)["detail"]
+    assert len(lines(1)) == 1
+
+
+def test_another_place_or_method_is_refused(server, target, lines):
+    with Client(server.port) as client:
+        for method, path, wanted in [
+            ("GET", target.predict, 405),
+            ("DELETE", target.predict, 405),
+            ("POST", target.health, 405),
+            ("GET", "/", 404),
+            ("POST", f"{target.predict}/more", 404),
+        ]:
+            status, text = client.send(method, path)
+            assert status == wanted and json.loads(text)["detail"]
+    assert len(lines(5)) == 5
+
+
+# How much, and for how long
+
+
+def open_socket(port: int) -> socket.socket:
+    return socket.create_connection((HOST, port), timeout=30)
+
+
+def read_reply(connection: socket.socket) -> tuple[int, dict, dict]:
+    reply = HTTPResponse(connection)
+    reply.begin()
+    return reply.status, dict(reply.getheaders()), json.loads(reply.read())
+
+
+def head(target, length: str) -> bytes:
+    kind = target.pack(b"")[1]
+    return (
+        f"POST {target.predict} HTTP/1.1\r\nHost: {HOST}\r\n"
+        f"Content-Type: {kind}\r\n{length}\r\n\r\n"
+    ).encode()
+
+
+def beginning(target) -> bytes:
+    """Of a body that is right so far."""
+    return target.pack(b"\xff\xd8\xff" + bytes(100))[0][:-50]
+
+
+def memory(server: Server) -> int:
+    return psutil.Process(server.process.pid).memory_info().rss
+
+
+def test_a_length_of_a_gigabyte_is_refused_before_it_is_sent(server, target, lines):
+    with open_socket(server.port) as connection:
+        connection.sendall(head(target, f"Content-Length: {GIGABYTE}"))
+        status, headers, answer = read_reply(connection)
+    assert status == 413 and "15 MB" in answer["detail"]
+    assert headers["connection"] == "close"
+    assert len(lines(1)) == 1
+
+
+def test_without_a_length_it_is_counted(server, target, lines):
+    """A gigabyte in chunks; what it begins with is a form, a picture, or JSON."""
+    used, chunk = memory(server), b"10000\r\n" + bytes(65536) + b"\r\n"
+    with contextlib.suppress(AttributeError):  # not on Linux
+        process = psutil.Process(server.process.pid)
+        process.rlimit(psutil.RLIMIT_FSIZE, (20_000_000, 20_000_000))
+    start = beginning(target)
+    with open_socket(server.port) as connection:
+        connection.sendall(head(target, "Transfer-Encoding: chunked"))
+        connection.sendall(f"{len(start):x}\r\n".encode() + start + b"\r\n")
+        sent = 0
+        while not select.select([connection], [], [], 0)[0]:
+            connection.sendall(chunk)
+            sent += 65536
+            assert sent < GIGABYTE // 10, "it takes what comes"
+        status, _, answer = read_reply(connection)
+    assert status == 413 and "15 MB" in answer["detail"]
+    assert memory(server) - used < 100_000_000
+    assert len(lines(1)) == 1
+
+
+def test_who_sends_on_can_read_why(server, target):
+    """Most clients look for an answer only once they have sent all."""
+    connection = HTTPConnection(HOST, server.port, timeout=30)
+    with contextlib.closing(connection):
+        body = [beginning(target), *(bytes(100_000) for _ in range(400))]
+        kind = {"Content-Type": target.pack(b"")[1]}
+        connection.request("POST", target.predict, body, kind, encode_chunked=True)
+        assert connection.getresponse().status == 413
+
+
+def test_a_visitor_who_hangs_up_is_forgotten(server, target, predictor, lines):
+    for _ in range(3):
+        with open_socket(server.port) as connection:
+            unfinished = head(target, "Content-Length: 100000") + beginning(target)
+            connection.sendall(unfinished)
+    good = file_of(GREEN)
+    assert target.unpack(post(server, target, good)[1]) == expected(predictor, good)
+    assert all("HTTP/1.1" in line for line in lines(1))
+
+
+@contextlib.contextmanager
+def in_thread(app):
+    """Run an app on a real server in this process; yield its port."""
+    listener = socket.create_server((HOST, 0))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=running.run, args=([listener],))
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        running.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "make"),
+    [(FASTAPI, make_fastapi), (SAGEMAKER, make_sagemaker)],
+    ids=["form", "bytes"],
+)
+def test_a_stalled_upload_loses_its_place(monkeypatch, predictor, target, make):
+    monkeypatch.setattr(door, "PLACES", 1)
+    monkeypatch.setattr(door, "SECONDS", 1)
+    with in_thread(make(predictor)) as port, open_socket(port) as stalled:
+        server = Server(port, None, None)
+        stalled.sendall(head(target, "Content-Length: 100000") + beginning(target))
+        end = time.monotonic() + 10
+        while (found := post(server, target, file_of(RED)))[0] == 200:
+            assert time.monotonic() < end, "the upload has no place"
+        assert found == (503, {"detail": door.FULL})
+        status, headers, answer = read_reply(stalled)
+        assert (status, answer) == (408, {"detail": door.SLOW})
+        assert headers["connection"] == "close" and stalled.recv(1) == b""
+        assert post(server, target, file_of(RED))[0] == 200
+
+
+def test_more_than_can_wait_are_told_so(monkeypatch, predictor):
+    held, begun = threading.Event(), threading.Semaphore(0)
+
+    class Slow:
+        about = predictor.about
+
+        def predict(self, picture):
+            begun.release()
+            assert held.wait(30)
+            return predictor.predict(picture)
+
+    monkeypatch.setattr(door, "PLACES", 3)
+    picture = file_of(RED)
+    with in_thread(make_fastapi(Slow())) as port, ThreadPoolExecutor(3) as pool:
+        server = Server(port, None, None)
+        waiting = [pool.submit(post, server, FASTAPI, picture) for _ in range(3)]
+        assert begun.acquire(timeout=30)
+        end = time.monotonic() + 10
+        while (found := post(server, FASTAPI, picture + bytes(5_000_000)))[0] != 503:
+            assert time.monotonic() < end  # the three are still on their way
+        assert found[1] == {"detail": door.FULL}
+        with Client(port) as client:  # the loop itself is free
+            assert client.send("GET", FASTAPI.health)[0] == 200
+        held.set()
+        right = expected(predictor, picture)
+        assert [one.result(30) for one in waiting] == [(200, right)] * 3
+        assert post(server, FASTAPI, picture) == (200, right)
+
+
+def test_a_thousand_requests_of_32_clients(model, predictor):
+    """Every second one is no picture; nobody is lost, and nobody gets another's."""
+    kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    good = [file_of(c, k) for k in kinds for c in (RED, DARK, GREEN, YELLOW, BLUE)]
+    bad = [found for name, found in bad_pictures().items() if name != "20 MB"]
+    right = [(200, expected(predictor, picture)) for picture in good]
+
+    def client(number: int) -> list[int]:
+        found = []
+        with Client(server.port) as client:
+            for turn in range(number, REQUESTS, CLIENTS):
+                place = turn // 2
+                if turn % 2:
+                    picture, wanted, words = bad[place % len(bad)]
+                else:
+                    picture = good[place % len(good)]
+                status, text = client.send("POST", "/predict", *FASTAPI.pack(picture))
+                answer, found = json.loads(text), [*found, status]
+                if turn % 2:
+                    assert status == wanted and words in answer["detail"]
+                else:
+                    assert (status, answer) == right[place % len(good)]
+        return found
+
+    with running(FASTAPI, model=model) as server:
+        before = len(log_lines(server))
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            found = sum(pool.map(client, range(CLIENTS)), [])
+        assert Counter(found) == {200: REQUESTS // 2, 400: REQUESTS // 2}
+        assert "Traceback" not in server.log.read_text("utf-8")
+        assert len(log_lines(server)) - before == REQUESTS
+
+
+# What only one of them has
+
+
+@pytest.fixture(scope="module")
+def vertex(model):
+    """Vertex AI's server, told where it will be asked."""
+    routes = {"AIP_HEALTH_ROUTE": "/v1/up", "AIP_PREDICT_ROUTE": "/v1/m:predict"}
+    here = replace(VERTEX_AI, health="/v1/up", predict="/v1/m:predict")
+    with running(here, model=model, environment=routes) as server:
+        yield server, here
+
+
+def ask_vertex(vertex, question) -> tuple[int, dict]:
+    server, here = vertex
+    body = question if isinstance(question, bytes) else json.dumps(question)
+    with Client(server.port) as client:
+        status, text = client.send("POST", here.predict, body, "application/json")
+    return status, json.loads(text)
+
+
+def instance(picture: bytes) -> dict:
+    return json.loads(VERTEX_AI.pack(picture)[0])["instances"][0]
+
+
+def test_vertex_ai_says_where_it_asks(vertex, predictor):
+    server, here = vertex
+    with Client(server.port) as client:
+        assert client.ask(here, file_of(RED)) == expected(predictor, file_of(RED))
+        assert client.send("GET", VERTEX_AI.health)[0] == 404
+
+
+def test_vertex_ai_gets_one_prediction_an_instance(vertex, predictor):
+    pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 4]
+    question = {"instances": [*map(instance, pictures)], "parameters": {"any": 1}}
+    status, answer = ask_vertex(vertex, question)
+    wanted = [expected(predictor, picture) for picture in pictures]
+    assert (status, answer) == (200, {"predictions": wanted})
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (instance(b"my shopping list"), "That file is not a picture."),
+        ({"b64": ""}, "That file is empty."),
+        ({"b64": "no base64!"}, "That is not base64."),
+        ({"b64": "Käse"}, "That is not base64."),
+    ],
+)
+def test_vertex_ai_is_told_which_instance_is_bad(vertex, bad, words):
+    question = {"instances": [instance(file_of(RED)), bad]}
+    status, answer = ask_vertex(vertex, question)
+    assert status == 400 and answer["detail"].startswith(f"instances[1]: {words}")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        b"",
+        b"not json",
+        b"\xff\xfe",
+        b"[" * 1_000_000,
+        {},
+        [],
+        {"instances": []},
+        {"instances": "x"},
+        {"instances": [{"b64": 7}]},
+        {"instances": [{"image": "x"}]},
+        {"instances": [{"b64": ""}] * 17},
+    ],
+    ids=range(11),
+)
+def test_vertex_ai_is_told_what_to_send(vertex, question):
+    status, answer = ask_vertex(vertex, question)
+    assert status == 400 and "1 to 16 pictures" in answer["detail"]
+
+
+def test_sagemaker_takes_bytes_without_a_type(model, predictor):
+    with running(SAGEMAKER, model=model) as server, Client(server.port) as client:
+        for kind in (None, "image/png", "IMAGE/JPEG", "application/octet-stream"):
+            status, text = client.send("POST", "/invocations", file_of(RED), kind)
+            assert status == 200
+            assert json.loads(text) == expected(predictor, file_of(RED))
+
+
+def test_a_form_may_hold_more_but_not_less(model, predictor):
+    picture = file_of(RED)
+    body, kind = FASTAPI.pack(picture)
+    with running(FASTAPI, model=model) as server, Client(server.port) as client:
+        for wrong in (
+            FASTAPI.pack(picture)[0].replace(b'name="picture"', b'name="file"'),
+            FASTAPI.pack(picture)[0].replace(b'; filename="plate.jpg"', b""),
+        ):
+            status, text = client.send("POST", "/predict", wrong, kind)
+            assert status == 422 and '"picture"' in json.loads(text)["detail"]
+        for broken in (body[:-20], b"", b"no form"):
+            status, text = client.send("POST", "/predict", broken, kind)
+            assert status in (400, 422) and '"picture"' in json.loads(text)["detail"]
+        status, text = client.send("POST", "/predict", body, "multipart/form-data")
+        assert status == 400 and '"picture"' in json.loads(text)["detail"]
+        note = f"--{kind.split('=')[1]}\r\n".encode()
+        note += b'Content-Disposition: form-data; name="note"\r\n\r\nlunch\r\n'
+        status, text = client.send("POST", "/predict", note + body, kind)
+        assert status == 200 and json.loads(text) == expected(predictor, picture)
