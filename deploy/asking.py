@@ -1,6 +1,5 @@
 """Start a server of this folder, ask it about pictures, and write down what it said."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -17,13 +16,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from deploy.trial import Trial
+from deploy.trial import Trial, main
 from deploy.web import DEFAULT_MODEL, ROOT
 
 HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for a start, or for an answer
 WARM_UPS = 5
-PACKAGES = ("fastapi", "uvicorn", "onnxruntime", "numpy", "pillow")
+PACKAGES = ("fastapi", "uvicorn", "onnxruntime")
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 
 
@@ -38,6 +37,7 @@ class Target:
         predict: Where it is asked.
         pack: Makes a request's body and content type from a picture file's bytes.
         unpack: Finds the answer in its JSON.
+        packages: Those whose versions matter.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Target:
     predict: str
     pack: Callable[[bytes], tuple[bytes, str]]
     unpack: Callable[[Any], dict[str, Any]]
+    packages: tuple[str, ...] = PACKAGES
 
 
 class Client:
@@ -173,7 +174,7 @@ def try_target(target: Target, pictures: list[bytes]) -> Trial:
             answers.append({key: answer[key] for key in kept})
     return Trial(
         target=target.name,
-        versions={name: version(name) for name in PACKAGES},
+        versions={name: version(name) for name in target.packages},
         file_bytes=DEFAULT_MODEL.stat().st_size,
         answers=answers,
         median_ms=statistics.median(milliseconds),
@@ -181,15 +182,12 @@ def try_target(target: Target, pictures: list[bytes]) -> Trial:
 
 
 def try_it(target: Target) -> None:
-    """Read the command line, try a target, and write what it said."""
-    parser = argparse.ArgumentParser(description=f"Ask {target.name} about pictures.")
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("out", type=Path, help="the JSON file to write")
-    args = parser.parse_args()
-    paths = json.loads(args.photos.read_text("utf-8"))
-    if not paths:
-        parser.error(f"{args.photos} names no picture")
-    try_target(target, [Path(path).read_bytes() for path in paths]).write(args.out)
+    """The command of a target's `try_it`."""
+
+    def ask(photos: list[Path]) -> list[Trial]:
+        return [try_target(target, [photo.read_bytes() for photo in photos])]
+
+    main(ask, f"Ask {target.name} about pictures.")
 
 
 def as_it_is(answer: Any) -> dict[str, Any]:

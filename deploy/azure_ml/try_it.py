@@ -11,13 +11,7 @@ from deploy.local_server import environment, free_ports, running, try_photos
 from deploy.stage import MODEL, ROOT
 from deploy.trial import Trial, main
 
-PACKAGES = (
-    "azureml-inference-server-http",
-    "gunicorn",
-    "onnxruntime",
-    "numpy",
-    "pillow",
-)
+PACKAGES = ("azureml-inference-server-http", "gunicorn", "onnxruntime")
 
 
 @contextlib.contextmanager

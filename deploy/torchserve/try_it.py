@@ -15,7 +15,7 @@ from deploy.torchserve.archive import MAR
 from deploy.trial import Trial, main
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("torchserve", "torch", "onnxruntime", "numpy", "pillow")
+PACKAGES = ("torchserve", "torch", "onnxruntime")
 
 
 def on_free_ports(text: str) -> tuple[str, list[int]]:
