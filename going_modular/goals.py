@@ -119,9 +119,16 @@ def shortfall(report: Report) -> float:
     return missing_right + missing_speed
 
 
+def tenths(share: float) -> int:
+    """A share in tenths, rounded up: 0 only if nothing is missing."""
+    return math.ceil(round(10 * share, 6))
+
+
 def choose_winner(reports: dict[str, Report]) -> str:
-    """The contender closest to the goals; among those that meet both, the most right,
-    then the fastest. Rehearsed contenders cannot win.
+    """The contender closest to the goals; of several, the most right, then the fastest.
+
+    What is missing is compared in tenths, rounded up: a smaller difference is most
+    likely the computer's. Rehearsed contenders cannot win.
 
     Raises:
         ValueError: If every contender was only rehearsed.
@@ -137,7 +144,7 @@ def choose_winner(reports: dict[str, Report]) -> str:
 
     def standing(name: str) -> tuple[float, int, float]:
         report = judged[name]
-        return (shortfall(report), -report.right, report.median_ms)
+        return (tenths(shortfall(report)), -report.right, report.median_ms)
 
     return min(judged, key=standing)
 

@@ -1,12 +1,18 @@
 """Checks of what the reader writes: wrong answers get the next step, never an error."""
 
+import io
+import time
+from functools import partial
+from statistics import mean, median
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch import nn
 
-from going_modular.app.model import NO_PLATE, OTHER
+from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer
 from going_modular.model_builder import FeatureExtractor
 from going_modular.your_turn import exercises, sections
 
@@ -15,6 +21,7 @@ TRAIN, TEST = [0, 0, 0, 1, 2], [0, 1, 1]
 WAITS = pd.DataFrame({"total_ms": [10, 40, 50], "forward_ms": [5, 10, 45]})
 LOGITS = torch.tensor([[9.0, 1, 2, 3], [9, 1, 2, 3], [1, 2, 3, 9]])
 LABELS = torch.tensor([0, 3, 0])
+NOTED = pd.DataFrame({"ours": [0.9] * 60, "sent": ["real photos"] * 60})
 GATE = {"near": {"ribs": [7, 75], "soup": [50, 75]}}
 
 
@@ -32,6 +39,28 @@ def three_sentences(answer):
     return one_sentence(answer)
 
 
+def slow(told_ms):
+    time.sleep(0.03)
+    return PROBABILITIES, f"{told_ms} ms"
+
+
+def waits(ask, files):
+    """What each file takes, by the clock that the check has set up."""
+    found = []
+    for file in files:
+        start = time.perf_counter()
+        ask(file)
+        found.append(time.perf_counter() - start)
+    return found
+
+
+def ring(middle, scores, level, window, *, early=False):
+    for end in range(1 if early else window, len(scores) + 1):
+        if middle(scores[max(0, end - window) : end]) < level:
+            return end - 1
+    return None
+
+
 def extractor(base, outputs=5):
     return FeatureExtractor(base, nn.Linear(8, outputs))
 
@@ -39,9 +68,11 @@ def extractor(base, outputs=5):
 BASE = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8))
 TELLS = [
     (sections.play, [[np.array([0.7, 0.2, 0.1])], PROBABILITIES], "Not yet: `run`"),
+    (sections.play, [np.float64(0.7), PROBABILITIES], "keep all 3 numbers"),
     (sections.play, [np.array([0.1, 0.2, 0.7]), PROBABILITIES], "not the probabi"),
     (sections.play, [np.array([0.7, 0.2, 0.1]), PROBABILITIES], "Right. 3 prob"),
     (sections.baseline, [3, TRAIN, TEST], "in the test pictures, not in train"),
+    (sections.baseline, [1 / 3, TRAIN, TEST], "not a share"),
     (sections.baseline, [2, TRAIN, TEST], "most frequent"),
     (sections.baseline, [1, TRAIN, TEST], "Right. 1 of 3"),
     (sections.new_head, [nn.Linear(8, 5), BASE], "FeatureExtractor(base, head)"),
@@ -56,7 +87,9 @@ TELLS = [
     (sections.timed_answer, [lambda _: 1, "x", PROBABILITIES], "two values"),
     (sections.timed_answer, [lambda _: (PROBABILITIES, "7"), "x", PROBABILITIES], "ms"),
     (sections.timed_answer, [lambda _: (PROBABILITIES, "7 ms"), "x", PROBABILITIES],
-     "Right."),
+     "counts in seconds"),
+    (sections.timed_answer, [lambda _: slow(0), "x", PROBABILITIES], "you say 0 ms"),
+    (sections.timed_answer, [lambda _: slow(30), "x", PROBABILITIES], "Right."),
     (sections.sentence, [one_sentence], "same sentence"),
     (sections.sentence, [lambda a: f"{a.verdict} {a.best[0]}"], "name no dish"),
     (sections.sentence, [three_sentences], "Right. It is sushi."),
@@ -74,6 +107,10 @@ TELLS = [
     (exercises.strictness, [lambda s, share: sorted(s)[int(share * len(s))],
      [0.5] * 20, [0.1]], "Right. Strangers turned away: at 2% of ours, 1 of 1"),
     (exercises.waiting, [lambda ask, files: 1], "never calls"),
+    (exercises.waiting, [lambda ask, files: median(waits(ask, files[1:]))], "first, too"),
+    (exercises.waiting, [lambda ask, files: mean(waits(ask, files)[1:])], "the mean"),
+    (exercises.waiting, [lambda ask, files: median(waits(ask, files))], "warms up"),
+    (exercises.waiting, [lambda ask, files: median(waits(ask, files)[1:])], "Right."),
     (exercises.upload, [lambda mb, rate: mb / rate * 1000], "eight bits"),
     (exercises.upload, [lambda mb, rate: 8 * mb / rate], "milliseconds"),
     (exercises.upload, [lambda mb, rate: 8000 * mb / rate], "Right. At 20"),
@@ -84,6 +121,10 @@ TELLS = [
     (exercises.batch, [lambda predictor, folder: [], None], "DataFrame"),
     (exercises.batch, [lambda predictor, folder: pd.DataFrame(), None], "0 rows"),
     (exercises.alarm, [lambda scores, level, window: 3, pd.DataFrame()], "None"),
+    (exercises.alarm, [lambda *asked: ring(mean, *asked), NOTED], "at another place"),
+    (exercises.alarm, [lambda *asked: ring(median, *asked, early=True), NOTED],
+     "wait until it is full"),
+    (exercises.alarm, [lambda *asked: ring(median, *asked), NOTED], "Right. On what"),
     (exercises.smaller_upload, [lambda file: ..., None], "three dots"),
 ]  # fmt: skip
 
@@ -101,10 +142,31 @@ def test_a_check_says_what_is_wrong_or_that_it_is_right(
 
 
 class Stub:
-    """Answers for anything."""
+    """Answers the same for anything."""
 
     def predict(self, _):
-        return None
+        return Answer(PROBABILITIES, 0.9, 0.9, DISH, 0.01)
+
+
+def test_a_smaller_photo_is_upright_and_in_shape(capsys):
+    def shrink(file, *, turn=True, size=None, quality=90):
+        image = Image.open(file)
+        image = ImageOps.exif_transpose(image) if turn else image
+        image = image.resize(size) if size else image
+        image.thumbnail((672, 672))
+        content = io.BytesIO()
+        image.save(content, "JPEG", quality=quality)
+        return content.getvalue()
+
+    told = {
+        "on its side": {"turn": False},
+        "squashed": {"size": (672, 600)},
+        "fewer than": {"size": (200, 150)},
+        "Right. ": {},
+    }
+    for words, options in told.items():
+        exercises.smaller_upload(partial(shrink, **options), Stub())
+        assert words in capsys.readouterr().out
 
 
 CHECKS = [

@@ -4,6 +4,7 @@ Each prints "Right." with a remark, or "Not yet:" with what is still wrong.
 """
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,11 @@ def play(answer: np.ndarray, expected: dict[str, float]) -> str:
         "`run` gives a list of three outputs; take the first, with [0].",
     )
     answer = np.asarray(answer)
-    need(answer.shape == (len(expected),), f"its shape is {answer.shape}.")
+    need(
+        answer.shape == (len(expected),),
+        f"of the first output keep all {len(expected)} numbers, as they are; the shape "
+        f"of yours is {answer.shape}.",
+    )
     need(
         np.allclose(answer, list(expected.values()), atol=1e-4),
         "these are not the probabilities of that picture.",
@@ -50,6 +55,7 @@ def baseline(right: int, train: Sequence[int], test: Sequence[int]) -> str:
     train, test = list(train), list(test)
     favourite = max(set(train), key=train.count)
     expected = test.count(favourite)
+    need(right >= 1 or expected == 0, "a count is wanted, not a share.")
     need(right != train.count(favourite), "count in the test pictures, not in train.")
     need(
         right == expected,
@@ -98,9 +104,11 @@ def slow_ones(count: int, table: pd.DataFrame, limit_ms: float) -> str:
 @says
 def timed_answer(function: Callable, file: Path, expected: dict[str, float]) -> str:
     """Section 4: a second output that says how long the answer took."""
+    start = time.perf_counter()
     result = given(function(file))
+    took_ms = 1000 * (time.perf_counter() - start)
     need(
-        isinstance(result, tuple) and len(result) == 2,
+        isinstance(result, tuple | list) and len(result) == 2,
         "return two values: the dictionary, and the text.",
     )
     scores, text = given(result[0]), given(result[1])
@@ -108,9 +116,12 @@ def timed_answer(function: Callable, file: Path, expected: dict[str, float]) -> 
         isinstance(scores, dict) and scores.keys() == expected.keys(),
         "the first value is what predict returns.",
     )
+    told = re.search(r"([\d.]+) ?ms", text) if isinstance(text, str) else None
+    need(told is not None, 'the second value is a text such as "27 ms".')
     need(
-        isinstance(text, str) and re.search(r"\d+(\.\d+)? ?ms", text) is not None,
-        'the second value is a text such as "27 ms".',
+        took_ms / 3 - 1 < float(told[1]) <= took_ms + 1,
+        f"it took about {took_ms:.0f} ms, and you say {told[0]}. Read the clock before "
+        "and after predict, and remember that it counts in seconds.",
     )
     return f"Two outputs want two components: outputs=[gr.Label(), gr.Text()]. {text}."
 
