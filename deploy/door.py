@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PLACES = 64  # requests at once, being uploaded, waiting or answered; more get a 503
 SECONDS = 30  # for an upload: one that stalls must not hold its place
 FULL = "Too many requests are waiting. Ask again in a moment."
+STOPPING = "The server is stopping. Ask again in a moment."
 SLOW = f"The upload took longer than {SECONDS} seconds. Send it again."
 
 
@@ -62,7 +63,7 @@ class Visit:
         """Pass on what comes, until it is too much or too late.
 
         Raises:
-            HTTPException: With a 408 or a 413, which FastAPI turns into an answer.
+            HTTPException: With a 408, 413 or 503, which FastAPI turns into an answer.
         """
         if self.is_all_here:  # all that can come now is that the visitor hangs up
             return await self._receive()
@@ -71,6 +72,9 @@ class Visit:
                 message = await self._receive()
         except TimeoutError as error:
             raise HTTPException(408, SLOW) from error
+        except asyncio.CancelledError as error:  # uvicorn stops, and waits no longer
+            self.deadline = 0.0
+            raise HTTPException(503, STOPPING) from error
         self.left -= len(message.get("body", b""))
         self.is_all_here = not message.get("more_body", False)
         if self.left < 0:

@@ -147,5 +147,5 @@ def serve(
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     # A stalled upload must not keep a server from stopping.
-    grace = {"timeout_graceful_shutdown": 10}
+    grace = {"timeout_graceful_shutdown": 5}
     uvicorn.run(make(predictor), host=args.host, port=args.port, **grace)

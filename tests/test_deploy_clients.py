@@ -13,6 +13,9 @@ from demo_model_fixture import RED, make_model
 from web_targets import TARGETS, file_of
 
 from deploy.asking import Target, running
+from deploy.door import PLACES, SECONDS
+from deploy.vertex_ai.serve import MOST
+from deploy.web import MAX_BYTES
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -98,3 +101,11 @@ def test_the_address_is_the_default(target):
     assert set(ADDRESS.findall(readme(target))) == {f"127.0.0.1:{port}"}
     started = only_block(target, "bash", "pip install")
     assert f"python -m {target.package}.serve" in started
+
+
+def test_the_limits_are_those_of_the_code():
+    fastapi, _, vertex = map(readme, TARGETS)
+    size = f"{MAX_BYTES // 1_000_000} MB"
+    assert f"over {SECONDS} s, or was over {size}" in fastapi
+    assert f"{PLACES} requests" in fastapi
+    assert f"1 to {MOST} pictures of at most {size}" in vertex
