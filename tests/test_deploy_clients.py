@@ -69,7 +69,10 @@ def run(server, tmp_path):
     return run
 
 
-CLIENTS = {"python": [sys.executable, "-"], "js": ["node", "--input-type=module", "-"]}
+CLIENTS = {
+    "python": [sys.executable, "-"],
+    "javascript": ["node", "--input-type=module", "-"],
+}
 
 
 def test_curl(target, run):

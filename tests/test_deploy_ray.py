@@ -24,6 +24,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from demo_model_fixture import BLUE, make_model
+from deploy_targets import run_client
 from PIL import Image
 
 from going_modular.app.model import SEND, PictureError, Predictor
@@ -112,7 +113,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 def command(script: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", f"deploy.{script}", *map(str, arguments)]
+    return [sys.executable, "-m", f"deploy.ray.{script}", *map(str, arguments)]
 
 
 def expected(predictor: Predictor, picture: Path | io.BytesIO) -> dict:
@@ -125,6 +126,8 @@ def expected(predictor: Predictor, picture: Path | io.BytesIO) -> dict:
         "familiarity": pytest.approx(answer.familiarity, abs=1e-6),
         "ours": pytest.approx(answer.ours, abs=1e-6),
         "verdict": answer.verdict,
+        "probabilities": pytest.approx(answer.probabilities, abs=1e-6),
+        "text": answer.text,
     }
 
 
@@ -178,7 +181,9 @@ def check_table(table: pd.DataFrame, folder: Path, predictor: Predictor) -> None
             assert (str(error) if ours else "Input/output error") in row["error"]
         else:
             assert row["file"] not in BROKEN and pd.isna(row["error"])
-            assert {key: row[key] for key in wanted} == wanted
+            assert {key: row[key] for key in ANSWER} == {
+                key: wanted[key] for key in ANSWER
+            }
 
 
 def test_a_folder_becomes_a_csv(
@@ -328,6 +333,14 @@ def test_service_answers_as_the_predictor_does(ask, predictor, folder, name):
         status, _, answer = ask(picture.read_bytes())
         assert status == 200
         assert answer == expected(predictor, picture)
+
+
+@pytest.mark.parametrize("client", ["curl", "python", "javascript"])
+def test_the_readmes_clients_ask(service, inside, tmp_path, client):
+    url = f"http://127.0.0.1:{PORT}/predict"
+    draw_picture("sushi", 46, size=(512, 384)).save(tmp_path / "plate.jpg")
+    said = inside.submit(run_client, "ray", client, url, tmp_path).result()
+    assert "This looks like sushi." in said
 
 
 def test_two_replicas_share_the_work(ask, folder):
