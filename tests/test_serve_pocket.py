@@ -30,7 +30,7 @@ def serve(monkeypatch, tmp_path, capsys):
 
         forever = SimpleNamespace(Event=lambda: SimpleNamespace(wait=visit))
         monkeypatch.setattr(serve_pocket, "threading", forever)
-        serve_pocket.main()
+        serve_pocket.main([])
         return tuple(seen)
 
     return run
@@ -67,4 +67,4 @@ def test_what_a_reader_can_put_right_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr(serve_pocket, "write", write)
     with pytest.raises(SystemExit, match="^npm is missing.$"):
-        serve_pocket.main()
+        serve_pocket.main([])

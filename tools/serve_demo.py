@@ -1,5 +1,6 @@
 """Serve the app on this computer only: the folder that the lesson wrote last."""
 
+import argparse
 import signal
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def draw_examples(folder: Path) -> list[Path]:
 
 def main() -> int:
     """Start the app as `python app.py` in its own folder would."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     folder = newest_demo()
     print(f"Serving demos/{folder.name}; stop it with Ctrl+C.", flush=True)
     # Asked to end, it ends the app, too, which else would keep the port.

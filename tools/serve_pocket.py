@@ -1,5 +1,6 @@
 """Write the browser demo around the newest model, and serve it on this computer."""
 
+import argparse
 import socket
 import sys
 import tempfile
@@ -35,8 +36,9 @@ def free_port(wanted: int) -> int:
     return wanted
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Serve until Ctrl+C."""
+    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     try:
         folder = write()
         with serve_folder(folder, port=free_port(PORT)) as served:

@@ -220,35 +220,44 @@ def main(arguments: list[str] | None = None) -> int:
     photos.write_text(json.dumps(files), "utf-8")
     truth = reference(photos)
 
+    chosen = [place for place in PLACES if not args.places or place.name in args.places]
     rows, all_kept = [], True
-    for place in PLACES:
-        if args.places and place.name not in args.places:
-            continue
+    for place in chosen:
         print(f"{place.name} ...", flush=True)
-        try:
-            if not args.installed:
-                install(place)
-            judged = [row(trial, truth) for trial in ask(place, photos)]
-        except NotTried as reason:
-            blanks = ["-"] * (len(COLUMNS) - 2)
-            judged = [([place.name, *blanks, f"not tried: {reason}"], False)]
-        for cells, kept in judged:
+        for cells, kept in judged(place, photos, truth, install_it=not args.installed):
             print("   ", " | ".join(cells), flush=True)
             rows.append(cells)
             all_kept = all_kept and kept
-    written = table(rows)
-    if not args.places:
-        head = HEAD.format(
-            day=date.today().isoformat(),
-            machine=f"{platform.system()}, {os.cpu_count()} CPU cores",
-            python=platform.python_version(),
-            total=len(files),
-            where=pictures.label,
-        )
-        with whole(RESULTS) as part:
-            part.write_text(head + written, "utf-8")
-    print(written)
+    if len(chosen) == len(PLACES):
+        write(rows, total=len(files), where=pictures.label)
+    print(table(rows))
     return 0 if all_kept else 1
+
+
+def judged(
+    place: Place, photos: Path, truth: Trial, *, install_it: bool
+) -> list[tuple[list[str], bool]]:
+    """Rows of the table for a place, each with whether it is as promised."""
+    try:
+        if install_it:
+            install(place)
+        return [row(trial, truth) for trial in ask(place, photos)]
+    except NotTried as reason:
+        blanks = ["-"] * (len(COLUMNS) - 2)
+        return [([place.name, *blanks, f"not tried: {reason}"], False)]
+
+
+def write(rows: Iterable[Sequence[str]], *, total: int, where: str) -> None:
+    """Write the table of all places, and on what it was measured."""
+    head = HEAD.format(
+        day=date.today().isoformat(),
+        machine=f"{platform.system()}, {os.cpu_count()} CPU cores",
+        python=platform.python_version(),
+        total=total,
+        where=where,
+    )
+    with whole(RESULTS) as part:
+        part.write_text(head + table(rows), "utf-8")
 
 
 if __name__ == "__main__":

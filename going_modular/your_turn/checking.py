@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 DOTS = "put your own code in the place of the three dots."
 
 
@@ -25,6 +27,18 @@ def given(value: Any) -> Any:
     """
     need(value is not ..., DOTS)
     return value
+
+
+def count(value: Any) -> int:
+    """A whole number that the reader has counted.
+
+    Raises:
+        NotYet: If it is a table, a mask, a share or another thing.
+    """
+    need(np.ndim(value) == 0, "one number is wanted: add up what you have found.")
+    number = float(value)
+    need(number == int(number), "a count is wanted, not a share.")
+    return int(number)
 
 
 def says(check: Callable[..., str]) -> Callable[..., None]:

@@ -45,7 +45,11 @@ def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> str:
     found = given(choose(invented))
     need(found != "rehearsed", "a contender that only rehearsed cannot win.")
     need(found != "quicker, but 94%", "141 of 150 are 94%, and the goal is 95%.")
-    need(found == "quick", f"of four invented contenders it picks {found!r}.")
+    need(
+        found == "quick",
+        f"of four invented contenders it picks {found!r}; 'quick' is the fastest with "
+        "at least 95%.",
+    )
     return f"In this run your rule picks {choose(reports)}."
 
 

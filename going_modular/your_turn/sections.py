@@ -15,7 +15,7 @@ import torch
 
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer
 from going_modular.model_builder import FeatureExtractor
-from going_modular.your_turn.checking import given, need, says
+from going_modular.your_turn.checking import count, given, need, says
 
 
 @says
@@ -55,7 +55,7 @@ def baseline(right: int, train: Sequence[int], test: Sequence[int]) -> str:
     train, test = list(train), list(test)
     favourite = max(set(train), key=train.count)
     expected = test.count(favourite)
-    need(right >= 1 or expected == 0, "a count is wanted, not a share.")
+    right = count(right)
     need(right != train.count(favourite), "count in the test pictures, not in train.")
     need(
         right == expected,
@@ -81,21 +81,21 @@ def new_head(model: FeatureExtractor, base: torch.nn.Module) -> str:
 
 
 @says
-def slow_ones(count: int, table: pd.DataFrame, limit_ms: float) -> str:
+def slow_ones(number: int, table: pd.DataFrame, limit_ms: float) -> str:
     """Section 3: how many pictures kept somebody waiting for too long.
 
     Args:
-        count: The reader's.
+        number: The reader's.
         table: Of one contender's predictions, with its column total_ms.
         limit_ms: What 30 a second leaves for each.
     """
-    expected = int((table.total_ms > limit_ms).sum())
+    expected, number = int((table.total_ms > limit_ms).sum()), count(number)
     need(
-        count != int((table.forward_ms > limit_ms).sum()) or count == expected,
+        number != int((table.forward_ms > limit_ms).sum()) or number == expected,
         "a visitor waits for all of it: take total_ms, not forward_ms.",
     )
     need(
-        count == expected,
+        number == expected,
         f"count the rows whose total_ms is above {limit_ms:.1f}.",
     )
     return f"{expected} of {len(table)} took longer than {limit_ms:.1f} ms."
@@ -133,7 +133,10 @@ def sentence(say: Callable[[Answer], str]) -> str:
     verdicts = (DISH, OTHER, NO_PLATE)
     said = {v: given(say(replace(dish, verdict=v))) for v in verdicts}
     for verdict, text in said.items():
-        need(isinstance(text, str) and text, f'for "{verdict}" it says nothing.')
+        need(text is not None, "it gives nothing back: `return` the sentence.")
+        kind = type(text).__name__
+        need(isinstance(text, str), f'for "{verdict}" it returns a {kind}, not a text.')
+        need(text.strip() != "", f'for "{verdict}" it says nothing.')
     need(len(set(said.values())) == 3, "two verdicts get the same sentence.")
     need("sushi" in said[DISH], "where it is one of our dishes, name it.")
     need("sushi" not in said[NO_PLATE], "where there is no plate, name no dish.")
@@ -149,24 +152,26 @@ def address(function: Callable[[str], str]) -> str:
     }.items():
         found = given(function(space))
         need(found == expected, f"{space} lives at {expected}, not at {found}.")
-    return "That is what stands in the IFrame above."
+    return "`embed_address` follows the same rule."
 
 
 @says
-def top_three(count: int, logits: torch.Tensor, labels: torch.Tensor) -> str:
+def top_three(number: int, logits: torch.Tensor, labels: torch.Tensor) -> str:
     """Section 7: photos whose dish is among the first three guesses.
 
     Args:
-        count: The reader's.
+        number: The reader's.
         logits: (N, C).
         labels: (N,).
     """
     guesses = logits.topk(min(3, logits.shape[1])).indices
     expected = int((guesses == labels[:, None]).any(dim=1).sum())
-    first = int((guesses[:, 0] == labels).sum())
+    first, number = int((guesses[:, 0] == labels).sum()), count(number)
     need(
-        count != first or count == expected,
+        number != first or number == expected,
         "that is the first guess alone; take three.",
     )
-    need(count == expected, "logits.topk(3).indices has a row of three for each photo.")
+    need(
+        number == expected, "logits.topk(3).indices has a row of three for each photo."
+    )
     return f"{expected:,} of {len(labels):,} in the first three, {first:,} at once."
