@@ -1,0 +1,202 @@
+"""The PyTorch model behind a model file, to which every place's answers are held.
+
+    python -m deploy.reference PHOTOS.json OUT.json
+
+No checkpoint is needed. The base is frozen and public, so it is built anew from its
+published weights; what the lesson learned stands in the ONNX file as floats, also where
+the convolutions were rounded to int8: the head, the gate and the temperature.
+"""
+
+import argparse
+import io
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import NodeProto, numpy_helper
+from torch import nn
+
+from deploy.asking import DEFAULT_MODEL, Answers, ask_all, named
+from deploy.trial import Trial
+from going_modular.app.model import About, open_picture
+from going_modular.export import Deployable, metadata_of
+from going_modular.files import LessonError
+from going_modular.gate import Gate
+from going_modular.model_builder import CONTENDERS, Built
+
+HEAD, SECOND_HEAD = "model.head.1", "gate.second_head"
+
+
+class RebuildError(LessonError):
+    """A file from which the PyTorch model cannot be built anew; says why."""
+
+
+def read_deployable(onnx_file: Path) -> Deployable:
+    """Build the float PyTorch model that a model file was made from.
+
+    Args:
+        onnx_file: Written by `export_onnx` or `quantize`.
+
+    Raises:
+        RebuildError: If it is not such a file, or its base's weights are not here.
+    """
+    about, graph = _read(Path(onnx_file))
+    built = _build(about)
+    try:
+        constants = _Constants(graph)
+        constants.fill(built.model.head[-1], HEAD)
+        gate = _gate(constants)
+    except (KeyError, RuntimeError, StopIteration, ValueError) as error:
+        raise RebuildError(
+            f"{Path(onnx_file).name} lacks a part that the lesson's files have "
+            f"({error!r}). Run the lesson to make the file anew."
+        ) from error
+    return Deployable(
+        built.preprocess, built.model, gate, temperature=about.temperature
+    )
+
+
+def read_about(onnx_file: Path) -> About:
+    """What a model file says about itself.
+
+    Raises:
+        RebuildError: If it is not a file made by the lesson.
+    """
+    return _read(Path(onnx_file))[0]
+
+
+def _read(file: Path) -> tuple[About, onnx.GraphProto]:
+    if not file.is_file():
+        raise RebuildError(f"No model at {file}: run the lesson to make it.")
+    try:
+        model = onnx.load(file)
+        return About.from_metadata(metadata_of(model)), model.graph
+    except Exception as error:  # protobuf's errors have no base of their own
+        raise RebuildError(
+            f"{file.name} is not a model file made by the lesson ({error!r}). If it "
+            "is a Git LFS pointer, run: git lfs pull"
+        ) from error
+
+
+def _build(about: About) -> Built:
+    """The base that a file names, with its published weights and an empty head."""
+    known = {contender.name: contender for contender in CONTENDERS}
+    if about.contender not in known:
+        raise RebuildError(
+            f"The model's base is {about.contender!r}, which is none of: "
+            f"{', '.join(known)}."
+        )
+    contender = known[about.contender]
+    size = {"input_size": about.input_size} if contender.takes_size else {}
+    built = contender.build(len(about.class_names), **size)
+    if not built.pretrained:
+        raise RebuildError(
+            f"The published weights of {contender.name} are not here. Connect to the "
+            "internet, then run this again."
+        )
+    if built.preprocess.size != about.input_size:
+        raise RebuildError(
+            f"{contender.name} looks at {built.preprocess.size} pixels, the model file "
+            f"at {about.input_size}."
+        )
+    return built
+
+
+class _Constants:
+    """A graph's fixed numbers, and the steps that lead to a value."""
+
+    def __init__(self, graph: onnx.GraphProto):
+        self.graph = graph
+        self.values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        self.maker = {name: node for node in graph.node for name in node.output}
+
+    def the(self, kind: str) -> NodeProto:
+        """The only step of a kind that our files have once."""
+        (found,) = [node for node in self.graph.node if node.op_type == kind]
+        return found
+
+    def floats(self, name: str) -> torch.Tensor:
+        """A constant, also where it is stored as int8 with a scale a column."""
+        if name not in self.values:
+            integers, scale = self.maker[name].input[:2]
+            return torch.tensor(self.values[integers] * self.values[scale])
+        return torch.tensor(self.values[name])
+
+    def fill(self, layer: nn.Linear, name: str) -> nn.Linear:
+        """Give a layer its weights."""
+        weights = {part: self.floats(f"{name}.{part}") for part in ("weight", "bias")}
+        layer.load_state_dict(weights)
+        return layer.requires_grad_(False)
+
+
+def _gate(constants: _Constants) -> Gate:
+    similarity = constants.maker[constants.the("TopK").input[0]]
+    known = constants.floats(similarity.input[1]).T  # stored (D, N)
+    second_head = None
+    if f"{SECOND_HEAD}.weight" in constants.values:
+        shape = constants.values[f"{SECOND_HEAD}.weight"].T.shape
+        second_head = constants.fill(nn.Linear(*shape), SECOND_HEAD)
+    no_scores = torch.zeros(2)  # whose scale would be theirs; ours are in the file
+    gate = Gate(known, second_head, confidence=no_scores, second=no_scores)
+    gate.known.copy_(known)  # rounded rows are not quite 1 long, in the file neither
+    gate.scales = _scales(constants)
+    return gate
+
+
+def _scales(constants: _Constants) -> list[tuple[float, float]]:
+    """Middle and width of each witness, confidence first: sigmoid(sum((x - m) / w))."""
+    both = constants.maker[constants.the("Sigmoid").input[0]]
+    scales = []
+    for name in both.input:
+        divide = constants.maker[name]
+        subtract = constants.maker[divide.input[0]]
+        if (divide.op_type, subtract.op_type) != ("Div", "Sub"):
+            raise ValueError(f"no scale before {both.name}")
+        middle, width = (constants.values[n.input[1]] for n in (subtract, divide))
+        scales.append((middle.item(), width.item()))
+    if len(scales) != 2:
+        raise ValueError(f"{len(scales)} scales")
+    return scales
+
+
+def answering(deployable: Deployable, class_names: list[str]) -> Answers:
+    """How PyTorch answers for a picture's bytes, on one thread."""
+    torch.set_num_threads(1)
+
+    @torch.inference_mode()
+    def ask(content: bytes) -> dict:
+        pixels = torch.tensor(open_picture(io.BytesIO(content)))
+        return named(class_names, *(score.numpy() for score in deployable(pixels)))
+
+    return ask
+
+
+def checkpoint_bytes(deployable: Deployable) -> int:
+    """How large a file of all its weights would be."""
+    written = io.BytesIO()
+    torch.save(deployable.state_dict(), written)
+    return len(written.getvalue())
+
+
+def main() -> None:
+    """Read the command line, ask, write the answers."""
+    parser = argparse.ArgumentParser(description="The PyTorch reference's answers.")
+    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
+    parser.add_argument("out", type=Path, help="the answers, as JSON")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    args = parser.parse_args()
+    try:
+        deployable, about = read_deployable(args.model), read_about(args.model)
+    except LessonError as error:
+        raise SystemExit(str(error)) from error
+    photos = json.loads(args.photos.read_text(encoding="utf-8"))
+    answers, median_ms = ask_all(answering(deployable, about.class_names), photos)
+    versions = {name: version(name) for name in ("torch", "torchvision", "timm")}
+    size = checkpoint_bytes(deployable)
+    Trial("PyTorch", versions, size, answers, median_ms).write(args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The PyTorch model built anew from a model file, and how places are asked."""
+
+import copy
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from demo_model_fixture import ABOUT, make_model
+from onnx import helper
+from torch import nn
+
+from deploy.asking import DEFAULT_MODEL, WARM_UPS, ask_all
+from deploy.reference import RebuildError, main, read_about, read_deployable
+from deploy.trial import Trial
+from going_modular.app.model import Predictor, open_picture
+from going_modular.engine import Settings, feature_loader, train
+from going_modular.export import Deployable, export_onnx, metadata_of, quiet
+from going_modular.gate import make_gate
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+
+SAME = 1e-5
+
+
+@pytest.fixture(scope="module")
+def head(lite2, stored):
+    """A head that learned, so that answers depend on pictures."""
+    head = copy.deepcopy(lite2.model.head)
+    torch.manual_seed(0)
+    settings = Settings(lr=1e-3, epochs=10, batch_size=8)
+    train(head, feature_loader(stored, batch_size=8, seed=0), settings=settings)
+    return head.eval()
+
+
+def make_deployable(lite2, stored, head, *, with_others=True):
+    model = copy.deepcopy(lite2.model)
+    model.head = head
+    features, labels = stored.tensors
+    near = features.roll(7, dims=1) if with_others else None
+    with torch.inference_mode():
+        gate, _ = make_gate(features, labels, model.head(features), near)
+    return Deployable(lite2.preprocess, model, gate, temperature=1.5)
+
+
+def drawn(name, seed):
+    return np.array(draw_picture(name, seed, size=(256, 192)))
+
+
+@torch.inference_mode()
+def numbers(deployable, pixels):
+    probabilities, *gate = deployable(torch.tensor(pixels))
+    return torch.cat([probabilities, torch.stack(gate)])
+
+
+def assert_alike(rebuilt, original):
+    answers = []
+    for name in CLASS_NAMES:
+        answers.append(numbers(rebuilt, drawn(name, 40)))
+        expected = numbers(original, drawn(name, 40))
+        torch.testing.assert_close(answers[-1], expected, rtol=0, atol=SAME)
+    spread = np.ptp(torch.stack(answers).numpy(), axis=0)
+    assert spread.min() > 0.01  # or equal answers prove little
+
+
+class AnswersOnly(nn.Module):
+    """A deployable without its base, which takes long to export and is not read."""
+
+    def __init__(self, deployable):
+        super().__init__()
+        self.temperature, self.gate = deployable.temperature, deployable.gate
+        self.model = nn.Module()
+        self.model.head = deployable.model.head
+
+    def forward(self, features):
+        return Deployable.answer(self, features)
+
+
+@pytest.mark.parametrize("with_others", [True, False], ids=["two heads", "one"])
+def test_what_the_lesson_learned_is_read(with_others, lite2, stored, head, tmp_path):
+    original = make_deployable(lite2, stored, head, with_others=with_others)
+    features = stored.tensors[0][:1]
+    with quiet():
+        program = torch.onnx.export(AnswersOnly(original), (features,), dynamo=True)
+    model, about = program.model_proto, replace(ABOUT, temperature=original.temperature)
+    helper.set_model_props(model, about.to_metadata())
+    onnx.save(model, tmp_path / "m.onnx")
+    rebuilt = read_deployable(tmp_path / "m.onnx")
+    assert (rebuilt.gate.second_head is not None) == with_others
+    scales = np.array(original.gate.scales)
+    assert np.array(rebuilt.gate.scales) == pytest.approx(scales)
+    assert_alike(rebuilt, original)
+
+
+@pytest.mark.slow
+def test_a_whole_file_is_read(lite2, stored, head, tmp_path):
+    original = make_deployable(lite2, stored, head)
+    about = replace(ABOUT, temperature=original.temperature)
+    file = export_onnx(original, tmp_path / "m.onnx", about=about)
+    rebuilt = read_deployable(file)
+    assert_alike(rebuilt, original)
+    predictor = Predictor(file, threads=1)
+    for name in CLASS_NAMES:
+        answer = predictor.predict(drawn(name, 41))
+        expected = [answer.probabilities[each] for each in CLASS_NAMES]
+        found = numbers(rebuilt, drawn(name, 41)).tolist()
+        assert found[:3] == pytest.approx(expected, abs=SAME)
+        assert found[3] == pytest.approx(answer.familiarity, abs=SAME)
+
+
+def test_the_committed_int8_file_is_of_the_same_mind():
+    predictor, rebuilt = (
+        Predictor(DEFAULT_MODEL, threads=1),
+        read_deployable(DEFAULT_MODEL),
+    )
+    names, same = predictor.about.class_names, 0
+    for seed in range(3):
+        for name in CLASS_NAMES:
+            rounded = predictor.predict(drawn(name, seed))
+            *probabilities, familiarity, _ = numbers(rebuilt, drawn(name, seed))
+            same += rounded.best[0] == names[int(np.argmax(probabilities))]
+            assert familiarity == pytest.approx(rounded.familiarity, abs=0.1)
+    assert same >= 8
+
+
+def changed(tmp_path, change):
+    model = onnx.load(DEFAULT_MODEL)
+    change(model)
+    onnx.save(model, tmp_path / "changed.onnx")
+    return tmp_path / "changed.onnx"
+
+
+def say(model, **texts):
+    helper.set_model_props(model, metadata_of(model) | texts)
+
+
+def rename_head(model):
+    for constant in model.graph.initializer:
+        constant.name = constant.name.replace("model.head.1", "head")
+
+
+def drop_sigmoid(model):
+    for node in model.graph.node:
+        node.op_type = node.op_type.replace("Sigmoid", "Tanh")
+
+
+REFUSED = {
+    "another base": (lambda m: say(m, contender="ResNet"), "base is 'ResNet'"),
+    "another size": (
+        lambda m: say(m, contender="ViT-B/16", input_size="99"),
+        "published weights|looks at 224 pixels",
+    ),
+    "no head": (rename_head, r"lacks a part .*model\.head\.1\.weight"),
+    "no gate": (drop_sigmoid, "lacks a part"),
+    "other classes": (lambda m: say(m, class_names='["a", "b"]'), "lacks a part"),
+    "no metadata": (lambda m: m.ClearField("metadata_props"), "made by the lesson"),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_such_file_is_refused(change, sentence, tmp_path, monkeypatch):
+    monkeypatch.setenv("FOODVISION_OFFLINE", "1")
+    with pytest.raises(RebuildError, match=sentence):
+        read_deployable(changed(tmp_path, change))
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(RebuildError, match="run the lesson to make it"):
+        read_about(tmp_path / "none.onnx")
+    (tmp_path / "m.onnx").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(RebuildError, match="git lfs pull"):
+        read_deployable(tmp_path / "m.onnx")
+    with pytest.raises(RebuildError, match="lacks a part"):
+        read_deployable(make_model(tmp_path / "stand-in.onnx"))
+
+
+def test_the_command_writes_a_trial(tmp_path, monkeypatch):
+    photos = [tmp_path / f"{name}.jpg" for name in CLASS_NAMES]
+    for photo in photos:
+        draw_picture(photo.stem, 42, size=(256, 192)).save(photo)
+    (tmp_path / "photos.json").write_text(json.dumps([str(p) for p in photos]))
+    out = tmp_path / "out.json"
+    arguments = ["reference", str(tmp_path / "photos.json"), str(out)]
+    monkeypatch.setattr("sys.argv", arguments)
+    main()
+    trial = Trial.read(out)
+    assert trial.target == "PyTorch" and trial.versions["torch"]
+    assert trial.median_ms > 0 and trial.file_bytes > 20_000_000
+    rebuilt = read_deployable(DEFAULT_MODEL)
+    for photo, answer in zip(photos, trial.answers, strict=True):
+        assert list(answer["probabilities"]) == list(CLASS_NAMES)
+        found = [*answer["probabilities"].values()]
+        found += [answer["familiarity"], answer["ours"]]
+        assert found == pytest.approx(numbers(rebuilt, open_picture(photo)), abs=SAME)
+
+
+def test_every_photo_is_answered_once_after_the_warm_up(tmp_path):
+    photos = [tmp_path / str(number) for number in range(WARM_UPS + 2)]
+    for photo in photos:
+        photo.write_text(photo.name)
+    asked = []
+    answers, median_ms = ask_all(lambda content: asked.append(content) or {}, photos)
+    assert len(answers) == len(photos) and median_ms >= 0
+    assert asked == [*asked[:WARM_UPS], *(p.read_bytes() for p in photos)]
