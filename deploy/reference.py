@@ -7,10 +7,7 @@ published weights; what the lesson learned stands in the ONNX file as floats, al
 the convolutions were rounded to int8: the head, the gate and the temperature.
 """
 
-import argparse
 import io
-import json
-from importlib.metadata import version
 from pathlib import Path
 
 import onnx
@@ -18,7 +15,7 @@ import torch
 from onnx import NodeProto, numpy_helper
 from torch import nn
 
-from deploy.asking import DEFAULT_MODEL, Answers, ask_all, named
+from deploy.asking import Answers, ask_all, named, try_command, versions_of
 from deploy.trial import Trial
 from going_modular.app.model import About, open_picture
 from going_modular.export import Deployable, metadata_of
@@ -180,22 +177,18 @@ def checkpoint_bytes(deployable: Deployable) -> int:
     return len(written.getvalue())
 
 
+def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+    """The reference's answers."""
+    deployable, names = read_deployable(model), read_about(model).class_names
+    answers, median_ms = ask_all(answering(deployable, names), photos)
+    versions = versions_of("torch", "torchvision", "timm")
+    size = checkpoint_bytes(deployable)
+    return [Trial("PyTorch", versions, size, answers, median_ms)]
+
+
 def main() -> None:
     """Read the command line, ask, write the answers."""
-    parser = argparse.ArgumentParser(description="The PyTorch reference's answers.")
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("out", type=Path, help="the answers, as JSON")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    args = parser.parse_args()
-    try:
-        deployable, about = read_deployable(args.model), read_about(args.model)
-    except LessonError as error:
-        raise SystemExit(str(error)) from error
-    photos = json.loads(args.photos.read_text(encoding="utf-8"))
-    answers, median_ms = ask_all(answering(deployable, about.class_names), photos)
-    versions = {name: version(name) for name in ("torch", "torchvision", "timm")}
-    size = checkpoint_bytes(deployable)
-    Trial("PyTorch", versions, size, answers, median_ms).write(args.out)
+    try_command(try_all, "Ask the PyTorch reference.")
 
 
 if __name__ == "__main__":

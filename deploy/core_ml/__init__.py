@@ -1,0 +1,1 @@
+"""The model as an .mlpackage, for apps on Apple's devices."""

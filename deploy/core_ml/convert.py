@@ -1,0 +1,136 @@
+"""Write the model as .mlpackage, which Core ML runs on iPhones, iPads and Macs.
+
+python -m deploy.core_ml.convert [--model FILE] [OUT]
+"""
+
+import io
+import logging
+import shutil
+import tempfile
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import torch
+from torch import nn
+
+with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
+    import coremltools as ct
+
+from deploy.asking import convert_command
+from deploy.network import Network
+from deploy.reference import read_about, read_deployable
+from going_modular.app.model import About
+from going_modular.export import quiet
+from going_modular.files import whole
+from going_modular.model_builder import Preprocess
+
+NAME = "foodvision_mini.mlpackage"
+PICTURE, LABEL = "picture", "classLabel"
+ORDER = ("familiarity", "ours", "probabilities")  # as traced
+LICENCE = "MIT; the base's pretrained weights have a licence of their own"
+NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
+
+
+class _InOrder(nn.Module):
+    """A network's answers in the order in which they are traced."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        probabilities, familiarity, ours = self.network(picture)
+        return familiarity, ours, probabilities
+
+
+def write_mlpackage(model: Path, out: Path) -> Path:
+    """Write a model file's network in floats of 32 bits, all or nothing.
+
+    The package takes an image and gives the likeliest class, all probabilities by name,
+    familiarity and ours. Floats of 16 bits, Core ML's own choice, would move
+    probabilities by some hundredths.
+
+    Raises:
+        RebuildError: If the model file is not one of the lesson's.
+        FileError: If the package cannot be written.
+    """
+    deployable, about = read_deployable(model), read_about(model)
+    package = _convert(Network(deployable), deployable.preprocess, about)
+    _describe(package, about)
+    with whole(out) as part, tempfile.TemporaryDirectory() as folder:
+        named = Path(folder, NAME)  # coremltools insists on the ending
+        package.save(str(named))
+        (named / NOTES).unlink(missing_ok=True)
+        shutil.move(named, part)
+        if out.is_dir():
+            shutil.rmtree(out)  # a folder would else stay as it was
+    return out
+
+
+def _convert(
+    network: Network, preprocess: Preprocess, about: About
+) -> ct.models.MLModel:
+    traced_as = _InOrder(network).eval()
+    with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
+        traced = torch.export.export(traced_as, (network.example,))
+        traced = traced.run_decompositions({})
+        names = dict(zip(ORDER, traced.graph_signature.user_outputs, strict=True))
+        package = ct.convert(
+            traced,
+            convert_to="mlprogram",
+            compute_precision=ct.precision.FLOAT32,
+            minimum_deployment_target=ct.target.iOS16,
+            inputs=[image_input(preprocess)],
+            classifier_config=ct.ClassifierConfig(
+                about.class_names,
+                predicted_feature_name=LABEL,
+                predicted_probabilities_output=names["probabilities"],
+            ),
+        )
+    spec = package.get_spec()
+    for wanted, traced_name in names.items():
+        now = f"{LABEL}_probs" if wanted == "probabilities" else traced_name
+        ct.utils.rename_feature(spec, now, wanted, rename_inputs=False)
+    return ct.models.MLModel(
+        spec, weights_dir=package.weights_dir, skip_model_load=True
+    )
+
+
+def image_input(preprocess: Preprocess) -> ct.ImageType:
+    """An RGB image, of which Core ML scales the values from 0 to 255 itself."""
+    scale, shift = preprocess.scale, preprocess.shift
+    if scale.numel() > 1:
+        # Core ML's images know one scale for all channels.
+        raise ValueError("this base scales each channel otherwise")
+    size = preprocess.size
+    return ct.ImageType(
+        PICTURE,
+        shape=(1, 3, size, size),
+        scale=scale.item(),
+        bias=[shift.item()] * 3,
+        color_layout=ct.colorlayout.RGB,
+    )
+
+
+def _describe(package: ct.models.MLModel, about: About) -> None:
+    """Say what the package is; an app finds its thresholds here, too."""
+    package.short_description = f"{about.title}: {', '.join(about.class_names)}"
+    package.license, package.version = LICENCE, "1.0"
+    package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
+    size = about.input_size
+    package.input_description[PICTURE] = (
+        f"A photo's centred square, {size} x {size} pixels, RGB"
+    )
+    package.output_description[LABEL] = "The likeliest class"
+    package.output_description["probabilities"] = "Of each class, adding up to 1"
+    package.output_description["familiarity"] = (
+        f"Under {about.familiarity_threshold:.3f} it is no plate of food"
+    )
+    package.output_description["ours"] = (
+        f"Under {about.ours_threshold:.3f} it is another dish"
+    )
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
+    convert_command(write_mlpackage, NAME, what="Convert to .mlpackage for Core ML.")

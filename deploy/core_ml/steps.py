@@ -1,0 +1,124 @@
+"""Compute an .mlpackage's program step by step in PyTorch, on any computer.
+
+Core ML itself runs on Apple's systems only. This reads the finished package, its steps
+and its weights, and does what Apple's documentation says of each step. So it finds a
+wrong weight, scale, axis or order; it cannot find out how Core ML rounds.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import coremltools as ct
+import numpy as np
+import torch
+from coremltools.converters.mil.frontend.milproto.load import load
+from torch.nn import functional as F
+
+
+def read_program(package: Path) -> Callable[[np.ndarray], dict]:
+    """What a package's program says.
+
+    Returns:
+        A function from an image's pixels, uint8 (S, S, 3), to the outputs by name.
+    """
+    model = ct.models.MLModel(str(package), skip_model_load=True)
+    spec = model.get_spec()
+    program = load(spec, spec.specificationVersion, model.weights_dir)
+    main = program.functions["main"]
+
+    @torch.inference_mode()
+    def run(pixels: np.ndarray) -> dict:
+        picture = torch.tensor(pixels).permute(2, 0, 1)[None].float()
+        known = {next(iter(main.inputs)): picture}
+        for step in main.operations:
+            if step.op_type != "const":
+                _compute(step, known)
+        return {output.name: known[output.name] for output in main.outputs}
+
+    return run
+
+
+def _compute(step, known: dict) -> None:
+    told = {name: _value(each, known) for name, each in step.inputs.items()}
+    results = STEPS[step.op_type](told)
+    if len(step.outputs) == 1:
+        results = (results,)
+    for output, result in zip(step.outputs, results, strict=True):
+        known[output.name] = result
+
+
+def _value(given, known: dict):
+    """A step's input: computed before, or a constant."""
+    if isinstance(given, (list, tuple)):
+        return [_value(each, known) for each in given]
+    if given.name in known:
+        return known[given.name]
+    value = given.val
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return torch.tensor(value)
+    return value
+
+
+def _axes(told: dict) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in told["axes"])
+
+
+def _convolve(told: dict) -> torch.Tensor:
+    kind, pad = str(told["pad_type"]), [0] * 4
+    if kind == "custom":
+        top, bottom, left, right = (int(each) for each in told["pad"])
+        pad = [left, right, top, bottom]
+    elif kind != "valid":
+        raise NotImplementedError(f"a convolution padded as {kind}")
+    return F.conv2d(
+        F.pad(told["x"], pad),
+        told["weight"],
+        told["bias"],
+        stride=tuple(int(each) for each in told["strides"]),
+        dilation=tuple(int(each) for each in told["dilations"]),
+        groups=int(told["groups"]),
+    )
+
+
+def _pad(told: dict) -> torch.Tensor:
+    pairs = np.reshape(told["pad"], (-1, 2))[::-1]  # PyTorch begins at the last axis
+    value = float(told["constant_val"])
+    return F.pad(told["x"], [int(each) for each in pairs.ravel()], value=value)
+
+
+def _topk(told: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    axis, smallest = int(told["axis"]), bool(told["ascending"])
+    return tuple(told["x"].topk(int(told["k"]), axis, largest=not smallest))
+
+
+def _classify(told: dict) -> tuple[str, dict[str, float]]:
+    classes = told["classes"]
+    names = [str(each) for each in getattr(classes, "ls", classes)]
+    pairs = zip(names, told["probabilities"].ravel().tolist(), strict=True)
+    named = dict(pairs)
+    return max(named, key=named.get), named
+
+
+STEPS = {
+    "abs": lambda t: t["x"].abs(),
+    "add": lambda t: t["x"] + t["y"],
+    "classify": _classify,
+    "clip": lambda t: t["x"].clamp(float(t["alpha"]), float(t["beta"])),
+    "conv": _convolve,
+    "linear": lambda t: F.linear(t["x"], t["weight"], t["bias"]),
+    "maximum": lambda t: torch.maximum(t["x"], torch.as_tensor(t["y"])),
+    "mul": lambda t: t["x"] * t["y"],
+    "pad": _pad,
+    "real_div": lambda t: t["x"] / t["y"],
+    "reduce_l2_norm": lambda t: t["x"].norm(dim=_axes(t), keepdim=bool(t["keep_dims"])),
+    "reduce_max": lambda t: t["x"].amax(_axes(t), keepdim=bool(t["keep_dims"])),
+    "reduce_mean": lambda t: t["x"].mean(_axes(t), keepdim=bool(t["keep_dims"])),
+    "reshape": lambda t: t["x"].reshape([int(each) for each in t["shape"]]),
+    "sigmoid": lambda t: t["x"].sigmoid(),
+    "sign": lambda t: t["x"].sign(),
+    "softmax": lambda t: t["x"].softmax(int(t["axis"])),
+    "sqrt": lambda t: t["x"].sqrt(),
+    "sub": lambda t: t["x"] - t["y"],
+    "tile": lambda t: t["x"].repeat([int(each) for each in t["reps"]]),
+    "topk": _topk,
+}

@@ -1,0 +1,24 @@
+"""Convert to Core ML; its answers need Apple's hardware, so none are written here.
+
+python -m deploy.core_ml.try_it PHOTOS.json OUT.json
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+
+from deploy.asking import size_of, try_command, versions_of
+from deploy.core_ml.convert import NAME, write_mlpackage
+from deploy.trial import Trial
+
+
+def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+    """Convert, and say how large the package is."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = size_of(write_mlpackage(model, Path(folder, NAME)))
+    return [Trial("Core ML", versions_of("coremltools", "torch"), size, [], None)]
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    try_command(try_all, "Try the conversion to Core ML.")

@@ -1,0 +1,44 @@
+"""Write the model as .pte, which ExecuTorch runs on Android, iOS and in C++.
+
+python -m deploy.executorch.convert [--model FILE] [OUT]
+"""
+
+from pathlib import Path
+
+import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+    XnnpackPartitioner,
+)
+from executorch.exir import to_edge_transform_and_lower
+
+from deploy.asking import convert_command
+from deploy.network import Network
+from deploy.reference import read_deployable
+from going_modular.export import quiet
+from going_modular.files import whole
+
+NAME = "foodvision_mini.pte"
+
+
+def write_pte(model: Path, out: Path) -> Path:
+    """Write a model file's network in floats, all or nothing.
+
+    XNNPACK, the library for phones' processors, does the convolutions. The file takes
+    a prepared picture, (1, 3, S, S), and gives what `Network` does.
+
+    Raises:
+        RebuildError: If the model file is not one of the lesson's.
+        FileError: If the file cannot be written.
+    """
+    network = Network(read_deployable(model))
+    with whole(out) as part, quiet(), torch.no_grad():
+        traced = torch.export.export(network, (network.example,))
+        lowered = to_edge_transform_and_lower(
+            traced, partitioner=[XnnpackPartitioner()]
+        )
+        part.write_bytes(lowered.to_executorch().buffer)
+    return out
+
+
+if __name__ == "__main__":
+    convert_command(write_pte, NAME, what="Convert to .pte for ExecuTorch.")

@@ -1,0 +1,132 @@
+"""Write the model as .tflite with labels, for LiteRT and ML Kit.
+
+    python -m deploy.litert.convert [--model FILE] [--fp32] [--for-ml-kit] [OUT]
+
+The int8 file is the one that the browser demo runs: weights and scales are copied from
+the ONNX file. Floats are converted from the PyTorch model by litert-torch.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import flatbuffers
+from ai_edge_litert import schema_py_generated as schema
+
+from deploy.asking import convert_command
+from deploy.litert.metadata import Normalization, with_metadata
+from deploy.reference import read_about, read_deployable
+from going_modular.app.model import OUTPUTS
+from going_modular.export import quiet
+from going_modular.files import whole
+from going_modular.model_builder import Preprocess
+from going_modular.pocket.convert import tflite_of
+from going_modular.pocket.preparation import preparation_of
+from going_modular.pocket.tflite import IDENTIFIER
+
+NAME = "foodvision_mini.tflite"
+
+
+def write_tflite(
+    model: Path, out: Path, *, fp32: bool = False, for_ml_kit: bool = False
+) -> Path:
+    """Write a model file's network, channels last, all or nothing.
+
+    Args:
+        model: The lesson's, of int8.
+        out: Where it goes.
+        fp32: Floats from the PyTorch model instead of the model file's int8.
+        for_ml_kit: Leave the gate out: ML Kit takes one output, the probabilities.
+
+    Raises:
+        LessonError: If the model file cannot be converted, or the file not written.
+    """
+    about = read_about(model)
+    if fp32:
+        preprocess = read_deployable(model).preprocess
+        content, how = _floats(model), _of_module(preprocess)
+    else:
+        preparation = preparation_of(model)
+        content = _with_our_names(tflite_of(model))
+        how = _normalization(preparation.scale, preparation.shift)
+    if for_ml_kit:
+        content = _first_output_only(content)
+    with whole(out) as part:
+        part.write_bytes(with_metadata(content, about, how))
+    return out
+
+
+def _of_module(preprocess: Preprocess) -> Normalization:
+    return _normalization(preprocess.scale.item(), preprocess.shift.item())
+
+
+def _normalization(scale: float, shift: float) -> Normalization:
+    """The same as value * scale + shift, which was rounded to 32 bits: 127.5."""
+    return Normalization(mean=round(-shift / scale, 3), std=round(1 / scale, 3))
+
+
+def _floats(model: Path) -> bytes:
+    # Lowers the five nearest to LiteRT's own TOPK_V2; without, to a step that the
+    # interpreter does not know (litert-torch 0.10). It is read while converting.
+    os.environ["LITERT_TORCH_FULL_TFL_DECOMPS"] = "1"
+    import litert_torch  # here: the int8 file needs none of it
+
+    from deploy.network import ChannelsLast
+
+    network = ChannelsLast(read_deployable(model))
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, NAME)
+        litert_torch.convert(network, (network.example,)).export(str(file))
+        return _with_our_names(file.read_bytes())
+
+
+def _with_our_names(content: bytes) -> bytes:
+    """Name input and outputs as the model file does; they are in its order."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    (signature,), graph = model.signatureDefs, model.subgraphs[0]
+    renamed = [("picture", graph.inputs[0]), *zip(OUTPUTS, graph.outputs, strict=True)]
+    for name, place in renamed:
+        graph.tensors[place].name = name
+        for entry in [*signature.inputs, *signature.outputs]:
+            if entry.tensorIndex == place:
+                entry.name = name
+    return _packed(model)
+
+
+def _first_output_only(content: bytes) -> bytes:
+    """Drop all outputs but the first, and what was computed for them only."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    graph.outputs = graph.outputs[:1]
+    signature.outputs = [
+        entry for entry in signature.outputs if entry.tensorIndex in graph.outputs
+    ]
+    needed, kept = set(graph.outputs), []
+    for operator in reversed(graph.operators):
+        if needed & set(operator.outputs):
+            needed |= set(operator.inputs)
+            kept.append(operator)
+    graph.operators = kept[::-1]
+    used = {tensor.buffer for i, tensor in enumerate(graph.tensors) if i in needed}
+    for place, buffer in enumerate(model.buffers):
+        if place not in used:
+            buffer.data = None  # its number stays, its numbers go
+    return _packed(model)
+
+
+def _packed(model: schema.ModelT) -> bytes:
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+if __name__ == "__main__":
+    convert_command(
+        write_tflite,
+        NAME,
+        what="Convert to .tflite for LiteRT and ML Kit.",
+        options={
+            "fp32": "floats in place of int8; needs litert-torch",
+            "for-ml-kit": "probabilities only, without the gate",
+        },
+    )

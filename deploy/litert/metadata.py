@@ -1,0 +1,166 @@
+"""Write into a .tflite file what it expects and what its outputs mean.
+
+ML Kit and other readers look for two things. The buffer `TFLITE_METADATA` holds tables
+in flatbuffers, described by `metadata_schema.fbs` of TensorFlow Lite Support. The names
+of the classes are a text file, in a zip that is put after the model's own end.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
+
+from going_modular.app.model import About
+from going_modular.pocket.tflite import IDENTIFIER
+
+BUFFER = "TFLITE_METADATA"
+METADATA_IDENTIFIER = b"M001"
+LABELS = "labels.txt"
+LICENCE = "MIT; the base's pretrained weights have a licence of their own"
+# From the schema, where each kind of content has a number.
+RGB, IMAGE_PROPERTIES, FEATURE_PROPERTIES, NORMALIZATION = 1, 2, 1, 1
+TENSOR_AXIS_LABELS = 2
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """An app computes (value - mean) / std for each value from 0 to 255."""
+
+    mean: float
+    std: float
+
+
+def with_metadata(content: bytes, about: About, how: Normalization) -> bytes:
+    """Add metadata and labels to a .tflite file's content.
+
+    Args:
+        content: Of a file that takes one picture, and gives its probabilities first.
+        about: What the model file says about itself.
+        how: The picture is to be scaled.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+    outputs = [graph.tensors[place] for place in graph.outputs]
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    names = [tensor.name.decode() for tensor in outputs]
+    buffer.data = np.frombuffer(_tables(about, how, names), np.uint8)
+    entry.name, entry.buffer = BUFFER, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + 4096)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output()) + _zip(about.class_names)
+
+
+def _zip(class_names: list[str]) -> bytes:
+    """A zip of the labels. Its offsets count from its own start; readers know that."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:  # stored: readers map it from disk
+        # A date of its own, or the same model would make another file each time.
+        labels = zipfile.ZipInfo(LABELS, date_time=(1980, 1, 1, 0, 0, 0))
+        archive.writestr(labels, "\n".join(class_names) + "\n")
+    return packed.getvalue()
+
+
+def _tables(about: About, how: Normalization, outputs: list[str]) -> bytes:
+    """The metadata: a table is a list of its fields, by their number in the schema."""
+    make = _Tables()
+    size = about.input_size
+    image_size = make.table({0: (Uint32Flags, size), 1: (Uint32Flags, size)})
+    image = make.table({0: (Int8Flags, RGB), 1: image_size})
+    content = make.table({0: (Uint8Flags, IMAGE_PROPERTIES), 1: image})
+    scaling = make.table({0: make.floats([how.mean]), 1: make.floats([how.std])})
+    unit = make.table({0: (Uint8Flags, NORMALIZATION), 1: scaling})
+    most, least = (255 - how.mean) / how.std, -how.mean / how.std
+    stats = make.table({0: make.floats([most]), 1: make.floats([least])})
+    picture = make.table(
+        {
+            0: make.text("picture"),
+            1: make.text(f"A photo's centred square, {size} x {size} pixels, RGB"),
+            3: content,
+            4: make.tables([unit]),
+            5: stats,
+        }
+    )
+    meant = {
+        "familiarity": f"Under {about.familiarity_threshold:.4f} it is no plate",
+        "ours": f"Under {about.ours_threshold:.4f} it is another dish",
+    }
+    answers = [_probabilities(make)]
+    answers += [_score(make, name, meant[name]) for name in outputs[1:]]
+    graph = make.table({2: make.tables([picture]), 3: make.tables(answers)})
+    model = make.table(
+        {
+            0: make.text(about.title),
+            1: make.text(f"Tells {', '.join(about.class_names)} from each other"),
+            2: make.text("1"),
+            3: make.tables([graph]),
+            5: make.text(LICENCE),
+            7: make.text("1.0.0"),  # the oldest reader that knows all of this
+        }
+    )
+    return make.finish(model)
+
+
+def _probabilities(make: "_Tables") -> int:
+    feature = make.table({0: (Uint8Flags, FEATURE_PROPERTIES), 1: make.table({})})
+    labels = make.table({0: make.text(LABELS), 2: (Int8Flags, TENSOR_AXIS_LABELS)})
+    return make.table(
+        {
+            0: make.text("probability"),
+            1: make.text("Of each class, adding up to 1"),
+            3: feature,
+            5: make.table({0: make.floats([1.0]), 1: make.floats([0.0])}),
+            6: make.tables([labels]),
+        }
+    )
+
+
+def _score(make: "_Tables", name: str, description: str) -> int:
+    feature = make.table({0: (Uint8Flags, FEATURE_PROPERTIES), 1: make.table({})})
+    return make.table({0: make.text(name), 1: make.text(description), 3: feature})
+
+
+class _Tables:
+    """Puts flatbuffers together from the inside out, as they want it."""
+
+    def __init__(self):
+        self.builder = flatbuffers.Builder(1024)
+
+    def text(self, text: str) -> int:
+        return self.builder.CreateString(text)
+
+    def floats(self, values: list[float]) -> int:
+        self.builder.StartVector(4, len(values), 4)
+        for value in reversed(values):
+            self.builder.PrependFloat32(value)
+        return self.builder.EndVector()
+
+    def tables(self, tables: list[int]) -> int:
+        self.builder.StartVector(4, len(tables), 4)
+        for table in reversed(tables):
+            self.builder.PrependUOffsetTRelative(table)
+        return self.builder.EndVector()
+
+    def table(self, fields: dict[int, object]) -> int:
+        """A table; a field is a kind of number with its value, or what was made here.
+
+        Fields go in from the largest kind to the smallest, so that each is aligned.
+        """
+        self.builder.StartObject(max(fields, default=-1) + 1)
+        by_size = sorted(fields.items(), key=lambda pair: isinstance(pair[1], tuple))
+        for number, value in by_size:
+            if isinstance(value, tuple):
+                kind, plain = value
+                self.builder.PrependSlot(kind, number, plain, 0)
+            else:
+                self.builder.PrependUOffsetTRelativeSlot(number, value, 0)
+        return self.builder.EndObject()
+
+    def finish(self, table: int) -> bytes:
+        self.builder.Finish(table, METADATA_IDENTIFIER)
+        return bytes(self.builder.Output())

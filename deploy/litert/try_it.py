@@ -1,0 +1,59 @@
+"""Convert, and ask LiteRT's interpreter about a list of photos, with int8 and floats.
+
+python -m deploy.litert.try_it PHOTOS.json OUT.json
+"""
+
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+
+from deploy.asking import ask_all, try_command, versions_of
+from deploy.litert.convert import NAME, write_tflite
+from deploy.network import answering
+from deploy.reference import read_about, read_deployable
+from deploy.trial import Trial
+from going_modular.app.model import OUTPUTS
+from going_modular.pocket.litert import without_remarks
+
+PACKAGES = {"int8": ["ai-edge-litert"], "fp32": ["ai-edge-litert", "litert-torch"]}
+
+
+def runner(file: Path) -> Callable[[torch.Tensor], list[np.ndarray]]:
+    """What a .tflite file says about a prepared picture (1, 3, S, S), on one thread."""
+    with without_remarks():
+        interpreter = Interpreter(str(file), num_threads=1)
+        interpreter.allocate_tensors()
+    ask = interpreter.get_signature_runner()
+
+    def run(picture: torch.Tensor) -> list[np.ndarray]:
+        outputs = ask(picture=picture.permute(0, 2, 3, 1).contiguous().numpy())
+        return [outputs[name] for name in OUTPUTS]
+
+    return run
+
+
+def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+    """Convert and ask: int8, and floats where litert-torch is installed."""
+    torch.set_num_threads(1)
+    preprocess, names = read_deployable(model).preprocess, read_about(model).class_names
+    trials = []
+    for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, NAME)
+            write_tflite(model, file, fp32=precision == "fp32")
+            ask = answering(runner(file), preprocess, names)
+            answers, median_ms = ask_all(ask, photos)
+            size = file.stat().st_size
+        versions = versions_of(*PACKAGES[precision])
+        target = f"LiteRT, {precision}"
+        trials.append(Trial(target, versions, size, answers, median_ms))
+    return trials
+
+
+if __name__ == "__main__":
+    try_command(try_all, "Try LiteRT.")
