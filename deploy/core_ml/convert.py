@@ -21,7 +21,7 @@ from deploy.network import Network
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import About
 from going_modular.export import quiet
-from going_modular.files import whole
+from going_modular.files import LessonError, whole
 from going_modular.model_builder import Preprocess
 
 NAME = "foodvision_mini.mlpackage"
@@ -51,7 +51,8 @@ def write_mlpackage(model: Path, out: Path) -> Path:
     probabilities by some hundredths.
 
     Raises:
-        RebuildError: If the model file is not one of the lesson's.
+        LessonError: If the model file is not one of the lesson's, or its base scales
+            each colour otherwise, which Core ML's images cannot.
         FileError: If the package cannot be written.
     """
     deployable, about = read_deployable(model), read_about(model)
@@ -100,8 +101,10 @@ def image_input(preprocess: Preprocess) -> ct.ImageType:
     """An RGB image, of which Core ML scales the values from 0 to 255 itself."""
     scale, shift = preprocess.scale, preprocess.shift
     if scale.numel() > 1:
-        # Core ML's images know one scale for all channels.
-        raise ValueError("this base scales each channel otherwise")
+        raise LessonError(
+            "This model's base scales each colour otherwise, and Core ML's images know "
+            "one scale only. Take a model with another base."
+        )
     size = preprocess.size
     return ct.ImageType(
         PICTURE,

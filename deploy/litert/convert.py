@@ -8,6 +8,7 @@ the ONNX file. Floats are converted from the PyTorch model by litert-torch.
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import flatbuffers
@@ -19,7 +20,6 @@ from deploy.reference import read_about, read_deployable
 from going_modular.app.model import OUTPUTS
 from going_modular.export import quiet
 from going_modular.files import whole
-from going_modular.model_builder import Preprocess
 from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.preparation import preparation_of
 from going_modular.pocket.tflite import IDENTIFIER
@@ -44,11 +44,14 @@ def write_tflite(
     about = read_about(model)
     if fp32:
         preprocess = read_deployable(model).preprocess
-        content, how = _floats(model), _of_module(preprocess)
+        content = _floats(model)
+        how = _normalization(
+            preprocess.scale.ravel().tolist(), preprocess.shift.ravel().tolist()
+        )
     else:
         preparation = preparation_of(model)
         content = _with_our_names(tflite_of(model))
-        how = _normalization(preparation.scale, preparation.shift)
+        how = _normalization([preparation.scale], [preparation.shift])
     if for_ml_kit:
         content = _first_output_only(content)
     with whole(out) as part:
@@ -56,13 +59,13 @@ def write_tflite(
     return out
 
 
-def _of_module(preprocess: Preprocess) -> Normalization:
-    return _normalization(preprocess.scale.item(), preprocess.shift.item())
-
-
-def _normalization(scale: float, shift: float) -> Normalization:
-    """The same as value * scale + shift, which was rounded to 32 bits: 127.5."""
-    return Normalization(mean=round(-shift / scale, 3), std=round(1 / scale, 3))
+def _normalization(scales: Sequence[float], shifts: Sequence[float]) -> Normalization:
+    """The same as value * scale + shift, which were rounded to 32 bits: 127.5."""
+    pairs = list(zip(scales, shifts, strict=True))
+    return Normalization(
+        mean=[round(-shift / scale, 3) for scale, shift in pairs],
+        std=[round(1 / scale, 3) for scale, _ in pairs],
+    )
 
 
 def _floats(model: Path) -> bytes:

@@ -28,10 +28,14 @@ TENSOR_AXIS_LABELS = 2
 
 @dataclass(frozen=True)
 class Normalization:
-    """An app computes (value - mean) / std for each value from 0 to 255."""
+    """An app computes (value - mean) / std for each value from 0 to 255.
 
-    mean: float
-    std: float
+    Attributes:
+        mean: One for all channels, or one for each; so is `std`.
+    """
+
+    mean: list[float]
+    std: list[float]
 
 
 def with_metadata(content: bytes, about: About, how: Normalization) -> bytes:
@@ -73,10 +77,11 @@ def _tables(about: About, how: Normalization, outputs: list[str]) -> bytes:
     image_size = make.table({0: (Uint32Flags, size), 1: (Uint32Flags, size)})
     image = make.table({0: (Int8Flags, RGB), 1: image_size})
     content = make.table({0: (Uint8Flags, IMAGE_PROPERTIES), 1: image})
-    scaling = make.table({0: make.floats([how.mean]), 1: make.floats([how.std])})
+    scaling = make.table({0: make.floats(how.mean), 1: make.floats(how.std)})
     unit = make.table({0: (Uint8Flags, NORMALIZATION), 1: scaling})
-    most, least = (255 - how.mean) / how.std, -how.mean / how.std
-    stats = make.table({0: make.floats([most]), 1: make.floats([least])})
+    pairs = list(zip(how.mean, how.std, strict=True))
+    most, least = ([(end - m) / s for m, s in pairs] for end in (255, 0))
+    stats = make.table({0: make.floats(most), 1: make.floats(least)})
     picture = make.table(
         {
             0: make.text("picture"),

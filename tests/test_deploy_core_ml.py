@@ -1,0 +1,97 @@
+"""deploy/core_ml/: the package's spec, and its steps computed without Apple's hardware.
+
+Core ML itself answers on Apple's systems only, so nothing here asks it.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from targets import FP32, python_of, run
+
+from deploy.asking import DEFAULT_MODEL
+from deploy.network import Network
+from deploy.reference import read_about, read_deployable
+from going_modular.app.model import About
+from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+
+pytestmark = pytest.mark.slow
+READ = """
+import json, sys
+import numpy as np
+import coremltools as ct
+from google.protobuf.json_format import MessageToDict
+from deploy.core_ml.steps import read_program
+package, pictures = sys.argv[1:]
+spec = ct.models.MLModel(package, skip_model_load=True).get_spec()
+run = read_program(package)
+answers = [run(picture) for picture in np.load(pictures)]
+plain = [
+    {k: v if k in ("classLabel", "probabilities") else v.item() for k, v in a.items()}
+    for a in answers
+]
+description = MessageToDict(spec.description)
+print(json.dumps({"description": description, "answers": plain}))
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Drawn plates, (9, 224, 224, 3), as an app hands them over."""
+    return np.stack(
+        [
+            np.asarray(draw_picture(name, seed, size=(256, 256)).resize((224, 224)))
+            for name in CLASS_NAMES
+            for seed in range(3)
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def read(pictures, tmp_path_factory):
+    """The package's description, and what its steps say of the pictures."""
+    python, folder = python_of("core_ml", "coremltools"), tmp_path_factory.mktemp("ml")
+    package, saved = folder / "m.mlpackage", folder / "pictures.npy"
+    for _ in range(2):  # the second replaces the first
+        run(python, "-m", "deploy.core_ml.convert", package)
+    assert [path.name for path in folder.iterdir()] == ["m.mlpackage"]
+    np.save(saved, pictures)
+    printed = run(python, "-c", READ, package, saved)
+    return json.loads(printed.splitlines()[-1])
+
+
+def test_the_spec_says_what_an_app_needs(read):
+    said = read["description"]
+    image = {"width": "224", "height": "224", "colorSpace": "RGB"}
+    (picture,) = said["input"]
+    assert picture["name"] == "picture" and picture["type"]["imageType"] == image
+    outputs = {each["name"]: each["type"] for each in said["output"]}
+    assert set(outputs) == {"classLabel", "probabilities", "familiarity", "ours"}
+    assert "stringKeyType" in outputs["probabilities"]["dictionaryType"]
+    for score in ("familiarity", "ours"):
+        assert outputs[score]["multiArrayType"]["dataType"] == "FLOAT32"
+    assert said["predictedFeatureName"] == "classLabel"
+    assert said["predictedProbabilitiesName"] == "probabilities"
+    metadata = said["metadata"]
+    assert metadata["license"].startswith("MIT") and metadata["versionString"]
+    assert "author" not in metadata
+    about = About.from_metadata(metadata["userDefined"])
+    assert about.precision == "fp32"
+    assert about.ours_threshold == read_about(DEFAULT_MODEL).ours_threshold
+
+
+@torch.inference_mode()
+def test_the_steps_compute_what_the_reference_says(read, pictures):
+    """Also that scaling and colours are right: the steps begin at the image."""
+    deployable = read_deployable(DEFAULT_MODEL)
+    network, how = Network(deployable), deployable.preprocess
+    for answer, picture in zip(read["answers"], pictures, strict=True):
+        pixels = torch.tensor(picture).permute(2, 0, 1)[None].float()
+        probabilities, familiarity, ours = network(pixels * how.scale + how.shift)
+        assert list(answer["probabilities"]) == list(CLASS_NAMES)
+        found = list(answer["probabilities"].values())
+        assert found == pytest.approx(probabilities[0].tolist(), abs=FP32)
+        assert answer["classLabel"] == CLASS_NAMES[int(probabilities.argmax())]
+        assert answer["familiarity"] == pytest.approx(familiarity.item(), abs=FP32)
+        assert answer["ours"] == pytest.approx(ours.item(), abs=FP32)
