@@ -15,7 +15,7 @@ import torch
 from onnx import NodeProto, numpy_helper
 from torch import nn
 
-from deploy.asking import Answers, ask_all, named, try_command, versions_of
+from deploy.converting import Answers, ask_all, named, try_command, versions_of
 from deploy.trial import Trial
 from going_modular.app.model import About, open_picture
 from going_modular.export import Deployable, metadata_of
@@ -183,7 +183,7 @@ def try_all(model: Path, photos: list[Path]) -> list[Trial]:
     answers, median_ms = ask_all(answering(deployable, names), photos)
     versions = versions_of("torch", "torchvision", "timm")
     size = checkpoint_bytes(deployable)
-    return [Trial("PyTorch", versions, size, answers, median_ms)]
+    return [Trial("PyTorch", versions, size, answers, median_ms, "fp32")]
 
 
 def main() -> None:

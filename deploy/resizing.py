@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from deploy.asking import DEFAULT_MODEL
+from deploy.converting import DEFAULT_MODEL
 from deploy.network import Network
 from deploy.reference import read_deployable
 from going_modular.app.model import open_picture

@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from targets import FP32, python_of, run
+from converted import FP32, python_of, run
 
-from deploy.asking import DEFAULT_MODEL
+from deploy.converting import DEFAULT_MODEL
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import About
@@ -51,7 +51,10 @@ def pictures():
 @pytest.fixture(scope="module")
 def read(pictures, tmp_path_factory):
     """The package's description, and what its steps say of the pictures."""
-    python, folder = python_of("core_ml", "coremltools"), tmp_path_factory.mktemp("ml")
+    python, folder = (
+        python_of("converters", "coremltools"),
+        tmp_path_factory.mktemp("ml"),
+    )
     package, saved = folder / "m.mlpackage", folder / "pictures.npy"
     for _ in range(2):  # the second replaces the first
         run(python, "-m", "deploy.core_ml.convert", package)

@@ -8,11 +8,7 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import ModelT
-from demo_model_fixture import make_model
-from flatbuffers import encode, packer
-from flatbuffers.number_types import UOffsetTFlags
-from flatbuffers.table import Table
-from targets import (
+from converted import (
     FP32,
     best,
     draw_photos,
@@ -21,8 +17,12 @@ from targets import (
     reference_answers,
     run,
 )
+from demo_model_fixture import make_model
+from flatbuffers import encode, packer
+from flatbuffers.number_types import UOffsetTFlags
+from flatbuffers.table import Table
 
-from deploy.asking import DEFAULT_MODEL
+from deploy.converting import DEFAULT_MODEL
 from deploy.litert.convert import write_tflite
 from deploy.litert.try_it import try_all
 from deploy.reference import read_deployable
@@ -184,12 +184,12 @@ def test_an_app_s_way_of_resizing_is_compared_fairly():
 
 @pytest.mark.slow
 def test_both_precisions_answer_as_the_reference(tmp_path):
-    python = python_of("litert", "litert_torch")
+    python = python_of("converters", "litert_torch")
     listed, photos = draw_photos(tmp_path)
     out = tmp_path / "out.json"
     run(python, "-m", "deploy.litert.try_it", listed, out)
     rounded, floats = json.loads(out.read_text())
-    assert [rounded["target"], floats["target"]] == ["LiteRT, int8", "LiteRT, fp32"]
+    assert [rounded["precision"], floats["precision"]] == ["int8", "fp32"]
     for answer, expected in zip(
         floats["answers"], reference_answers(photos), strict=True
     ):

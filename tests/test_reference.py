@@ -12,9 +12,9 @@ from demo_model_fixture import ABOUT, make_model
 from onnx import helper
 from torch import nn
 
-from deploy.asking import DEFAULT_MODEL, WARM_UPS, ask_all
+from deploy.converting import DEFAULT_MODEL, WARM_UPS, ask_all
 from deploy.reference import RebuildError, main, read_about, read_deployable
-from deploy.trial import Trial
+from deploy.trial import read_trials
 from going_modular.app.model import Predictor, open_picture
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.export import Deployable, export_onnx, metadata_of, quiet
@@ -184,7 +184,7 @@ def test_the_command_writes_a_trial(tmp_path, monkeypatch):
     arguments = ["reference", str(tmp_path / "photos.json"), str(out)]
     monkeypatch.setattr("sys.argv", arguments)
     main()
-    trial = Trial.read(out)
+    (trial,) = read_trials(out)
     assert trial.target == "PyTorch" and trial.versions["torch"]
     assert trial.median_ms > 0 and trial.file_bytes > 20_000_000
     rebuilt = read_deployable(DEFAULT_MODEL)

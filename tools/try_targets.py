@@ -55,18 +55,18 @@ class Place:
 
     Attributes:
         name: The folder.
-        is_apart: Whether it needs an environment of its own.
+        environment: Where its packages are, in build/targets/; "" for the lesson's.
     """
 
     name: str
-    is_apart: bool = False
+    environment: str = ""
 
     @property
     def python(self) -> Path:
         """The Python that has its packages."""
-        if not self.is_apart:
+        if not self.environment:
             return Path(sys.executable)
-        folder = ENVIRONMENTS / self.name
+        folder = ENVIRONMENTS / self.environment
         windows = folder / "Scripts" / "python.exe"
         return windows if windows.exists() else folder / "bin" / "python"
 
@@ -75,11 +75,11 @@ PLACES = (
     Place("fastapi"),
     Place("sagemaker"),
     Place("vertex_ai"),
-    Place("azure_ml", is_apart=True),
-    Place("torchserve", is_apart=True),
-    Place("executorch", is_apart=True),
-    Place("core_ml", is_apart=True),
-    Place("litert", is_apart=True),
+    Place("azure_ml", "azure_ml"),
+    Place("torchserve", "torchserve"),
+    Place("executorch", "converters"),
+    Place("core_ml", "converters"),
+    Place("litert", "converters"),
     Place("ray"),
     Place("spaces"),
 )
@@ -96,8 +96,8 @@ def install(place: Place) -> None:
         NotTried: If that fails.
     """
     uv = shutil.which("uv")
-    if place.is_apart and not place.python.exists():
-        folder = str(ENVIRONMENTS / place.name)
+    if place.environment and not place.python.exists():
+        folder = str(ENVIRONMENTS / place.environment)
         run([*([uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]), folder])
     python = str(place.python)
     pip = (

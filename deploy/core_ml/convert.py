@@ -16,7 +16,7 @@ from torch import nn
 with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
     import coremltools as ct
 
-from deploy.asking import convert_command
+from deploy.converting import convert_command
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import About

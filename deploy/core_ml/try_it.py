@@ -7,7 +7,7 @@ import logging
 import tempfile
 from pathlib import Path
 
-from deploy.asking import size_of, try_command, versions_of
+from deploy.converting import size_of, try_command, versions_of
 from deploy.core_ml.convert import NAME, write_mlpackage
 from deploy.trial import Trial
 
@@ -16,7 +16,9 @@ def try_all(model: Path, photos: list[Path]) -> list[Trial]:
     """Convert, and say how large the package is."""
     with tempfile.TemporaryDirectory() as folder:
         size = size_of(write_mlpackage(model, Path(folder, NAME)))
-    return [Trial("Core ML", versions_of("coremltools", "torch"), size, [], None)]
+    versions = versions_of("coremltools", "torch")
+    note = "converted; it answers on Apple's systems only"
+    return [Trial("Core ML", versions, size, [], None, precision="fp32", note=note)]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
 )
 from executorch.exir import to_edge_transform_and_lower
 
-from deploy.asking import convert_command
+from deploy.converting import convert_command
 from deploy.network import Network
 from deploy.reference import read_deployable
 from going_modular.export import quiet

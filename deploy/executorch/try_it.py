@@ -11,7 +11,7 @@ import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from deploy.asking import ask_all, try_command, versions_of
+from deploy.converting import ask_all, try_command, versions_of
 from deploy.executorch.convert import NAME, write_pte
 from deploy.network import answering
 from deploy.reference import read_about, read_deployable
@@ -36,7 +36,7 @@ def try_all(model: Path, photos: list[Path]) -> list[Trial]:
         answers, median_ms = ask_all(ask, photos)
         size = file.stat().st_size
     versions = versions_of("executorch", "torch")
-    return [Trial("ExecuTorch", versions, size, answers, median_ms)]
+    return [Trial("ExecuTorch", versions, size, answers, median_ms, "fp32")]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from deploy.asking import convert_command
+from deploy.converting import convert_command
 from deploy.litert.metadata import Normalization, with_metadata
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import OUTPUTS

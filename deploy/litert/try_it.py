@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from deploy.asking import ask_all, try_command, versions_of
+from deploy.converting import ask_all, try_command, versions_of
 from deploy.litert.convert import NAME, write_tflite
 from deploy.network import answering
 from deploy.reference import read_about, read_deployable
@@ -50,8 +50,7 @@ def try_all(model: Path, photos: list[Path]) -> list[Trial]:
             answers, median_ms = ask_all(ask, photos)
             size = file.stat().st_size
         versions = versions_of(*PACKAGES[precision])
-        target = f"LiteRT, {precision}"
-        trials.append(Trial(target, versions, size, answers, median_ms))
+        trials.append(Trial("LiteRT", versions, size, answers, median_ms, precision))
     return trials
 
 
