@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploy.asking import DEFAULT_MODEL, ask_all
+from deploy.converting import DEFAULT_MODEL, ask_all
 from deploy.reference import answering, read_about, read_deployable
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 FP32 = 1e-4  # how far floats may be from the reference
 
 
-def python_of(place: str, package: str) -> str:
-    """The Python that has a place's packages; skips where there is none."""
-    own = ROOT / "build" / "targets" / place / "bin" / "python"
+def python_of(package: str) -> str:
+    """The Python that has a converter's package; skips where there is none."""
+    own = ROOT / "build" / "targets" / "converters" / "bin" / "python"
     if own.exists():
         return str(own)
     if find_spec(package):
         return sys.executable
-    pytest.skip(f"needs {package}: pip install -r deploy/{place}/requirements.txt")
+    pytest.skip(f"needs {package}: make targets")
 
 
 def run(python: str, *arguments: object) -> str:

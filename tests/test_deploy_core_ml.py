@@ -52,7 +52,7 @@ def pictures():
 def read(pictures, tmp_path_factory):
     """The package's description, and what its steps say of the pictures."""
     python, folder = (
-        python_of("converters", "coremltools"),
+        python_of("coremltools"),
         tmp_path_factory.mktemp("ml"),
     )
     package, saved = folder / "m.mlpackage", folder / "pictures.npy"

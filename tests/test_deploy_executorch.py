@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_file_answers_as_the_reference(tmp_path):
-    python = python_of("converters", "executorch")
+    python = python_of("executorch")
     listed, photos = draw_photos(tmp_path)
     out = tmp_path / "out.json"
     run(python, "-m", "deploy.executorch.try_it", listed, out)
@@ -21,7 +21,7 @@ def test_the_file_answers_as_the_reference(tmp_path):
 
 
 def test_what_cannot_be_converted_is_refused_in_a_sentence(tmp_path):
-    python = python_of("converters", "executorch")
+    python = python_of("executorch")
     with pytest.raises(AssertionError, match="No model at"):
         run(
             python,

@@ -184,7 +184,7 @@ def test_an_app_s_way_of_resizing_is_compared_fairly():
 
 @pytest.mark.slow
 def test_both_precisions_answer_as_the_reference(tmp_path):
-    python = python_of("converters", "litert_torch")
+    python = python_of("litert_torch")
     listed, photos = draw_photos(tmp_path)
     out = tmp_path / "out.json"
     run(python, "-m", "deploy.litert.try_it", listed, out)
