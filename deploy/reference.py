@@ -4,7 +4,8 @@
 
 No checkpoint is needed. The base is frozen and public, so it is built anew from its
 published weights; what the lesson learned stands in the ONNX file as floats, also where
-the convolutions were rounded to int8: the head, the gate and the temperature.
+the convolutions were rounded to int8: the head, the gate and the temperature. Only the
+features that familiarity compares with are as rounded as in the file.
 """
 
 import io
