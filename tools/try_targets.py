@@ -32,12 +32,20 @@ SAME = 148 / 150  # share of photos on which an int8 file must name PyTorch's cl
 HEAD = """\
 # Every place, tried
 
-Written by `make targets` on {day}: {machine}, Python {python}. {total} {where}, one
-at a time, against the PyTorch model that `deploy/reference.py` rebuilds from the
+Written by `make targets` on {day}: {machine}, Python {python}. {total} {where},
+one at a time, against the PyTorch model that `deploy/reference.py` rebuilds from the
 committed file. The time runs from a photo's bytes to the answer, over HTTP where there
 is a server.
 
 """
+MANY = """
+## Many visitors at once
+
+Eight clients ask the FastAPI server and the Gradio app, in turns, and share the cores
+with them.
+
+"""
+SOME = 30  # photos that they send
 COLUMNS = (
     "place",
     "versions",
@@ -108,8 +116,8 @@ def install(place: Place) -> None:
     run([*pip, "-r", str(DEPLOY / place.name / "requirements.txt")])
 
 
-def run(command: Sequence[str]) -> None:
-    """Run a command from the root of the repository.
+def run(command: Sequence[str]) -> str:
+    """What a command prints that is run from the root of the repository.
 
     Raises:
         NotTried: If it fails; with the last line of what it said.
@@ -128,6 +136,7 @@ def run(command: Sequence[str]) -> None:
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
         raise NotTried(said[-1])
+    return done.stdout
 
 
 def ask(place: Place, photos: Path) -> list[Trial]:
@@ -228,9 +237,11 @@ def main(arguments: list[str] | None = None) -> int:
             print("   ", " | ".join(cells), flush=True)
             rows.append(cells)
             all_kept = all_kept and kept
+    told = table(rows)
     if len(chosen) == len(PLACES):
-        write(rows, total=len(files), where=pictures.label)
-    print(table(rows))
+        told += MANY + many_at_once(files)
+        write(told, total=len(files), where=pictures.label)
+    print(told)
     return 0 if all_kept else 1
 
 
@@ -247,8 +258,17 @@ def judged(
         return [([place.name, *blanks, f"not tried: {reason}"], False)]
 
 
-def write(rows: Iterable[Sequence[str]], *, total: int, where: str) -> None:
-    """Write the table of all places, and on what it was measured."""
+def many_at_once(files: list[str]) -> str:
+    """How many answers a second the web API gives, beside the Gradio app."""
+    every = files[:: max(1, len(files) // SOME)]
+    try:
+        return run([sys.executable, "-m", "deploy.fastapi.measure", *every])
+    except NotTried as reason:
+        return f"Not measured: {reason}\n"
+
+
+def write(told: str, *, total: int, where: str) -> None:
+    """Write what all places said, and on what it was measured."""
     head = HEAD.format(
         day=date.today().isoformat(),
         machine=f"{platform.system()}, {os.cpu_count()} CPU cores",
@@ -257,7 +277,7 @@ def write(rows: Iterable[Sequence[str]], *, total: int, where: str) -> None:
         where=where,
     )
     with whole(RESULTS) as part:
-        part.write_text(head + table(rows), "utf-8")
+        part.write_text(head + told, "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""`make targets`: every place is tried, and held to what it promises."""
+
+import re
+
+import pytest
+
+from deploy.trial import Trial, read_trials, write_trials
+from tools import try_targets
+from tools.try_targets import DEPLOY, PLACES, RESULTS, NotTried, Place
+
+FIRST = {"probabilities": {"pizza": 0.9, "steak": 0.1}}
+SECOND = {"probabilities": {"pizza": 0.4, "steak": 0.6}}
+TRUTH = Trial("PyTorch", {"torch": "2"}, 1, [FIRST, SECOND], 1.0, "fp32")
+
+
+def told(*answers, precision="int8", **more) -> Trial:
+    return Trial("A", {"a": "1"}, 2_500_000, list(answers), 1.25, precision, **more)
+
+
+def moved(by: float) -> dict:
+    return {"probabilities": {"pizza": 0.9 - by, "steak": 0.1 + by}}
+
+
+@pytest.mark.parametrize(
+    ("trial", "same", "largest", "said"),
+    [
+        (told(moved(0.3), SECOND), "2 of 2", "3.0e-01", "yes"),
+        (told(moved(0.5), SECOND), "1 of 2", "5.0e-01", "no"),
+        (told(moved(0.00005), SECOND, precision="fp32"), "2 of 2", "5.0e-05", "yes"),
+        (told(moved(0.0002), SECOND, precision="fp32"), "2 of 2", "2.0e-04", "no"),
+        (
+            told(moved(0.2), SECOND, precision="fp32", resizes=True, note="by phone"),
+            "2 of 2",
+            "2.0e-01",
+            "yes; by phone",
+        ),
+    ],
+)
+def test_a_row_says_how_alike_the_answers_are(trial, same, largest, said):
+    cells, kept = try_targets.row(trial, TRUTH)
+    assert cells == [
+        f"A, {trial.precision}", "a 1", same, largest, "1.2", "2.5", said
+    ]  # fmt: skip
+    assert kept == said.startswith("yes")
+
+
+def test_what_cannot_answer_here_says_so():
+    cells, kept = try_targets.row(told(note="on a Mac only"), TRUTH)
+    assert cells[2:5] == ["-", "-", "-"] and cells[-1] == "on a Mac only" and kept
+
+
+def test_a_place_that_fails_gets_a_row_with_the_reason(tmp_path, monkeypatch):
+    def fail(*_):
+        raise NotTried("no such package")
+
+    monkeypatch.setattr(try_targets, "install", fail)
+    judged = try_targets.judged(Place("x"), tmp_path, TRUTH, install_it=True)
+    assert judged == [(["x", *"-----", "not tried: no such package"], False)]
+
+
+def test_a_command_that_fails_says_why_in_its_last_line():
+    python = try_targets.sys.executable
+    with pytest.raises(NotTried, match="^the reason$"):
+        try_targets.run([python, "-c", "raise SystemExit('first\\nthe reason')"])
+    assert try_targets.run([python, "-c", "print(1)"]) == "1\n"
+
+
+def test_trials_come_back_as_they_were_written(tmp_path):
+    write_trials(tmp_path / "two.json", TRUTH, told(FIRST))
+    assert read_trials(tmp_path / "two.json") == [TRUTH, told(FIRST)]
+
+
+def test_unknown_places_are_named(capsys):
+    with pytest.raises(SystemExit):
+        try_targets.main(["mars"])
+    assert "mars: choose from fastapi" in capsys.readouterr().err
+
+
+def test_every_folder_is_a_place_and_has_one_shape():
+    folders = {file.parent.name for file in DEPLOY.glob("*/__init__.py")}
+    assert folders == {place.name for place in PLACES}
+    page = (DEPLOY / "README.md").read_text("utf-8")
+    for name in folders:
+        for file in ("README.md", "requirements.txt", "try_it.py"):
+            assert (DEPLOY / name / file).is_file(), f"{name} lacks {file}"
+        assert f"({name}/README.md)" in page
+        readme = (DEPLOY / name / "README.md").read_text("utf-8").lower()
+        assert "tested" in readme or "tried" in readme
+
+
+def test_the_committed_table_has_every_place_as_promised():
+    """If this fails: `make targets`."""
+    rows = re.findall(
+        r"^\| (.+), (?:int8|fp32) \|.*\| (.+) \|$", RESULTS.read_text(), re.M
+    )
+    assert len(rows) == len(PLACES) + 2  # two files of LiteRT, two kinds of Space
+    assert all(said.startswith(("yes", "converted")) for _, said in rows)
