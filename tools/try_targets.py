@@ -35,8 +35,8 @@ HEAD = """\
 Written by `make targets` on {day}: {machine}, Python {python}. {total} {where},
 one at a time, against the PyTorch model that `deploy/reference.py` rebuilds from the
 committed file. The time runs from a photo's bytes to the answer, over HTTP where there
-is a server. CI tries all but TorchServe, ExecuTorch, Core ML and LiteRT in floats, whose
-environments take 13 GB.
+is a server. CI tries all but TorchServe, ExecuTorch, Core ML and LiteRT in floats:
+their environments take 13 GB.
 
 """
 MANY = """
