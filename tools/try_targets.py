@@ -49,12 +49,12 @@ with them.
 SOME = 30  # photos that they send
 COLUMNS = (
     "place",
-    "versions",
     "same class as PyTorch",
     "largest difference",
     "median ms",
     "MB",
     "as promised",
+    "versions",
 )
 
 
@@ -187,24 +187,24 @@ def row(trial: Trial, truth: Trial) -> tuple[list[str], bool]:
     megabytes = f"{trial.file_bytes / 1e6:.1f}"
     name = f"{trial.target}, {trial.precision}"
     if not trial.answers:
-        return [name, versions, "-", "-", "-", megabytes, trial.note], True
+        return [name, "-", "-", "-", megabytes, trial.note, versions], True
     same, most = compare(trial, truth)
     kept = keeps_promise(trial, same, most)
     said = "yes" if kept else "no"
     return [
         name,
-        versions,
         f"{same} of {len(trial.answers)}",
         f"{most:.1e}",
         f"{trial.median_ms:.1f}",
         megabytes,
         f"{said}; {trial.note}" if trial.note else said,
+        versions,
     ], kept
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Rows as a Markdown table."""
-    lines = [COLUMNS, ["---", "---", *["---:"] * 4, "---"], *rows]
+    lines = [COLUMNS, ["---", *["---:"] * 4, "---", "---"], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -255,8 +255,7 @@ def judged(
             install(place)
         return [row(trial, truth) for trial in ask(place, photos)]
     except NotTried as reason:
-        blanks = ["-"] * (len(COLUMNS) - 2)
-        return [([place.name, *blanks, f"not tried: {reason}"], False)]
+        return [([place.name, *"----", f"not tried: {reason}", "-"], False)]
 
 
 def many_at_once(files: list[str]) -> str:
