@@ -314,7 +314,7 @@ def service(inside, network, environment, tmp_path_factory) -> Iterator:
             time.sleep(0.2)
         yield process
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does
-        assert process.wait(60) == 0, log.read_text()[-3000:]
+        assert process.wait(120) == 0, log.read_text()[-3000:]
         assert "Traceback" not in log.read_text()
         assert_all_stopped(network)
     finally:

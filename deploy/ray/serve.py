@@ -3,6 +3,8 @@
 import argparse
 import io
 import signal
+import sys
+import threading
 import time
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -15,6 +17,7 @@ APP = "foodvision"
 MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
 AT_ONCE, QUEUED = 4, 32  # requests at a replica; more waiting for one get a 503
 BODY = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
+LEAVING = 25  # seconds that Ray may take to stop the replicas
 SECONDS = 30  # for a whole request: a stalled upload must not hold its place
 app = FastAPI(title="FoodVision Mini", docs_url=None, redoc_url=None)
 
@@ -30,7 +33,11 @@ async def read_body(request: Request) -> io.BytesIO:
     return io.BytesIO(body)
 
 
-@serve.deployment(max_ongoing_requests=AT_ONCE, max_queued_requests=QUEUED)
+@serve.deployment(
+    max_ongoing_requests=AT_ONCE,
+    max_queued_requests=QUEUED,
+    graceful_shutdown_timeout_s=10,  # for answers that are under way
+)
 @serve.ingress(app)
 class Food(Worker):
     """One replica."""
@@ -73,7 +80,16 @@ def main() -> None:
     except KeyboardInterrupt:
         print("Stopping")
     finally:
-        serve.delete(APP)  # of a cluster, only what is ours
+        leave()
+
+
+def leave() -> None:
+    """Take our app away, of a cluster only that; do not wait for ever for Ray."""
+    leaving = threading.Thread(target=serve.delete, args=[APP], daemon=True)
+    leaving.start()
+    leaving.join(LEAVING)
+    if leaving.is_alive():
+        print(f"Ray has not answered for {LEAVING} s: left as it is", file=sys.stderr)
 
 
 if __name__ == "__main__":
