@@ -28,6 +28,11 @@ class Answer(NamedTuple):
     def best(self) -> tuple[str, float]:
         return next(iter(self.probabilities.items()))
 
+    @property
+    def text(self) -> str:
+        name, probability = self.best
+        return f"This looks like {name}.\nThe model is {probability:.0%} sure."
+
 
 def find_model(folder: Path) -> Path:
     """The only model file of the app's folder."""
