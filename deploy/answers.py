@@ -4,6 +4,8 @@ from typing import Any
 
 from going_modular.app.model import Answer
 
+MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
+
 
 def as_json(answer: Answer) -> dict[str, Any]:
     """Put an answer into words and numbers that JSON knows.

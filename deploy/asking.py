@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,12 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from deploy.trial import Trial, main
-from deploy.web import DEFAULT_MODEL, ROOT
+from deploy import DEFAULT_MODEL, ROOT
+from deploy.trial import Trial, ask_all, kept, main
 
 HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for a start, or for an answer
-WARM_UPS = 5
 PACKAGES = ("fastapi", "uvicorn", "onnxruntime")
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 
@@ -160,34 +158,23 @@ def _wait(target: Target, server: Server) -> None:
     raise RuntimeError(f"{target.name} did not start:\n{said}")
 
 
-def try_target(target: Target, pictures: list[bytes]) -> Trial:
-    """Start a target's server and ask it about picture files, one at a time."""
-    answers, milliseconds = [], []
+def try_target(target: Target, photos: list[Path]) -> Trial:
+    """Start a target's server and ask it about photos, one at a time."""
     with running(target) as server, Client(server.port) as client:
-        for number in range(WARM_UPS):
-            client.ask(target, pictures[number % len(pictures)])
-        for picture in pictures:
-            start = time.perf_counter()
-            answer = client.ask(target, picture)
-            milliseconds.append(1000 * (time.perf_counter() - start))
-            kept = ("probabilities", "familiarity", "ours")
-            answers.append({key: answer[key] for key in kept})
-    return Trial(
-        target=target.name,
-        versions={name: version(name) for name in target.packages},
-        file_bytes=DEFAULT_MODEL.stat().st_size,
-        answers=answers,
-        median_ms=statistics.median(milliseconds),
-    )
+        answers, median_ms = ask_all(
+            lambda body: kept(client.ask(target, body)), photos
+        )
+    versions = {name: version(name) for name in target.packages}
+    size = DEFAULT_MODEL.stat().st_size
+    return Trial(target.name, versions, size, answers, median_ms)
 
 
 def try_it(target: Target) -> None:
     """The command of a target's `try_it`."""
-
-    def ask(photos: list[Path]) -> list[Trial]:
-        return [try_target(target, [photo.read_bytes() for photo in photos])]
-
-    main(ask, f"Ask {target.name} about pictures.")
+    main(
+        lambda photos: [try_target(target, photos)],
+        f"Ask {target.name} about pictures.",
+    )
 
 
 def as_it_is(answer: Any) -> dict[str, Any]:

@@ -9,23 +9,17 @@ other, each in an environment of its own:
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from deploy import DEFAULT_MODEL, ROOT
 from deploy.trial import Trial, write_trials
 from going_modular.files import LessonError
 
-ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
 CONVERTED = ROOT / "build" / "targets"
-WARM_UPS = 5  # a runtime's first answers take longer
-
-Answers = Callable[[bytes], dict]
 
 
 def named(
@@ -47,27 +41,6 @@ def named(
         "familiarity": np.asarray(familiarity).item(),
         "ours": np.asarray(ours).item(),
     }
-
-
-def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], float]:
-    """Ask about every photo, one at a time.
-
-    Args:
-        ask: From a file's bytes to an answer.
-        photos: Paths; the first ones are asked about beforehand, too, to warm up.
-
-    Returns:
-        The answers, and the median milliseconds from bytes to answer.
-    """
-    contents = [Path(photo).read_bytes() for photo in photos]
-    for content in contents[:WARM_UPS]:
-        ask(content)
-    answers, seconds = [], []
-    for content in contents:
-        start = time.perf_counter()
-        answers.append(ask(content))
-        seconds.append(time.perf_counter() - start)
-    return answers, statistics.median(seconds) * 1000
 
 
 def convert_command(

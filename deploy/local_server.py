@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import time
 import urllib.error
@@ -17,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-WARM_UPS = 5
+from deploy.trial import ask_all, kept
+
 # Never by way of a proxy, whatever the environment says: the server is on this machine.
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -115,24 +115,16 @@ def post(url: str, body: bytes, kind: str = "image/jpeg") -> tuple[int, Any]:
 
 
 def try_photos(url: str, photos: Sequence[str | Path]) -> tuple[list[dict], float]:
-    """Ask about every photo, one at a time.
-
-    Returns:
-        The answers as `Trial` keeps them, and the median of the milliseconds from bytes
-        to answer.
+    """Ask about every photo, as `ask_all` does.
 
     Raises:
         SystemExit: If a photo is not answered.
     """
-    found, seconds = [], []
-    for number, photo in enumerate([*photos[:1] * WARM_UPS, *photos]):
-        body = Path(photo).read_bytes()
-        start = time.perf_counter()
+
+    def ask(body: bytes) -> dict:
         status, answer = post(url, body)
-        seconds.append(time.perf_counter() - start)
         if status != 200:
-            raise SystemExit(f"{photo}: {status}, {answer}")
-        if number >= WARM_UPS:
-            keys = ("probabilities", "familiarity", "ours")
-            found.append({key: answer[key] for key in keys})
-    return found, statistics.median(seconds[WARM_UPS:]) * 1000
+            raise SystemExit(f"{url}: {status}, {answer}")
+        return kept(answer)
+
+    return ask_all(ask, photos)

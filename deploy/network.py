@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from deploy.converting import Answers, named
+from deploy.converting import named
+from deploy.trial import Answers
 from going_modular.app.model import open_picture
 from going_modular.export import Deployable
 from going_modular.model_builder import Preprocess

@@ -16,8 +16,8 @@ import torch
 from onnx import NodeProto, numpy_helper
 from torch import nn
 
-from deploy.converting import Answers, ask_all, named, try_command, versions_of
-from deploy.trial import Trial
+from deploy.converting import named, try_command, versions_of
+from deploy.trial import Answers, Trial, ask_all
 from going_modular.app.model import About, open_picture
 from going_modular.export import Deployable, metadata_of
 from going_modular.files import LessonError

@@ -3,10 +3,9 @@
 import io
 from typing import Any
 
-from deploy.answers import as_json
+from deploy.answers import MAX_BYTES, as_json
 from going_modular.app.model import PictureError, Predictor
 
-MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
 LARGE = f"That file is too large. Send at most {MAX_BYTES // 1_000_000} MB."
 FORM = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
 

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "models" / "foodvision_mini.onnx"
+from deploy import ROOT
+
 CODE = (  # each keeps its place, so that imports read the same there
     "deploy/__init__.py",
     "deploy/answers.py",

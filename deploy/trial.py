@@ -5,10 +5,15 @@ Only the standard library: several places have an environment of their own.
 
 import argparse
 import json
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+WARM_UPS = 5  # a runtime's first answers take longer
+Answers = Callable[[bytes], dict]
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,32 @@ def write_trials(file: str | Path, *trials: Trial) -> None:
 def read_trials(file: str | Path) -> list[Trial]:
     """Read what `write_trials` wrote."""
     return [Trial(**told) for told in json.loads(Path(file).read_text("utf-8"))]
+
+
+def kept(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a trial keeps of a server's answer."""
+    return {key: answer[key] for key in ("probabilities", "familiarity", "ours")}
+
+
+def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], float]:
+    """Ask about every photo, one at a time.
+
+    Args:
+        ask: From a file's bytes to an answer.
+        photos: Paths; the first ones are asked about beforehand, too, to warm up.
+
+    Returns:
+        The answers, and the median milliseconds from bytes to answer.
+    """
+    contents = [Path(photo).read_bytes() for photo in photos]
+    for content in contents[:WARM_UPS]:
+        ask(content)
+    answers, seconds = [], []
+    for content in contents:
+        start = time.perf_counter()
+        answers.append(ask(content))
+        seconds.append(time.perf_counter() - start)
+    return answers, statistics.median(seconds) * 1000
 
 
 def main(try_it: Callable[[list[Path]], list[Trial]], description: str | None) -> None:

@@ -18,12 +18,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from deploy import DEFAULT_MODEL
+from deploy.answers import MAX_BYTES
 from deploy.door import FULL, SECONDS, Door
 from going_modular.app.model import DISH, NO_PLATE, OTHER, PictureError, Predictor
 
-ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
-MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
 TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
 HUNG_UP = "The upload ended too early. Send it again."
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploy.converting import DEFAULT_MODEL, ask_all
+from deploy.converting import DEFAULT_MODEL
 from deploy.reference import answering, read_about, read_deployable
+from deploy.trial import ask_all
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,6 +1,7 @@
 """What tests of deploy/ share: a target's Python, bad input, its README's clients."""
 
 import io
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from odd_pictures import JPEG, REFUSED, black_png
 from PIL import Image
 
 from deploy.local_server import post
+from deploy.trial import Trial, read_trials
 from going_modular.app.model import SENTENCES, Predictor
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
@@ -111,6 +113,75 @@ def assert_same(answer: dict, photo: Path | bytes, predictor: Predictor) -> None
         assert (answer["class"], answer["verdict"]) == (name, wanted.verdict)
         assert answer["probability"] == pytest.approx(probability, **near)
         assert answer["text"].splitlines()[0] == wanted.text.splitlines()[0]
+
+
+class BytesServer:
+    """What every server does that takes a picture as a request's body.
+
+    Attributes:
+        target: Its folder in deploy/.
+        line: What each line of its log holds.
+        kinds: Content types that it takes for nothing more than a word.
+    """
+
+    target: str
+    line: str
+    kinds: tuple[str, ...]
+
+    def test_it_answers_as_the_predictor_does(self, url, photos, predictor):
+        for photo in photos:
+            status, answer = post(url, photo.read_bytes())
+            assert status == 200
+            assert_same(answer, photo, predictor)
+
+    def test_bad_input_gets_a_sentence_and_a_line(self, url, log):
+        with logged(log) as lines:
+            requests = assert_bad_input_is_refused(url)
+        assert len(lines) == requests
+        assert all(self.line in line for line in lines)
+
+    def test_a_phones_48_megapixels_are_answered(self, url, predictor):
+        body = jpeg(8000, 6000)
+        status, answer = post(url, body)
+        assert status == 200
+        assert_same(answer, body, predictor)
+
+    def test_the_bytes_say_what_it_is_not_the_content_type(self, url, log):
+        with logged(log) as lines:
+            for kind in self.kinds:
+                assert post(url, JPEG, kind)[0] == 200
+                status, answer = post(url, b'{"data": [1, 2]}', kind)
+                assert (status, answer) == (400, {"detail": SENTENCES["no picture"]})
+        assert len(lines) == 2 * len(self.kinds)
+
+    @pytest.mark.parametrize("client", ["curl", "python", "javascript"])
+    def test_the_readmes_clients(self, url, photos, predictor, tmp_path, client):
+        plate = tmp_path / "plate.jpg"
+        plate.write_bytes(photos[0].read_bytes())
+        said = run_client(self.target, client, url, tmp_path)
+        assert predictor.predict(plate).text.splitlines()[0] in said
+        plate.write_bytes(b"")
+        assert SENTENCES["empty"] in run_client(self.target, client, url, tmp_path)
+
+    def test_try_it_writes_a_trial(self, python, photos, predictor, tmp_path):
+        listed, out = tmp_path / "photos.json", tmp_path / "out.json"
+        listed.write_text(json.dumps([str(photo) for photo in photos]))
+        subprocess.run(
+            [python, "-m", f"deploy.{self.target}.try_it", listed, out],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            check=True,
+            timeout=120,
+        )
+        (trial,) = read_trials(out)
+        assert trial.median_ms > 0
+        for answer, photo in zip(trial.answers, photos, strict=True):
+            assert_same(answer, photo, predictor)
+        self.check(trial)
+
+    def check(self, trial: Trial) -> None:
+        """Look at what only this target's trial has."""
+        raise NotImplementedError
 
 
 def ports_of(config: str) -> list[int]:

@@ -1,9 +1,7 @@
 """deploy/azure_ml/: score.py in Azure's own inference server, from what is uploaded."""
 
 import json
-import os
 import socket
-import subprocess
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,25 +9,19 @@ from urllib.parse import urlsplit
 import pytest
 from deploy_targets import (
     COMMITTED,
-    ROOT,
-    assert_bad_input_is_refused,
-    assert_same,
+    BytesServer,
     draw_photos,
-    jpeg,
     logged,
     python_of,
-    run_client,
 )
 from odd_pictures import JPEG
 
 from deploy.azure_ml.try_it import serving
 from deploy.local_server import post
-from deploy.trial import read_trials
-from going_modular.app.model import SENTENCES, Predictor
+from going_modular.app.model import Predictor
 
 pytestmark = pytest.mark.slow
 TIMEOUT_MS = 4000  # for a whole request
-KINDS = ("application/json", "text/plain", "application/x-www-form-urlencoded", "odd")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +37,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def url(python, folder, log):
     with serving(python, folder, SCORING_TIMEOUT_MS=str(TIMEOUT_MS)) as url:
+        assert post(url, JPEG)[0] == 200  # its logger says a word with the first
         yield url
     assert "Traceback" not in log.read_text()
 
@@ -72,36 +65,6 @@ def ask(url: str, method: str, body: bytes = b"") -> tuple[int, dict, dict]:
     found = reply.status, dict(reply.getheaders()), json.load(reply)
     connection.close()
     return found
-
-
-def test_it_answers_as_the_predictor_does(url, photos, predictor):
-    for photo in photos:
-        status, answer = post(url, photo.read_bytes())
-        assert status == 200
-        assert_same(answer, photo, predictor)
-
-
-def test_bad_input_gets_a_sentence_and_a_line(url, log):
-    with logged(log) as lines:
-        requests = assert_bad_input_is_refused(url)
-    assert len(lines) == requests
-    assert all('"POST /score HTTP/1.1" ' in line for line in lines)
-
-
-def test_a_phones_48_megapixels_are_answered(url, predictor):
-    body = jpeg(8000, 6000)
-    status, answer = post(url, body)
-    assert status == 200
-    assert_same(answer, body, predictor)
-
-
-def test_the_bytes_say_what_it_is_not_the_content_type(url, log):
-    with logged(log) as lines:
-        for kind in KINDS:
-            assert post(url, JPEG, kind)[0] == 200
-            status, answer = post(url, b'{"data": [1, 2]}', kind)
-            assert (status, answer) == (400, {"detail": SENTENCES["no picture"]})
-    assert len(lines) == 2 * len(KINDS)
 
 
 def test_a_form_is_told_how_to_send_a_picture(url, log):
@@ -133,29 +96,16 @@ def test_only_this_machine_can_ask(url):
         socket.create_connection(("127.0.0.2", urlsplit(url).port), timeout=5)
 
 
-@pytest.mark.parametrize("client", ["curl", "python", "javascript"])
-def test_the_readmes_clients(url, photos, predictor, tmp_path, client):
-    plate = tmp_path / "plate.jpg"
-    plate.write_bytes(photos[0].read_bytes())
-    said = run_client("azure_ml", client, url, tmp_path)
-    assert predictor.predict(plate).text.splitlines()[0] in said
-    plate.write_bytes(b"")
-    assert SENTENCES["empty"] in run_client("azure_ml", client, url, tmp_path)
-
-
-def test_try_it_writes_a_trial(python, photos, predictor, tmp_path):
-    listed, out = tmp_path / "photos.json", tmp_path / "out.json"
-    listed.write_text(json.dumps([str(photo) for photo in photos]))
-    subprocess.run(
-        [python, "-m", "deploy.azure_ml.try_it", listed, out],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=True,
-        timeout=120,
+class TestServer(BytesServer):
+    target, line = "azure_ml", '"POST /score HTTP/1.1" '
+    kinds = (
+        "application/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "odd",
     )
-    (trial,) = read_trials(out)
-    assert trial.target == "Azure ML" and trial.median_ms > 0
-    assert trial.file_bytes == COMMITTED.stat().st_size
-    assert "azureml-inference-server-http" in trial.versions
-    for answer, photo in zip(trial.answers, photos, strict=True):
-        assert_same(answer, photo, predictor)
+
+    def check(self, trial):
+        assert trial.target == "Azure ML"
+        assert trial.file_bytes == COMMITTED.stat().st_size
+        assert "azureml-inference-server-http" in trial.versions

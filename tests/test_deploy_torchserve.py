@@ -1,10 +1,7 @@
 """deploy/torchserve/: the archive in the real server, which is written in Java."""
 
-import json
-import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,25 +10,19 @@ from urllib.parse import urlsplit
 import pytest
 from deploy_targets import (
     COMMITTED,
-    ROOT,
-    assert_bad_input_is_refused,
-    assert_same,
+    BytesServer,
     draw_photos,
-    jpeg,
     logged,
     ports_of,
     python_of,
-    run_client,
 )
 from odd_pictures import JPEG
 
 from deploy.local_server import post
 from deploy.stage import CODE
 from deploy.torchserve.try_it import serving
-from deploy.trial import read_trials
-from going_modular.app.model import SENTENCES, Predictor
+from going_modular.app.model import Predictor
 
-KINDS = ("application/json", "text/plain", "application/octet-stream", "odd")
 pytestmark = pytest.mark.slow
 
 
@@ -78,36 +69,6 @@ def test_the_archive_holds_what_it_needs(url, folder):
     assert names == {*CODE, COMMITTED.name, "handler.py", "MAR-INF/MANIFEST.json"}
 
 
-def test_it_answers_as_the_predictor_does(url, photos, predictor):
-    for photo in photos:
-        status, answer = post(url, photo.read_bytes())
-        assert status == 200
-        assert_same(answer, photo, predictor)
-
-
-def test_bad_input_gets_a_sentence_and_a_line(url, log):
-    with logged(log) as lines:
-        requests = assert_bad_input_is_refused(url)
-    assert len(lines) == requests
-    assert all('"POST /predictions/' in line for line in lines)
-
-
-def test_a_phones_48_megapixels_are_answered(url, predictor):
-    body = jpeg(8000, 6000)
-    status, answer = post(url, body)
-    assert status == 200
-    assert_same(answer, body, predictor)
-
-
-def test_the_bytes_say_what_it_is_not_the_content_type(url, log):
-    with logged(log) as lines:
-        for kind in KINDS:
-            assert post(url, JPEG, kind)[0] == 200
-            status, answer = post(url, b'{"data": [1, 2]}', kind)
-            assert (status, answer) == (400, {"detail": SENTENCES["no picture"]})
-    assert len(lines) == 2 * len(KINDS)
-
-
 def form(field: str) -> bytes:
     head = (
         f'--x\r\nContent-Disposition: form-data; name="{field}"; filename="a"\r\n\r\n'
@@ -152,29 +113,11 @@ def test_only_this_machine_can_ask(url, folder):
             socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
-@pytest.mark.parametrize("client", ["curl", "python", "javascript"])
-def test_the_readmes_clients(url, photos, predictor, tmp_path, client):
-    plate = tmp_path / "plate.jpg"
-    plate.write_bytes(photos[0].read_bytes())
-    said = run_client("torchserve", client, url, tmp_path)
-    assert predictor.predict(plate).text.splitlines()[0] in said
-    plate.write_bytes(b"")
-    assert SENTENCES["empty"] in run_client("torchserve", client, url, tmp_path)
+class TestServer(BytesServer):
+    target, line = "torchserve", '"POST /predictions/'
+    kinds = ("application/json", "text/plain", "application/octet-stream", "odd")
 
-
-def test_try_it_writes_a_trial(python, photos, predictor, tmp_path):
-    listed, out = tmp_path / "photos.json", tmp_path / "out.json"
-    listed.write_text(json.dumps([str(photo) for photo in photos]))
-    subprocess.run(
-        [python, "-m", "deploy.torchserve.try_it", listed, out],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=True,
-        timeout=120,
-    )
-    (trial,) = read_trials(out)
-    assert trial.target == "TorchServe" and trial.median_ms > 0
-    assert trial.file_bytes > 0.5 * COMMITTED.stat().st_size
-    assert trial.versions["torchserve"] == "0.12.0"
-    for answer, photo in zip(trial.answers, photos, strict=True):
-        assert_same(answer, photo, predictor)
+    def check(self, trial):
+        assert trial.target == "TorchServe"
+        assert trial.file_bytes > 0.5 * COMMITTED.stat().st_size
+        assert trial.versions["torchserve"] == "0.12.0"

@@ -12,9 +12,9 @@ from demo_model_fixture import ABOUT, make_model
 from onnx import helper
 from torch import nn
 
-from deploy.converting import DEFAULT_MODEL, WARM_UPS, ask_all
+from deploy.converting import DEFAULT_MODEL
 from deploy.reference import RebuildError, main, read_about, read_deployable
-from deploy.trial import read_trials
+from deploy.trial import WARM_UPS, ask_all, read_trials
 from going_modular.app.model import Predictor, open_picture
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.export import Deployable, export_onnx, metadata_of, quiet

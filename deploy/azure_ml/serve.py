@@ -10,8 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from deploy import DEFAULT_MODEL as MODEL
 from deploy.azure_ml.stage import BUILD, OWN
-from deploy.stage import MODEL, stage
+from deploy.stage import stage
 
 APP = "azureml_inference_server_http.server.entry:app"
 SECONDS = 30  # for a whole request: a stalled upload must not hold the only worker

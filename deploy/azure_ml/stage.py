@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from deploy.stage import ROOT, stage
+from deploy import ROOT
+from deploy.stage import stage
 
 HERE = Path(__file__).resolve().parent
 BUILD = ROOT / "build" / "azure_ml"

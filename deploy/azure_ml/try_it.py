@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from deploy import DEFAULT_MODEL as MODEL
+from deploy import ROOT
 from deploy.local_server import environment, free_ports, running, try_photos
-from deploy.stage import MODEL, ROOT
 from deploy.trial import Trial, main
 
 PACKAGES = ("azureml-inference-server-http", "gunicorn", "onnxruntime")

@@ -11,11 +11,11 @@ import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from deploy.converting import ask_all, try_command, versions_of
+from deploy.converting import try_command, versions_of
 from deploy.executorch.convert import NAME, write_pte
 from deploy.network import answering
 from deploy.reference import read_about, read_deployable
-from deploy.trial import Trial
+from deploy.trial import Trial, ask_all
 
 
 def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:

@@ -16,9 +16,9 @@ from itertools import cycle, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from deploy import DEFAULT_MODEL, ROOT
 from deploy.asking import Client, as_form, running
 from deploy.fastapi.try_it import FASTAPI
-from deploy.web import DEFAULT_MODEL, ROOT
 from going_modular.demo_folder import TEXTS, copy_app
 from going_modular.running import run_demo
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from deploy.converting import ask_all, try_command, versions_of
+from deploy.converting import try_command, versions_of
 from deploy.litert.convert import NAME, write_tflite
 from deploy.network import answering
 from deploy.reference import read_about, read_deployable
-from deploy.trial import Trial
+from deploy.trial import Trial, ask_all
 from going_modular.app.model import OUTPUTS
 from going_modular.pocket.litert import without_remarks
 

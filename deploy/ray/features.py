@@ -8,7 +8,8 @@ import numpy as np
 import ray
 import torch
 
-from deploy.ray.workers import ROOT, count, start_ray
+from deploy import ROOT
+from deploy.ray.workers import count, start_ray
 from going_modular.big.features import Extractor, FeatureStore, in_chunks, network_of
 from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.files import LessonError

@@ -10,11 +10,11 @@ import time
 from fastapi import FastAPI, HTTPException, Request, Response
 from ray import serve
 
+from deploy.answers import MAX_BYTES
 from deploy.ray.workers import Worker, add_options, read_model, start_ray
 from going_modular.app.model import PictureError
 
 APP = "foodvision"
-MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
 AT_ONCE, QUEUED = 4, 32  # requests at a replica; more waiting for one get a 503
 BODY = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
 LEAVING = 25  # seconds that Ray may take to stop the replicas

@@ -13,11 +13,8 @@ from typing import Any, BinaryIO
 
 import ray
 
-from deploy import answers
+from deploy import DEFAULT_MODEL, answers
 from going_modular.app import model
-
-ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -8,16 +8,16 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy.trial import Trial, main
+from deploy import DEFAULT_MODEL as MODEL
+from deploy import ROOT
+from deploy.trial import WARM_UPS, Trial, main
 from going_modular.demo_folder import TEXTS
 from going_modular.pocket.site import write_pocket
 from going_modular.pocket.stopwatch import measure_in_browser
 from going_modular.running import connected, run_demo
 
-ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "demos" / "foodvision_mini"
-MODEL = ROOT / "models" / "foodvision_mini.onnx"
-WARM_UPS, SECONDS = 5, 60
+SECONDS = 60
 
 
 def try_app(photos: list[Path]) -> Trial:

@@ -6,7 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.stage import MODEL, ROOT, stage
+from deploy import DEFAULT_MODEL as MODEL
+from deploy import ROOT
+from deploy.stage import stage
 
 HANDLER = Path(__file__).resolve().with_name("handler.py")
 STORE = ROOT / "build" / "torchserve"
