@@ -76,6 +76,7 @@ def _about(bench: Bench, trained: Trained, thresholds: Thresholds) -> About:
         temperature=1.0,
         calibration={},  # like the gate, not judged: this file is made to be timed
         gate={"made_with": "no other dishes"},
+        known=trained.features.tensors[1].bincount().tolist(),
         contender=LITE2.name,
         input_size=trained.built.preprocess.size,
         precision="fp32",

@@ -13,7 +13,6 @@ each other, each heard in standard deviations of our own held-out pictures:
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -95,16 +94,43 @@ def fit_second_head(
         From features passed through `spread`, (N, D), to logits (N, C) of our classes;
         the other dishes' own logit is not needed.
     """
-    rows = spread(torch.cat([features, others])).numpy()
-    targets = np.r_[labels.numpy(), np.full(len(others), labels.max() + 1)]
-    scaler = StandardScaler().fit(rows)
+    rows = spread(torch.cat([features, others]))
+    strangers = torch.full((len(others),), int(labels.max()) + 1)
+    head = fit_softmax(rows, torch.cat([labels, strangers]), scale_by=rows)
+    return softmax_head(head.weight[:-1], head.bias[:-1])  # the last class is theirs
+
+
+def fit_softmax(
+    rows: torch.Tensor, labels: torch.Tensor, *, scale_by: torch.Tensor
+) -> nn.Linear:
+    """Fit a strict linear head, in which every class counts alike.
+
+    It minimises half the squared length of its weights plus `STRENGTH` times the sum of
+    the rows' cross-entropies. A row counts the more, the rarer its class is
+    (scikit-learn's "balanced"). Weights are measured where each number of a row has
+    been brought to mean 0 and standard deviation 1; the bias is free.
+
+    Args:
+        rows: (N, D).
+        labels: (N,), of C classes.
+        scale_by: Rows that mean and standard deviation are taken from, (K, D).
+
+    Returns:
+        From rows as they are, (N, D), to logits (N, C).
+    """
+    scaler = StandardScaler().fit(scale_by.numpy())
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
-    model.fit(scaler.transform(rows), targets)
-    weights = model.coef_[:-1] / scaler.scale_  # the last class is the others
-    bias = model.intercept_[:-1] - weights @ scaler.mean_
+    model.fit(scaler.transform(rows.numpy()), labels.numpy())
+    weights = model.coef_ / scaler.scale_
+    bias = model.intercept_ - weights @ scaler.mean_
+    return softmax_head(torch.from_numpy(weights), torch.from_numpy(bias))
+
+
+def softmax_head(weights: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
+    """A fixed linear layer with these weights (C, D) and this bias (C,)."""
     head = nn.Linear(*weights.T.shape).requires_grad_(False)
-    head.weight.copy_(torch.from_numpy(weights))
-    head.bias.copy_(torch.from_numpy(bias))
+    head.weight.copy_(weights)
+    head.bias.copy_(bias)
     return head
 
 
@@ -181,7 +207,7 @@ def make_gate(
     """Make a gate, and set its thresholds. No test picture is asked.
 
     The thresholds are set by training pictures, each judged by heads that had not seen
-    it.
+    it. Known features are kept class after class.
 
     Args:
         features: Of the training pictures, (N, D).
@@ -204,6 +230,8 @@ def make_gate(
     else:
         head = fit_second_head(features, labels, others)
         second = held_out_second(features, labels, others)[asked]
+    in_order = labels if carried is None else labels[carried]
+    known = known[in_order.argsort(stable=True)]
     gate = Gate(known, head, confidence=confidence, second=second)
     middle, width = middle_and_width(likeness)
     thresholds = Thresholds(middle - FLOOR * width, 0.0)

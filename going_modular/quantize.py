@@ -103,9 +103,7 @@ def _round_known_features(graph: onnx.GraphProto) -> None:
     """Store the training pictures' features, (D, N), as int8, a scale a picture."""
     matmul = next(node for node in graph.node if node.op_type == "MatMul")
     known = next(i for i in graph.initializer if i.name == matmul.input[1])
-    values = numpy_helper.to_array(known)
-    scale = np.abs(values).max(axis=0) / 127
-    rounded = np.round(values / scale).astype(np.int8)
+    rounded, scale = round_columns(numpy_helper.to_array(known))
     name = "known_features"
     graph.initializer.remove(known)
     graph.initializer.append(numpy_helper.from_array(rounded, f"{name}_int8"))
@@ -115,6 +113,12 @@ def _round_known_features(graph: onnx.GraphProto) -> None:
     )
     graph.node.insert(0, restore)
     matmul.input[1] = name
+
+
+def round_columns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values (D, N) as int8, and the scale (N,) by which each column is multiplied."""
+    scale = np.abs(values).max(axis=0) / 127
+    return np.round(values / scale).astype(np.int8), scale
 
 
 def _share_equal_numbers(graph: onnx.GraphProto) -> None:

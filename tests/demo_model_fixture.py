@@ -28,6 +28,7 @@ ABOUT = About(
         "far": [37, 37],
         "ours": [4, 150],
     },
+    known=[154, 146, 150],
     contender="EffNet-Lite2",
     input_size=224,
     precision="fp32",

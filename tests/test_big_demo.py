@@ -153,6 +153,7 @@ def shipped(trained, stored, part, demo_texts, tmp_path_factory):
         temperature=1.0,
         calibration=ABOUT.calibration,
         gate=ABOUT.gate | {"near": {}, "auroc": None},
+        known=labels[carried].bincount().tolist(),
         contender="EffNet-Lite2",
         input_size=SIZE,
         precision="fp32",

@@ -60,6 +60,7 @@ def about(deployable):
         temperature=deployable.temperature,
         calibration={"before": 0.25, "after": 0.125, "pictures": 24},
         gate=ABOUT.gate,
+        known=[8, 8, 8],
         contender="EffNet-Lite2",
         input_size=deployable.preprocess.size,
         precision="fp32",

@@ -66,19 +66,28 @@ export function runningMean() {
   const latest = [];
   return (answer, now) => {
     latest.push({ answer, now });
-    while (now - latest[0].now >= WINDOW) latest.shift();
+    const isOver = ({ answer: old, now: then }) =>
+      now - then >= WINDOW || old.taught?.version !== answer.taught?.version;
+    while (isOver(latest[0])) latest.shift();
     return meanOf(latest.map((one) => one.answer));
   };
 }
 
 function meanOf(answers) {
   const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+  const means = (all) => all[0].map((_, index) => mean(all.map((numbers) => numbers[index])));
+  const taught = answers.map((answer) => answer.taught);
+  const ofTaught = (name) => means(taught.map((one) => one[name]));
   return {
-    probabilities: answers[0].probabilities.map((_, index) =>
-      mean(answers.map(({ probabilities }) => probabilities[index])),
-    ),
+    probabilities: means(answers.map(({ probabilities }) => probabilities)),
     familiarity: mean(answers.map(({ familiarity }) => familiarity)),
     ours: mean(answers.map(({ ours }) => ours)),
+    taught: taught[0] && {
+      ...taught[0],
+      probabilities: ofTaught("probabilities"),
+      leads: ofTaught("leads"),
+      likeness: ofTaught("likeness"),
+    },
   };
 }
 

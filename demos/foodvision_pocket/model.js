@@ -20,12 +20,14 @@ let lastId = 0;
  * Start the model in a worker.
  *
  * @param {({done, total}) => void} onProgress Told how many bytes have come.
+ * @param {(state) => void} onTaught Told what was taught: at first, and whenever another
+ *   tab changes it.
  * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
  *   version: string}>} What model.json says, what runs the model, when its large files
  *   are stored, the version of the files.
  * @throws {Error} If it cannot start; its message is meant for the visitor.
  */
-export function startModel(onProgress) {
+export function startModel(onProgress, onTaught) {
   return new Promise((resolve, reject) => {
     if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
       reject(new Error(TOO_OLD));
@@ -48,6 +50,7 @@ export function startModel(onProgress) {
       if (data.progress) onProgress(data.progress);
       else if (data.ready) resolve({ ...data.ready, build, kept });
       else if (data.kept) areKept();
+      else if (data.taught) onTaught(data.taught);
       else if (data.failed) reject(new Error(whyNotStarted(data.failed)));
       else settle(data);
     };
@@ -78,11 +81,11 @@ function whyNotStarted(reason) {
     : "The model could not be loaded. Check the connection and reload the page.";
 }
 
-function settle({ id, answer, preview, problem }) {
+function settle({ id, answer, preview, result, problem }) {
   const { resolve, reject } = waiting.get(id);
   waiting.delete(id);
   if (problem) reject(new Error(problem));
-  else resolve({ ...answer, preview });
+  else resolve(answer ? { ...answer, preview } : result);
 }
 
 /**
@@ -90,15 +93,31 @@ function settle({ id, answer, preview, problem }) {
  *
  * @param {Blob | ImageBitmap} source A file, or a frame, which is handed over for good.
  * @returns {Promise<{probabilities: number[], familiarity: number, ours: number,
- *   milliseconds: number, preview?: ImageBitmap}>} Probabilities are in the order of the
- *   class names.
+ *   taught?: object, milliseconds: number, preview?: ImageBitmap}>} Probabilities are in
+ *   the order of the class names; `taught` is what learner.js says, if it learned anything.
  * @throws {Error} If there is no answer; its message is meant for the visitor.
  */
 export function ask(source) {
+  return send({ source }, source instanceof Blob ? [] : [source]);
+}
+
+/**
+ * Ask the teacher for something.
+ *
+ * @param {string} call A name among teacher.js's calls.
+ * @param {object} [given] What that call is given; an ImageBitmap in it goes for good.
+ * @returns {Promise} What it returns.
+ * @throws {Error} If it cannot be done; its message is meant for the visitor.
+ */
+export function teach(call, given = {}) {
+  return send({ call, given }, given.source instanceof ImageBitmap ? [given.source] : []);
+}
+
+function send(question, handedOver) {
   lastId += 1;
   const id = lastId;
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
-    worker.postMessage({ id, source }, source instanceof Blob ? [] : [source]);
+    worker.postMessage({ id, ...question }, handedOver);
   });
 }

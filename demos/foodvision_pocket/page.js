@@ -4,6 +4,7 @@ import { closeCamera, grabFrame, hasTwoCameras, openCamera } from "./camera.js";
 import { answerLive } from "./live.js";
 import { ask, startModel } from "./model.js";
 import { keepForOffline } from "./storage.js";
+import { offerTeaching, showTaught, startTeaching } from "./teach.js";
 import {
   $,
   countTime,
@@ -23,9 +24,10 @@ const NO_PICTURE = "This picture did not work";
 const video = $("video");
 let about; // what model.json says, once it is here
 let facing = "environment";
+let answered; // the file that the page shows an answer for
 let turn = 0; // counts what the visitor asked for: answers to earlier turns are dropped
 
-const ready = startModel(showProgress);
+const ready = startModel(showProgress, showTaught);
 ready.then(begin, (error) => {
   document.body.dataset.model = "failed";
   showProblem("The model did not start", error.message);
@@ -43,6 +45,7 @@ async function begin({ about: told, build, kept, runs, version }) {
 /** Begin something new in the viewfinder; the camera closes unless it is live. */
 function newTurn(state) {
   turn += 1;
+  answered = undefined;
   setState(state);
   return turn;
 }
@@ -50,6 +53,17 @@ function newTurn(state) {
 function setState(state) {
   showState(state);
   if (state !== "live") closeCamera(video);
+  offerTeaching(canTeach());
+}
+
+/** Whether there is a picture to learn from, and a model that can. */
+function canTeach() {
+  const { state } = $("stage").dataset;
+  return Boolean(about?.teaching) && (state === "live" || (state === "photo" && Boolean(answered)));
+}
+
+function isLive() {
+  return $("stage").dataset.state === "live";
 }
 
 /** Answer for a file, whatever it is. */
@@ -59,6 +73,7 @@ async function answerFile(file) {
     await ready;
     const answer = await ask(file);
     if (mine !== turn) return;
+    answered = file;
     showPicture(answer.preview);
     setState("photo");
     countTime(answer.milliseconds);
@@ -77,20 +92,39 @@ async function answerExample(name) {
 }
 
 async function startLive() {
+  await (await openLive())?.over;
+}
+
+/** Open the camera; what comes back has `over`, settled when its last answer is shown. */
+async function openLive() {
   const mine = newTurn("waiting");
   try {
     await openCamera(video, facing);
-    if (mine !== turn) return;
+    if (mine !== turn) return undefined;
     setState("live");
     video.srcObject.getVideoTracks()[0].onended = () => lostCamera(mine);
     $("flip").hidden = !(await hasTwoCameras());
+    return { over: answerWhileOpen(mine) };
+  } catch (error) {
+    whyClosed(mine, error);
+    return undefined;
+  }
+}
+
+async function answerWhileOpen(mine) {
+  try {
     await ready;
+    offerTeaching(canTeach());
     await answerLive(video, about, () => mine !== turn);
   } catch (error) {
-    if (mine !== turn) return;
-    newTurn("problem");
-    showProblem("The camera stays closed", error.message);
+    whyClosed(mine, error);
   }
+}
+
+function whyClosed(mine, error) {
+  if (mine !== turn) return;
+  newTurn("problem");
+  showProblem("The camera stays closed", error.message);
 }
 
 function lostCamera(mine) {
@@ -99,13 +133,27 @@ function lostCamera(mine) {
   showProblem("The camera stopped", "Start it again, or choose a photo instead.");
 }
 
-/** Freeze what the viewfinder shows, and answer for that. */
-async function takePhoto() {
+/** What the viewfinder shows now, as a file. */
+async function freeze() {
   const frame = await grabFrame(video);
   const canvas = new OffscreenCanvas(frame.width, frame.height);
   canvas.getContext("2d").drawImage(frame, 0, 0);
   frame.close();
-  await answerFile(await canvas.convertToBlob({ type: "image/png" })); // loses nothing
+  return canvas.convertToBlob({ type: "image/png" }); // loses nothing
+}
+
+/** Freeze what the viewfinder shows, and answer for that. */
+async function takePhoto() {
+  await answerFile(await freeze());
+}
+
+/** Answer once more for the picture that is shown: there may be more to know it by. */
+async function askAgain() {
+  const mine = turn;
+  if (!answered) return;
+  const answer = await ask(answered);
+  answer.preview.close();
+  if (mine === turn) showAnswer(answer, about);
 }
 
 function stopLive() {
@@ -132,7 +180,15 @@ function answerFirst(files) {
   if (files.length) answerFile(picture ?? files[0]);
 }
 
-$("main").onclick = () => ($("stage").dataset.state === "live" ? takePhoto() : startLive());
+startTeaching({
+  askAgain,
+  canTeach,
+  isLive,
+  startLive: openLive,
+  takePicture: async () => (isLive() ? freeze() : answered),
+  video,
+});
+$("main").onclick = () => (isLive() ? takePhoto() : startLive());
 $("stop").onclick = stopLive;
 $("paste").onclick = pasteFromButton;
 $("choose").onclick = () => $("file").click();
@@ -161,7 +217,7 @@ addEventListener("drop", (event) => {
   else showProblem(NO_PICTURE, "Drop a picture file, not a link to one.");
 });
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && $("stage").dataset.state === "live") stopLive(); // its light goes out
+  if (document.hidden && isLive()) stopLive(); // its light goes out
 });
 
 let installer;

@@ -176,6 +176,26 @@ function average({ data, width, height }, factor, means, to) {
   return to;
 }
 
+/**
+ * Draw a bitmap small, as the bytes of a JPEG: no note about where it was taken is left.
+ *
+ * @param {ImageBitmap} bitmap
+ * @param {number} side Pixels of the shorter side, unless the bitmap has fewer.
+ * @returns {Promise<Uint8Array>}
+ */
+export async function toSmall(bitmap, side) {
+  const scale = Math.min(1, side / Math.min(bitmap.width, bitmap.height));
+  const [width, height] = [bitmap.width, bitmap.height].map((length) => Math.round(length * scale));
+  const small = new OffscreenCanvas(Math.min(width, 4 * side), Math.min(height, 4 * side));
+  const pen = small.getContext("2d", { alpha: false });
+  pen.imageSmoothingQuality = "high";
+  pen.fillStyle = "white";
+  pen.fillRect(0, 0, small.width, small.height);
+  pen.drawImage(bitmap, (small.width - width) / 2, (small.height - height) / 2, width, height);
+  const blob = await small.convertToBlob({ type: "image/jpeg", quality: 0.85 });
+  return new Uint8Array(await blob.arrayBuffer());
+}
+
 /** Shrink a bitmap to what a screen shows. */
 export function toPreview(bitmap) {
   const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));

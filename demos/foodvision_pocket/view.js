@@ -74,11 +74,12 @@ export function showAnswer(answer, about) {
 }
 
 /** Move the bars to a newer answer; words, numbers and their order stay. */
-export function moveBars({ probabilities }, about) {
+export function moveBars(answer, about) {
   if (withoutMotion.matches) return;
-  order.forEach((name, index) => {
-    setBar($("bars").children[index], probabilities[about.class_names.indexOf(name)]);
-  });
+  for (const { name, probability } of describe(answer, about).rows) {
+    const place = order.indexOf(name);
+    if (place >= 0) setBar($("bars").children[place], probability);
+  }
 }
 
 /** Say how often live answers come, or that the page rests. */
@@ -116,6 +117,7 @@ function showBars(rows) {
   const list = $("bars");
   order = rows.map(({ name }) => name);
   while (list.children.length < rows.length) list.append($("bar").content.cloneNode(true));
+  while (list.children.length > rows.length) list.lastElementChild.remove();
   rows.forEach(({ name, probability }, index) => {
     const row = list.children[index];
     row.querySelector(".name").textContent = name;

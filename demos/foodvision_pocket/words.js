@@ -30,6 +30,30 @@ export function ranking(probabilities, names) {
     .slice(0, MOST);
 }
 
+/**
+ * The place of the taught dish that a picture shows, or -1.
+ *
+ * @param taught What learner.js says of it.
+ * @param about What model.json says.
+ */
+export function findTaught({ leads, likeness }, { teaching }) {
+  return leads.findIndex((lead, at) => lead >= 0 && lead + likeness[at] >= teaching.margin);
+}
+
+/**
+ * Pair names and probabilities where dishes were taught: the new head shares out between
+ * each of those and the model's own, the model among its own.
+ */
+function rankAll({ probabilities, taught }, names) {
+  const own = names.length;
+  const rest = 1 - taught.probabilities.slice(own).reduce((sum, share) => sum + share, 0);
+  const shares = new Map(names.map((name, at) => [name, rest * probabilities[at]]));
+  taught.names.slice(own).forEach((name, at) => {
+    shares.set(name, (shares.get(name) ?? 0) + taught.probabilities[own + at]);
+  });
+  return ranking([...shares.values()], [...shares.keys()]);
+}
+
 /** What kind of picture this is: "dish", "another dish" or "no plate". */
 export function judge({ familiarity, ours }, about) {
   if (familiarity < about.familiarity_threshold) return "no plate";
@@ -44,8 +68,14 @@ export function judge({ familiarity, ours }, about) {
  * @returns {{kind: string, verdict: string, detail: string, rows: object[]}}
  */
 export function describe(answer, about) {
+  const { taught } = answer;
+  const place = taught ? findTaught(taught, about) : -1;
+  if (place >= 0) return describeLearned(answer, taught.names[about.class_names.length + place], about);
   const kind = judge(answer, about);
-  const rows = ranking(answer.probabilities, about.class_names);
+  const isNear = kind === "another dish" && taught?.leads.some((lead) => lead >= 0);
+  const rows = isNear
+    ? rankAll(answer, about.class_names)
+    : ranking(answer.probabilities, about.class_names);
   const [{ name, probability }] = rows;
   const sure = percent(probability);
   const verdict = {
@@ -60,14 +90,85 @@ export function describe(answer, about) {
   return { kind, verdict, detail, rows };
 }
 
+/** Say an answer that names a taught dish. */
+function describeLearned(answer, name, about) {
+  const rows = rankAll(answer, about.class_names);
+  const first = rows.find((row) => row.name === name) ?? rows[0];
+  return {
+    kind: "dish",
+    verdict: `This looks like ${name}.`,
+    detail: `You taught me this dish. I am ${percent(first.probability)} sure.`,
+    rows: [first, ...rows.filter((row) => row !== first)],
+  };
+}
+
 /** Say by which numbers a picture was judged, and how long its answer took. */
-export function describeNumbers({ familiarity, ours, milliseconds }, about) {
+export function describeNumbers({ familiarity, ours, taught, milliseconds }, about) {
   const needed = (threshold) => `(${threshold.toFixed(2)} needed)`;
+  const place = taught ? findTaught(taught, about) : -1;
+  const took = `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`;
+  if (place >= 0) {
+    const [lead, like] = [taught.leads[place], taught.likeness[place]];
+    return (
+      `Lead ${lead.toFixed(2)} and likeness to your photos ${like.toFixed(2)}, ` +
+      `together ${(lead + like).toFixed(2)} ${needed(about.teaching.margin)}. ${took}`
+    );
+  }
   return (
     `Familiarity ${familiarity.toFixed(2)} ${needed(about.familiarity_threshold)}, ` +
-    `likeness to my dishes ${ours.toFixed(2)} ${needed(about.ours_threshold)}. ` +
-    `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`
+    `likeness to my dishes ${ours.toFixed(2)} ${needed(about.ours_threshold)}. ${took}`
   );
+}
+
+/** Count things: "1 photo", "3 photos". */
+export function count(number, thing) {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+/**
+ * Say how well a dish is known.
+ *
+ * @param {number} photos How many it was taught from.
+ * @param {{right: number, asked: number}} [checked] Leave one out: of so many photos, asked
+ *   about with all the others learned, how many were named. Undefined: not known yet.
+ */
+export function describeLesson(photos, checked) {
+  const many = `${count(photos, "photo")}.`;
+  if (!checked) return `${many} Learning ...`;
+  if (checked.asked === 0) return `${many} Show me more: another plate, another side, other light.`;
+  const well = `Each asked about without having learned from it, I name ${checked.right} of ${checked.asked}.`;
+  const enough = checked.right >= 0.7 * checked.asked && checked.asked >= 10;
+  return `${many} ${well} ${enough ? "That will do." : "More photos help, from other sides."}`;
+}
+
+/** Say how many dishes were taught. */
+export function describeTaught(dishes, photos) {
+  if (dishes === 0) return "Dishes you taught me: none yet";
+  return `Dishes you taught me: ${dishes}, from ${count(photos, "photo")}`;
+}
+
+/** Say what is there of an earlier model; nothing, if there is none. */
+export function describeOld({ names, photos, usable }) {
+  if (names.length === 0) return "";
+  const list = names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  const what = `You taught ${list} (${count(photos, "photo")}) to another model.`;
+  return usable > 0
+    ? `${what} Its notes mean nothing to this one, but I can look at the small pictures again.`
+    : `${what} Its notes mean nothing to this one, and there are no pictures to look at again.`;
+}
+
+/** Say how many records are broken; nothing, if none is. */
+export function describeLost(lost) {
+  if (lost === 0) return "";
+  return `${count(lost, "record")} of what you taught cannot be read, and is left out.`;
+}
+
+/** Say what became of several pictures. */
+export function describeAdded({ added, old = 0, useless = 0 }) {
+  const parts = [`${count(added, "photo")} learned`];
+  if (old > 0) parts.push(`${old} hardly differed from one that I have`);
+  if (useless > 0) parts.push(`${useless} could not be used`);
+  return `${parts.join(", ")}.`;
 }
 
 /** Say where the answers come from, in three pieces: the middle one is the count. */

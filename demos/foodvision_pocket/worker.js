@@ -1,6 +1,7 @@
 // The model, away from the page: whatever it does, the page goes on answering touches.
 
-import { PictureError, openPicture, toPixels, toPreview } from "./picture.js";
+import { PictureError, openPicture, toPixels, toPreview, toSmall } from "./picture.js";
+import { CarryError, PICTURE_SIDE } from "./records.js";
 import { fetchOnce, readJson } from "./storage.js";
 
 const PAUSE = 300; // ms for whoever is in a hurry, before the first answer is tried out
@@ -8,6 +9,8 @@ const STEP = 0.02; // of all bytes, after which the page is told that they came
 let about; // what model.json says
 let engine; // LiteRT or ONNX Runtime: whatever suits the model
 let isAsked = false; // whether a picture has come
+let teacher; // of dishes beside the model's own, where its file carries what is needed
+let opened; // settled once the teacher knows what is kept on this device
 
 /**
  * Fetch all that is needed and start. Then answer once, unless a visitor was quicker, for
@@ -19,6 +22,7 @@ async function start({ build, threads }) {
   const responses = files.map(async (file) => (await file).response);
   const runs = await engine.start(responses, { about, build, threads });
   postMessage({ ready: { about, runs, version: list.version } });
+  if (about.teaching) opened = openTeacher(list);
   await new Promise((resolve) => setTimeout(resolve, PAUSE));
   if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
   await Promise.all(files.map(async (file) => (await file).keep()));
@@ -43,10 +47,37 @@ async function fetchAll(build) {
   return { list, files };
 }
 
+/** Begin to teach: read what is kept on this device, and learn it. */
+async function openTeacher(list) {
+  const { makeTeacher } = await import("./teacher.js");
+  const fetchKnown = async () => {
+    try {
+      const { response } = await fetchOnce(about.teaching.file, list, () => {});
+      return await response.arrayBuffer();
+    } catch {
+      throw new CarryError("What I learn with is not here yet. Connect once, then try again.");
+    }
+  };
+  const onChange = (taught) => postMessage({ taught });
+  teacher = makeTeacher({ about, fetchKnown, look, onChange });
+  onChange(await teacher.open());
+}
+
 /** Ask the model about a bitmap, an ImageBitmap of any size. */
 function run(bitmap) {
   // Where the page prepares pictures, it needs no more than the part that is looked at.
   return engine.answer(toPixels(bitmap, about.pictures, about.preparation?.crop));
+}
+
+/** Look at a file or a frame to learn from it: its features, and a small picture. */
+async function look(source) {
+  const bitmap = source instanceof Blob ? await openPicture(source, about.pictures) : source;
+  try {
+    const { features } = await run(bitmap);
+    return { features, picture: await toSmall(bitmap, PICTURE_SIDE) };
+  } finally {
+    bitmap.close();
+  }
 }
 
 /** Answer for a file or a camera's frame; only a file's preview goes back. */
@@ -57,27 +88,36 @@ async function answer({ id, source }) {
   const bitmap = isFile ? await openPicture(source, about.pictures) : source;
   let preview;
   try {
-    const result = await run(bitmap);
+    const { features, ...result } = await run(bitmap);
+    await opened;
+    const taught = features && teacher?.judge(features);
     const milliseconds = performance.now() - begun;
     if (isFile) preview = await toPreview(bitmap);
-    postMessage({ id, answer: { ...result, milliseconds }, preview }, preview ? [preview] : []);
+    const said = { ...result, taught, milliseconds };
+    postMessage({ id, answer: said, preview }, preview ? [preview] : []);
   } finally {
     bitmap.close(); // a camera brings thirty a second
   }
 }
 
-async function answerOrSayWhyNot(question) {
+/** Do what the page asks of the teacher. */
+async function teach({ id, call, given }) {
+  await opened;
+  postMessage({ id, result: await teacher.call(call, given) });
+}
+
+async function doOrSayWhyNot(question) {
   try {
-    await answer(question);
+    await (question.call ? teach(question) : answer(question));
   } catch (error) {
-    const isPicture = error instanceof PictureError;
-    if (!isPicture) console.error(error);
-    const problem = isPicture ? error.message : "The model could not answer. Reload the page.";
+    const isForVisitors = error instanceof PictureError || error instanceof CarryError;
+    if (!isForVisitors) console.error(error);
+    const problem = isForVisitors ? error.message : "The model could not answer. Reload the page.";
     postMessage({ id: question.id, problem });
   }
 }
 
 self.onmessage = ({ data }) => {
-  if (data.source) answerOrSayWhyNot(data);
+  if (data.id) doOrSayWhyNot(data);
   else start(data).catch((error) => postMessage({ failed: error.message }));
 };

@@ -21,6 +21,7 @@ from onnx import NodeProto
 
 from going_modular.app.model import OUTPUTS
 from going_modular.files import whole
+from going_modular.pocket.carried import FEATURES, features_name
 from going_modular.pocket.preparation import (
     ConvertError,
     attributes_of,
@@ -58,11 +59,16 @@ def write_tflite(source: Path, target: Path) -> Path:
     return Path(target)
 
 
-def tflite_of(source: Path) -> bytes:
+def tflite_of(source: Path, *, with_features: bool = False) -> bytes:
     """The content of a .tflite file for a model made by `quantize`.
 
     The file takes a prepared picture, float32 (1, S, S, 3), and gives what the ONNX
     file gives, each with an axis for one picture before.
+
+    Args:
+        source: The ONNX file.
+        with_features: Give the picture's "features" (1, D), too, if the file compares
+            any with known ones.
 
     Raises:
         ConvertError: If a step of it is not known here (EffNetB2 and ViT have such
@@ -70,7 +76,8 @@ def tflite_of(source: Path) -> bytes:
     """
     graph = onnx.load(source).graph
     try:
-        return _Converter(graph).convert(preparation_of(source).size)
+        features = features_name(graph) if with_features else None
+        return _Converter(graph).convert(preparation_of(source).size, features)
     except (AttributeError, KeyError, ValueError) as error:  # parts it counts on
         raise ConvertError(
             "The model cannot be written as .tflite: it is built in a way that is not "
@@ -93,17 +100,23 @@ class _Converter:
         self.arrays: dict[str, int] = {}
         self.shapes: dict[int, list[int]] = {}
 
-    def convert(self, size: int) -> bytes:
-        """The .tflite file's content, for prepared pictures of `size` pixels a side."""
+    def convert(self, size: int, features: str | None) -> bytes:
+        """The .tflite file's content, for prepared pictures of `size` pixels a side.
+
+        `features` is the value that is given out as the picture's features, too.
+        """
         preparing = preparing_steps(self.graph)
         prepared = {name for node in preparing for name in node.output}
         picture = self.new(preparing[-1].output[0], [1, size, size, 3])
         for node in self.graph.node:
             if node.output[0] not in prepared:
                 self.add(node)
+        outputs = {name: self.arrays[name] for name in OUTPUTS}
+        if features:
+            outputs[FEATURES] = self.arrays[features]
         return self.writer.finish(
             {"picture": picture},
-            {name: self.arrays[name] for name in OUTPUTS},
+            outputs,
             description="FoodVision: weights and scales of an int8 ONNX file",
         )
 

@@ -19,6 +19,8 @@ from going_modular.app import model as app
 from going_modular.demo_folder import DeployError
 from going_modular.export import metadata_of
 from going_modular.files import file_sha256, filled
+from going_modular.gate import STRENGTH
+from going_modular.pocket.carried import KNOWN_FILE, read_known, with_features
 from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.preparation import ConvertError, preparation_of
 from going_modular.pocket.runtimes import (
@@ -30,21 +32,28 @@ from going_modular.pocket.runtimes import (
     TFLITE,
     Engine,
 )
+from going_modular.pocket.teaching import MARGIN, NEAREST
 
 PAGE = Path(__file__).resolve().parents[2] / "demos" / "foodvision_pocket"
 PAGE_FILES = (
     ".gitattributes",
     "README.md",
     "camera.js",
+    "head.js",
     "index.html",
+    "learner.js",
     "live.js",
     "manifest.webmanifest",
+    "memory.js",
     "model.js",
     "page.js",
     "picture.js",
+    "records.js",
     "storage.js",
     "style.css",
     "sw.js",
+    "teach.js",
+    "teacher.js",
     "view.js",
     "words.js",
     "worker.js",
@@ -115,7 +124,7 @@ def write_pocket(
 
 def _made_here(folder: Path) -> list[Path]:
     """Files in the folder of a demo that are no source code of the page's."""
-    kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, *ENGINE_FILES)
+    kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
     return [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
 
 
@@ -151,6 +160,17 @@ def describe_model(model_file: Path) -> dict:
             "sentences": app.SENTENCES,
         },
     }
+
+
+def as_carried(model_file: Path, engine: Engine) -> bytes:
+    """A model's content as an engine reads it, with its features as an output more.
+
+    Raises:
+        ConvertError: If the engine is LiteRT and the model cannot be written for it.
+    """
+    if engine is ORT_WEB:
+        return with_features(model_file)
+    return tflite_of(model_file, with_features=True)
 
 
 def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
@@ -189,17 +209,23 @@ def _put_model(part: Path, model_file: Path, engine: Engine) -> dict:
     Raises:
         ConvertError: If the engine is LiteRT and the model cannot be written for it.
     """
+    content, about = as_carried(model_file, engine), {"starts_with": engine.starts_with}
+    if known := read_known(model_file):
+        (part / KNOWN_FILE).write_bytes(known.to_bytes())
+        about["teaching"] = {
+            "file": KNOWN_FILE,
+            "dimensions": known.rounded.shape[1],
+            "counts": known.counts,
+            "strength": STRENGTH,
+            "nearest": NEAREST,
+            "margin": MARGIN,
+        }
     if engine is ORT_WEB:
-        shutil.copyfile(model_file, part / MODEL)
-        return {"file": MODEL, "starts_with": engine.starts_with}
-    content = tflite_of(model_file)
+        (part / MODEL).write_bytes(content)
+        return about | {"file": MODEL}
     # A quarter smaller; not every host would compress it on the way.
     (part / TFLITE).write_bytes(gzip.compress(content, 9, mtime=0))
-    return {
-        "file": TFLITE,
-        "starts_with": engine.starts_with,
-        "preparation": asdict(preparation_of(model_file)),
-    }
+    return about | {"file": TFLITE, "preparation": asdict(preparation_of(model_file))}
 
 
 def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -> None:

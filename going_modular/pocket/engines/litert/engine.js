@@ -64,6 +64,7 @@ export async function answer(square) {
     output.delete();
   }
   return {
+    features: numbers.features,
     probabilities: numbers.probabilities,
     familiarity: numbers.familiarity[0],
     ours: numbers.ours[0],

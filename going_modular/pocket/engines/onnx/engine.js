@@ -31,8 +31,9 @@ export async function answer({ data, height, width }) {
     rgb[to + 2] = data[from + 2];
   }
   const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
-  const { probabilities, familiarity, ours } = await session.run({ picture });
+  const { features, probabilities, familiarity, ours } = await session.run({ picture });
   return {
+    features: features && Array.from(features.data),
     probabilities: Array.from(probabilities.data),
     familiarity: familiarity.data[0],
     ours: ours.data[0],

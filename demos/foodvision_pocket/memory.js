@@ -1,0 +1,95 @@
+// What was taught, kept on this device: IndexedDB, one record a dish and one a photo. Every
+// change is one transaction, so it is there whole or not at all.
+
+const NAME = `taught ${new URL("./", import.meta.url)}`; // other folders of this site have theirs
+const STORES = ["dishes", "photos"];
+
+/**
+ * Open it.
+ *
+ * @param {() => void} onChange Told when another tab has changed something.
+ * @returns {Promise<{readAll, change}>}
+ * @throws {DOMException} Where the browser has none to offer, or not to this page.
+ */
+export async function openMemory(onChange) {
+  let opened = await open();
+  const channel = new BroadcastChannel(NAME);
+  channel.onmessage = onChange;
+
+  /** A transaction; a browser that has closed the database gets it opened once more. */
+  async function begin(mode) {
+    try {
+      return opened.transaction(STORES, mode, { durability: "strict" });
+    } catch {
+      opened = await open();
+      return opened.transaction(STORES, mode, { durability: "strict" });
+    }
+  }
+
+  return {
+    /** All records: {dishes: [...], photos: [...]}. */
+    async readAll() {
+      const transaction = await begin("readonly");
+      const [dishes, photos] = STORES.map((name) => transaction.objectStore(name).getAll());
+      await finished(transaction);
+      return { dishes: dishes.result, photos: photos.result };
+    },
+
+    /**
+     * Put and remove records, all or none.
+     *
+     * @param {{put?: object, remove?: object, needs?: string}} changes Arrays of records or
+     *   of ids by store; remove "all" for all. `needs` is the id of a dish that must be
+     *   there still.
+     * @returns {Promise<boolean>} Whether it was done: false if that dish is gone.
+     * @throws {DOMException} If it was not possible; nothing has changed.
+     */
+    async change({ put = {}, remove = {}, needs }) {
+      const transaction = await begin("readwrite");
+      const done = finished(transaction);
+      if (needs && !(await has(transaction, needs))) {
+        await done;
+        return false;
+      }
+      for (const name of STORES) {
+        const store = transaction.objectStore(name);
+        for (const record of put[name] ?? []) store.put(record);
+        if (remove === "all") store.clear();
+        for (const id of remove[name] ?? []) store.delete(id);
+      }
+      transaction.commit?.();
+      await done;
+      channel.postMessage("changed");
+      return true;
+    },
+  };
+}
+
+function open() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => {
+      for (const name of STORES) request.result.createObjectStore(name, { keyPath: "id" });
+    };
+    request.onsuccess = () => {
+      request.result.onversionchange = () => request.result.close();
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function has(transaction, id) {
+  return new Promise((resolve, reject) => {
+    const request = transaction.objectStore("dishes").getKey(id);
+    request.onsuccess = () => resolve(request.result !== undefined);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function finished(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+}

@@ -1,0 +1,298 @@
+// The page's side of teaching: a name, photos or the camera, and what came of them.
+
+import { grabFrame } from "./camera.js";
+import { teach } from "./model.js";
+import { $, say } from "./view.js";
+import {
+  count,
+  describeAdded,
+  describeLesson,
+  describeLost,
+  describeOld,
+  describeTaught,
+} from "./words.js";
+
+const FRAMES = 10; // that one press of the film button looks at
+const BETWEEN = 450; // ms from one to the next: the hand moves on meanwhile
+const FILE_NAME = "taught-dishes.json";
+
+let page; // what page.js lends: takePicture, startLive, isLive, askAgain, video
+let taken; // the picture that the visitor pressed "Teach me this" at
+let open; // the id of the dish whose photos are shown
+let isNaming = false; // whether the form renames that dish
+let isBusy = false;
+let state = { dishes: [], old: { names: [] }, notKept: "", lost: 0 };
+
+/** Wire the buttons up; `lent` is how this part of the page asks for the rest. */
+export function startTeaching(lent) {
+  page = lent;
+  $("teach-this").onclick = () => attempt(open ? addOne : begin);
+  $("name-form").onsubmit = (event) => {
+    event.preventDefault();
+    attempt(isNaming ? rename : teachFirst);
+  };
+  $("name-cancel").onclick = () => (isNaming ? attempt(() => showLesson(open)) : close());
+  $("more-photos").onclick = () => $("more-files").click();
+  $("more-files").onchange = ({ target }) => {
+    const files = [...target.files];
+    target.value = "";
+    if (files.length) attempt(() => addAll(files, files.length));
+  };
+  $("film").onclick = () => attempt(film);
+  $("take-back").onclick = () => attempt(takeBack);
+  $("rename").onclick = () => askForName(nameOf(open));
+  $("teach-done").onclick = close;
+  $("save").onclick = () => attempt(save);
+  $("read").onclick = () => $("read-file").click();
+  $("read-file").onchange = ({ target }) => {
+    const [file] = target.files;
+    target.value = "";
+    if (file) attempt(() => read(file));
+  };
+  $("relearn").onclick = () => attempt(relearn);
+  $("forget-all").onclick = () => attempt(forgetAll);
+}
+
+/** Offer to teach what is seen, or not: as a new dish, or as one more of the open one. */
+export function offerTeaching(isOffered) {
+  const isAsking = !$("teach").hidden && !open;
+  $("teach-this").hidden = !isOffered || isAsking;
+  $("teach-this").textContent = open ? `This is ${nameOf(open)}, too` : "Teach me this dish";
+}
+
+/** Show what is taught, after any change to it. */
+export function showTaught(newState) {
+  state = newState;
+  $("taught").hidden = false;
+  const { dishes, old, notKept, lost } = state;
+  const photos = dishes.reduce((sum, dish) => sum + dish.photos, 0);
+  $("taught-title").textContent = describeTaught(dishes.length, photos);
+  $("taught-list").replaceChildren(...dishes.map(listed));
+  const notes = [notKept, describeOld(old), describeLost(lost)];
+  $("taught-note").textContent = notes.filter(Boolean).join(" ");
+  $("relearn").hidden = !old.usable;
+  const hasAny = dishes.length + old.names.length + lost > 0;
+  for (const name of ["save", "with-pictures-label"]) $(name).hidden = dishes.length === 0;
+  $("forget-all").hidden = !hasAny;
+  $("names").replaceChildren(...dishes.map(({ name }) => new Option(name, name)));
+  if ($("taught-note").textContent) $("taught").open = true;
+  if (open && !dishes.some(({ id }) => id === open)) close();
+}
+
+function listed({ id, name, photos }) {
+  const row = $("taught-row").content.cloneNode(true);
+  row.querySelector(".name").textContent = name;
+  row.querySelector(".photos").textContent = count(photos, "photo");
+  const [look, forget] = row.querySelectorAll("button");
+  look.setAttribute("aria-label", `Teach more of ${name}`);
+  look.onclick = () => attempt(() => showLesson(id));
+  forget.setAttribute("aria-label", `Forget ${name}`);
+  forget.onclick = () => attempt(() => forgetDish(id));
+  return row;
+}
+
+/** Do something that may fail, one thing at a time; what fails is said. */
+async function attempt(work) {
+  if (isBusy) return;
+  isBusy = true;
+  tell("");
+  for (const part of ["teach", "taught"]) $(part).ariaBusy = "true";
+  try {
+    await work();
+  } catch (error) {
+    tell(error.message);
+  } finally {
+    isBusy = false;
+    for (const part of ["teach", "taught"]) $(part).ariaBusy = null;
+  }
+}
+
+/** Say how it went, where the visitor is looking. */
+function tell(sentence) {
+  $("teach-note").textContent = $("teach").hidden ? "" : sentence;
+  $("file-note").textContent = $("teach").hidden ? sentence : "";
+  if (sentence) say(sentence);
+}
+
+async function begin() {
+  taken = await page.takePicture();
+  open = undefined;
+  askForName("");
+}
+
+function askForName(name) {
+  isNaming = name !== "";
+  $("teach").hidden = false;
+  $("name-form").hidden = false;
+  $("lesson").hidden = true;
+  offerTeaching(page.canTeach());
+  $("name-title").textContent = isNaming ? "Another name" : "What is it called?";
+  $("name-go").textContent = isNaming ? "Rename" : "Teach";
+  $("name").value = name;
+  $("name").focus();
+  $("name").select();
+  $("teach").scrollIntoView({ block: "nearest" });
+}
+
+async function teachFirst() {
+  tell("Looking ...");
+  const added = await teach("add", { name: $("name").value, source: taken });
+  showTaught(await teach("train"));
+  await showLesson(added.id);
+  tell(added.isNew ? "Learned." : "I have learned from this picture already.");
+  await page.askAgain();
+  navigator.storage?.persist?.(); // the browser may say no
+}
+
+async function rename() {
+  showTaught(await teach("rename", { id: open, name: $("name").value }));
+  await showLesson(open);
+  await page.askAgain();
+}
+
+/** Show a dish's photos, and what can be done with it. */
+async function showLesson(id) {
+  [open, isNaming] = [id, false];
+  $("teach").hidden = false;
+  $("name-form").hidden = true;
+  $("lesson").hidden = false;
+  offerTeaching(page.canTeach());
+  await showPictures();
+  $("lesson-title").focus();
+  $("teach").scrollIntoView({ block: "nearest" });
+}
+
+function nameOf(id) {
+  return state.dishes.find((dish) => dish.id === id)?.name ?? $("name").value.trim();
+}
+
+async function showPictures() {
+  $("lesson-title").textContent = nameOf(open);
+  const pictures = await teach("pictures", { id: open });
+  $("lesson-count").textContent = describeLesson(pictures.length);
+  for (const image of $("pictures").querySelectorAll("img")) URL.revokeObjectURL(image.src);
+  $("pictures").replaceChildren(
+    ...pictures.map((bytes, at) => {
+      const image = new Image();
+      image.alt = bytes ? `Photo ${at + 1}` : `Photo ${at + 1}, not kept`;
+      if (bytes) image.src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+      return image;
+    }),
+  );
+  const checked = await teach("check", { id: open });
+  $("lesson-count").textContent = describeLesson(pictures.length, checked);
+}
+
+/** Have what was added learned, and show how well it does now. */
+async function learn(counts) {
+  showTaught(await teach("train"));
+  await showPictures();
+  tell(`${describeAdded(counts)} ${$("lesson-count").textContent}`);
+  await page.askAgain();
+}
+
+/** Add the picture that is seen to the open dish. */
+async function addOne() {
+  await addAll([await page.takePicture()], 1);
+}
+
+/** Add pictures, one after the other; what is no picture is named and passed over. */
+async function addAll(sources, total) {
+  const counts = { added: 0, old: 0 };
+  const problems = [];
+  let place = 0;
+  for await (const source of sources) {
+    place += 1;
+    tell(`Looking at ${place} of ${total} ...`);
+    try {
+      const { isNew } = await teach("add", { id: open, source });
+      counts[isNew ? "added" : "old"] += 1;
+    } catch (error) {
+      problems.push(source.name ? `${source.name}: ${error.message}` : error.message);
+      if (problems.length === 3) break;
+    }
+  }
+  await learn(counts);
+  if (problems.length) tell(`${describeAdded(counts)} ${problems.join(" ")}`);
+}
+
+async function film() {
+  if (!page.isLive()) await page.startLive();
+  tell("Move slowly around the plate ...");
+  await addAll(frames(), FRAMES);
+}
+
+async function* frames() {
+  for (let number = 0; number < FRAMES; number += 1) {
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN));
+    if (!page.isLive()) return;
+    yield await grabFrame(page.video);
+  }
+}
+
+async function takeBack() {
+  showTaught(await teach("takeBack", { id: open }));
+  if (open) await showPictures();
+  tell("The last photo is forgotten.");
+  await page.askAgain();
+}
+
+async function forgetDish(id) {
+  const name = nameOf(id);
+  if (!(await isSure(`Forget ${name} and all its photos?`))) return;
+  showTaught(await teach("forget", { id }));
+  tell(`${name} is forgotten.`);
+  await page.askAgain();
+}
+
+async function forgetAll() {
+  if (!(await isSure("Forget every dish that you taught me, with all photos?"))) return;
+  showTaught(await teach("forgetAll"));
+  tell("All is forgotten.");
+  await page.askAgain();
+}
+
+async function save() {
+  const text = await teach("save", { withPictures: $("with-pictures").checked });
+  const file = new Blob([text], { type: "application/json" });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = FILE_NAME;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  tell(`Saved as ${FILE_NAME}, ${Math.ceil(file.size / 1000)} kB, among your downloads.`);
+}
+
+async function read(file) {
+  const { isOurs, ...counts } = await teach("read", { file });
+  showTaught(counts.state);
+  const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
+  tell(`${describeAdded(counts)}${how}`);
+  await page.askAgain();
+}
+
+async function relearn() {
+  const counts = await teach("relearn");
+  showTaught(counts.state);
+  tell(describeAdded(counts));
+  await page.askAgain();
+}
+
+/** Ask before something is lost. */
+function isSure(question) {
+  $("sure-text").textContent = question;
+  $("sure").showModal();
+  return new Promise((resolve) => {
+    $("sure").onclose = () => resolve($("sure").returnValue === "yes");
+    $("sure-no").onclick = () => $("sure").close("no");
+    $("sure-yes").onclick = () => $("sure").close("yes");
+    $("sure").oncancel = () => ($("sure").returnValue = "no");
+  });
+}
+
+function close() {
+  [open, taken, isNaming] = [undefined, undefined, false];
+  $("teach").hidden = true;
+  offerTeaching(page.canTeach());
+  if (!$("teach-this").hidden) $("teach-this").focus();
+}

@@ -1,0 +1,154 @@
+"""Dishes that a model learns afterwards, from a few photos' features.
+
+The file carries what it learned from as numbers. A new dish's photos join them, and one
+more head is fitted to all: the lesson's strict one, in which every dish counts alike. A
+picture is named as a taught dish if
+
+- that dish **leads**: its logit is the largest; and
+- its lead over the next dish, and its **likeness** to the dish's own photos, counted in
+  standard deviations, come to at least `MARGIN` together.
+
+Likeness has no photos to spare for a scale of its own. It is measured against what the
+model's own dishes reach: how like as many photos of its kind one of their photos is.
+
+FoodVision Pocket does the same in JavaScript (`head.js`); tests hold it to this file.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from going_modular.gate import fit_softmax, middle_and_width, spread
+from going_modular.pocket.carried import Known
+from going_modular.strangers import OtherDishes
+
+NEAREST = 3  # photos of a dish that likeness is the mean over
+MARGIN = 0.25  # chosen on training photos of five dishes, 20 to learn from, 130 to ask
+
+
+def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+    """Mean cosine similarity (M,) of rows (M, D) to their nearest among photos (n, D).
+
+    All of length 1.
+    """
+    nearest = min(NEAREST, len(photos))
+    return (unit @ photos.T).topk(nearest, dim=1).values.mean(dim=1)
+
+
+def own_likeness(known: Known, count: int) -> tuple[float, float]:
+    """How like `count` photos of its own kind one of our training photos is.
+
+    Args:
+        known: The training photos.
+        count: Of each class so many are compared with, evenly spread, at most half.
+
+    Returns:
+        Mean and standard deviation over all the other photos; 0 and 1 if there are
+        none.
+    """
+    scores = []
+    for rows in known.features.split(known.counts):
+        compared = min(count, len(rows) // 2)
+        if compared:
+            chosen = torch.tensor([n * len(rows) // compared for n in range(compared)])
+            others = torch.ones(len(rows), dtype=torch.bool)
+            others[chosen] = False
+            scores.append(likeness_to(rows[others], rows[chosen]))
+    return middle_and_width(torch.cat(scores)) if scores else (0.0, 1.0)
+
+
+class TaughtHead:
+    """Knows a model's own dishes and taught ones.
+
+    Args:
+        known: What the model file carries.
+        dishes: Features of each taught dish's photos, (n, D), by its name.
+
+    Attributes:
+        names: Of all classes: the model's own, then the taught ones.
+    """
+
+    def __init__(self, known: Known, dishes: Mapping[str, torch.Tensor]):
+        self.names = [*known.class_names, *dishes]
+        self.own = len(known.class_names)
+        self.photos = [F.normalize(rows, dim=1) for rows in dishes.values()]
+        self.scales = [own_likeness(known, len(rows)) for rows in self.photos]
+        rows = spread(torch.cat([known.features, *self.photos]))
+        counts = torch.tensor([len(photos) for photos in self.photos])
+        numbers = torch.arange(self.own, len(self.names)).repeat_interleave(counts)
+        labels = torch.cat([known.labels, numbers])
+        self.head = fit_softmax(rows, labels, scale_by=spread(known.features))
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Of all classes, (M, C + T), for features (M, D)."""
+        return self.head(spread(F.normalize(features, dim=1)))
+
+    def judge(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each taught dish's lead and likeness, both (M, T), for features (M, D)."""
+        logits, unit = self.logits(features), F.normalize(features, dim=1)
+        leads, likeness = [], []
+        scaled = zip(self.photos, self.scales, strict=True)
+        for number, (photos, (middle, width)) in enumerate(scaled, start=self.own):
+            rivals = [name != self.names[number] for name in self.names]
+            leads.append(logits[:, number] - logits[:, rivals].amax(dim=1))
+            likeness.append((likeness_to(unit, photos) - middle) / width)
+        return torch.stack(leads, dim=1), torch.stack(likeness, dim=1)
+
+    def find(self, features: torch.Tensor) -> torch.Tensor:
+        """The number of the taught dish that each of M pictures shows, or -1, (M,)."""
+        leads, likeness = self.judge(features)
+        scores = (leads + likeness).masked_fill(leads < 0, -torch.inf)
+        best = scores.max(dim=1)
+        return best.indices.masked_fill(best.values < MARGIN, -1)
+
+
+def taught_table(
+    known: Known,
+    others: OtherDishes,
+    *,
+    ours: torch.Tensor,
+    right: torch.Tensor,
+    photos: Sequence[int] = (3, 5, 10, 20),
+    runs: int = 2,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Teach each of some dishes alone, from few photos and from more, and ask.
+
+    Args:
+        known: What the model file carries.
+        others: Dishes that the model does not name; each is taught from its training
+            pictures and asked about with its test pictures.
+        ours: Features of our own test pictures, (N, D).
+        right: Which of those the model named rightly before, and let through, (N,).
+        photos: How many pictures each dish is taught from.
+        runs: How often, each time from other pictures.
+        seed: Chooses them.
+
+    Returns:
+        A row for each number of photos. Shares and counts are means over dishes and
+        runs; `other dishes` are the test pictures of all the others, which should not
+        be named as the taught one.
+    """
+    generator, rows = torch.Generator().manual_seed(seed), {}
+    for count in photos:
+        named, mistaken, still = [], [], []
+        for _ in range(runs):
+            for dish in others.names:
+                alone = others.without(*(n for n in others.names if n != dish))
+                features = alone.train.tensors[0]
+                order = torch.randperm(len(features), generator=generator)
+                head = TaughtHead(known, {dish: features[order[:count]]})
+                strangers = others.without(dish).test.tensors[0]
+                named.append((head.find(others.test_of(dish)) == 0).float().mean())
+                mistaken.append((head.find(strangers) == 0).float().mean())
+                still.append(((head.find(ours) == -1) & right).sum().item())
+        rows[count] = {
+            "the dish named": f"{sum(named) / len(named):.0%}",
+            "other dishes called it": f"{sum(mistaken) / len(mistaken):.1%}",
+            "ours still right": f"{sum(still) / len(still):.1f} of {len(ours)}",
+        }
+    table = pd.DataFrame(rows).T.rename_axis("photos")
+    table.loc[0] = {"ours still right": f"{int(right.sum())} of {len(ours)}"}
+    return table.sort_index().fillna("")
