@@ -19,7 +19,6 @@ from going_modular.app import model as app
 from going_modular.demo_folder import DeployError, upload_plan
 from going_modular.files import FileError, file_sha256
 from going_modular.pocket import site as pocket
-from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.npm import RECORD
 from going_modular.pocket.preparation import ConvertError, preparation_of
 from going_modular.pocket.runtimes import FONTS, LITE_RT, ORT_WEB, Engine
@@ -31,6 +30,7 @@ from going_modular.pocket.site import (
     PAGE_FILES,
     TFLITE,
     VENDOR,
+    as_carried,
     choose_engine,
     describe_model,
     write_pocket,
@@ -114,9 +114,15 @@ def test_the_committed_model_goes_in_as_litert_reads_it(tmp_path):
     assert about["file"] == TFLITE
     assert about["sha256"] == file_sha256(COMMITTED), "of the file that was tested"
     assert about["preparation"] == asdict(preparation_of(COMMITTED))
-    assert gzip.decompress((folder / TFLITE).read_bytes()) == tflite_of(COMMITTED)
+    assert gzip.decompress((folder / TFLITE).read_bytes()) == as_carried(
+        COMMITTED, LITE_RT
+    )
     there = files_in(folder)
     assert {f"{VENDOR}/{name}" for name in brought_for(LITE_RT)} < there.keys()
+    about_known = about["teaching"]
+    assert about_known["counts"] == describe_model(COMMITTED)["known"]
+    content = gzip.decompress((folder / about_known["file"]).read_bytes())
+    assert len(content) == 450 * (about_known["dimensions"] + 4)
     code = {file.name: file.read_bytes() for file in LITE_RT.code.iterdir()}
     assert code.items() <= there.items()
     listed = json.loads((folder / "files.json").read_text())["files"]
@@ -133,7 +139,7 @@ def test_the_choice_of_an_engine_comes_with_a_sentence(model):
 
 def test_an_engine_can_be_asked_for(model, tmp_path):
     folder = write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
-    assert (folder / MODEL).read_bytes() == COMMITTED.read_bytes()
+    assert (folder / MODEL).read_bytes() == as_carried(COMMITTED, ORT_WEB)
     before = files_in(folder)
     with pytest.raises(ConvertError, match="floats"):
         write_pocket(model, folder, engine=LITE_RT)
@@ -212,7 +218,8 @@ def test_page_files_name_no_other_host():
     for name in PAGE_FILES:
         text = (PAGE / name).read_text(encoding="utf-8")
         assert set(re.findall(r"\bhttps?://[^\s\"'`)]+", text)) <= allowed, name
-        assert not re.search(r"localStorage|sessionStorage|indexedDB|\.cookie", text)
+        assert not re.search(r"localStorage|sessionStorage|\.cookie", text)
+        assert ("indexedDB" in text) == (name == "memory.js"), "one place to look at"
 
 
 @pytest.mark.parametrize("engine", [LITE_RT, ORT_WEB], ids=lambda each: each.title)

@@ -84,6 +84,11 @@ export function makeLearner(content, about) {
     return logits[label] - Math.max(...rivals);
   }
 
+  /** The more dishes a stranger can be taken for, the more is asked of each. */
+  function needed(total) {
+    return margin * (1 + Math.log2(total));
+  }
+
   return {
     train,
 
@@ -92,8 +97,9 @@ export function makeLearner(content, about) {
      *
      * @param {number[]} features (D)
      * @returns {undefined | {version, names: string[], probabilities: number[],
-     *   leads: number[], likeness: number[]}} Names and probabilities of all classes, the
-     *   model's own first; the others of the taught dishes. Undefined if there are none.
+     *   leads: number[], likeness: number[], needed: number}} Names and probabilities of all
+     *   classes, the model's own first; leads and likeness of the taught dishes, and what
+     *   they must come to. Undefined if no dish is taught.
      */
     judge(features) {
       if (!trained) return undefined;
@@ -107,6 +113,7 @@ export function makeLearner(content, about) {
         probabilities: softmax(logits),
         leads: dishes.map((_, at) => leadOf(logits, own.length + at)),
         likeness: dishes.map(({ photos }) => likenessTo(photos, unit)),
+        needed: needed(dishes.length),
       };
     },
 
@@ -140,7 +147,7 @@ export function makeLearner(content, about) {
         const lead = leadOf(ofRow, label);
         const others = photos.filter((photo) => photo !== photos[place]);
         const likeness = likenessTo(others, photos[place].unit);
-        if (lead >= 0 && lead + likeness >= margin) right += 1;
+        if (lead >= 0 && lead + likeness >= needed(dishes.length)) right += 1;
         await pause();
         if (version !== begun) return undefined;
       }

@@ -57,7 +57,6 @@ export async function openMemory(onChange) {
         if (remove === "all") store.clear();
         for (const id of remove[name] ?? []) store.delete(id);
       }
-      transaction.commit?.();
       await done;
       channel.postMessage("changed");
       return true;

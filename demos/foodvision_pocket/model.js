@@ -20,8 +20,7 @@ let lastId = 0;
  * Start the model in a worker.
  *
  * @param {({done, total}) => void} onProgress Told how many bytes have come.
- * @param {(state) => void} onTaught Told what was taught: at first, and whenever another
- *   tab changes it.
+ * @param {(state) => void} onTaught Told what was taught, at first and after each change.
  * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
  *   version: string}>} What model.json says, what runs the model, when its large files
  *   are stored, the version of the files.

@@ -21,7 +21,7 @@ let taken; // the picture that the visitor pressed "Teach me this" at
 let open; // the id of the dish whose photos are shown
 let isNaming = false; // whether the form renames that dish
 let isBusy = false;
-let state = { dishes: [], old: { names: [] }, notKept: "", lost: 0 };
+let state = { dishes: [] }; // as teacher.js told last
 
 /** Wire the buttons up; `lent` is how this part of the page asks for the rest. */
 export function startTeaching(lent) {
@@ -64,11 +64,11 @@ export function offerTeaching(isOffered) {
 export function showTaught(newState) {
   state = newState;
   $("taught").hidden = false;
-  const { dishes, old, notKept, lost } = state;
+  const { dishes, old, notKept, asleep, lost } = state;
   const photos = dishes.reduce((sum, dish) => sum + dish.photos, 0);
   $("taught-title").textContent = describeTaught(dishes.length, photos);
   $("taught-list").replaceChildren(...dishes.map(listed));
-  const notes = [notKept, describeOld(old), describeLost(lost)];
+  const notes = [asleep, notKept, describeOld(old), describeLost(lost)];
   $("taught-note").textContent = notes.filter(Boolean).join(" ");
   $("relearn").hidden = !old.usable;
   const hasAny = dishes.length + old.names.length + lost > 0;
@@ -137,7 +137,7 @@ function askForName(name) {
 async function teachFirst() {
   tell("Looking ...");
   const added = await teach("add", { name: $("name").value, source: taken });
-  showTaught(await teach("train"));
+  await teach("train");
   await showLesson(added.id);
   tell(added.isNew ? "Learned." : "I have learned from this picture already.");
   await page.askAgain();
@@ -145,7 +145,7 @@ async function teachFirst() {
 }
 
 async function rename() {
-  showTaught(await teach("rename", { id: open, name: $("name").value }));
+  await teach("rename", { id: open, name: $("name").value });
   await showLesson(open);
   await page.askAgain();
 }
@@ -185,7 +185,7 @@ async function showPictures() {
 
 /** Have what was added learned, and show how well it does now. */
 async function learn(counts) {
-  showTaught(await teach("train"));
+  await teach("train");
   await showPictures();
   tell(`${describeAdded(counts)} ${$("lesson-count").textContent}`);
   await page.askAgain();
@@ -231,7 +231,7 @@ async function* frames() {
 }
 
 async function takeBack() {
-  showTaught(await teach("takeBack", { id: open }));
+  await teach("takeBack", { id: open });
   if (open) await showPictures();
   tell("The last photo is forgotten.");
   await page.askAgain();
@@ -240,14 +240,14 @@ async function takeBack() {
 async function forgetDish(id) {
   const name = nameOf(id);
   if (!(await isSure(`Forget ${name} and all its photos?`))) return;
-  showTaught(await teach("forget", { id }));
+  await teach("forget", { id });
   tell(`${name} is forgotten.`);
   await page.askAgain();
 }
 
 async function forgetAll() {
   if (!(await isSure("Forget every dish that you taught me, with all photos?"))) return;
-  showTaught(await teach("forgetAll"));
+  await teach("forgetAll");
   tell("All is forgotten.");
   await page.askAgain();
 }
@@ -265,7 +265,6 @@ async function save() {
 
 async function read(file) {
   const { isOurs, ...counts } = await teach("read", { file });
-  showTaught(counts.state);
   const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
   tell(`${describeAdded(counts)}${how}`);
   await page.askAgain();
@@ -273,7 +272,6 @@ async function read(file) {
 
 async function relearn() {
   const counts = await teach("relearn");
-  showTaught(counts.state);
   tell(describeAdded(counts));
   await page.askAgain();
 }

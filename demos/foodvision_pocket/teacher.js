@@ -26,6 +26,7 @@ const NOT_KEPT = {
     "when the page closes. Save it to a file to keep it.",
 };
 const GONE = "This dish was forgotten in another tab.";
+const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 const STUCK = "The browser did not let go of it. Reload the page, then try again.";
 
 /**
@@ -36,17 +37,19 @@ const STUCK = "The browser did not let go of it. Reload the page, then try again
  * @param {() => Promise<ArrayBuffer>} options.fetchKnown Gives known.bin.
  * @param {(source: Blob | ImageBitmap) => Promise<{features, picture}>} options.look Asks
  *   the model about a picture; `picture` is a small one, as the bytes of a JPEG.
- * @param {(state) => void} options.onChange Told when another tab has changed something.
+ * @param {(state) => void} options.onChange Told what is taught, after every change: by
+ *   a call, or in another tab.
  */
 export function makeTeacher({ about, fetchKnown, look, onChange }) {
   const dishes = new Map(); // id: a record with its photos' records
   let old = { dishes: [], photos: [] }; // records of other models
   let [learner, memory, reason, lost] = [undefined, undefined, NOT_KEPT.other, 0];
+  let asleep = ""; // why what is kept could not be learned
   let isBehind = false; // whether there are photos that are not learned yet
   let turn = Promise.resolve(); // of the last who asked: one works at a time
 
-  function inTurn(work) {
-    const done = turn.then(work);
+  function inTurn(work, isChange = true) {
+    const done = turn.then(work).finally(() => isChange && onChange(state()));
     turn = done.catch(() => {});
     return done;
   }
@@ -66,7 +69,7 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
     const list = taught();
     if (list.length > 0) await wake();
     learner?.train(list);
-    isBehind = false;
+    [isBehind, asleep] = [false, ""];
   }
 
   /** Read all records; those that could not be kept stay. */
@@ -136,7 +139,8 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
 
   function state() {
     const list = all().map(({ id, name, photos }) => ({ id, name, photos: photos.length }));
-    return { dishes: list, old: describeOld(), notKept: unkept().length > 0 ? reason : "", lost };
+    const notKept = unkept().length > 0 ? reason : "";
+    return { dishes: list, old: describeOld(), notKept, asleep, lost };
   }
 
   function describeOld() {
@@ -224,7 +228,6 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
   async function renew() {
     await load();
     await train();
-    onChange(state());
   }
 
   // What a visitor can ask for; each call is given one object.
@@ -234,13 +237,12 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
       const dish = id ? find(id) : named(name);
       const { features, picture } = await look(source);
       const isNew = await addPhoto(dish, { ...round(features), picture });
-      return { id: dish.id, isNew, state: state() };
+      return { id: dish.id, isNew };
     },
 
     /** Learn what was added. */
     async train() {
       await train();
-      return state();
     },
 
     /** How well a dish is known: leave one out. */
@@ -266,19 +268,16 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
       if (done !== true) throw new CarryError(done || reason);
       dish.name = clean;
       await train();
-      return state();
     },
 
     async takeBack({ id }) {
       const dish = find(id);
       await removePhotos(dish, dish.photos.slice(-1));
-      return state();
     },
 
     async forget({ id }) {
       const dish = find(id);
       await removePhotos(dish, dish.photos);
-      return state();
     },
 
     async forgetAll() {
@@ -287,7 +286,6 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
       old = { dishes: [], photos: [] };
       lost = 0;
       await train();
-      return state();
     },
 
     /** All that was taught, as the text of a file. */
@@ -305,9 +303,12 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
         );
       }
       const counts = { added: 0, old: 0, useless: 0 };
-      for (const dish of inside) await takeIn(dish, isOurs, counts);
-      await train();
-      return { ...counts, isOurs, state: state() };
+      try {
+        for (const dish of inside) await takeIn(dish, isOurs, counts);
+      } finally {
+        await train(); // what came before there was no room
+      }
+      return { ...counts, isOurs };
     },
 
     /** Teach this model what another one was taught, from the small pictures. */
@@ -324,7 +325,7 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
         await remove({ dishes: ids(before), photos: ids(photos) });
         old = { dishes: [], photos: [] };
       }
-      return { ...counts, state: state() };
+      return counts;
     },
   };
 
@@ -340,12 +341,17 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
         memory = undefined;
         console.info("Nothing can be kept here:", error);
       }
-      await train();
-      return state();
+      try {
+        await train();
+      } catch (error) {
+        console.warn("What was taught is not learned:", error);
+        asleep = `${error.message} Until then I do not know the dishes that you taught me.`;
+      }
+      onChange(state());
     },
 
     /** Do what a visitor asks for, by the name of the call, after all that came before. */
-    call: (name, given) => inTurn(() => calls[name](given)),
+    call: (name, given) => inTurn(() => calls[name](given), !QUIET.includes(name)),
   };
 }
 

@@ -30,14 +30,9 @@ export function ranking(probabilities, names) {
     .slice(0, MOST);
 }
 
-/**
- * The place of the taught dish that a picture shows, or -1.
- *
- * @param taught What learner.js says of it.
- * @param about What model.json says.
- */
-export function findTaught({ leads, likeness }, { teaching }) {
-  return leads.findIndex((lead, at) => lead >= 0 && lead + likeness[at] >= teaching.margin);
+/** The place of the taught dish that a picture shows, by what learner.js says; or -1. */
+export function findTaught({ leads, likeness, needed }) {
+  return leads.findIndex((lead, at) => lead >= 0 && lead + likeness[at] >= needed);
 }
 
 /**
@@ -69,7 +64,7 @@ export function judge({ familiarity, ours }, about) {
  */
 export function describe(answer, about) {
   const { taught } = answer;
-  const place = taught ? findTaught(taught, about) : -1;
+  const place = taught ? findTaught(taught) : -1;
   if (place >= 0) return describeLearned(answer, taught.names[about.class_names.length + place], about);
   const kind = judge(answer, about);
   const isNear = kind === "another dish" && taught?.leads.some((lead) => lead >= 0);
@@ -105,13 +100,13 @@ function describeLearned(answer, name, about) {
 /** Say by which numbers a picture was judged, and how long its answer took. */
 export function describeNumbers({ familiarity, ours, taught, milliseconds }, about) {
   const needed = (threshold) => `(${threshold.toFixed(2)} needed)`;
-  const place = taught ? findTaught(taught, about) : -1;
+  const place = taught ? findTaught(taught) : -1;
   const took = `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`;
   if (place >= 0) {
     const [lead, like] = [taught.leads[place], taught.likeness[place]];
     return (
       `Lead ${lead.toFixed(2)} and likeness to your photos ${like.toFixed(2)}, ` +
-      `together ${(lead + like).toFixed(2)} ${needed(about.teaching.margin)}. ${took}`
+      `together ${(lead + like).toFixed(2)} ${needed(taught.needed)}. ${took}`
     );
   }
   return (

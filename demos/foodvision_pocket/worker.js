@@ -22,7 +22,7 @@ async function start({ build, threads }) {
   const responses = files.map(async (file) => (await file).response);
   const runs = await engine.start(responses, { about, build, threads });
   postMessage({ ready: { about, runs, version: list.version } });
-  if (about.teaching) opened = openTeacher(list);
+  if (about.teaching) opened = openTeacher(list).catch((error) => console.error(error));
   await new Promise((resolve) => setTimeout(resolve, PAUSE));
   if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
   await Promise.all(files.map(async (file) => (await file).keep()));
@@ -60,7 +60,7 @@ async function openTeacher(list) {
   };
   const onChange = (taught) => postMessage({ taught });
   teacher = makeTeacher({ about, fetchKnown, look, onChange });
-  onChange(await teacher.open());
+  await teacher.open();
 }
 
 /** Ask the model about a bitmap, an ImageBitmap of any size. */
@@ -103,6 +103,7 @@ async function answer({ id, source }) {
 /** Do what the page asks of the teacher. */
 async function teach({ id, call, given }) {
   await opened;
+  if (!teacher) throw new CarryError("A part of this page did not come. Reload it, please.");
   postMessage({ id, result: await teacher.call(call, given) });
 }
 

@@ -6,7 +6,7 @@ picture is named as a taught dish if
 
 - that dish **leads**: its logit is the largest; and
 - its lead over the next dish, and its **likeness** to the dish's own photos, counted in
-  standard deviations, come to at least `MARGIN` together.
+  standard deviations, come to enough together: see `needed`.
 
 Likeness has no photos to spare for a scale of its own. It is measured against what the
 model's own dishes reach: how like as many photos of its kind one of their photos is.
@@ -14,6 +14,7 @@ model's own dishes reach: how like as many photos of its kind one of their photo
 FoodVision Pocket does the same in JavaScript (`head.js`); tests hold it to this file.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -25,7 +26,17 @@ from going_modular.pocket.carried import Known
 from going_modular.strangers import OtherDishes
 
 NEAREST = 3  # photos of a dish that likeness is the mean over
-MARGIN = 0.25  # chosen on training photos of five dishes, 20 to learn from, 130 to ask
+# Chosen on training photos of five dishes, 20 to learn from and 130 to ask about.
+MARGIN = 0.25
+
+
+def needed(dishes: int) -> float:
+    """What lead and likeness must come to, where so many dishes are taught.
+
+    A stranger can be taken for any of them, so the more there are, the more is asked of
+    each: `MARGIN`, and as much again with each doubling.
+    """
+    return MARGIN * (1 + math.log2(dishes))
 
 
 def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
@@ -101,7 +112,7 @@ class TaughtHead:
         leads, likeness = self.judge(features)
         scores = (leads + likeness).masked_fill(leads < 0, -torch.inf)
         best = scores.max(dim=1)
-        return best.indices.masked_fill(best.values < MARGIN, -1)
+        return best.indices.masked_fill(best.values < needed(len(self.photos)), -1)
 
 
 def taught_table(

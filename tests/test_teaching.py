@@ -1,0 +1,369 @@
+"""Dishes learned afterwards: what a file carries, the head, the file that travels."""
+
+import base64
+import copy
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from demo_model_fixture import make_model
+from torch.nn import functional as F
+
+from going_modular.app.model import Predictor, open_picture
+from going_modular.data_setup import find_pictures
+from going_modular.gate import STRENGTH, fit_softmax, spread
+from going_modular.pocket.carried import (
+    FEATURES,
+    CarriedError,
+    Known,
+    read_known,
+    with_features,
+)
+from going_modular.pocket.convert import tflite_of
+from going_modular.pocket.litert import without_remarks
+from going_modular.pocket.preparation import preparing_session
+from going_modular.pocket.taught_file import (
+    TaughtError,
+    clean_name,
+    read_taught,
+    write_taught,
+)
+from going_modular.pocket.teaching import (
+    MARGIN,
+    TaughtHead,
+    likeness_to,
+    needed,
+    own_likeness,
+    taught_table,
+)
+from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
+from going_modular.strangers import find_strangers, read_other_dishes
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+PHOTOS = 20
+OTHERS = read_other_dishes(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
+
+
+@pytest.fixture(scope="module")
+def known():
+    return read_known(COMMITTED)
+
+
+@pytest.fixture(scope="module")
+def session():
+    return onnxruntime.InferenceSession(with_features(COMMITTED))
+
+
+def features_of(session, files) -> torch.Tensor:
+    rows = [
+        session.run([FEATURES], {"picture": open_picture(file)})[0] for file in files
+    ]
+    return torch.from_numpy(np.concatenate(rows))
+
+
+def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
+    """Stored features of training photos of one other dish."""
+    rows, labels = OTHERS.train.tensors
+    return rows[labels == OTHERS.names.index(dish)][start : start + count]
+
+
+# What a model file carries
+
+
+def test_the_committed_file_carries_its_training_photos(known):
+    about = Predictor(COMMITTED).about
+    assert known.counts == about.known and known.class_names == about.class_names
+    assert known.features.shape == (sum(about.known), 1280)
+    assert known.labels.bincount().tolist() == about.known
+    assert known.features.norm(dim=1).sub(1).abs().max() < 0.01, "but for rounding"
+    content = gzip.decompress(known.to_bytes())
+    total, dimensions = known.rounded.shape
+    assert len(content) == total * (dimensions + 4)
+    rows = np.frombuffer(content, np.int8, total * dimensions).reshape(total, -1)
+    scale = np.frombuffer(content, "<f4", offset=total * dimensions)
+    assert (rows == known.rounded).all() and (scale == known.scale).all()
+
+
+def test_classes_are_where_the_counts_say(known):
+    """A photo resembles those of its class most, so few lie nearest to another one."""
+    rows, labels = known.features, known.labels
+    likeness = (rows @ rows.T).fill_diagonal_(-1)
+    nearest = labels[likeness.topk(5, dim=1).indices].mode(dim=1).values
+    assert (nearest == labels).float().mean() > 0.85
+
+
+def test_features_are_those_that_familiarity_compares(session, known):
+    picture = np.asarray(draw_picture("pizza", 3))
+    names = ["familiarity", FEATURES]
+    familiarity, features = session.run(names, {"picture": picture})
+    unit = F.normalize(torch.from_numpy(features), dim=1)
+    ours = (unit @ known.features.T).topk(5).values.mean()
+    assert ours.item() == pytest.approx(float(familiarity), abs=1e-3)
+    plain = onnxruntime.InferenceSession(COMMITTED)
+    assert float(plain.run(["familiarity"], {"picture": picture})[0]) == familiarity
+
+
+def test_the_tflite_file_gives_the_same_features(session):
+    picture = np.asarray(draw_picture("sushi", 5))
+    prepared = preparing_session(COMMITTED)(picture).transpose(1, 2, 0)[None]
+    with without_remarks():
+        content = tflite_of(COMMITTED, with_features=True)
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    theirs = interpreter.get_signature_runner()(picture=prepared)[FEATURES]
+    ours = session.run([FEATURES], {"picture": picture})[0]
+    assert theirs == pytest.approx(ours, abs=0.05)
+    assert FEATURES not in _outputs(tflite_of(COMMITTED)), "only where it is asked for"
+
+
+def _outputs(content: bytes) -> set[str]:
+    with without_remarks():
+        signatures = Interpreter(model_content=content).get_signature_list()
+    return set(signatures["serving_default"]["outputs"])
+
+
+def test_a_file_without_known_features_carries_nothing(tmp_path):
+    model = make_model(tmp_path / "m.onnx")
+    assert read_known(model) is None
+    assert with_features(model) == model.read_bytes()
+
+
+def test_a_file_that_counts_wrongly_is_refused(tmp_path):
+    model = onnx.load(COMMITTED)
+    texts = {prop.key: prop.value for prop in model.metadata_props}
+    onnx.helper.set_model_props(model, texts | {"known": "[1, 2, 3]"})
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(CarriedError, match="6 known features, but has 450"):
+        read_known(tmp_path / "m.onnx")
+
+
+# The head
+
+
+def test_the_head_is_what_pytorch_finds(known):
+    """Half the squared weights plus `STRENGTH` times the balanced cross-entropies."""
+    rows = spread(torch.cat([known.features, F.normalize(some_of("baklava"), dim=1)]))
+    labels = torch.cat([known.labels, torch.full((PHOTOS,), 3)])
+    mean, width = rows[:450].double().mean(dim=0), rows[:450].double().std(0, False)
+    scaled = (rows.double() - mean) / width.where(width > 0, 1)
+    counts = labels.bincount()
+    weight = (len(labels) / (len(counts) * counts)).double()
+    weights = torch.zeros(4, rows.shape[1], dtype=torch.double, requires_grad=True)
+    bias = torch.zeros(4, dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weights, bias], max_iter=500, line_search_fn="strong_wolfe"
+    )
+
+    def closure():
+        optimizer.zero_grad()
+        logits = scaled @ weights.T + bias
+        loss = F.cross_entropy(logits, labels, weight, reduction="sum")
+        total = weights.square().sum() / 2 + STRENGTH * loss
+        total.backward()
+        return total
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        theirs = scaled @ weights.T + bias
+    ours = fit_softmax(rows, labels, scale_by=rows[:450])(rows)
+    assert (ours - theirs).abs().max() < 0.02
+
+
+def test_likeness_is_the_mean_of_the_three_nearest():
+    photos = F.normalize(torch.eye(4)[:, :4], dim=1)
+    row = F.normalize(torch.tensor([[3.0, 2.0, 1.0, 0.0]]), dim=1)
+    assert likeness_to(row, photos).item() == pytest.approx(6 / 14**0.5 / 3)
+    assert likeness_to(row, photos[:1]).item() == pytest.approx(3 / 14**0.5)
+
+
+def test_the_scale_of_likeness_comes_from_our_own_dishes(known):
+    few, many = own_likeness(known, 3), own_likeness(known, PHOTOS)
+    assert few[0] < many[0] < 1 and 0 < many[1] < 0.2
+    alone = Known(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
+    assert own_likeness(alone, 5) == (0.0, 1.0), "nothing to compare with"
+
+
+@pytest.fixture(scope="module")
+def alone(known):
+    """Each of the five dishes taught alone."""
+    return {
+        dish: TaughtHead(known, {dish: some_of(dish, start=50)})
+        for dish in OTHERS.names
+    }
+
+
+def test_most_photos_of_a_taught_dish_are_named(alone):
+    shares = [
+        (head.find(OTHERS.test_of(dish)) == 0).float().mean().item()
+        for dish, head in alone.items()
+    ]
+    print("named:", dict(zip(alone, shares, strict=True)))
+    assert np.mean(shares) >= 0.65
+
+
+def test_a_dish_that_is_called_like_ours_has_no_rival_of_its_name(known):
+    twin = TaughtHead(known, {"steak": some_of("baby back ribs")})
+    other = TaughtHead(known, {"ribs": some_of("baby back ribs")})
+    asked = OTHERS.test_of("baby back ribs")
+    assert (twin.judge(asked)[0] >= other.judge(asked)[0]).all()
+    assert (twin.find(asked) == 0).sum() > (other.find(asked) == 0).sum()
+
+
+def test_our_dishes_keep_their_names(alone, session):
+    if not os.environ.get("FOODVISION_DATA"):
+        pytest.skip("needs real photos: FOODVISION_DATA")
+    folder = find_pictures(ROOT / "data").folder / "test"
+    predictor, right, files = Predictor(COMMITTED), [], sorted(folder.glob("*/*.jpg"))
+    for file in files:
+        answer = predictor.predict(file)
+        is_right = answer.best[0] == file.parent.name
+        right.append(is_right and answer.verdict == "dish")
+    right, asked = torch.tensor(right), features_of(session, files)
+    for dish, head in alone.items():
+        lost = (right & (head.find(asked) == 0)).sum()
+        assert lost <= 2, dish
+
+
+def test_the_gate_stays_honest(known):
+    """Teach four, send the fifth: few of its photos are called one of the four."""
+    called = {}
+    for fifth in OTHERS.names:
+        four = [dish for dish in OTHERS.names if dish != fifth]
+        head = TaughtHead(known, {dish: some_of(dish, start=50) for dish in four})
+        found = head.find(OTHERS.test_of(fifth))
+        called[fifth] = (found >= 0).float().mean().item()
+        named = [
+            (head.find(OTHERS.test_of(dish)) == place).float().mean()
+            for place, dish in enumerate(four)
+        ]
+        assert np.mean(named) > 2 * called[fifth], f"like it or not: {fifth}"
+    print("called one of four others:", called)
+    assert np.mean(list(called.values())) <= 0.15
+
+
+def test_what_is_no_food_is_never_called_a_taught_dish(alone, session):
+    asked = features_of(session, find_strangers())
+    for dish, head in alone.items():
+        assert (head.find(asked) == -1).all(), dish
+
+
+def test_the_table_counts_what_it_says(known):
+    few = OTHERS.without("baby back ribs", "beef carpaccio", "beignets")
+    ours = known.features[::50]
+    right = torch.ones(len(ours), dtype=torch.bool)
+    table = taught_table(known, few, ours=ours, right=right, photos=(3, 20), runs=1)
+    assert list(table.index) == [0, 3, 20]
+    shares = [float(text.rstrip("%")) for text in table["the dish named"][1:]]
+    assert shares[0] < shares[1], "more photos, more names"
+    assert table["ours still right"][0] == f"{len(ours)} of {len(ours)}"
+
+
+def test_more_is_asked_where_more_can_be_mistaken():
+    assert [needed(count) for count in (1, 2, 4)] == [MARGIN, 2 * MARGIN, 3 * MARGIN]
+
+
+# The file that travels
+
+
+@pytest.fixture
+def saved(tmp_path):
+    dishes = {"baklava": some_of("baklava", 5), "bibimbap": some_of("bibimbap", 3)}
+    return write_taught(tmp_path / "taught.json", dishes, model_file=COMMITTED), dishes
+
+
+def test_what_was_written_is_read(saved):
+    file, dishes = saved
+    read = read_taught(file, model_file=COMMITTED)
+    assert list(read) == list(dishes)
+    for name, rows in dishes.items():
+        step = rows.abs().amax(dim=1, keepdim=True) / 127
+        assert ((read[name] - rows).abs() <= 0.5 * step + 1e-6).all()
+
+
+FEATURE = base64.b64encode(b"\x01" * 1280).decode()
+PHOTO = {"features": FEATURE, "scale": 0.01}
+WRONG = {
+    "no dishes": lambda c: c.pop("dishes"),
+    "dishes of another kind": lambda c: c.update(dishes=3),
+    "a name that is no text": lambda c: c["dishes"][0].update(name=7),
+    "an empty name": lambda c: c["dishes"][0].update(name=" \n\u202e "),
+    "no photos": lambda c: c["dishes"][0].update(photos=[]),
+    "too many photos": lambda c: c["dishes"][0].update(photos=[PHOTO] * 401),
+    "a photo that is none": lambda c: c["dishes"][0].update(photos=[None]),
+    "features too short": lambda c: c["dishes"][0]["photos"][0].update(features="AAA="),
+    "features that are no base64": lambda c: c["dishes"][0]["photos"][0].update(
+        features="\u00e4" * 1708
+    ),
+    "features of zeros": lambda c: c["dishes"][0]["photos"][0].update(
+        features=base64.b64encode(bytes(1280)).decode()
+    ),
+    "a scale below zero": lambda c: c["dishes"][0]["photos"][0].update(scale=-1),
+    "a scale without end": lambda c: c["dishes"][0]["photos"][0].update(
+        scale=float("inf")
+    ),
+    "a scale that is text": lambda c: c["dishes"][0]["photos"][0].update(scale="1"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_damaged_file_is_refused(saved, what):
+    file, _ = saved
+    content = json.loads(file.read_text())
+    WRONG[what](content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(TaughtError, match="taught.json is damaged"):
+        read_taught(file, model_file=COMMITTED)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "holds no taught dishes"),
+        (b"\xff\xd8\xff", "holds no taught dishes"),
+        (b"[" * 100_000, "holds no taught dishes"),
+        (b"[]", "holds no taught dishes"),
+        (b'{"format": "something else"}', "holds no taught dishes"),
+        (b'{"format": "FoodVision taught dishes", "version": 2}', "newer page"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(tmp_path, content, why):
+    (tmp_path / "t.json").write_bytes(content)
+    with pytest.raises(TaughtError, match=why):
+        read_taught(tmp_path / "t.json", model_file=COMMITTED)
+    with pytest.raises(TaughtError, match="There is no"):
+        read_taught(tmp_path / "none.json", model_file=COMMITTED)
+
+
+def test_another_model_s_dishes_are_not_mixed_in(saved, tmp_path):
+    file, _ = saved
+    other = copy.deepcopy(onnx.load(COMMITTED))
+    other.producer_name = "another run"
+    onnx.save(other, tmp_path / "other.onnx")
+    with pytest.raises(TaughtError, match="taught to another model"):
+        read_taught(file, model_file=tmp_path / "other.onnx")
+
+
+def test_names_are_cleaned():
+    assert clean_name("  pho\u202e \n  bo\x00 ") == "pho bo"
+    assert clean_name("x" * 99) == "x" * 40
+    assert clean_name("cre\u0300me") == "cr\u00e8me"
+
+
+def test_drawn_dishes_can_be_taught(known, session, tmp_path):
+    """What the tests of the page count on."""
+    files = []
+    for seed in range(24):
+        files.append(tmp_path / f"{seed}.png")
+        draw_picture(OTHER_NAMES[0], seed).save(files[-1])
+    rows = features_of(session, files)
+    head = TaughtHead(known, {OTHER_NAMES[0]: rows[:12]})
+    assert (head.find(rows[12:]) == 0).float().mean() > 0.7
+    assert len(CLASS_NAMES) == head.own
