@@ -16,8 +16,10 @@ from ai_edge_litert.interpreter import Interpreter
 from demo_model_fixture import make_model
 from torch.nn import functional as F
 
+from deploy.reference import read_deployable
 from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
+from going_modular.export import export_onnx
 from going_modular.gate import STRENGTH, fit_softmax, spread
 from going_modular.pocket.carried import (
     FEATURES,
@@ -128,6 +130,16 @@ def _outputs(content: bytes) -> set[str]:
     with without_remarks():
         signatures = Interpreter(model_content=content).get_signature_list()
     return set(signatures["serving_default"]["outputs"])
+
+
+def test_a_float_file_carries_the_same(known, tmp_path):
+    float_file = tmp_path / "fp32.onnx"
+    about = Predictor(COMMITTED).about
+    export_onnx(read_deployable(COMMITTED), float_file, about=about)
+    theirs = read_known(float_file)
+    assert (theirs.features - known.features).abs().max() < 1e-3
+    session = onnxruntime.InferenceSession(with_features(float_file))
+    assert session.get_outputs()[-1].name == FEATURES
 
 
 def test_a_file_without_known_features_carries_nothing(tmp_path):
@@ -264,6 +276,9 @@ def test_the_table_counts_what_it_says(known):
     shares = [float(text.rstrip("%")) for text in table["the dish named"][1:]]
     assert shares[0] < shares[1], "more photos, more names"
     assert table["ours still right"][0] == f"{len(ours)} of {len(ours)}"
+    nobody = few.without(*few.names)
+    alone = taught_table(known, nobody, ours=ours, right=right)
+    assert list(alone.index) == [0], "nothing to teach, nothing to say"
 
 
 def test_more_is_asked_where_more_can_be_mistaken():

@@ -106,6 +106,8 @@ class About:
             and on how many held-out "pictures".
         gate: What the thresholds were "made_with" and "judged_on", in words, and who
             was turned away, as [how many, of how many]: "near" by dish, "far", "ours".
+        known: How many training pictures of each class familiarity compares with; the
+            file carries their features, class after class.
         contender: The network's name.
         input_size: Height and width in pixels that the network looks at.
         precision: Of the convolutions' weights: "fp32" or "int8".
@@ -123,6 +125,7 @@ class About:
     temperature: float
     calibration: dict[str, float]
     gate: dict
+    known: list[int]
     contender: str
     input_size: int
     precision: str
@@ -137,6 +140,8 @@ class About:
             raise ValueError("class_names must be at least two different names")
         if not 0 <= result["correct"] <= result["total"]:
             raise ValueError("test_result must not count more right than there are")
+        if len(self.known) != len(names):
+            raise ValueError("known must be one count a class")
         if not isinstance(self.is_practice, bool):
             raise ValueError("is_practice must be true or false")
         for name in ("familiarity_threshold", "ours_threshold", "temperature"):

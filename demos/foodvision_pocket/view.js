@@ -1,6 +1,14 @@
 // Draw on the page: what the model says, and what is going on.
 
-import { PRACTICE, describe, describeModel, describeNumbers, joinNames, median, shortPercent } from "./words.js";
+import {
+  PRACTICE,
+  describe,
+  describeModel,
+  describeNumbers,
+  joinNames,
+  median,
+  shortPercent,
+} from "./words.js";
 
 const KEPT = 500; // answers whose times the median is of
 const times = []; // ms, of the latest answers

@@ -65,7 +65,9 @@ export function judge({ familiarity, ours }, about) {
 export function describe(answer, about) {
   const { taught } = answer;
   const place = taught ? findTaught(taught) : -1;
-  if (place >= 0) return describeLearned(answer, taught.names[about.class_names.length + place], about);
+  if (place >= 0) {
+    return describeLearned(answer, taught.names[about.class_names.length + place], about);
+  }
   const kind = judge(answer, about);
   const isNear = kind === "another dish" && taught?.leads.some((lead) => lead >= 0);
   const rows = isNear
@@ -130,9 +132,10 @@ export function count(number, thing) {
 export function describeLesson(photos, checked) {
   const many = `${count(photos, "photo")}.`;
   if (!checked) return `${many} Learning ...`;
-  if (checked.asked === 0) return `${many} Show me more: another plate, another side, other light.`;
-  const well = `Each asked about without having learned from it, I name ${checked.right} of ${checked.asked}.`;
-  const enough = checked.right >= 0.7 * checked.asked && checked.asked >= 10;
+  if (checked.asked === 0) return `${many} Show me more: another plate, or another side.`;
+  const { right, asked } = checked;
+  const well = `Each asked about without having learned from it, I name ${right} of ${asked}.`;
+  const enough = right >= 0.7 * asked && asked >= 10;
   return `${many} ${well} ${enough ? "That will do." : "More photos help, from other sides."}`;
 }
 
@@ -145,7 +148,8 @@ export function describeTaught(dishes, photos) {
 /** Say what is there of an earlier model; nothing, if there is none. */
 export function describeOld({ names, photos, usable }) {
   if (names.length === 0) return "";
-  const list = names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  const most = names.slice(0, -1).join(", ");
+  const list = names.length === 1 ? names[0] : `${most} and ${names.at(-1)}`;
   const what = `You taught ${list} (${count(photos, "photo")}) to another model.`;
   return usable > 0
     ? `${what} Its notes mean nothing to this one, but I can look at the small pictures again.`

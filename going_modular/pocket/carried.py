@@ -103,8 +103,11 @@ def _known_columns(graph: onnx.GraphProto) -> tuple[np.ndarray, np.ndarray] | No
     name = similarity[0].input[1]
     if name in constants:
         return round_columns(constants[name])
-    if name in maker and maker[name].op_type == "DequantizeLinear":
-        integers, scale = (constants[each] for each in maker[name].input[:2])
+    source = maker.get(name)
+    if source is not None and source.op_type == "Transpose":
+        return round_columns(constants[source.input[0]].T)
+    if source is not None and source.op_type == "DequantizeLinear":
+        integers, scale = (constants[each] for each in source.input[:2])
         return integers, scale
     return None
 

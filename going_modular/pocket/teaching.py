@@ -138,12 +138,13 @@ def taught_table(
         seed: Chooses them.
 
     Returns:
-        A row for each number of photos. Shares and counts are means over dishes and
-        runs; `other dishes` are the test pictures of all the others, which should not
-        be named as the taught one.
+        A row for each number of photos, the first without any. Shares and counts are
+        means over dishes and runs; `other dishes` are the test pictures of all the
+        others, which should not be named as the taught one.
     """
-    generator, rows = torch.Generator().manual_seed(seed), {}
-    for count in photos:
+    generator = torch.Generator().manual_seed(seed)
+    rows = {0: {"ours still right": f"{int(right.sum())} of {len(ours)}"}}
+    for count in photos if others.names else ():
         named, mistaken, still = [], [], []
         for _ in range(runs):
             for dish in others.names:
@@ -160,6 +161,6 @@ def taught_table(
             "other dishes called it": f"{sum(mistaken) / len(mistaken):.1%}",
             "ours still right": f"{sum(still) / len(still):.1f} of {len(ours)}",
         }
-    table = pd.DataFrame(rows).T.rename_axis("photos")
-    table.loc[0] = {"ours still right": f"{int(right.sum())} of {len(ours)}"}
-    return table.sort_index().fillna("")
+    columns = ["the dish named", "other dishes called it", "ours still right"]
+    table = pd.DataFrame(rows, index=columns).T.rename_axis("photos")
+    return table.fillna("")
