@@ -12,10 +12,11 @@ from pocket_site import need_runtime
 from benchmarks import firefox
 from benchmarks.browser import ask_page
 from benchmarks.firefox import FIREFOX, FirefoxError, firefox_page
+from benchmarks.teaching import ask_all, call, teach
 from going_modular.app.model import SENTENCES, Predictor
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import MODEL, write_pocket
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
 DRAWN = [(name, seed) for name in CLASS_NAMES for seed in range(3)]
@@ -58,6 +59,20 @@ def ask_both(page, predictor, picture: bytes, apart: float) -> list[list[float]]
     # Counted in standard deviations, so what rounding does shows more here.
     assert theirs["ours"] == pytest.approx(ours.ours, abs=0.1)
     return [theirs["probabilities"], probabilities]
+
+
+def test_a_dish_can_be_taught_in_firefox(page, tmp_path):
+    files = []
+    for seed in range(12):
+        files.append(tmp_path / f"{seed}.jpg")
+        draw_picture(OTHER_NAMES[0], seed).save(files[-1], "JPEG", quality=90)
+    taught = teach(page, OTHER_NAMES[0], files[:8])
+    assert taught["checked"]["asked"] == 8
+    assert ask_all(page, files[8:]).count(OTHER_NAMES[0]) >= 3
+    page.wait_for_selector("#taught:not([hidden])")
+    assert "1, from 8 photos" in page.inner_text("#taught-title")
+    call(page, "forgetAll")
+    assert OTHER_NAMES[0] not in ask_all(page, files[8:])
 
 
 @pytest.mark.parametrize(("name", "seed"), DRAWN)

@@ -536,7 +536,7 @@ def test_a_full_device_is_said_and_nothing_is_lost(context, page, url, folder):
     page.get_by_text("Dishes you taught me: 1, from 9 photos").wait_for()
     assert "This device has no room left" in page.inner_text("#taught-note")
     assert ask_all(page, some(folder, SOUP, 20)) == [SOUP]
-    worker.evaluate("IDBObjectStore.prototype.put = self.really")
+    worker.evaluate("() => { IDBObjectStore.prototype.put = self.really; }")
     teach(page, SOUP, some(folder, SOUP, 10))  # there is room again: all goes in
     page.reload()
     page.get_by_text("from 10 photos").first.wait_for()

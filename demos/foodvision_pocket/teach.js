@@ -187,7 +187,8 @@ async function showPictures() {
 async function learn(counts) {
   await teach("train");
   await showPictures();
-  tell(`${describeAdded(counts)} ${$("lesson-count").textContent}`);
+  tell(describeAdded(counts));
+  say(`${describeAdded(counts)} ${$("lesson-count").textContent}`);
   await page.askAgain();
 }
 
@@ -241,6 +242,7 @@ async function forgetDish(id) {
   const name = nameOf(id);
   if (!(await isSure(`Forget ${name} and all its photos?`))) return;
   await teach("forget", { id });
+  $("taught-title").focus(); // the button that was pressed is gone
   tell(`${name} is forgotten.`);
   await page.askAgain();
 }
@@ -248,6 +250,7 @@ async function forgetDish(id) {
 async function forgetAll() {
   if (!(await isSure("Forget every dish that you taught me, with all photos?"))) return;
   await teach("forgetAll");
+  $("taught-title").focus();
   tell("All is forgotten.");
   await page.askAgain();
 }

@@ -11,6 +11,7 @@ let engine; // LiteRT or ONNX Runtime: whatever suits the model
 let isAsked = false; // whether a picture has come
 let teacher; // of dishes beside the model's own, where its file carries what is needed
 let opened; // settled once the teacher knows what is kept on this device
+let isTaught = false; // or may be: answers then need a picture's features, too
 
 /**
  * Fetch all that is needed and start. Then answer once, unless a visitor was quicker, for
@@ -22,7 +23,8 @@ async function start({ build, threads }) {
   const responses = files.map(async (file) => (await file).response);
   const runs = await engine.start(responses, { about, build, threads });
   postMessage({ ready: { about, runs, version: list.version } });
-  if (about.teaching) opened = openTeacher(list).catch((error) => console.error(error));
+  isTaught = Boolean(about.teaching);
+  if (isTaught) opened = openTeacher(list).catch((error) => console.error(error));
   await new Promise((resolve) => setTimeout(resolve, PAUSE));
   if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
   await Promise.all(files.map(async (file) => (await file).keep()));
@@ -58,22 +60,26 @@ async function openTeacher(list) {
       throw new CarryError("What I learn with is not here yet. Connect once, then try again.");
     }
   };
-  const onChange = (taught) => postMessage({ taught });
+  const onChange = (taught) => {
+    isTaught = taught.dishes.length > 0;
+    postMessage({ taught });
+  };
   teacher = makeTeacher({ about, fetchKnown, look, onChange });
   await teacher.open();
 }
 
-/** Ask the model about a bitmap, an ImageBitmap of any size. */
-function run(bitmap) {
+/** Ask the model about a bitmap, an ImageBitmap of any size; for its features, too. */
+function run(bitmap, withFeatures = false) {
   // Where the page prepares pictures, it needs no more than the part that is looked at.
-  return engine.answer(toPixels(bitmap, about.pictures, about.preparation?.crop));
+  const pixels = toPixels(bitmap, about.pictures, about.preparation?.crop);
+  return engine.answer(pixels, withFeatures);
 }
 
 /** Look at a file or a frame to learn from it: its features, and a small picture. */
 async function look(source) {
   const bitmap = source instanceof Blob ? await openPicture(source, about.pictures) : source;
   try {
-    const { features } = await run(bitmap);
+    const { features } = await run(bitmap, true);
     return { features, picture: await toSmall(bitmap, PICTURE_SIDE) };
   } finally {
     bitmap.close();
@@ -88,8 +94,8 @@ async function answer({ id, source }) {
   const bitmap = isFile ? await openPicture(source, about.pictures) : source;
   let preview;
   try {
-    const { features, ...result } = await run(bitmap);
-    await opened;
+    const { features, ...result } = await run(bitmap, isTaught);
+    if (isTaught) await opened;
     const taught = features && teacher?.judge(features);
     const milliseconds = performance.now() - begun;
     if (isFile) preview = await toPreview(bitmap);

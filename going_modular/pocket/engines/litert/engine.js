@@ -54,13 +54,13 @@ export async function start(files, { about, build, threads }) {
 }
 
 /** Answer for a square of pixels: RGBA, uint8 (height, width, 4). */
-export async function answer(square) {
+export async function answer(square, withFeatures) {
   const picture = new Tensor(prepare(square), shape);
   const outputs = await network.run({ picture });
   picture.delete();
   const numbers = {};
   for (const [name, output] of Object.entries(outputs)) {
-    numbers[name] = Array.from(output.toTypedArray());
+    if (name !== "features" || withFeatures) numbers[name] = Array.from(output.toTypedArray());
     output.delete();
   }
   return {

@@ -23,7 +23,7 @@ export async function start(files, { threads }) {
 }
 
 /** Answer for pixels: RGBA, uint8 (height, width, 4). */
-export async function answer({ data, height, width }) {
+export async function answer({ data, height, width }, withFeatures) {
   const rgb = new Uint8Array(3 * height * width);
   for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
     rgb[to] = data[from];
@@ -33,7 +33,7 @@ export async function answer({ data, height, width }) {
   const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
   const { features, probabilities, familiarity, ours } = await session.run({ picture });
   return {
-    features: features && Array.from(features.data),
+    features: withFeatures && features ? Array.from(features.data) : undefined,
     probabilities: Array.from(probabilities.data),
     familiarity: familiarity.data[0],
     ours: ours.data[0],
