@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import signal
 import sys
 import threading
@@ -85,6 +86,9 @@ def main() -> None:
 
 def leave() -> None:
     """Take our app away, of a cluster only that; do not wait for ever for Ray."""
+    at_last = threading.Timer(2 * LEAVING, os._exit, [0])  # Ray's own end may hang, too
+    at_last.daemon = True
+    at_last.start()
     leaving = threading.Thread(target=serve.delete, args=[APP], daemon=True)
     leaving.start()
     leaving.join(LEAVING)
