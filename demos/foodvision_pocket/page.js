@@ -91,23 +91,20 @@ async function answerExample(name) {
   return showProblem(NO_PICTURE, "It did not arrive. Check the connection.");
 }
 
+/** Open the camera and answer for what it sees; returns whether it is open. */
 async function startLive() {
-  await (await openLive())?.over;
-}
-
-/** Open the camera; what comes back has `over`, settled when its last answer is shown. */
-async function openLive() {
   const mine = newTurn("waiting");
   try {
     await openCamera(video, facing);
-    if (mine !== turn) return undefined;
+    if (mine !== turn) return false;
     setState("live");
     video.srcObject.getVideoTracks()[0].onended = () => lostCamera(mine);
     $("flip").hidden = !(await hasTwoCameras());
-    return { over: answerWhileOpen(mine) };
+    answerWhileOpen(mine);
+    return true;
   } catch (error) {
     whyClosed(mine, error);
-    return undefined;
+    return false;
   }
 }
 
@@ -184,7 +181,7 @@ startTeaching({
   askAgain,
   canTeach,
   isLive,
-  startLive: openLive,
+  startLive,
   takePicture: async () => (isLive() ? freeze() : answered),
   video,
 });

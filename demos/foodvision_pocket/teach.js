@@ -16,7 +16,7 @@ const FRAMES = 10; // that one press of the film button looks at
 const BETWEEN = 450; // ms from one to the next: the hand moves on meanwhile
 const FILE_NAME = "taught-dishes.json";
 
-let page; // what page.js lends: takePicture, startLive, isLive, askAgain, video
+let page; // what page.js lends: askAgain, canTeach, isLive, startLive, takePicture, video
 let taken; // the picture that the visitor pressed "Teach me this" at
 let open; // the id of the dish whose photos are shown
 let isNaming = false; // whether the form renames that dish
@@ -218,7 +218,7 @@ async function addAll(sources, total) {
 }
 
 async function film() {
-  if (!page.isLive()) await page.startLive();
+  if (!page.isLive() && !(await page.startLive())) return; // the page says why
   tell("Move slowly around the plate ...");
   await addAll(frames(), FRAMES);
 }

@@ -57,7 +57,6 @@ export function makeTeacher({ about, fetchKnown, look, onChange }) {
   const all = () => [...dishes.values()].sort((a, b) => a.made - b.made);
   const taught = () => all().filter(({ photos }) => photos.length > 0);
   const photosOf = (list) => list.flatMap(({ photos }) => photos);
-
   const unkept = () => photosOf(all()).filter(({ isKept }) => !isKept);
 
   async function wake() {

@@ -7,7 +7,13 @@ const MOST = 5; // bars shown, however many classes there are
 /** Put class names into words: "pizza, steak or sushi". */
 export function joinNames(names) {
   if (names.length > MOST) return `any of the ${names.length} foods it knows`;
-  return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+  return enumerate(names, "or");
+}
+
+/** Join words: "a", "a or b", "a, b or c". */
+function enumerate(words, last) {
+  if (words.length === 1) return words[0];
+  return `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`;
 }
 
 /** Nothing is called certain, and nothing impossible. */
@@ -31,8 +37,9 @@ export function ranking(probabilities, names) {
 }
 
 /** The place of the taught dish that a picture shows, by what learner.js says; or -1. */
-export function findTaught({ leads, likeness, needed }) {
-  return leads.findIndex((lead, at) => lead >= 0 && lead + likeness[at] >= needed);
+function findTaught(taught) {
+  const isNamed = (lead, at) => lead >= 0 && lead + taught.likeness[at] >= taught.needed;
+  return taught ? taught.leads.findIndex(isNamed) : -1;
 }
 
 /**
@@ -64,7 +71,7 @@ export function judge({ familiarity, ours }, about) {
  */
 export function describe(answer, about) {
   const { taught } = answer;
-  const place = taught ? findTaught(taught) : -1;
+  const place = findTaught(taught);
   if (place >= 0) {
     return describeLearned(answer, taught.names[about.class_names.length + place], about);
   }
@@ -102,7 +109,7 @@ function describeLearned(answer, name, about) {
 /** Say by which numbers a picture was judged, and how long its answer took. */
 export function describeNumbers({ familiarity, ours, taught, milliseconds }, about) {
   const needed = (threshold) => `(${threshold.toFixed(2)} needed)`;
-  const place = taught ? findTaught(taught) : -1;
+  const place = findTaught(taught);
   const took = `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`;
   if (place >= 0) {
     const [lead, like] = [taught.leads[place], taught.likeness[place]];
@@ -148,9 +155,7 @@ export function describeTaught(dishes, photos) {
 /** Say what is there of an earlier model; nothing, if there is none. */
 export function describeOld({ names, photos, usable }) {
   if (names.length === 0) return "";
-  const most = names.slice(0, -1).join(", ");
-  const list = names.length === 1 ? names[0] : `${most} and ${names.at(-1)}`;
-  const what = `You taught ${list} (${count(photos, "photo")}) to another model.`;
+  const what = `You taught ${enumerate(names, "and")} (${count(photos, "photo")}) to another model.`;
   return usable > 0
     ? `${what} Its notes mean nothing to this one, but I can look at the small pictures again.`
     : `${what} Its notes mean nothing to this one, and there are no pictures to look at again.`;

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from going_modular.app.model import About
 from going_modular.export import metadata_of
 from going_modular.files import LessonError
+from going_modular.pocket.preparation import constants_of
 from going_modular.quantize import round_columns
 
 FEATURES = "features"  # the name of one more output
@@ -95,7 +96,7 @@ def read_known(model_file: Path) -> Known | None:
 
 def _known_columns(graph: onnx.GraphProto) -> tuple[np.ndarray, np.ndarray] | None:
     """Integers (D, N) and scales (N,) of what features are multiplied with."""
-    constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    constants = constants_of(graph)
     maker = {name: node for node in graph.node for name in node.output}
     similarity = [node for node in graph.node if node.op_type == "MatMul"]
     if len(similarity) != 1:

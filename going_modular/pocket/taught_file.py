@@ -16,9 +16,9 @@ import torch
 
 from going_modular.files import LessonError, file_sha256, whole
 from going_modular.pocket.carried import read_known
+from going_modular.quantize import round_columns
 
 FORMAT, VERSION = "FoodVision taught dishes", 1
-LEVELS = 127
 MOST_BYTES, MOST_PHOTOS, LONGEST_NAME = 64_000_000, 400, 40
 
 
@@ -111,8 +111,7 @@ def write_taught(
         FileError: If it cannot be written.
     """
     written = [
-        {"name": name, "photos": [_rounded(row) for row in rows]}
-        for name, rows in dishes.items()
+        {"name": name, "photos": _rounded(rows)} for name, rows in dishes.items()
     ]
     content = {
         "format": FORMAT,
@@ -126,7 +125,9 @@ def write_taught(
     return Path(file)
 
 
-def _rounded(row: torch.Tensor) -> dict:
-    scale = row.abs().max().item() / LEVELS or 1.0
-    content = (row / scale).round().to(torch.int8).numpy().tobytes()
-    return {"features": base64.b64encode(content).decode(), "scale": scale}
+def _rounded(rows: torch.Tensor) -> list[dict]:
+    integers, scales = round_columns(rows.numpy().T)
+    return [
+        {"features": base64.b64encode(content.tobytes()).decode(), "scale": scale}
+        for content, scale in zip(integers.T, scales.tolist(), strict=True)
+    ]
