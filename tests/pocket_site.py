@@ -96,3 +96,13 @@ def pixels_of(page, content: bytes, share: float | None = None) -> Image.Image:
 def status(page) -> str:
     """What a screen reader said last."""
     return page.locator("#say").text_content()
+
+
+def grave_complaints(page) -> list[tuple[str, list]]:
+    """What axe, once it is in the page, finds serious or critical: rules and places."""
+    violations = page.evaluate("axe.run().then(({ violations }) => violations)")
+    return [
+        (rule["id"], [node["target"] for node in rule["nodes"]])
+        for rule in violations
+        if rule["impact"] in ("serious", "critical")
+    ]

@@ -14,8 +14,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from pocket_site import need_runtime, open_page, status
-from test_pocket_access import AXE, axe  # noqa: F401
+from pocket_site import grave_complaints, need_runtime, open_page, status
+from test_pocket_access import axe  # noqa: F401
 from torch.nn import functional as F
 
 from benchmarks.browser import launched
@@ -398,13 +398,7 @@ def test_axe_finds_nothing_serious(browser, url, axe, scheme, width):  # noqa: F
 
 def complain(page) -> None:
     """Fail if axe has something serious to say, or the page scrolls sideways."""
-    violations = page.evaluate("axe.run().then(({ violations }) => violations)")
-    grave = [
-        (rule["id"], [node["target"] for node in rule["nodes"]])
-        for rule in violations
-        if rule["impact"] in ("serious", "critical")
-    ]
-    assert grave == [] and not page.evaluate(SIDEWAYS)
+    assert grave_complaints(page) == [] and not page.evaluate(SIDEWAYS)
 
 
 # Kept on the device
