@@ -16,7 +16,6 @@ from test_deploy_ray import (  # noqa: F401  fixtures
     network,
 )
 
-from deploy.ray.features import build
 from going_modular.big.features import Extractor, FeatureStore, network_of
 from going_modular.big.food101 import Tree, choose_photos
 from going_modular.practice.food101 import draw_food101
@@ -26,7 +25,14 @@ SMALL = ("--share", SHARE, "--input-size", 64)
 
 
 @pytest.fixture(scope="module")
-def built():
+def build(network):  # noqa: F811
+    from deploy.ray.features import build  # here, because it imports Ray
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def built(build):
     return build("effnet_lite2", 64)
 
 
@@ -55,7 +61,7 @@ def start(inside, environment):  # noqa: F811
     return start
 
 
-def test_both_lite_networks_take_an_input_size():
+def test_both_lite_networks_take_an_input_size(build):
     for slug in ("effnet_lite2", "effnet_lite0"):
         assert build(slug, 64).preprocess.size == 64
         assert build(slug, None).preprocess.size == 224
