@@ -40,12 +40,12 @@ export async function readJson(name) {
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const store = await openStore(list.version);
-  const stored = await store?.match(url);
+  const stored = await wholeIn(store, url, list.files[name]);
   const arriving = stored ?? (await fetch(url));
   if (!arriving.ok) throw new Error(`${name}: the server answered ${arriving.status}`);
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
   const all = readAll(arriving, list.files[name], unzip.writable, onBytes);
-  all.catch(() => {}); // whoever reads the response hears of it
+  all.catch(() => store?.delete(url)); // whoever reads the response hears of it
   const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
   return {
     response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
@@ -53,6 +53,16 @@ export async function fetchOnce(name, list, onBytes) {
       if (!stored) await keep(store, url, await all, arriving.headers);
     },
   };
+}
+
+/** What is stored of a file, unless it is of another size: then that is thrown away. */
+async function wholeIn(store, url, size) {
+  const stored = await store?.match(url);
+  if (!stored) return undefined;
+  const blob = await stored.blob();
+  if (blob.size === size) return new Response(blob, { headers: stored.headers });
+  await store.delete(url);
+  return undefined;
 }
 
 /** Read a whole response, and pass its pieces on; returns all of its bytes. */
@@ -88,7 +98,7 @@ async function keep(store, url, bytes, headers) {
 }
 
 /**
- * Have sw.js keep the whole folder, in its newest version.
+ * Have sw.js keep the whole folder.
  *
  * @param {string} version Of the files that are running.
  * @param {string} build Of the runtime, if there are several: it keeps no other.
@@ -97,23 +107,21 @@ async function keep(store, url, bytes, headers) {
 export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https
+  const address = new URL(`sw.js?build=${build}&v=${version}`, FOLDER).href;
+  if (workers.controller?.scriptURL === address) {
+    workers.controller.postMessage("look whether all is there");
+    return caches.has(storeName(version));
+  }
   try {
-    const newest = await newestVersion();
-    await workers.register(`sw.js?build=${build}&v=${newest ?? version}`);
-    await workers.ready;
-    return true;
+    const { active, installing, waiting } = await workers.register(address);
+    const newest = installing ?? waiting ?? active;
+    await new Promise((resolve) => {
+      newest.onstatechange = () => /^(activated|redundant)$/.test(newest.state) && resolve();
+      newest.onstatechange();
+    });
+    return newest.state === "activated" && (await caches.has(storeName(version)));
   } catch (error) {
     console.warn("This page will go on needing the network:", error);
     return workers.controller !== null;
-  }
-}
-
-/** Ask the network, past all that is stored; undefined without network. */
-async function newestVersion() {
-  try {
-    const reply = await fetch(new URL("files.json?now", FOLDER), { cache: "no-store" });
-    return (await reply.json()).version;
-  } catch {
-    return undefined;
   }
 }

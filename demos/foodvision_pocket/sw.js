@@ -1,8 +1,7 @@
 // Keep every file of this folder, so that the page opens without network.
 //
-// The page registers this as sw.js?build=BUILD&v=VERSION once it runs, so a page that is
-// open has all that it needs. A new version is another address: the browser installs it
-// beside the old one, and the next visit gets it.
+// The network goes first, so whatever is kept here can be mended on the server. The page
+// registers this as sw.js?build=BUILD&v=VERSION once it runs. sw-remove.js is the way out.
 
 const ASKED = new URL(location).searchParams;
 const VERSION = ASKED.get("v");
@@ -10,50 +9,90 @@ const BUILDS = /^vendor\/litert_([a-z]+)\./; // of which this browser runs one
 const FOLDER = new URL("./", location);
 const PREFIX = `pocket ${FOLDER} `; // other folders of this site keep theirs
 const STORE = PREFIX + VERSION; // storage.js says the same
+const PATIENCE = 3000; // ms for the network to bring the page, if it is stored
+const VISIT = 30_000; // ms for a stored page to bring its stored files: all of one version
+let storedUntil = 0;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(keepAll().then(() => self.skipWaiting()));
+  event.waitUntil(replaceAll().then(() => self.skipWaiting()));
 });
+
+self.addEventListener("message", (event) => event.waitUntil(keepAll()));
 
 self.addEventListener("activate", (event) => {
   event.waitUntil(forgetOthers().then(() => self.clients.claim()));
 });
 
 self.addEventListener("fetch", (event) => {
-  const { method, url } = event.request;
-  const { href, search } = new URL(url);
-  // A question mark asks for what the network has now.
-  const isOurs = href.startsWith(FOLDER.href) && method === "GET" && !search;
-  if (isOurs) event.respondWith(serve(event.request));
+  const { method, mode, url } = event.request;
+  const { href, pathname, search } = new URL(url);
+  if (method !== "GET" || !href.startsWith(FOLDER.href)) return;
+  const name = pathname.slice(FOLDER.pathname.length);
+  const isPage = mode === "navigate" && ["", "index.html"].includes(name);
+  // A question mark behind a file asks for what the network has now.
+  if (isPage || !search) event.respondWith(serve(event.request, isPage));
 });
 
-/** Store what the page's worker has not stored already. All of it, or it is no use. */
-async function keepAll() {
-  const store = await caches.open(STORE);
-  const list = await (await load("files.json")).json();
-  if (list.version !== VERSION) throw new Error("the files changed meanwhile");
-  const isUsed = (name) => [undefined, ASKED.get("build")].includes(BUILDS.exec(name)?.[1]);
-  for (const name of [...Object.keys(list.files).filter(isUsed), "files.json"]) {
-    const url = new URL(name, FOLDER);
-    if (!(await store.match(url))) await store.put(url, await load(name));
-  }
+/** Store this version; if the server has another, forget it: the page brings the other. */
+async function replaceAll() {
+  if (!(await keepAll())) await caches.delete(STORE);
 }
 
+/**
+ * Store what is not stored already, whole. All of it, or it is no use.
+ *
+ * @returns {Promise<boolean>} Whether the server has this version.
+ */
+async function keepAll() {
+  const list = await (await load("files.json")).json();
+  if (list.version !== VERSION) return false;
+  const store = await caches.open(STORE);
+  const isUsed = (name) => [undefined, ASKED.get("build")].includes(BUILDS.exec(name)?.[1]);
+  for (const name of [...Object.keys(list.files).filter(isUsed), "files.json"]) {
+    const url = name === "index.html" ? FOLDER : new URL(name, FOLDER);
+    if (await isWhole(await store.match(url), list.files[name])) continue;
+    await store.put(url, await load(url).catch(() => load(name)));
+  }
+  return true;
+}
+
+async function isWhole(stored, size) {
+  return stored && !stored.redirected && (await stored.blob()).size === size;
+}
+
+/** Fetch a file. An answer from elsewhere is none: no page may be made of it. */
 async function load(name) {
-  const response = await fetch(new URL(name, FOLDER), { cache: "no-cache" });
+  const options = { cache: "no-cache", redirect: "error" };
+  const response = await fetch(new URL(name, FOLDER), options);
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
   return response;
 }
 
 async function forgetOthers() {
+  if (!(await caches.has(STORE))) return;
   const names = await caches.keys();
   const old = names.filter((name) => name.startsWith(PREFIX) && name !== STORE);
   await Promise.all(old.map((name) => caches.delete(name)));
 }
 
-async function serve(request) {
-  const isPage = request.mode === "navigate" && request.url === FOLDER.href;
+/** Ask the network; where it does not answer, or a page not soon, take what is stored. */
+async function serve(request, isPage) {
+  const arriving = fetch(request, { cache: "no-cache" });
+  arriving.catch(() => {}); // whoever waits for it hears of it
+  if (isPage || Date.now() > storedUntil) {
+    try {
+      const response = await (isPage ? Promise.race([arriving, late()]) : arriving);
+      if (isPage) storedUntil = 0;
+      if (response.status < 500) return response;
+    } catch {
+      // No network, or next to none.
+    }
+  }
+  if (isPage) storedUntil = Date.now() + VISIT;
   const store = await caches.open(STORE);
-  const stored = await store.match(isPage ? new URL("index.html", FOLDER) : request.url);
-  return stored ?? fetch(request);
+  return (await store.match(isPage ? FOLDER : request.url)) ?? arriving;
+}
+
+function late() {
+  return new Promise((_, reject) => setTimeout(reject, PATIENCE));
 }

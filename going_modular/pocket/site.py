@@ -51,6 +51,7 @@ PAGE_FILES = (
     "records.js",
     "storage.js",
     "style.css",
+    "sw-remove.js",
     "sw.js",
     "teach.js",
     "teacher.js",
@@ -61,7 +62,7 @@ PAGE_FILES = (
 VENDOR = "vendor"
 ICONS = Path(__file__).with_name("icons")
 ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
-NOT_SHOWN = (".gitattributes", "README.md", "sw.js")  # no part of the page itself
+NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside the page
 
 
 def choose_engine(model_file: Path) -> tuple[Engine, str]:
