@@ -6,6 +6,8 @@ BIN := .venv/bin
 LESSON := 09_pytorch_model_deployment.ipynb
 READY := .venv/.ready
 QUICK := not slow and not browser and not cluster
+WHICH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
+needed, and this is %s: name one, as in make PYTHON=python3.12" % sys.version.split()[0])
 
 .PHONY: help lesson lab html demo pocket check test targets bench reliability stick constraints refresh
 
@@ -13,11 +15,14 @@ help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.txt tests/requirements.txt pyproject.toml
+	@$(BIN)/python -c '$(WHICH)' 2>/dev/null || rm -rf .venv  # none, too old, or broken
 ifdef UV
 	test -x $(BIN)/python || uv venv --seed --python $(PYTHON) .venv
+	@$(BIN)/python -c '$(WHICH)' || { rm -rf .venv; exit 1; }
 	uv pip install --python $(BIN)/python -r tests/requirements.txt -e .
 else
-	$(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -c '$(WHICH)'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install -r tests/requirements.txt -e .
 endif

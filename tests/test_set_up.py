@@ -25,18 +25,21 @@ def set_up(tmp_path):
         (tmp_path / name).touch()
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
 
-    def put(program: Path) -> None:
+    def put(program: Path, checks: str = "exit 0") -> None:
         program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text(f'#!/bin/sh\necho "{program.name} $*" >> "{called}"\n')
+        makes = f'mkdir -p .venv/bin && cp "{programs}/python3" .venv/bin/python'
+        program.write_text(f"""#!/bin/sh
+[ "$1" != -c ] || {checks}
+echo "$(basename "$0") $*" >> "{called}"
+case "$*" in venv*|*"-m venv"*) {makes};; esac
+""")
         program.chmod(0o755)
 
-    def run(*names: str, has_venv: bool = True) -> list[str]:
-        for name in names:
-            put(programs / name)
-        if has_venv:
-            put(tmp_path / ".venv" / "bin" / "python")
-        else:  # the stand-in makes none
-            (tmp_path / ".venv").mkdir()
+    def run(*names: str, there: str = "", checks: str = "exit 0") -> list[str]:
+        for name in {"python3", *names}:
+            put(programs / name, checks)
+        for name in ("python", "pip") if there else ():
+            put(tmp_path / ".venv" / "bin" / name, there)
         env = os.environ | {"PATH": f"{programs}:/usr/bin:/bin"}
         subprocess.run(["make", ".venv/.ready"], cwd=tmp_path, env=env, check=True)
         return called.read_text().splitlines()
@@ -44,25 +47,39 @@ def set_up(tmp_path):
     return run
 
 
+PIP = [
+    "python -m pip install --upgrade pip",
+    "python -m pip install -r tests/requirements.txt -e .",
+]
+WITHOUT_UV = pytest.mark.skipif(
+    any(Path(folder, "uv").exists() for folder in ("/usr/bin", "/bin")),
+    reason="needs a system without uv",
+)
+
+
 def test_uv_makes_an_environment_that_has_pip(set_up):
-    made, installed = set_up("uv", "python3", has_venv=False)
+    made, installed = set_up("uv")
     assert made == "uv venv --seed --python python3 .venv"
     assert installed.startswith("uv pip install --python .venv/bin/python -r")
 
 
 def test_uv_keeps_an_environment_that_is_there(set_up):
-    (installed,) = set_up("uv", "python3")
+    (installed,) = set_up("uv", there="exit 0")
     assert installed.startswith("uv pip install")
 
 
-@pytest.mark.skipif(
-    any(Path(folder, "uv").exists() for folder in ("/usr/bin", "/bin")),
-    reason="needs a system without uv",
-)
+@WITHOUT_UV
 def test_without_uv_pip_does_it(set_up):
-    calls = set_up("python3")
-    assert calls[0] == "python3 -m venv .venv"  # keeps what is there
-    assert calls[1:] == [
-        "python -m pip install --upgrade pip",
-        "python -m pip install -r tests/requirements.txt -e .",
-    ]
+    assert set_up(there="exit 0") == PIP  # keeps what is there
+
+
+@WITHOUT_UV
+def test_an_environment_of_an_older_python_is_made_anew(set_up):
+    assert set_up(there="exit 1") == ["python3 -m venv .venv", *PIP]
+
+
+@WITHOUT_UV
+def test_an_older_python_is_refused_before_anything_is_made(set_up, tmp_path):
+    with pytest.raises(subprocess.CalledProcessError):
+        set_up(checks="exit 1")
+    assert not (tmp_path / "called").exists() and not (tmp_path / ".venv").exists()

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -44,7 +43,7 @@ ANSWERED = {
     "answers": [[0.9, 0.1]] * 3,
 }
 # Stands for a browser: fetches the page and its pictures, and reports.
-REPORTING = """#!{python}
+REPORTING = """#!/usr/bin/env python3
 import sys, urllib.request
 get = urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open
 url, count = sys.argv[-1].split("#")
@@ -101,7 +100,7 @@ def program(tmp_path):
 
 
 def reporting(told: dict) -> str:
-    return REPORTING.format(python=sys.executable, told=json.dumps(told).encode())
+    return REPORTING.format(told=json.dumps(told).encode())
 
 
 @pytest.fixture
