@@ -381,8 +381,8 @@ def test_reliability_shows_what_was_said_and_what_came_true():
     axis = figure.axes[0]
     assert "%" in axis.get_xlabel() and "%" in axis.get_ylabel()
     (bars,) = axis.containers
-    assert bars.lines[0].get_xdata() == pytest.approx(100 * table.said)
-    assert bars.lines[0].get_ydata() == pytest.approx(100 * table.share)
+    assert bars.lines[0].get_xdata() == pytest.approx(list(100 * table.said))
+    assert bars.lines[0].get_ydata() == pytest.approx(list(100 * table.share))
     assert texts(axis) == [f"{total}" for total in table.total]
     assert drawn(figure) <= PAGE + 0.2
 

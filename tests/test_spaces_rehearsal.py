@@ -72,7 +72,7 @@ def test_rehearsal_without_lfs_files_has_no_pointer(tmp_path, no_git_settings):
 
 
 @needs_git_lfs
-@pytest.mark.parametrize("content", [MODEL, b"text\n" * 2_100_000])
+@pytest.mark.parametrize("content", [MODEL, b"text\n" * 2_100_000], ids=len)
 def test_rehearsal_refuses_what_the_hub_would_refuse(demo, tmp_path, content):
     write_files(demo, {"weights.dat": content})
     with pytest.raises(DeployError, match=r"\*\.dat filter=lfs"):
