@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
@@ -85,22 +84,17 @@ def summarise(
     )
 
 
-def wilson_interval(right: int, total: int, *, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """The shares that a count of `right` of `total` does not rule out.
 
-    Wilson's score interval (JASA 22, 1927), 95% by default. Unlike "plus or minus two
-    standard errors" it stays within [0, 1] and is not empty at 100%.
+    Wilson's score interval (JASA 22, 1927) at 95%. Unlike "plus or minus two standard
+    errors" it stays within [0, 1] and is not empty at 100%.
 
     Raises:
         ValueError: If not 0 <= right <= total with a positive total.
     """
-    if not 0 <= right <= total or total == 0:
-        raise ValueError(f"{right} of {total} is not a share")
-    share = right / total
-    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    reach = z / (1 + z**2 / total)
-    reach *= np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
+    low, high = binomtest(right, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def shortfall(report: Report) -> float:

@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+import watching
 from answers import cells_to_write, fill_in
 from course_copy import LESSON, assert_files_are_whole, copy_course
 
@@ -50,8 +51,10 @@ def executed(tmp_path_factory):
         "FOODVISION_OFFLINE": "1",
         "FOODVISION_BIG": "practice",
     }
+    watched = {"folder": home, "flags": "-DDDfx"}  # stacks are too much for a lesson
+    start = type("Watched", (watching.Watched,), watched)
     runs = [
-        subprocess.Popen(
+        (start if watching.STRACE else subprocess.Popen)(
             [sys.executable, *arguments],
             cwd=course,
             env=os.environ | variables,
@@ -72,6 +75,17 @@ def test_two_runs_at_once_in_one_folder_end_well(executed):
     for code, text in runs:
         assert code == 0, text[-3000:]
     assert_files_are_whole(course)
+
+
+@pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace")
+def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(executed):
+    course, _ = executed
+    own = (
+        "~/.cache/matplotlib/fontlist",
+        "~/.ipython/",
+    )  # fonts; the kernel's settings
+    found = watching.reported(course.parent)
+    assert [line for line in found if not line.startswith(own)] == []
 
 
 def test_everything_follows_an_overruled_winner_and_two_classes(executed):

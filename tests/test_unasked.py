@@ -1,0 +1,77 @@
+"""Nobody is told unasked: no name is looked up, no file lies below the home folder."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import watching
+from browsing import lay_out
+from deploy_targets import ROOT
+from odd_pictures import JPEG
+from web_targets import TARGETS, post
+
+from deploy import asking, local_server
+from deploy.azure_ml import try_it as azure_ml
+from deploy.torchserve import try_it as torchserve
+from going_modular.running import ask_demo, run_demo
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace"),
+]
+SECONDS = 60  # ONNX Runtime would begin after ten
+# For Ray, which opens ports for the whole network: one of its own.
+ALONE = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "alone"]
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    """A folder; what is started afterwards is noted there."""
+    monkeypatch.setattr(watching.Watched, "folder", tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", watching.Watched)
+    return tmp_path
+
+
+def test_what_reports_is_seen_with_its_package(watched):
+    file = "import os; open(os.path.expanduser('~/device-id'), 'w').close()"
+    ask = "import requests; requests.get('http://no.such.invalid')"
+    native = "import onnxruntime, time; time.sleep(15)"
+    for code in (file, ask, native):
+        command = [sys.executable, "-c", code]
+        subprocess.Popen(command, stderr=subprocess.DEVNULL).wait()
+    found = watching.reported(watched)
+    assert "~/device-id" in found
+    assert "no.such.invalid by ['requests', 'urllib3']" in found
+    assert any("by ['onnxruntime']" in line for line in found)
+
+
+def test_no_server_reports(watched):
+    photo, photos = watched / "plate.jpg", watched / "photos.json"
+    photo.write_bytes(JPEG)
+    photos.write_text(json.dumps([str(photo)] * 500))
+    with ExitStack() as stack:
+        demo = stack.enter_context(run_demo(lay_out(watched / "demo")))
+        ask_demo(demo.url, photo)
+        for target in TARGETS:
+            server = stack.enter_context(asking.running(target))
+            assert post(server, target, JPEG)[0] == 200
+        for module in (azure_ml, torchserve):
+            python = ROOT.joinpath(
+                "build/targets", module.__package__[7:], "bin/python"
+            )
+            if python.exists():
+                folder = Path(tempfile.mkdtemp(dir=watched))
+                url = stack.enter_context(module.serving(python, folder))
+                assert local_server.post(url, JPEG)[0] == 200
+        if find_spec("ray") and hasattr(os, "geteuid") and not os.geteuid():
+            ray = [sys.executable, "-m", "deploy.ray.try_it", photos, watched / "out"]
+            subprocess.run([*ALONE, *ray], cwd=ROOT, check=True, env=os.environ)
+        time.sleep(SECONDS)
+    assert watching.reported(watched) == []
