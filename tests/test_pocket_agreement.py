@@ -2,32 +2,23 @@
 
 import io
 import os
-import re
 import statistics
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pocket_site import Counting, need_runtime, open_page, pixels_of
+from pocket_site import need_runtime, open_page, pixels_of
 
 from benchmarks.browser import ask_page
 from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
-from going_modular.pocket import server as pocket_server
 from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import MODEL, TFLITE, write_pocket
+from going_modular.pocket.site import MODEL, write_pocket
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / MODEL
 DRAWN_PER_CLASS = 10
-FIRST_VISIT = 10_000_000  # bytes
-BUILD = re.compile(r"litert_([a-z]+)\.")
-KEPT = """async () => {
-    const [name] = await caches.keys();
-    const requests = await (await caches.open(name)).keys();
-    return requests.map(({ url }) => url);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -99,33 +90,3 @@ def test_large_photos_get_much_the_same_answer(browser, site):
             probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
             assert theirs["probabilities"] == pytest.approx(probabilities, abs=0.1)
         page.close()
-
-
-def test_first_visit_is_small_and_later_ones_need_no_network(
-    browser, site, monkeypatch, pictures
-):
-    monkeypatch.setattr(pocket_server, "_Handler", Counting)
-    monkeypatch.setattr(Counting, "sent", [])
-    context = browser.new_context()
-    with serve_folder(site) as served:
-        page = open_page(context, served.url)
-        page.locator("#offline").wait_for(timeout=60_000)
-        first = ask_page(page, pictures[0])
-        assert page.complaints == [] and page.crashes == []
-        page.close()
-    sent = sum(size for _, size in Counting.sent)
-    print(f"\nfirst visit: {sent / 1e6:.2f} MB in {len(Counting.sent)} files")
-    assert sent <= FIRST_VISIT
-    paths = [path for path, _ in Counting.sent]
-    large = [f"/{TFLITE}", "/vendor/litert_relaxed.wasm.gz"]
-    assert [paths.count(path) for path in large] == [1, 1]
-
-    page = open_page(context, served.url)  # the server is gone
-    page.locator("#offline").wait_for(timeout=60_000)
-    again = ask_page(page, pictures[0])
-    assert again["probabilities"] == first["probabilities"]
-    kept = page.evaluate(KEPT)
-    for names in (paths, kept):
-        builds = {found[1] for found in map(BUILD.search, names) if found}
-        assert builds == {"relaxed"}, "of three builds it runs one"
-    context.close()

@@ -13,7 +13,7 @@ from pocket_site import need_runtime, open_page, status
 
 from benchmarks.browser import READY, ask_page, launched
 from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import MODEL, TFLITE, write_pocket
+from going_modular.pocket.site import MODEL, TFLITE, first_visit, write_pocket
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
@@ -123,6 +123,7 @@ def test_it_asks_for_what_it_needs_of_its_own_address_only(context, url, site):
     unused.add("index.html")  # it comes as ""
     names = {address.removeprefix(url).split("?")[0] for address in asked}
     names = {name for name in names if not name.startswith(("blob:", "data:"))}
+    assert sum(first_visit(site).values()) <= 10_000_000
     assert names == {"", "sw.js", "files.json", *listed} - unused
     assert page.complaints == [] and page.crashes == []
 

@@ -27,12 +27,6 @@ NO_NPM = (
 )
 
 
-OFFLINE = (
-    "{} is not here yet, and FOODVISION_OFFLINE=1 keeps npm off the network. Unset it "
-    "and run this again once you are connected."
-)
-
-
 class Package(NamedTuple):
     """Files of one npm package at one version.
 
@@ -98,7 +92,10 @@ def fetch_tarball(package: Package, folder: Path) -> Path:
     """
     wanted = f"{package.name}@{package.version}"
     if os.environ.get("FOODVISION_OFFLINE", "").strip() == "1":
-        raise FileError(OFFLINE.format(wanted))
+        raise FileError(
+            f"{wanted} is not here yet, and FOODVISION_OFFLINE=1 keeps npm off the "
+            "network. Unset it and run this again once you are connected."
+        )
     npm = npm_program()
     if npm is None:
         raise FileError(NO_NPM)

@@ -35,33 +35,12 @@ from going_modular.pocket.runtimes import (
 from going_modular.pocket.teaching import MARGIN, NEAREST
 
 PAGE = Path(__file__).resolve().parents[2] / "demos" / "foodvision_pocket"
-PAGE_FILES = (
-    ".gitattributes",
-    "README.md",
-    "camera.js",
-    "head.js",
-    "index.html",
-    "learner.js",
-    "live.js",
-    "manifest.webmanifest",
-    "memory.js",
-    "model.js",
-    "page.js",
-    "picture.js",
-    "records.js",
-    "storage.js",
-    "style.css",
-    "sw-remove.js",
-    "sw.js",
-    "teach.js",
-    "teacher.js",
-    "view.js",
-    "words.js",
-    "worker.js",
-)
 VENDOR = "vendor"
 ICONS = Path(__file__).with_name("icons")
 ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
+SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.webmanifest")
+SOURCES = [file.name for kind in SOURCES for file in PAGE.glob(kind)]
+PAGE_FILES = (".gitattributes", *sorted({*SOURCES} - {*ENGINE_FILES}))
 NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside the page
 
 
