@@ -58,6 +58,6 @@ def reported(folder: Path) -> list[str]:
         for query in QUERY.findall(text) or [""]:
             name = bytes.fromhex(query.replace("\\x", ""))[12:].decode("latin")
             name = re.sub(r"\W+", ".", name).strip(".")
-            found.append(f"{name} by {sorted(by) or 'no package of ours'}")
+            found.append(f"{name or 'a name'} by {sorted(by) or 'no package of ours'}")
     files = [file for file in home.rglob("*") if file.is_file()]
     return sorted({*found, *(f"~/{file.relative_to(home)}" for file in files)})
