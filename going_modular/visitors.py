@@ -110,7 +110,7 @@ def make_visits(
             "a web address to fetch",
             a_sentence,
             _is_refused,
-            place="https://192.0.2.1/plate.jpg",  # nobody's: no name is looked up
+            place="https://" + 64 * "x" + ".org/plate.jpg",  # too long to be looked up
         ),
         Visit(
             f"{CROWD} visitors at once",

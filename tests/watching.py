@@ -1,7 +1,6 @@
 """Processes that are watched: which names they look up, which files they leave at home.
 
-strace sees what any code does, and a package's library behind it. Behind Python code it
-sees the interpreter alone, so that notes its packages itself.
+Behind Python code strace sees the interpreter alone, so that notes its packages itself.
 """
 
 import os

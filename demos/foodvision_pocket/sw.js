@@ -1,7 +1,6 @@
-// Keep every file of this folder, so that the page opens without network.
-//
-// The network goes first, so whatever is kept here can be mended on the server. The page
-// registers this as sw.js?build=BUILD&v=VERSION once it runs. sw-remove.js is the way out.
+// Keep every file of this folder, so that the page opens without network. The network goes
+// first, so whatever is kept can be mended on the server; sw-remove.js is the way out.
+// The page registers this as sw.js?build=BUILD&v=VERSION once it runs.
 
 const ASKED = new URL(location).searchParams;
 const VERSION = ASKED.get("v");

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from ray import serve
@@ -73,12 +72,17 @@ def main() -> None:
     replicas = Food.options(
         num_replicas=args.workers, ray_actor_options={"num_cpus": 1}
     )
+    stop = threading.Event()
     try:
         serve.run(replicas.bind(content), name=APP)
+        for each in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # Ray loses exceptions
+            signal.signal(each, lambda *_: stop.set())
         print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
-        while True:
-            time.sleep(60)
-    except KeyboardInterrupt:
+        while not stop.wait(1):
+            pass
         print("Stopping")
     finally:
         leave()
