@@ -93,6 +93,8 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     Raises:
         ValueError: If not 0 <= right <= total with a positive total.
     """
+    if not 0 <= right <= total or total == 0:
+        raise ValueError(f"{right} of {total} is not a share")
     low, high = binomtest(right, total).proportion_ci(method="wilson")
     return float(low), float(high)
 

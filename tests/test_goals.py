@@ -92,7 +92,7 @@ def test_wilson_gives_the_published_intervals(right, total, low, high):
 
 @pytest.mark.parametrize(("right", "total"), [(-1, 5), (6, 5), (0, 0), (0, -1)])
 def test_what_is_no_share_is_refused(right, total):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=f"{right} of {total} is not a share"):
         wilson_interval(right, total)
 
 

@@ -80,10 +80,7 @@ def test_two_runs_at_once_in_one_folder_end_well(executed):
 @pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace")
 def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(executed):
     course, _ = executed
-    own = (
-        "~/.cache/matplotlib/fontlist",
-        "~/.ipython/",
-    )  # fonts; the kernel's settings
+    own = ("~/.cache/matplotlib/fontlist", "~/.ipython/")  # fonts; settings
     found = watching.reported(course.parent)
     assert [line for line in found if not line.startswith(own)] == []
 

@@ -40,12 +40,12 @@ export async function readJson(name) {
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const store = await openStore(list.version);
-  const stored = await wholeIn(store, url, list.files[name]);
+  const stored = await wholeIn(store, url, list.files[name]).catch(() => undefined);
   const arriving = stored ?? (await fetch(url));
   if (!arriving.ok) throw new Error(`${name}: the server answered ${arriving.status}`);
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
   const all = readAll(arriving, list.files[name], unzip.writable, onBytes);
-  all.catch(() => store?.delete(url)); // whoever reads the response hears of it
+  all.catch(() => store?.delete(url).catch(() => {})); // whoever reads the response hears of it
   const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
   return {
     response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
@@ -108,11 +108,11 @@ export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https
   const address = new URL(`sw.js?build=${build}&v=${version}`, FOLDER).href;
-  if (workers.controller?.scriptURL === address) {
-    workers.controller.postMessage("look whether all is there");
-    return caches.has(storeName(version));
-  }
   try {
+    if (workers.controller?.scriptURL === address) {
+      workers.controller.postMessage("look whether all is there");
+      return await caches.has(storeName(version));
+    }
     const { active, installing, waiting } = await workers.register(address);
     const newest = installing ?? waiting ?? active;
     await new Promise((resolve) => {

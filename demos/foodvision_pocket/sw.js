@@ -49,7 +49,7 @@ async function keepAll() {
   const isUsed = (name) => [undefined, ASKED.get("build")].includes(BUILDS.exec(name)?.[1]);
   for (const name of [...Object.keys(list.files).filter(isUsed), "files.json"]) {
     const url = name === "index.html" ? FOLDER : new URL(name, FOLDER);
-    if (await isWhole(await store.match(url), list.files[name])) continue;
+    if (await isWhole(await store.match(url), list.files[name]).catch(() => false)) continue;
     await store.put(url, await load(url).catch(() => load(name)));
   }
   return true;
