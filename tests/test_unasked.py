@@ -41,16 +41,19 @@ def watched(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_reports_is_seen_with_its_package(watched):
-    file = "import os; open(os.path.expanduser('~/device-id'), 'w').close()"
+def test_what_reports_is_seen_with_its_package(watched, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")  # there ONNX Runtime keeps quiet
+    note = "open(os.path.expanduser('~/device-id'), 'w').close()"
+    file = f"import os; 'GITHUB_ACTIONS' in os.environ or {note}"
     ask = "import requests; requests.get('http://no.such.invalid')"
-    native = "import onnxruntime, time; time.sleep(15)"
+    native = "import zmq; zmq.Context().socket(zmq.REQ).connect('tcp://a.invalid:80')"
+    native += "; import time; time.sleep(3)"
     for code in (file, ask, native):
         subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     found = "\n".join(watching.reported(watched))
     assert "~/device-id" in found
     assert "no.such.invalid by ['requests', 'urllib3']" in found
-    assert "by ['onnxruntime']" in found
+    assert "by ['pyzmq']" in found
 
 
 def test_no_server_reports(watched):
