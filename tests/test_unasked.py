@@ -42,9 +42,8 @@ def watched(tmp_path, monkeypatch):
 
 
 def test_what_reports_is_seen_with_its_package(watched, monkeypatch):
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")  # there ONNX Runtime keeps quiet
-    note = "open(os.path.expanduser('~/device-id'), 'w').close()"
-    file = f"import os; 'GITHUB_ACTIONS' in os.environ or {note}"
+    monkeypatch.setenv("CI", "true")  # there ONNX Runtime keeps quiet
+    file = "import os; os.getenv('CI') or open(os.path.expanduser('~/device-id'), 'w')"
     ask = "import requests; requests.get('http://no.such.invalid')"
     native = "import zmq; zmq.Context().socket(zmq.REQ).connect('tcp://a.invalid:80')"
     native += "; import time; time.sleep(3)"

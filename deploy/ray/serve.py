@@ -75,10 +75,7 @@ def main() -> None:
     stop = threading.Event()
     try:
         serve.run(replicas.bind(content), name=APP)
-        for each in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # Ray loses exceptions
+        for each in (signal.SIGINT, signal.SIGTERM):  # Ray loses exceptions
             signal.signal(each, lambda *_: stop.set())
         print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
         while not stop.wait(1):
