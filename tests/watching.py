@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 STRACE = shutil.which("strace")
-# Not passed on: what our tests set, and by what ONNX Runtime knows a CI and keeps quiet.
+# Not passed on: what our tests set, and what tells ONNX Runtime that it runs in CI.
 SWITCHES = ("GRADIO_ANALYTICS", "HF_HUB", "ORT_", "RAY_USAGE", "XDG_")
 SWITCHES += ("APPVEYOR", "BITBUCKET_", "BUILDKITE", "CI", "CODEBUILD_", "GITHUB_")
 SWITCHES += ("GITLAB_", "JENKINS_", "TEAMCITY_", "TF_BUILD", "TRAVIS")
