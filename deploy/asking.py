@@ -19,7 +19,8 @@ from deploy import DEFAULT_MODEL, ROOT
 from deploy.trial import Trial, ask_all, kept, main
 
 HOST = "127.0.0.1"
-SECONDS = 60  # longest wait for a start, or for an answer
+SECONDS = 60  # longest wait for an answer
+TO_START = 300  # for a start: Ray brings up one process after another
 PACKAGES = ("fastapi", "uvicorn", "onnxruntime")
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 
@@ -148,7 +149,7 @@ def running(
 
 
 def _wait(target: Target, server: Server) -> None:
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + TO_START
     while time.monotonic() < end and server.process.poll() is None:
         with contextlib.suppress(OSError), Client(server.port) as client:
             if client.send("GET", target.health)[0] == 200:

@@ -39,7 +39,7 @@ def running(
     *,
     cwd: Path,
     env: Mapping[str, str],
-    seconds: float = 90,
+    seconds: float = 300,
 ) -> Iterator[subprocess.Popen]:
     """Run a server for as long as the `with` lasts.
 

@@ -27,10 +27,24 @@ pytestmark = [
     pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace"),
 ]
 SECONDS = 60  # ONNX Runtime would begin after ten
-# For Ray, which opens ports for the whole network: one of its own.
-ALONE = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "alone"]
+# A network of its own for Ray, which opens ports for everybody, and in it our own name
+# server: under strace Ray's processes miss the 30 s that it gives them to start.
+ALONE = r"""
+ip link set lo up
+for server in $(sed -n "s/^nameserver //p" /etc/resolv.conf)
+do ip addr add "$server" dev lo; done
+"$2" -c "$0" >> "$1/names.txt" & shift 2; "$@"; kill $!"""
+NAME_SERVER = r"""
+import re, socket
+door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+door.bind(("", 53))
+while True:
+    query, asking = door.recvfrom(512)
+    print(re.sub(r"\W+", ".", query[12:-4].decode("latin")).strip("."), flush=True)
+    door.sendto(query[:2] + bytes([0x81, 0x83]) + query[4:], asking)  # no such name
+"""
 # No switch of Ray's stops these: is this a cloud? And the key that its processes share.
-RAYS = ("metadata.google.internal by", "a name by ['ray']", "~/.ray/auth_token")
+RAYS = ("metadata.google.internal", "~/.ray/auth_token")
 
 
 @pytest.fixture
@@ -56,9 +70,8 @@ def test_what_reports_is_seen_with_its_package(watched, monkeypatch):
 
 
 def test_no_server_reports(watched):
-    photo, photos = watched / "plate.jpg", watched / "photos.json"
+    photo = watched / "plate.jpg"
     photo.write_bytes(JPEG)
-    photos.write_text(json.dumps([str(photo)] * 100))
     with ExitStack() as stack:
         demo = stack.enter_context(run_demo(lay_out(watched / "demo")))
         ask_demo(demo.url, photo)
@@ -71,9 +84,21 @@ def test_no_server_reports(watched):
                 folder = Path(tempfile.mkdtemp(dir=watched))
                 url = stack.enter_context(module.serving(python, folder))
                 assert local_server.post(url, JPEG)[0] == 200
-        if find_spec("ray") and not os.geteuid():
-            ray = [sys.executable, "-m", "deploy.ray.try_it", photos, watched / "out"]
-            subprocess.run([*ALONE, *ray], cwd=ROOT, check=True)
         time.sleep(SECONDS)
+    assert watching.reported(watched) == []
+
+
+@pytest.mark.skipif(os.geteuid(), reason="gives Ray a network: needs root")
+@pytest.mark.skipif(not find_spec("ray"), reason="needs deploy/ray/requirements.txt")
+def test_ray_reports_only_what_no_switch_stops(watched, monkeypatch):
+    monkeypatch.setattr(watching.Watched, "flags", "")
+    photo, photos = watched / "plate.jpg", watched / "photos.json"
+    photo.write_bytes(JPEG)
+    photos.write_text(json.dumps([str(photo)] * 100))
+    alone = ["unshare", "-nm", "sh", "-c", ALONE, NAME_SERVER, watched, sys.executable]
+    ray = [sys.executable, "-m", "deploy.ray.try_it", photos, watched / "out"]
+    # Unchecked: on a busy machine Serve misses its own 60 s; it must not report then.
+    subprocess.run([*alone, *ray], cwd=ROOT)
     found = watching.reported(watched)
+    assert RAYS[0] in found  # Ray ran, and the name server heard it
     assert [line for line in found if not line.startswith(RAYS)] == []

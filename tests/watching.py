@@ -33,7 +33,7 @@ class Watched(subprocess.Popen):
     """A process with a home folder of its own."""
 
     folder = Path()  # for its home, and what is noted
-    flags = "-DDDfxk"
+    flags = "-DDDfxk"  # none: without strace
 
     def __init__(self, command, *, env=None, **options) -> None:
         kept = (env or os.environ).items()
@@ -42,9 +42,11 @@ class Watched(subprocess.Popen):
         (self.folder / "sitecustomize.py").write_text(NOTE, "utf-8")
         env |= {"HOME": str(self.folder / "home"), "PYTHONPATH": str(self.folder)}
         env |= {"WATCHED": str(self.folder / "names.txt")}
-        log = self.folder / f"{next(started)}.strace"
-        trace = [self.flags, "--seccomp-bpf", "-s200", "-etrace=connect,sendmmsg"]
-        super().__init__([STRACE, *trace, "-o", log, *command], env=env, **options)
+        if self.flags:
+            log = self.folder / f"{next(started)}.strace"
+            trace = [self.flags, "--seccomp-bpf", "-s200", "-etrace=connect,sendmmsg"]
+            command = [STRACE, *trace, "-o", log, *command]
+        super().__init__(command, env=env, **options)
 
 
 def reported(folder: Path) -> list[str]:
