@@ -291,6 +291,7 @@ def test_dishes_are_renamed_and_forgotten(page):
     page.fill("#name", "Grandma's\u202e best")
     page.click("#name-go")
     page.get_by_text("Grandma's best").first.wait_for()
+    page.locator("#taught:not([aria-busy])").wait_for()
     page.click("#teach-done")
     page.click("#taught summary")
     rows = page.locator("#taught-list li .name").all_text_contents()

@@ -95,7 +95,7 @@ def test_ray_reports_only_what_no_switch_stops(watched, monkeypatch):
     photo, photos = watched / "plate.jpg", watched / "photos.json"
     photo.write_bytes(JPEG)
     photos.write_text(json.dumps([str(photo)] * 100))
-    alone = ["unshare", "-nm", "sh", "-c", ALONE, NAME_SERVER, watched, sys.executable]
+    alone = ["unshare", "-n", "sh", "-c", ALONE, NAME_SERVER, watched, sys.executable]
     ray = [sys.executable, "-m", "deploy.ray.try_it", photos, watched / "out"]
     # Unchecked: on a busy machine Serve misses its own 60 s; it must not report then.
     subprocess.run([*alone, *ray], cwd=ROOT)

@@ -91,7 +91,8 @@ function listed({ id, name, photos }) {
   return row;
 }
 
-/** Do something that may fail, one thing at a time; what fails is said. */
+/** Do something that may fail, one thing at a time; what fails is said.
+ *  Until it is done, buttons do nothing: a work says how it went as its last step. */
 async function attempt(work) {
   if (isBusy) return;
   isBusy = true;
@@ -139,8 +140,8 @@ async function teachFirst() {
   const added = await teach("add", { name: $("name").value, source: taken });
   await teach("train");
   await showLesson(added.id);
-  tell(added.isNew ? "Learned." : "I have learned from this picture already.");
   await page.askAgain();
+  tell(added.isNew ? "Learned." : "I have learned from this picture already.");
   navigator.storage?.persist?.(); // the browser may say no
 }
 
@@ -187,9 +188,9 @@ async function showPictures() {
 async function learn(counts) {
   await teach("train");
   await showPictures();
+  await page.askAgain();
   tell(describeAdded(counts));
   say(`${describeAdded(counts)} ${$("lesson-count").textContent}`);
-  await page.askAgain();
 }
 
 /** Add the picture that is seen to the open dish. */
@@ -234,8 +235,8 @@ async function* frames() {
 async function takeBack() {
   await teach("takeBack", { id: open });
   if (open) await showPictures();
-  tell("The last photo is forgotten.");
   await page.askAgain();
+  tell("The last photo is forgotten.");
 }
 
 async function forgetDish(id) {
@@ -243,16 +244,16 @@ async function forgetDish(id) {
   if (!(await isSure(`Forget ${name} and all its photos?`))) return;
   await teach("forget", { id });
   $("taught-title").focus(); // the button that was pressed is gone
-  tell(`${name} is forgotten.`);
   await page.askAgain();
+  tell(`${name} is forgotten.`);
 }
 
 async function forgetAll() {
   if (!(await isSure("Forget every dish that you taught me, with all photos?"))) return;
   await teach("forgetAll");
   $("taught-title").focus();
-  tell("All is forgotten.");
   await page.askAgain();
+  tell("All is forgotten.");
 }
 
 async function save() {
@@ -269,14 +270,14 @@ async function save() {
 async function read(file) {
   const { isOurs, ...counts } = await teach("read", { file });
   const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
-  tell(`${describeAdded(counts)}${how}`);
   await page.askAgain();
+  tell(`${describeAdded(counts)}${how}`);
 }
 
 async function relearn() {
   const counts = await teach("relearn");
-  tell(describeAdded(counts));
   await page.askAgain();
+  tell(describeAdded(counts));
 }
 
 /** Ask before something is lost. */
