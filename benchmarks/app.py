@@ -21,7 +21,7 @@ import requests
 from benchmarks.making import OURS, TORCH_PACKAGES, make_all
 from benchmarks.plan import ROOT, Bench, in_turns, progress
 from benchmarks.report import Goal, Part
-from going_modular.running import run_demo
+from going_modular.app_process import run_demo
 
 ENVIRONMENTS = ROOT / "build" / "benchmark"
 MARK = "installed.txt"  # written last: says what is in a complete environment

@@ -28,7 +28,7 @@ from benchmarks import (
 from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
 from benchmarks.report import circumstances, page
 from going_modular.data_setup import find_pictures
-from going_modular.files import whole
+from going_modular.files import atomic_write
 from tools.readme_block import renew_block
 
 PARTS = {
@@ -85,7 +85,7 @@ def main() -> None:
     is_full = not options.tiny and set(names) == set(PARTS)
     out = options.out or (RESULTS if is_full else ELSEWHERE)
     text = run(TINY if options.tiny else Plan(), names)
-    with whole(out) as part:
+    with atomic_write(out) as part:
         part.write_text(text, "utf-8")
     if out == RESULTS:
         goals = text.split("\n\n")[2]

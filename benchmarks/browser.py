@@ -33,7 +33,7 @@ WAIT = """([selector, most]) => new Promise((resolve, reject) => {
     look();
 })"""
 ASK = """async (base64) => {
-    const { ask } = await import("./model.js");
+    const { ask } = await import("./worker-client.js");
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
     const { preview, ...answer } = await ask(new Blob([bytes]));
     preview.close();

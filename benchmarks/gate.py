@@ -13,16 +13,16 @@ from benchmarks.training import LITE2
 from going_modular import engine, gate
 from going_modular.big.features import Extractor
 from going_modular.datasets import make_loader
-from going_modular.goals import HOPED_AUROC, HOPED_AWAY, MOST_OURS_AWAY
+from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, MOST_OURS_AWAY
 from going_modular.model_builder import Built
 from going_modular.notebook_tools import set_seeds
-from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
-from going_modular.strangers import (
+from going_modular.ood_data import (
     OtherDishes,
     find_other_dishes,
     find_strangers,
     from_folder,
 )
+from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
 
 SETTINGS = engine.Settings(lr=1e-2, weight_decay=1e-2)  # what the lesson chooses
 FEW = {"train_per_class": 6, "test_per_class": 3}  # drawn plates of another dish
@@ -30,15 +30,15 @@ BATCH_SIZE = 4
 # What a gate listens to, in standard deviations of our own held-out pictures, added up;
 # and whether what is hardly familiar is turned away whatever the others say.
 WAYS = {
-    "familiarity alone (the lesson's first gate)": (["familiarity"], False),
+    "familiarity alone (the lesson's first gate)": (["knn_similarity"], False),
     "confidence alone": (["confidence"], False),
     "confidence and familiarity (no other dishes needed)": (
-        ["confidence", "familiarity"],
+        ["confidence", "knn_similarity"],
         True,
     ),
     "a second head that has met other dishes": (["second head"], False),
     "the same, and familiarity as a floor": (["second head"], True),
-    "all three": (["familiarity", "confidence", "second head"], True),
+    "all three": (["knn_similarity", "confidence", "second head"], True),
     "confidence and second head, familiarity as a floor (the lesson's gate)": (
         ["confidence", "second head"],
         True,
@@ -133,9 +133,9 @@ def witnesses(
     known, others = F.normalize(rows, dim=1), met.train.tensors[0]
     second = gate.fit_second_head(rows, labels, others)
     return {
-        "familiarity": Witness(
-            gate.familiarity(rows, known, leave_out_self=True),
-            lambda asked: gate.familiarity(asked, known),
+        "knn_similarity": Witness(
+            gate.knn_similarity(rows, known, leave_out_self=True),
+            lambda asked: gate.knn_similarity(asked, known),
         ),
         "confidence": Witness(
             logits.amax(dim=1), lambda asked: head(asked).amax(dim=1)
@@ -162,7 +162,7 @@ def judge(
         def rank(score, own=own):
             """Scores by a function of a witness, put together; the gate's line is 0."""
             total = sum(own[name].deviations(score(own[name])) for name in heard)
-            alike = own["familiarity"].deviations(score(own["familiarity"]))
+            alike = own["knn_similarity"].deviations(score(own["knn_similarity"]))
             return total - 1e3 * (alike < -gate.FLOOR) if has_floor else total
 
         line = gate.draw_line(rank(lambda own: own.held_out), right)

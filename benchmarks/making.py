@@ -12,11 +12,11 @@ import torch
 
 from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.training import EFFNETB2, LITE2, SETTINGS, Trained, our_way
-from going_modular.app.model import About
+from going_modular.app.model import ModelMetadata
 from going_modular.demo_folder import APP, WRITTEN, copy_app, write_readme
 from going_modular.engine import cross_validate
 from going_modular.export import Deployable, export_onnx, made_with
-from going_modular.gate import Gate, Thresholds, make_gate
+from going_modular.gate import OODDetector, Thresholds, make_gate
 from going_modular.quantize import quantize
 
 DEMO = ROOT / "demos" / "foodvision_mini"
@@ -59,24 +59,24 @@ def make_all(bench: Bench) -> Made:
     return Made(effnetb2, lite2, fp32_file, int8_file, apps)
 
 
-def _gate(trained: Trained) -> tuple[Gate, Thresholds]:
+def _gate(trained: Trained) -> tuple[OODDetector, Thresholds]:
     """A gate that has met no other dishes: here its speed counts, not its judgement."""
     head, features = trained.built.model.head, trained.features
     trial = cross_validate(head, features, settings=SETTINGS)
     return make_gate(*features.tensors, trial.logits)
 
 
-def _about(bench: Bench, trained: Trained, thresholds: Thresholds) -> About:
-    return About(
+def _about(bench: Bench, trained: Trained, thresholds: Thresholds) -> ModelMetadata:
+    return ModelMetadata(
         name="foodvision_mini",
         title="FoodVision Mini",
         class_names=bench.class_names,
-        familiarity_threshold=thresholds.familiarity,
-        ours_threshold=thresholds.ours,
+        knn_similarity_threshold=thresholds.knn_similarity,
+        in_distribution_threshold=thresholds.in_distribution_score,
         temperature=1.0,
         calibration={},  # like the gate, not judged: this file is made to be timed
         gate={"made_with": "no other dishes"},
-        known=trained.features.tensors[1].bincount().tolist(),
+        reference_counts=trained.features.tensors[1].bincount().tolist(),
         contender=LITE2.name,
         input_size=trained.built.preprocess.size,
         precision="fp32",
@@ -87,7 +87,7 @@ def _about(bench: Bench, trained: Trained, thresholds: Thresholds) -> About:
     )
 
 
-def _turn_into_twin(app: Path, deployable: Deployable, about: About) -> None:
+def _turn_into_twin(app: Path, deployable: Deployable, about: ModelMetadata) -> None:
     """Give a copy of the app another `model.py`, its packages and its file."""
     shutil.copyfile(Path(__file__).with_name("twin_model.py"), app / "model.py")
     ours = (app / "requirements.txt").read_text("utf-8").splitlines()

@@ -29,7 +29,7 @@ from benchmarks.report import Goal
 from going_modular.big.food101 import choose_photos, find_tree
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.files import whole
+from going_modular.files import atomic_write
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import write_pocket
 
@@ -43,7 +43,7 @@ GOAL_NAMED, GOAL_WORSE, GOAL_MS = 0.65, 2, 1000
 ANOTHER, NO_PLATE = "another dish", "no plate"
 # Says what the page would say of each file: a name, "another dish" or "no plate".
 ASK = """async (files) => {
-    const { ask } = await import("./model.js");
+    const { ask } = await import("./worker-client.js");
     const { describe } = await import("./words.js");
     const about = await (await fetch("model.json")).json();
     const said = [];
@@ -58,7 +58,7 @@ ASK = """async (files) => {
     return said;
 }"""
 TEACH = """async ([name, files]) => {
-    const { teach } = await import("./model.js");
+    const { teach } = await import("./worker-client.js");
     const begun = performance.now();
     let id;
     for (const base64 of files) {
@@ -78,7 +78,7 @@ TEACH = """async ([name, files]) => {
     };
 }"""
 CALL = """async ([name, given]) => {
-    const { teach } = await import("./model.js");
+    const { teach } = await import("./worker-client.js");
     if (given.file) given.file = new Blob([given.file]);
     return await teach(name, given);
 }"""
@@ -311,7 +311,7 @@ def main() -> None:
                 alone.append(teach_alone(browser, served.url, photos, dish))
                 fifth.append(teach_others(browser, served.url, photos, dish))
         text = write_page(alone, fifth, browser.version.partition(".")[0])
-    with whole(out) as part:
+    with atomic_write(out) as part:
         part.write_text(text, "utf-8")
     print(f"\n{text}\nWritten to {out}")
 

@@ -19,8 +19,8 @@ class Answer(NamedTuple):
     """What the model says about one picture."""
 
     probabilities: dict[str, float]
-    familiarity: float
-    ours: float
+    knn_similarity: float
+    in_distribution_score: float
     verdict: str
     seconds: float
 
@@ -68,19 +68,23 @@ class Predictor:
         scores = (logits / self.about.temperature).softmax(dim=0).tolist()
         similarity = F.normalize(features, dim=1) @ self._known.T
         nearest = similarity.topk(min(NEIGHBOURS, len(self._known)), dim=1).values
-        familiarity, (means, widths) = nearest.mean(), self._scales
-        witnesses = torch.stack([logits.max(), familiarity])
-        ours = ((witnesses - means) / widths).sum().sigmoid().item()
+        knn_similarity, (means, widths) = nearest.mean(), self._scales
+        witnesses = torch.stack([logits.max(), knn_similarity])
+        in_distribution_score = ((witnesses - means) / widths).sum().sigmoid().item()
         named = zip(self.about.class_names, scores, strict=True)
         return Answer(
             dict(sorted(named, key=lambda pair: -pair[1])),
-            familiarity.item(),
-            ours,
-            self._judge(familiarity.item(), ours),
+            knn_similarity.item(),
+            in_distribution_score,
+            self._judge(knn_similarity.item(), in_distribution_score),
             time.perf_counter() - start,
         )
 
-    def _judge(self, familiarity: float, ours: float) -> str:
-        if familiarity < self.about.familiarity_threshold:
+    def _judge(self, knn_similarity: float, in_distribution_score: float) -> str:
+        if knn_similarity < self.about.knn_similarity_threshold:
             return NO_PLATE
-        return DISH if ours >= self.about.ours_threshold else OTHER
+        return (
+            DISH
+            if in_distribution_score >= self.about.in_distribution_threshold
+            else OTHER
+        )

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser
 
 from benchmarks.browser import READY_MS, ask_page, chromium, open_pocket
 from benchmarks.plan import in_turns
+from going_modular.app_process import HOST
 from going_modular.pocket.server import serve_folder
-from going_modular.running import HOST
 
 STARTS = 4  # a round
 PIECE = 65_536  # bytes

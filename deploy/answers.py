@@ -12,7 +12,8 @@ def as_json(answer: Answer) -> dict[str, Any]:
 
     Returns:
         The likeliest "class" and its "probability" in [0, 1], all "probabilities" by
-        class, likeliest first, the gate's scores "familiarity" and "ours", its
+        class, likeliest first, the gate's scores "knn_similarity" and
+        "in_distribution_score", its
         "verdict", and the "text" that the app shows.
     """
     name, probability = answer.best
@@ -20,8 +21,8 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "class": name,
         "probability": probability,
         "probabilities": answer.probabilities,
-        "familiarity": answer.familiarity,
-        "ours": answer.ours,
+        "knn_similarity": answer.knn_similarity,
+        "in_distribution_score": answer.in_distribution_score,
         "verdict": answer.verdict,
         "text": answer.text,
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import Trial, ask_all, kept, main
+from deploy.trial import TargetResult, ask_all, kept, main
 
 HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for an answer
@@ -159,7 +159,7 @@ def _wait(target: Target, server: Server) -> None:
     raise RuntimeError(f"{target.name} did not start:\n{said}")
 
 
-def try_target(target: Target, photos: list[Path]) -> Trial:
+def try_target(target: Target, photos: list[Path]) -> TargetResult:
     """Start a target's server and ask it about photos, one at a time."""
     with running(target) as server, Client(server.port) as client:
         answers, median_ms = ask_all(
@@ -167,7 +167,7 @@ def try_target(target: Target, photos: list[Path]) -> Trial:
         )
     versions = {name: version(name) for name in target.packages}
     size = DEFAULT_MODEL.stat().st_size
-    return Trial(target.name, versions, size, answers, median_ms)
+    return TargetResult(target.name, versions, size, answers, median_ms)
 
 
 def try_it(target: Target) -> None:

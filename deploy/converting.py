@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import Trial, write_trials
+from deploy.trial import TargetResult, write_trials
 from going_modular.files import LessonError
 
 CONVERTED = ROOT / "build" / "targets"
@@ -25,21 +25,21 @@ CONVERTED = ROOT / "build" / "targets"
 def named(
     class_names: Sequence[str],
     probabilities: np.ndarray,
-    familiarity: np.ndarray,
-    ours: np.ndarray,
+    knn_similarity: np.ndarray,
+    in_distribution_score: np.ndarray,
 ) -> dict:
     """One answer as a trial has it.
 
     Args:
         class_names: C names, in the order of the probabilities.
         probabilities: C numbers, of any shape.
-        familiarity: One number, of any shape; so is `ours`.
+        knn_similarity: One number, of any shape; so is `in_distribution_score`.
     """
     pairs = zip(class_names, np.ravel(probabilities).tolist(), strict=True)
     return {
         "probabilities": dict(pairs),
-        "familiarity": np.asarray(familiarity).item(),
-        "ours": np.asarray(ours).item(),
+        "knn_similarity": np.asarray(knn_similarity).item(),
+        "in_distribution_score": np.asarray(in_distribution_score).item(),
     }
 
 
@@ -74,7 +74,9 @@ def convert_command(
     print(f"{written}: {size_of(written) / 1e6:.1f} MB")
 
 
-def try_command(try_all: Callable[[Path, list[Path]], list[Trial]], what: str) -> None:
+def try_command(
+    try_all: Callable[[Path, list[Path]], list[TargetResult]], what: str
+) -> None:
     """Write what a place says about a list of photos.
 
     Args:

@@ -39,7 +39,7 @@ class Network(nn.Module):
         """Answer for one prepared picture, (1, 3, S, S).
 
         Returns:
-            Probabilities (1, C), familiarity (1,) and ours (1,).
+            Probabilities (1, C), knn_similarity (1,) and in_distribution_score (1,).
         """
         return self.deployable.answer(self.deployable.model.base(picture))
 
@@ -50,7 +50,8 @@ def answering(
     """How a runtime answers for a picture's bytes, prepared as in training.
 
     Args:
-        run: From a prepared picture (1, 3, S, S) to probabilities, familiarity, ours.
+        run: From a prepared picture (1, 3, S, S) to probabilities and
+            both scores.
         preprocess: The preparation.
         names: Of the classes.
     """

@@ -5,7 +5,7 @@
 No checkpoint is needed. The base is frozen and public, so it is built anew from its
 published weights; what the lesson learned stands in the ONNX file as floats, also where
 the convolutions were rounded to int8: the head, the gate and the temperature. Only the
-features that familiarity compares with are as rounded as in the file.
+features that knn_similarity compares with are as rounded as in the file.
 """
 
 import io
@@ -17,11 +17,11 @@ from onnx import NodeProto, numpy_helper
 from torch import nn
 
 from deploy.converting import named, try_command, versions_of
-from deploy.trial import Answers, Trial, ask_all
-from going_modular.app.model import About, open_picture
+from deploy.trial import Answers, TargetResult, ask_all
+from going_modular.app.model import ModelMetadata, open_picture
 from going_modular.export import Deployable, metadata_of
 from going_modular.files import LessonError
-from going_modular.gate import Gate
+from going_modular.gate import OODDetector
 from going_modular.model_builder import CONTENDERS, Built
 
 HEAD, SECOND_HEAD = "model.head.1", "gate.second_head"
@@ -56,7 +56,7 @@ def read_deployable(onnx_file: Path) -> Deployable:
     )
 
 
-def read_about(onnx_file: Path) -> About:
+def read_about(onnx_file: Path) -> ModelMetadata:
     """What a model file says about itself.
 
     Raises:
@@ -65,12 +65,12 @@ def read_about(onnx_file: Path) -> About:
     return _read(Path(onnx_file))[0]
 
 
-def _read(file: Path) -> tuple[About, onnx.GraphProto]:
+def _read(file: Path) -> tuple[ModelMetadata, onnx.GraphProto]:
     if not file.is_file():
         raise RebuildError(f"No model at {file}: run the lesson to make it.")
     try:
         model = onnx.load(file)
-        return About.from_metadata(metadata_of(model)), model.graph
+        return ModelMetadata.from_metadata(metadata_of(model)), model.graph
     except Exception as error:  # protobuf's errors have no base of their own
         raise RebuildError(
             f"{file.name} is not a model file made by the lesson ({error!r}). If it "
@@ -78,7 +78,7 @@ def _read(file: Path) -> tuple[About, onnx.GraphProto]:
         ) from error
 
 
-def _build(about: About) -> Built:
+def _build(about: ModelMetadata) -> Built:
     """The base that a file names, with its published weights and an empty head."""
     known = {contender.name: contender for contender in CONTENDERS}
     if about.contender not in known:
@@ -129,7 +129,7 @@ class _Constants:
         return layer.requires_grad_(False)
 
 
-def _gate(constants: _Constants) -> Gate:
+def _gate(constants: _Constants) -> OODDetector:
     similarity = constants.maker[constants.the("TopK").input[0]]
     known = constants.floats(similarity.input[1]).T  # stored (D, N)
     second_head = None
@@ -137,7 +137,7 @@ def _gate(constants: _Constants) -> Gate:
         shape = constants.values[f"{SECOND_HEAD}.weight"].T.shape
         second_head = constants.fill(nn.Linear(*shape), SECOND_HEAD)
     no_scores = torch.zeros(2)  # whose scale would be theirs; ours are in the file
-    gate = Gate(known, second_head, confidence=no_scores, second=no_scores)
+    gate = OODDetector(known, second_head, confidence=no_scores, second=no_scores)
     gate.known.copy_(known)  # rounded rows are not quite 1 long, in the file neither
     gate.scales = _scales(constants)
     return gate
@@ -178,13 +178,13 @@ def checkpoint_bytes(deployable: Deployable) -> int:
     return len(written.getvalue())
 
 
-def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """The reference's answers."""
     deployable, names = read_deployable(model), read_about(model).class_names
     answers, median_ms = ask_all(answering(deployable, names), photos)
     versions = versions_of("torch", "torchvision", "timm")
     size = checkpoint_bytes(deployable)
-    return [Trial("PyTorch", versions, size, answers, median_ms, "fp32")]
+    return [TargetResult("PyTorch", versions, size, answers, median_ms, "fp32")]
 
 
 def main() -> None:

@@ -74,7 +74,10 @@ def main() -> None:
     photos = json.loads(args.photos.read_text(encoding="utf-8"))
     pictures = [torch.tensor(open_picture(photo)) for photo in photos]
     expected = [deployable(pixels) for pixels in pictures]
-    print("| resizing | same class | probability | familiarity | ours |")
+    print(
+        "| resizing | same class | probability "
+        "| knn_similarity | in_distribution_score |"
+    )
     print("|---|---|---|---|---|")
     for way in ways(preprocess.crop or 1):
         same, apart = 0, torch.zeros(3)

@@ -17,7 +17,7 @@ Answers = Callable[[bytes], dict]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TargetResult:
     """One place, or one file of it, asked about some photos.
 
     Attributes:
@@ -25,7 +25,7 @@ class Trial:
         versions: Of the packages that matter, by name.
         file_bytes: Size of the model's file.
         answers: One a photo, in their order, with "probabilities" by class; most have
-            "familiarity" and "ours", too. None where the runtime cannot run here.
+            both scores, too. None where the runtime cannot run here.
         median_ms: From a photo's bytes to its answer, one at a time, after warm-ups.
         precision: Of the convolutions' weights, "int8" or "fp32".
         resizes: Whether the photo is made smaller by another program than the lesson's.
@@ -42,20 +42,23 @@ class Trial:
     note: str = ""
 
 
-def write_trials(file: str | Path, *trials: Trial) -> None:
+def write_trials(file: str | Path, *trials: TargetResult) -> None:
     """Write trials as JSON."""
     told = [asdict(trial) for trial in trials]
     Path(file).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
-def read_trials(file: str | Path) -> list[Trial]:
+def read_trials(file: str | Path) -> list[TargetResult]:
     """Read what `write_trials` wrote."""
-    return [Trial(**told) for told in json.loads(Path(file).read_text("utf-8"))]
+    return [TargetResult(**told) for told in json.loads(Path(file).read_text("utf-8"))]
 
 
 def kept(answer: dict[str, Any]) -> dict[str, Any]:
     """What a trial keeps of a server's answer."""
-    return {key: answer[key] for key in ("probabilities", "familiarity", "ours")}
+    return {
+        key: answer[key]
+        for key in ("probabilities", "knn_similarity", "in_distribution_score")
+    }
 
 
 def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], float]:
@@ -79,7 +82,9 @@ def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], flo
     return answers, statistics.median(seconds) * 1000
 
 
-def main(try_it: Callable[[list[Path]], list[Trial]], description: str | None) -> None:
+def main(
+    try_it: Callable[[list[Path]], list[TargetResult]], description: str | None
+) -> None:
     """The command of a place's `try_it`: read a list of photos, write the trials.
 
     Args:

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from deploy import DEFAULT_MODEL
 from deploy.answers import MAX_BYTES
-from deploy.door import FULL, SECONDS, Door
+from deploy.request_limits import FULL, SECONDS, RequestLimits
 from going_modular.app.model import DISH, NO_PLATE, OTHER, PictureError, Predictor
 
 TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
@@ -33,8 +33,10 @@ class Reply(BaseModel):
     name: str = Field(alias="class", description="the likeliest dish")
     probability: float = Field(description="of that dish, from 0 to 1")
     probabilities: dict[str, float] = Field(description="of all, likeliest first")
-    familiarity: float = Field(description="likeness to the training pictures")
-    ours: float = Field(description="likeness to the model's dishes, from 0 to 1")
+    knn_similarity: float = Field(description="likeness to the training pictures")
+    in_distribution_score: float = Field(
+        description="likeness to the model's dishes, from 0 to 1"
+    )
     verdict: Literal[DISH, OTHER, NO_PLATE] = Field(description="of the gate")
     text: str = Field(description="what a person reads")
 
@@ -75,7 +77,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class Cooks:
+class PredictPool:
     """Threads that predict, one a core, so that the event loop never waits for one.
 
     More threads than cores would only share them and hold more pictures in memory. ONNX
@@ -104,14 +106,14 @@ def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> Fast
     """Make an app that says whether it is up, and turns errors into sentences.
 
     Args:
-        predictor: Its model; `threads=1` suits `Cooks`.
+        predictor: Its model; `threads=1` suits `PredictPool`.
         health: The route that says so.
         limit: Bytes of a request's body.
         how: The sentence for who sends something else than what a route takes.
     """
     title = predictor.about.title
     app = FastAPI(title=title, description=how, redoc_url=None)
-    app.add_middleware(Door, limit=limit, too_large=TOO_LARGE)
+    app.add_middleware(RequestLimits, limit=limit, too_large=TOO_LARGE)
     app.add_exception_handler(PictureError, problem(400))
     app.add_exception_handler(ClientDisconnect, problem(400, HUNG_UP))
     app.add_exception_handler(RequestValidationError, problem(422, how))

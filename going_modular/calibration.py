@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
 
 from going_modular.engine import deal
-from going_modular.goals import wilson_interval
+from going_modular.evaluation import wilson_interval
 
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)  # of the bins
 RANGE = (0.05, 20.0)  # temperatures that are tried

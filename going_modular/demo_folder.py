@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from going_modular.app.model import About
-from going_modular.files import LessonError, filled, whole
+from going_modular.app.model import ModelMetadata
+from going_modular.files import LessonError, atomic_write, staged_folder
 
 APP = Path(__file__).with_name("app")
 # The files of the app beside the model and its examples: copied from `APP`, written by
@@ -72,7 +72,7 @@ def folder_files(folder: Path) -> list[str]:
     return files
 
 
-def write_readme(about: About, folder: Path) -> Path:
+def write_readme(about: ModelMetadata, folder: Path) -> Path:
     """Fill the README's blanks from what a model says about itself.
 
     Args:
@@ -95,7 +95,7 @@ def write_readme(about: About, folder: Path) -> Path:
         for part in text.split("\n\n")
     ]
     readme = Path(folder) / "README.md"
-    with whole(readme) as part:
+    with atomic_write(readme) as part:
         part.write_text("\n\n".join(paragraphs), "utf-8", newline="\n")
     return readme
 
@@ -120,7 +120,7 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
         raise DeployError(
             f"{source} lacks {', '.join(missing)}: run the cells that write it"
         )
-    with filled(folder) as part:
+    with staged_folder(folder) as part:
         for name in names:
             shutil.copyfile(source / name, part / name)
     return folder
@@ -139,7 +139,7 @@ def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
         `folder`.
     """
     wanted = {f"{name}{Path(file).suffix}": file for name, file in pictures.items()}
-    with filled(folder) as part:
+    with staged_folder(folder) as part:
         for name, file in wanted.items():
             shutil.copyfile(file, part / name)
     for old in folder.iterdir():
@@ -183,7 +183,7 @@ def zip_folder(folder: Path, archive: Path) -> Path:
     if archive.resolve().is_relative_to(folder.resolve()):
         raise DeployError(f"{archive} would pack itself: name a file outside {folder}")
     files = folder_files(folder)
-    with whole(archive) as part, zipfile.ZipFile(part, "w") as packed:
+    with atomic_write(archive) as part, zipfile.ZipFile(part, "w") as packed:
         for name in files:
             _add(packed, name, folder / name)
     return archive

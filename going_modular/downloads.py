@@ -19,9 +19,9 @@ import requests
 from going_modular.files import (
     FileError,
     LessonError,
+    atomic_write,
     file_sha256,
     progress_bar,
-    whole,
 )
 
 PHOTOS_URL = (
@@ -133,7 +133,7 @@ def download(
                 "Delete it and run this again."
             )
         return target
-    with whole(target, f"The download of {_shown(url)}") as part:
+    with atomic_write(target, f"The download of {_shown(url)}") as part:
         _fetch(url, part, name=target.name, timeout=timeout)
         if complaint := verify and verify(part):
             raise FileError(
@@ -239,7 +239,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         if any(folder.iterdir()):
             return folder
         folder.rmdir()
-    with whole(folder, f"Unpacking {archive}") as part:
+    with atomic_write(folder, f"Unpacking {archive}") as part:
         if complaint := zip_complaint(archive):
             raise FileError(
                 f"{archive} was not unpacked: the file {complaint}. "

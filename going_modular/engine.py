@@ -81,10 +81,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch's scores; `check` is on pictures not trained on, or None."""
+    """One epoch's scores; `val` is on pictures not trained on, or None."""
 
     train: Score
-    check: Score | None = None
+    val: Score | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Trial:
     @property
     def held_out(self) -> Score:
         """The score after the last epoch, on pictures not trained on."""
-        return self.history[-1].check
+        return self.history[-1].val
 
 
 def store_features(
@@ -198,7 +198,7 @@ def train(
     loader: DataLoader,
     *,
     settings: Settings,
-    check_loader: DataLoader | None = None,
+    val_loader: DataLoader | None = None,
     device: str | torch.device = "cpu",
     after_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> list[Epoch]:
@@ -208,7 +208,7 @@ def train(
         model: A head for features (N, D), or a whole model for pictures (N, 3, S, S).
         loader: Gives inputs and labels (N,).
         settings: How to train.
-        check_loader: Scored after every epoch, never trained on.
+        val_loader: Scored after every epoch, never trained on.
         device: Where to train.
         after_epoch: Called with the epoch's number, from 1, and its scores.
     """
@@ -233,8 +233,8 @@ def train(
             optimizer.step()
             schedule.step()
             score.add(logits, labels, loss)
-        check = check_loader and evaluate(model, check_loader, device=device)
-        history.append(Epoch(score, check))
+        val = val_loader and evaluate(model, val_loader, device=device)
+        history.append(Epoch(score, val))
         if after_epoch:
             after_epoch(number, history[-1])
     model.eval()
@@ -302,7 +302,7 @@ def cross_validate(
                     seed=seed,
                 ),
                 settings=settings,
-                check_loader=feature_loader(
+                val_loader=feature_loader(
                     _rows(features, held_out), batch_size=len(held_out)
                 ),
             )
@@ -373,5 +373,5 @@ def _pooled(epochs: Iterable[Epoch]) -> Epoch:
     epochs = list(epochs)
     return Epoch(
         sum((epoch.train for epoch in epochs), Score()),
-        sum((epoch.check for epoch in epochs), Score()),
+        sum((epoch.val for epoch in epochs), Score()),
     )

@@ -19,9 +19,9 @@ import onnxruntime
 import torch
 from torch import nn
 
-from going_modular.app.model import OUTPUTS, About
-from going_modular.files import LessonError, whole
-from going_modular.gate import Gate
+from going_modular.app.model import OUTPUTS, ModelMetadata
+from going_modular.files import LessonError, atomic_write
+from going_modular.gate import OODDetector
 from going_modular.model_builder import FeatureExtractor, Preprocess
 
 EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works too
@@ -45,7 +45,7 @@ class Deployable(nn.Module):
         self,
         preprocess: Preprocess,
         model: FeatureExtractor,
-        gate: Gate,
+        gate: OODDetector,
         *,
         temperature: float = 1.0,
     ):
@@ -58,7 +58,8 @@ class Deployable(nn.Module):
         """Answer for one RGB picture, uint8 (H, W, 3).
 
         Returns:
-            Probabilities (C,) in [0, 1], familiarity () in [-1, 1], ours () in [0, 1].
+            Probabilities (C,) in [0, 1], knn_similarity () in [-1, 1],
+            in_distribution_score () in [0, 1].
         """
         features = self.model.base(self.preprocess(picture).unsqueeze(0))
         return tuple(score[0] for score in self.answer(features))
@@ -75,7 +76,7 @@ def made_with() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "onnx", "onnxruntime")}
 
 
-def export_onnx(deployable: Deployable, file: Path, *, about: About) -> Path:
+def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> Path:
     """Write the ONNX file, all or nothing.
 
     Args:
@@ -142,10 +143,10 @@ def ship(source: Path, target: Path, **changes) -> Path:
     Args:
         source: Written by `export_onnx` or `quantize`.
         target: Replaced only by a complete, checked file.
-        changes: New values of `About`'s fields.
+        changes: New values of `ModelMetadata`'s fields.
     """
     model = onnx.load(source)
-    about = replace(About.from_metadata(metadata_of(model)), **changes)
+    about = replace(ModelMetadata.from_metadata(metadata_of(model)), **changes)
     return _save(_with_metadata(model, about.to_metadata()), target)
 
 
@@ -155,7 +156,7 @@ def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _save(model: onnx.ModelProto, file: Path) -> Path:
-    with whole(file) as part:
+    with atomic_write(file) as part:
         onnx.save(model, part)
         check_runs(part)
     return file

@@ -28,7 +28,7 @@ class FileError(LessonError):
 
 
 @contextmanager
-def whole(target: Path, what: str | None = None) -> Iterator[Path]:
+def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     """Yield a name to write to; afterwards what is there becomes `target`, or nothing.
 
     The name is a neighbour of `target`, on the same disk, and no other run uses it. A
@@ -61,7 +61,7 @@ def whole(target: Path, what: str | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def filled(folder: Path) -> Iterator[Path]:
+def staged_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder; afterwards its files move into `folder`, or none does.
 
     Files of the same names are replaced, others stay.

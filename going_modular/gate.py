@@ -1,14 +1,14 @@
 """The gate: is this a plate at all, and is one of our dishes on it?
 
 Strangers come far and near. A portrait is far from any plate: its features resemble
-those of no training picture, and **familiarity** sees that. Another dish is near: it
-resembles ours in nearly everything. **Ours** sees that, by two witnesses who complete
-each other, each heard in standard deviations of our own held-out pictures:
+those of no training picture, and **knn_similarity** sees that. Another dish is near: it
+resembles ours in nearly everything. **in_distribution_score** sees that. It adds up two
+scores, each in standard deviations of our own held-out pictures:
 
 - confidence, the largest logit of our head (Hendrycks et al., arXiv 1911.11132);
 - the largest logit for our classes of a second head, which has met other dishes as a
   class of their own (outlier exposure, Hendrycks et al., arXiv 1812.04606). Where
-  there are no other dishes to meet, familiarity takes its place.
+  there are no other dishes to meet, knn_similarity takes its place.
 """
 
 from dataclasses import dataclass, replace
@@ -23,16 +23,16 @@ from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from going_modular.engine import deal
-from going_modular.strangers import OtherDishes
+from going_modular.ood_data import OtherDishes
 
 NEIGHBOURS = 5
-FLOOR = 2.5  # standard deviations of our own familiarity below its mean
-KEPT = 0.93  # share let through, of the training pictures that are named rightly
+FLOOR = 2.5  # standard deviations of our own knn_similarity below its mean
+KEPT = 0.93  # true positive rate, of the training pictures that are named rightly
 STRENGTH = 1e-3  # of the second head's fit: scikit-learn's C, small is strict
 PER_CLASS = 15  # training pictures whose features a file of many classes carries
 
 
-def familiarity(
+def knn_similarity(
     features: torch.Tensor, known: torch.Tensor, *, leave_out_self: bool = False
 ) -> torch.Tensor:
     """Mean cosine similarity of features (M, D) to their five nearest in known (N, D).
@@ -52,10 +52,15 @@ def familiarity(
     return similarity.topk(neighbours, dim=1).values.mean(dim=1)
 
 
-def lowest_kept(scores: torch.Tensor, kept: float) -> float:
-    """The score (of N) that a share of the pictures reach or exceed."""
+def threshold_at_tpr(scores: torch.Tensor, tpr: float) -> float:
+    """The score (of N) that a share of our own pictures reach or exceed.
+
+    Args:
+        scores: Of our own pictures, (N,).
+        tpr: That share, the true positive rate, in [0, 1].
+    """
     # "lower" is a picture's own score: between two, one picture too few would be kept.
-    return scores.quantile(1 - kept, interpolation="lower").item()
+    return scores.quantile(1 - tpr, interpolation="lower").item()
 
 
 def middle_and_width(scores: torch.Tensor) -> tuple[float, float]:
@@ -63,19 +68,7 @@ def middle_and_width(scores: torch.Tensor) -> tuple[float, float]:
     return scores.mean().item(), max(scores.std(correction=0).item(), 1e-6)
 
 
-def draw_line(ranks: torch.Tensor, right: torch.Tensor) -> float:
-    """The score that `KEPT` of the pictures named rightly reach or exceed.
-
-    To turn a picture away that would get a wrong name costs nothing.
-
-    Args:
-        ranks: Of our training pictures, by heads that had not seen them, (N,).
-        right: Which of them those heads named rightly, (N,) bool. If none: all count.
-    """
-    return lowest_kept(ranks[right] if right.any() else ranks, KEPT)
-
-
-def spread(features: torch.Tensor) -> torch.Tensor:
+def signed_sqrt(features: torch.Tensor) -> torch.Tensor:
     """Square roots, signs kept: a few large features no longer drown the small ones."""
     return features.sign() * features.abs().sqrt()
 
@@ -91,10 +84,10 @@ def fit_second_head(
         others: Features of other dishes, (M, D): one class more, whatever they are.
 
     Returns:
-        From features passed through `spread`, (N, D), to logits (N, C) of our classes;
-        the other dishes' own logit is not needed.
+        From features passed through `signed_sqrt`, (N, D), to logits (N, C) of our
+        classes; the other dishes' own logit is not needed.
     """
-    rows = spread(torch.cat([features, others]))
+    rows = signed_sqrt(torch.cat([features, others]))
     strangers = torch.full((len(others),), int(labels.max()) + 1)
     head = fit_softmax(rows, torch.cat([labels, strangers]), scale_by=rows)
     return softmax_head(head.weight[:-1], head.bias[:-1])  # the last class is theirs
@@ -134,7 +127,7 @@ def softmax_head(weights: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
     return head
 
 
-class Gate(nn.Module):
+class OODDetector(nn.Module):
     """Two scores by which strangers are told from our dishes.
 
     Args:
@@ -163,17 +156,19 @@ class Gate(nn.Module):
         """Judge pictures by their features (N, D) and our head's logits (N, C).
 
         Returns:
-            Familiarity (N,), in [-1, 1], and ours (N,), in [0, 1].
+            knn_similarity (N,), in [-1, 1], and in_distribution_score (N,), in [0, 1].
         """
-        likeness = familiarity(features, self.known)
+        likeness = knn_similarity(features, self.known)
         if self.second_head is None:
             second = likeness
         else:
-            second = self.second_head(spread(features)).amax(dim=1)
-        return likeness, self.ours(logits.amax(dim=1), second)
+            second = self.second_head(signed_sqrt(features)).amax(dim=1)
+        return likeness, self.in_distribution_score(logits.amax(dim=1), second)
 
-    def ours(self, confidence: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        """What both witnesses (N,) say together, in [0, 1]; no probability."""
+    def in_distribution_score(
+        self, confidence: torch.Tensor, second: torch.Tensor
+    ) -> torch.Tensor:
+        """Sum of both standardised scores (N,), through a sigmoid; no probability."""
         heard = zip((confidence, second), self.scales, strict=True)
         return sum(
             (score - middle) / width for score, (middle, width) in heard
@@ -184,16 +179,16 @@ class Gate(nn.Module):
 class Thresholds:
     """Below the first a picture is no plate; below the second, it is another dish."""
 
-    familiarity: float
-    ours: float
+    knn_similarity: float
+    in_distribution_score: float
 
-    def rank(self, likeness: torch.Tensor, ours: torch.Tensor) -> torch.Tensor:
+    def rank(self, likeness: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
         """One number for both scores, (N,): no plate ranks below every dish."""
-        return ours - (likeness < self.familiarity).float()
+        return score - (likeness < self.knn_similarity).float()
 
-    def turn_away(self, likeness: torch.Tensor, ours: torch.Tensor) -> torch.Tensor:
+    def turn_away(self, likeness: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
         """Which pictures (N,) are not let through."""
-        return self.rank(likeness, ours) < self.ours
+        return self.rank(likeness, score) < self.in_distribution_score
 
 
 def make_gate(
@@ -203,7 +198,7 @@ def make_gate(
     others: torch.Tensor | None = None,
     *,
     carried: torch.Tensor | None = None,
-) -> tuple[Gate, Thresholds]:
+) -> tuple[OODDetector, Thresholds]:
     """Make a gate, and set its thresholds. No test picture is asked.
 
     The thresholds are set by training pictures, each judged by heads that had not seen
@@ -212,7 +207,7 @@ def make_gate(
     Args:
         features: Of the training pictures, (N, D).
         labels: (N,).
-        logits: Of the same by heads that had not seen them, (N, C): `Trial.logits`.
+        logits: Of the same by heads that had not seen them, (N, C): `CVResult.logits`.
         others: Features of other dishes to learn from, (M, D); None or empty if there
             are none.
         carried: Which of the pictures familiarity compares with, (N,) bool; the others
@@ -220,10 +215,10 @@ def make_gate(
     """
     if carried is None:
         known, asked = features, slice(None)
-        likeness = familiarity(known, F.normalize(known, dim=1), leave_out_self=True)
+        likeness = knn_similarity(known, F.normalize(known, dim=1), leave_out_self=True)
     else:
         known, asked = features[carried], ~carried
-        likeness = familiarity(features[asked], F.normalize(known, dim=1))
+        likeness = knn_similarity(features[asked], F.normalize(known, dim=1))
     confidence = logits.amax(dim=1)[asked]
     if others is None or len(others) == 0:
         head, second = None, likeness
@@ -232,12 +227,14 @@ def make_gate(
         second = held_out_second(features, labels, others)[asked]
     in_order = labels if carried is None else labels[carried]
     known = known[in_order.argsort(stable=True)]
-    gate = Gate(known, head, confidence=confidence, second=second)
+    gate = OODDetector(known, head, confidence=confidence, second=second)
     middle, width = middle_and_width(likeness)
     thresholds = Thresholds(middle - FLOOR * width, 0.0)
-    ranks = thresholds.rank(likeness, gate.ours(confidence, second))
+    ranks = thresholds.rank(likeness, gate.in_distribution_score(confidence, second))
+    # To turn a picture away that would get a wrong name costs nothing.
     right = (logits.argmax(dim=1) == labels)[asked]
-    return gate, replace(thresholds, ours=max(0.0, draw_line(ranks, right)))
+    line = threshold_at_tpr(ranks[right] if right.any() else ranks, KEPT)
+    return gate, replace(thresholds, in_distribution_score=max(0.0, line))
 
 
 def held_out_second(
@@ -247,11 +244,11 @@ def held_out_second(
     scores = torch.empty(len(features))
     for held_out, rest in deal(len(features)):
         head = fit_second_head(features[rest], labels[rest], others)
-        scores[held_out] = head(spread(features[held_out])).amax(dim=1)
+        scores[held_out] = head(signed_sqrt(features[held_out])).amax(dim=1)
     return scores
 
 
-def choose_carried(
+def sample_references(
     labels: torch.Tensor, *, per_class: int = PER_CLASS, seed: int = 42
 ) -> torch.Tensor:
     """Choose by a seed whose features a file carries, where all would be too many.
@@ -283,7 +280,7 @@ def choose_carried(
 
 
 @dataclass(frozen=True)
-class Unmet:
+class LeaveOneOutResult:
     """How a gate did on a dish that took no part in making it.
 
     Attributes:
@@ -317,7 +314,7 @@ def leave_one_dish_out(
     *,
     head: nn.Module,
     test: torch.Tensor,
-) -> dict[str, Unmet]:
+) -> dict[str, LeaveOneOutResult]:
     """Judge, for every other dish, a gate that was made without it.
 
     Args:
@@ -333,22 +330,22 @@ def leave_one_dish_out(
         gate, thresholds = make_gate(*ours.tensors, logits, met)
         with torch.inference_mode():
             near, mine = (gate(r, head(r)) for r in (others.test_of(dish), test))
-        judged[dish] = Unmet(
-            rank=thresholds.rank(*near) - thresholds.ours,
+        judged[dish] = LeaveOneOutResult(
+            rank=thresholds.rank(*near) - thresholds.in_distribution_score,
             away=int(thresholds.turn_away(*near).sum()),
-            our_rank=thresholds.rank(*mine) - thresholds.ours,
+            our_rank=thresholds.rank(*mine) - thresholds.in_distribution_score,
             our_away=int(thresholds.turn_away(*mine).sum()),
         )
     return judged
 
 
-def unmet_auroc(judged: dict[str, Unmet]) -> float:
+def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
     """The AUROC of all dishes together, each by the gate that had not met it."""
     mine = torch.cat([unmet.our_rank for unmet in judged.values()])
     return auroc(mine, torch.cat([unmet.rank for unmet in judged.values()]))
 
 
-def unmet_table(judged: dict[str, Unmet]) -> pd.DataFrame:
+def unmet_table(judged: dict[str, LeaveOneOutResult]) -> pd.DataFrame:
     """The judgement for reading: a row a dish, counts with their denominators."""
     return pd.DataFrame(
         {

@@ -23,7 +23,7 @@ from torchvision.models import WeightsEnum
 from torchvision.transforms import InterpolationMode
 
 from going_modular.downloads import download, is_offline
-from going_modular.files import LessonError, file_sha256, whole
+from going_modular.files import LessonError, atomic_write, file_sha256
 
 Transform = Callable[[Image.Image], torch.Tensor]
 EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
@@ -266,7 +266,7 @@ def save_checkpoint(model: nn.Module, file: Path) -> Path:
     Raises:
         FileError: If it cannot be written. What was there before stays.
     """
-    with whole(file) as part:
+    with atomic_write(file) as part:
         try:
             torch.save(model.state_dict(), part)
         except RuntimeError as error:  # torch's word for a full disk

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from going_modular.app.feedback import Feedback
-from going_modular.app.model import DISH, About, Answer
+from going_modular.app.model import DISH, Answer, ModelMetadata
 
 # The four things that can happen to a picture: was the guess right, and was it shown?
 OUTCOMES = (
@@ -20,12 +20,12 @@ OUTCOMES = (
 )
 
 
-def answers_of(about: About, scores: Iterable[torch.Tensor]) -> list[Answer]:
+def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
     """The app's answers for pictures of which only the features are here.
 
     Args:
         about: What the model file says.
-        scores: Probabilities (N, C), familiarity (N,) and ours (N,), from
+        scores: Probabilities (N, C), knn_similarity (N,) and ours (N,), from
             `Deployable.answer`.
     """
     rows = zip(*(score.tolist() for score in scores), strict=True)
@@ -58,9 +58,8 @@ def read_feedback(file: Path) -> pd.DataFrame:
     """Read what an app noted, oldest first.
 
     Returns:
-        A row a thumb: time (UTC), label, score in [0, 1], familiarity in [-1, 1], ours
-        in [0, 1], verdict, and thumb, "up" or "down". A row that an earlier version
-        noted has no ours and no verdict.
+        A row a thumb: time (UTC), label, score in [0, 1], knn_similarity in [-1, 1],
+        in_distribution_score in [0, 1], verdict, and thumb, "up" or "down".
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -68,6 +67,8 @@ def read_feedback(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
     with closing(sqlite3.connect(file)) as database:
-        columns = "time, label, score, familiarity, ours, verdict, thumb"
-        table = pd.read_sql(f"SELECT {columns} FROM feedback ORDER BY id", database)
+        table = pd.read_sql(
+            "SELECT * FROM thumbs ORDER BY id", database, index_col="id"
+        )
+    table = table.reset_index(drop=True)
     return table.assign(time=pd.to_datetime(table.time, utc=True))

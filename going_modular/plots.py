@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from going_modular.datasets import load_picture
 from going_modular.engine import Epoch
-from going_modular.goals import (
+from going_modular.evaluation import (
     GOAL_PER_SECOND,
     GOAL_RIGHT,
     Report,
@@ -56,7 +56,7 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
         epochs = range(1, len(history) + 1)
         trained = [epoch.train.loss for epoch in history]
         axis.plot(epochs, trained, color=COLOURS[1], label="trained on")
-        held_out = [epoch.check.loss for epoch in history]
+        held_out = [epoch.val.loss for epoch in history]
         axis.plot(epochs, held_out, color=COLOURS[0], label="held out")
         axis.set_title(name, fontsize=10)
         axis.set(xlabel="epoch")
@@ -288,27 +288,31 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
 def plot_strangers(
     groups: dict[str, tuple[Sequence[float], Sequence[float]]],
     *,
-    familiarity_threshold: float,
-    ours_threshold: float,
+    knn_similarity_threshold: float,
+    in_distribution_threshold: float,
 ) -> Figure:
     """Where our dishes and strangers lie by both scores of the gate.
 
     Args:
-        groups: Familiarity and ours of each picture, by what the pictures are; ours
+        groups: Both scores of each picture, by what the pictures are; our dishes
             first, then the nearest strangers.
-        familiarity_threshold: The gate's: left of it is no plate.
-        ours_threshold: The gate's: below it is another dish.
+        knn_similarity_threshold: The gate's: left of it is no plate.
+        in_distribution_threshold: The gate's: below it is another dish.
     """
     figure, ((axis,),) = _panels(1, 4.6)
     colours = (COLOURS[2], COLOURS[3], COLOURS[0])
-    for (name, (likeness, ours)), colour in zip(groups.items(), colours, strict=False):
-        shown = [min(max(score, 0.004), 0.996) for score in ours]  # for the scale
+    for (name, (likeness, scores)), colour in zip(
+        groups.items(), colours, strict=False
+    ):
+        shown = np.clip(scores, 0.004, 0.996)  # for the scale
         label = f"{name} ({len(shown)})"
         axis.scatter(likeness, shown, s=16, color=colour, alpha=0.75, label=label)
-    axis.axvline(familiarity_threshold, color=COLOURS[1], linestyle="--")
+    axis.axvline(knn_similarity_threshold, color=COLOURS[1], linestyle="--")
     left, right = axis.get_xlim()
-    start = (familiarity_threshold - left) / (right - left)
-    axis.axhline(ours_threshold, xmin=start, color=COLOURS[1], linestyle="--")
+    start = (knn_similarity_threshold - left) / (right - left)
+    axis.axhline(
+        in_distribution_threshold, xmin=start, color=COLOURS[1], linestyle="--"
+    )
     for text, x, y, side in (
         ("no plate", 0.01, 0.95, "left"),
         ("let through", 0.99, 0.95, "right"),
@@ -316,8 +320,8 @@ def plot_strangers(
     ):
         axis.text(x, y, text, transform=axis.transAxes, ha=side, color=COLOURS[1])
     axis.set(
-        xlabel="familiarity",
-        ylabel="ours",
+        xlabel="knn_similarity",
+        ylabel="in_distribution_score",
         yscale="logit",
         xlim=(left, right),
         ylim=(0.003, 0.997),
@@ -347,8 +351,8 @@ def plot_drift(
     """
     shown = {
         "probability of the guess": table.score,
-        "familiarity": table.familiarity,
-        "ours": table.ours,
+        "knn_similarity": table.knn_similarity,
+        "in_distribution_score": table.in_distribution_score,
         "thumbs down, share": (table.thumb == "down").astype(float),
     }
     figure, axes = plt.subplots(

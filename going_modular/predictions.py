@@ -129,13 +129,13 @@ def compare_answers(
 
     Args:
         deployable: What was exported: from a uint8 picture (H, W, 3) to
-            probabilities (C,), familiarity and ours.
+            probabilities (C,), knn_similarity and in_distribution_score.
         file: The ONNX file, asked through the app's own `Predictor`.
         samples: Picture files and labels.
 
     Returns:
         A row a picture: label; guess, the file's class number; same_class; difference,
-        the largest of any probability; familiarity, ours and verdict, the file's;
+        the largest of any probability; knn_similarity, ours and verdict, the file's;
         onnx_ms, milliseconds from picture file to the ONNX answer.
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
@@ -156,8 +156,8 @@ def compare_answers(
                 "guess": int(probabilities.argmax()),
                 "same_class": probabilities.argmax() == expected.argmax(),
                 "difference": float(np.abs(probabilities - expected).max()),
-                "familiarity": answer.familiarity,
-                "ours": answer.ours,
+                "knn_similarity": answer.knn_similarity,
+                "in_distribution_score": answer.in_distribution_score,
                 "verdict": answer.verdict,
                 "onnx_ms": 1000 * answer.seconds,
             }

@@ -22,7 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from going_modular.app.model import open_picture
 from going_modular.export import ExportError, check_runs, metadata_of, quiet
-from going_modular.files import whole
+from going_modular.files import atomic_write
 
 MIN_CONVOLUTIONS = 10
 
@@ -55,7 +55,7 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         ExportError: If the model has hardly any convolutions to quantise.
         FileError: If the file cannot be written.
     """
-    with whole(target) as part, tempfile.TemporaryDirectory() as folder:
+    with atomic_write(target) as part, tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         with quiet():
             # Folds BatchNorm into the convolutions, so that both are rounded once.

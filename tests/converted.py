@@ -68,7 +68,7 @@ def reference_answers(photos: list[Path]) -> list[dict]:
 def numbers(answer: dict) -> list[float]:
     """All numbers of an answer, in one order."""
     probabilities = [answer["probabilities"][name] for name in CLASS_NAMES]
-    return [*probabilities, answer["familiarity"], answer["ours"]]
+    return [*probabilities, answer["knn_similarity"], answer["in_distribution_score"]]
 
 
 def best(answer: dict) -> str:

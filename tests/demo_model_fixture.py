@@ -10,15 +10,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from going_modular.app.model import About
+from going_modular.app.model import ModelMetadata
 
 DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
-ABOUT = About(
+ABOUT = ModelMetadata(
     name="foodvision_mini",
     title="FoodVision Mini",
     class_names=["pizza", "steak", "sushi"],
-    familiarity_threshold=0.5,
-    ours_threshold=0.25,
+    knn_similarity_threshold=0.5,
+    in_distribution_threshold=0.25,
     temperature=1.0,
     calibration={"before": 0.02, "after": 0.01, "pictures": 450},
     gate={
@@ -28,7 +28,7 @@ ABOUT = About(
         "far": [37, 37],
         "ours": [4, 150],
     },
-    known=[154, 146, 150],
+    reference_counts=[154, 146, 150],
     contender="EffNet-Lite2",
     input_size=224,
     precision="fp32",
@@ -75,11 +75,11 @@ def make_model(path: Path, **changes: str | None) -> Path:
         node("MatMul", ["mean", "bluish"], ["warmth"]),
         node("Add", ["warmth", "one_half"], ["shifted"]),
         node("Sigmoid", ["shifted"], ["squashed"]),
-        node("Reshape", ["squashed", "scalar"], ["familiarity"]),
+        node("Reshape", ["squashed", "scalar"], ["knn_similarity"]),
         node("MatMul", ["mean", "yellowish"], ["yellowness"]),
         node("Add", ["yellowness", "no_yellow"], ["other"]),
         node("Sigmoid", ["other"], ["mine"]),
-        node("Reshape", ["mine", "scalar"], ["ours"]),
+        node("Reshape", ["mine", "scalar"], ["in_distribution_score"]),
     ]
     classes = len(ABOUT.class_names)
     shape = ["height", "width", 3]
@@ -91,8 +91,10 @@ def make_model(path: Path, **changes: str | None) -> Path:
             helper.make_tensor_value_info(
                 "probabilities", TensorProto.FLOAT, [classes]
             ),
-            helper.make_tensor_value_info("familiarity", TensorProto.FLOAT, []),
-            helper.make_tensor_value_info("ours", TensorProto.FLOAT, []),
+            helper.make_tensor_value_info("knn_similarity", TensorProto.FLOAT, []),
+            helper.make_tensor_value_info(
+                "in_distribution_score", TensorProto.FLOAT, []
+            ),
         ],
         _constants(),
     )

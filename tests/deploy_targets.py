@@ -18,7 +18,7 @@ from odd_pictures import JPEG, REFUSED, black_png
 from PIL import Image
 
 from deploy.local_server import post
-from deploy.trial import Trial, read_trials
+from deploy.trial import TargetResult, read_trials
 from going_modular.app.model import SENTENCES, Predictor
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
@@ -106,8 +106,10 @@ def assert_same(answer: dict, photo: Path | bytes, predictor: Predictor) -> None
     wanted = predictor.predict(picture)
     near = {"abs": 1e-3}  # ONNX Runtime's versions differ in the last digits
     assert answer["probabilities"] == pytest.approx(wanted.probabilities, **near)
-    assert answer["familiarity"] == pytest.approx(wanted.familiarity, **near)
-    assert answer["ours"] == pytest.approx(wanted.ours, **near)
+    assert answer["knn_similarity"] == pytest.approx(wanted.knn_similarity, **near)
+    assert answer["in_distribution_score"] == pytest.approx(
+        wanted.in_distribution_score, **near
+    )
     if "text" in answer:
         name, probability = wanted.best
         assert (answer["class"], answer["verdict"]) == (name, wanted.verdict)
@@ -179,7 +181,7 @@ class BytesServer:
             assert_same(answer, photo, predictor)
         self.check(trial)
 
-    def check(self, trial: Trial) -> None:
+    def check(self, trial: TargetResult) -> None:
         """Look at what only this target's trial has."""
         raise NotImplementedError
 

@@ -216,7 +216,7 @@ def test_answers(predictor, colour, name, tmp_path):
     assert next(iter(answer.probabilities)) == name
     assert values == sorted(values, reverse=True)
     assert sum(values) == pytest.approx(1, abs=1e-5)
-    numbers = [*values, answer.familiarity, answer.ours]
+    numbers = [*values, answer.knn_similarity, answer.in_distribution_score]
     assert all(type(value) is float for value in numbers)
     assert answer.verdict == DISH and answer.seconds > 0
     again = predictor.predict(open_picture(path))
@@ -229,11 +229,14 @@ def test_answers(predictor, colour, name, tmp_path):
 def test_strangers_are_not_called_a_dish(predictor, colour, verdict):
     answer = predictor.predict(np.full((30, 30, 3), colour, np.uint8))
     assert answer.verdict == verdict
-    assert predictor.about.judge(answer.familiarity, answer.ours) == verdict
+    assert (
+        predictor.about.judge(answer.knn_similarity, answer.in_distribution_score)
+        == verdict
+    )
 
 
 @pytest.mark.parametrize(
-    ("familiarity", "ours", "verdict"),
+    ("knn_similarity", "in_distribution_score", "verdict"),
     [
         (0.5, 0.25, DISH),  # a threshold reached is enough
         (0.5, 0.2499, OTHER),
@@ -241,8 +244,10 @@ def test_strangers_are_not_called_a_dish(predictor, colour, verdict):
         (0.4999, 0.0, NO_PLATE),  # what is no plate holds no dish, ours or not
     ],
 )
-def test_two_thresholds_make_three_verdicts(familiarity, ours, verdict):
-    assert ABOUT.judge(familiarity, ours) == verdict
+def test_two_thresholds_make_three_verdicts(
+    knn_similarity, in_distribution_score, verdict
+):
+    assert ABOUT.judge(knn_similarity, in_distribution_score) == verdict
 
 
 def test_the_file_describes_itself(predictor):
@@ -280,8 +285,8 @@ def test_a_git_lfs_pointer_is_recognised_as_such(tmp_path):
         {"class_names": '["pizza"]'},
         {"class_names": '["pizza", "pizza", "sushi"]'},
         {"class_names": "3"},
-        {"familiarity_threshold": "high"},
-        {"ours_threshold": "high"},
+        {"knn_similarity_threshold": "high"},
+        {"in_distribution_threshold": "high"},
         {"temperature": '"hot"'},
         {"is_practice": "maybe"},
         {"test_result": "146"},

@@ -8,12 +8,13 @@ import torch
 from demo_model_fixture import ABOUT
 from torch.utils.data import DataLoader
 
-from going_modular.app.model import About, Predictor
+from going_modular.app.model import ModelMetadata, Predictor
+from going_modular.app_process import ask_demo, run_demo
 from going_modular.big.features import (
     Extractor,
     FeatureStore,
-    network_of,
     seconds_a_photo,
+    weights_fingerprint,
 )
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from going_modular.big.many_classes import score_features, top_k_right
@@ -28,12 +29,11 @@ from going_modular.engine import (
     train,
 )
 from going_modular.export import Deployable, export_onnx, made_with, ship
-from going_modular.gate import choose_carried, make_gate
+from going_modular.gate import make_gate, sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
 from going_modular.practice.food101 import draw_food101
 from going_modular.predictions import answer_all, compare_answers
 from going_modular.quantize import quantize
-from going_modular.running import ask_demo, run_demo
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def stored(part, built, extract, tmp_path_factory):
     """Features of both halves, through the files."""
     folder, halves = tmp_path_factory.mktemp("features"), []
     for samples in (part.train, part.test):
-        network = network_of(built)
+        network = weights_fingerprint(built)
         store = FeatureStore(folder, samples, network=network, width=1280)
         store.fill(extract)
         halves.append(store.read())
@@ -106,18 +106,18 @@ def test_the_torn_photo_is_skipped_by_name_and_counted(part, stored):
 
 
 def test_any_change_of_weights_or_preparation_is_another_network(built):
-    same = network_of(built)
-    assert same == network_of(copy.deepcopy(built))
-    assert same != network_of(build_effnet_lite2(101, input_size=SIZE + 32))
+    same = weights_fingerprint(built)
+    assert same == weights_fingerprint(copy.deepcopy(built))
+    assert same != weights_fingerprint(build_effnet_lite2(101, input_size=SIZE + 32))
     other = copy.deepcopy(built)
     next(other.model.base.parameters()).data[0, 0, 0, 0] += 1e-3
-    assert same != network_of(other)
+    assert same != weights_fingerprint(other)
     scaled = copy.deepcopy(built)
     scaled.preprocess.scale *= 2
-    assert same != network_of(scaled)
+    assert same != weights_fingerprint(scaled)
     headless = copy.deepcopy(built)
     headless.model.head[1].weight.data += 1
-    assert same == network_of(headless), "features do not depend on the head"
+    assert same == weights_fingerprint(headless), "features do not depend on the head"
 
 
 def test_a_photo_that_is_gone_stops_the_run(extract, part, tmp_path):
@@ -140,20 +140,20 @@ def shipped(trained, stored, part, demo_texts, tmp_path_factory):
     train_half, test_half = stored
     rows, labels = train_half.features.tensors
     logits = score_features(trained.model.cpu().head, rows)
-    carried = choose_carried(labels, per_class=2)
+    carried = sample_references(labels, per_class=2)
     gate, thresholds = make_gate(rows, labels, logits, carried=carried)
     deployable = Deployable(trained.preprocess, trained.model, gate)
     score = evaluate(trained.model.head, feature_loader(test_half.features))
-    about = About(
+    about = ModelMetadata(
         name="foodvision_big",
         title="FoodVision Big",
         class_names=spoken(part.class_names),
-        familiarity_threshold=thresholds.familiarity,
-        ours_threshold=thresholds.ours,
+        knn_similarity_threshold=thresholds.knn_similarity,
+        in_distribution_threshold=thresholds.in_distribution_score,
         temperature=1.0,
         calibration=ABOUT.calibration,
         gate=ABOUT.gate | {"near": {}, "auroc": None},
-        known=labels[carried].bincount().tolist(),
+        reference_counts=labels[carried].bincount().tolist(),
         contender="EffNet-Lite2",
         input_size=SIZE,
         precision="fp32",

@@ -9,7 +9,7 @@ import pytest
 from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.goals import wilson_interval
+from going_modular.evaluation import wilson_interval
 from tools.model_card import CARD, describe
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -62,8 +62,10 @@ def test_answers_are_those_of_the_onnx_file(content, prepare):
         apart.append(
             (
                 np.abs(theirs["probabilities"][0] - probabilities).max(),
-                abs(theirs["familiarity"].item() - ours.familiarity),
-                abs(theirs["ours"].item() - ours.ours),
+                abs(theirs["knn_similarity"].item() - ours.knn_similarity),
+                abs(
+                    theirs["in_distribution_score"].item() - ours.in_distribution_score
+                ),
             )
         )
     largest = np.max(apart, axis=0)

@@ -197,7 +197,7 @@ def test_without_git_the_plan_says_that_it_does_not_know(demo, monkeypatch):
 def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
     names = [f"dish {number}" for number in range(1, count + 1)]
     named = {"name": "foodvision_x", "title": "FoodVision X", "class_names": names}
-    about = replace(ABOUT, **named, known=[9] * count)
+    about = replace(ABOUT, **named, reference_counts=[9] * count)
     readme = write_readme(about, tmp_path / "new").read_text("utf-8")
     front = readme.split("---")[1]
     assert "title: FoodVision X\n" in front and "# FoodVision X\n" in readme

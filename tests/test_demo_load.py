@@ -14,7 +14,7 @@ import requests
 from browsing import PHONE, lay_out, open_page, photo_of
 from demo_model_fixture import DARK, GREEN, RED
 
-from going_modular.running import run_demo
+from going_modular.app_process import run_demo
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from browsing import lay_out, open_page, photo_of
 from demo_model_fixture import RED
 
-from going_modular.running import run_demo
+from going_modular.app_process import run_demo
 
 pytestmark = pytest.mark.slow
 

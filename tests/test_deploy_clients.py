@@ -13,7 +13,7 @@ from demo_model_fixture import RED, make_model
 from web_targets import TARGETS, file_of
 
 from deploy.asking import Target, running
-from deploy.door import PLACES, SECONDS
+from deploy.request_limits import PLACES, SECONDS
 from deploy.vertex_ai.serve import MOST
 from deploy.web import MAX_BYTES
 

@@ -13,7 +13,7 @@ from converted import FP32, python_of, run
 from deploy.converting import DEFAULT_MODEL
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
-from going_modular.app.model import About
+from going_modular.app.model import ModelMetadata
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 pytestmark = pytest.mark.slow
@@ -70,18 +70,26 @@ def test_the_spec_says_what_an_app_needs(read):
     (picture,) = said["input"]
     assert picture["name"] == "picture" and picture["type"]["imageType"] == image
     outputs = {each["name"]: each["type"] for each in said["output"]}
-    assert set(outputs) == {"classLabel", "probabilities", "familiarity", "ours"}
+    assert set(outputs) == {
+        "classLabel",
+        "probabilities",
+        "knn_similarity",
+        "in_distribution_score",
+    }
     assert "stringKeyType" in outputs["probabilities"]["dictionaryType"]
-    for score in ("familiarity", "ours"):
+    for score in ("knn_similarity", "in_distribution_score"):
         assert outputs[score]["multiArrayType"]["dataType"] == "FLOAT32"
     assert said["predictedFeatureName"] == "classLabel"
     assert said["predictedProbabilitiesName"] == "probabilities"
     metadata = said["metadata"]
     assert metadata["license"].startswith("MIT") and metadata["versionString"]
     assert "author" not in metadata
-    about = About.from_metadata(metadata["userDefined"])
+    about = ModelMetadata.from_metadata(metadata["userDefined"])
     assert about.precision == "fp32"
-    assert about.ours_threshold == read_about(DEFAULT_MODEL).ours_threshold
+    assert (
+        about.in_distribution_threshold
+        == read_about(DEFAULT_MODEL).in_distribution_threshold
+    )
 
 
 @torch.inference_mode()
@@ -91,10 +99,16 @@ def test_the_steps_compute_what_the_reference_says(read, pictures):
     network, how = Network(deployable), deployable.preprocess
     for answer, picture in zip(read["answers"], pictures, strict=True):
         pixels = torch.tensor(picture).permute(2, 0, 1)[None].float()
-        probabilities, familiarity, ours = network(pixels * how.scale + how.shift)
+        probabilities, knn_similarity, in_distribution_score = network(
+            pixels * how.scale + how.shift
+        )
         assert list(answer["probabilities"]) == list(CLASS_NAMES)
         found = list(answer["probabilities"].values())
         assert found == pytest.approx(probabilities[0].tolist(), abs=FP32)
         assert answer["classLabel"] == CLASS_NAMES[int(probabilities.argmax())]
-        assert answer["familiarity"] == pytest.approx(familiarity.item(), abs=FP32)
-        assert answer["ours"] == pytest.approx(ours.item(), abs=FP32)
+        assert answer["knn_similarity"] == pytest.approx(
+            knn_similarity.item(), abs=FP32
+        )
+        assert answer["in_distribution_score"] == pytest.approx(
+            in_distribution_score.item(), abs=FP32
+        )

@@ -16,7 +16,7 @@ from test_deploy_ray import (  # noqa: F401  fixtures
     network,
 )
 
-from going_modular.big.features import Extractor, FeatureStore, network_of
+from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos
 from going_modular.practice.food101 import draw_food101
 
@@ -69,7 +69,7 @@ def test_both_lite_networks_take_an_input_size(build):
 
 def stores(folder, part, built):
     return [
-        FeatureStore(folder, samples, network=network_of(built), width=1280)
+        FeatureStore(folder, samples, network=weights_fingerprint(built), width=1280)
         for samples in (part.train, part.test)
     ]
 
@@ -90,7 +90,10 @@ def test_workers_make_the_features_that_the_lesson_makes(
     extract = Extractor(built)
     for theirs in stores(folder, part, built):
         mine = FeatureStore(
-            tmp_path / "here", theirs.samples, network=network_of(built), width=1280
+            tmp_path / "here",
+            theirs.samples,
+            network=weights_fingerprint(built),
+            width=1280,
         )
         mine.fill(extract)
         theirs.fill(extract)  # the broken photo alone is tried again

@@ -144,7 +144,10 @@ def test_metadata_says_how_to_scale_and_where_the_labels_are(file):
     labels = probability.item(6, 0)
     assert labels.text(0) == "labels.txt"
     assert labels.number(2, packer.int8) == 2  # TENSOR_AXIS_LABELS
-    assert [score.text(0) for score in scores] == ["familiarity", "ours"]
+    assert [score.text(0) for score in scores] == [
+        "knn_similarity",
+        "in_distribution_score",
+    ]
 
 
 def test_int8_is_of_the_reference_s_mind(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ PORT = 8000  # nobody else's: the network is ours alone
 QUEUED = 32  # requests that may wait
 ROOM = 2 * 4 + QUEUED  # and those that two replicas take on
 BROKEN = ["empty.jpg", "list.jpg", "pizza/half.jpg", "unreadable.jpg"]
-ANSWER = ["class", "probability", "familiarity", "ours", "verdict"]
+ANSWER = ["class", "probability", "knn_similarity", "in_distribution_score", "verdict"]
 COLUMNS = ["file", *ANSWER, "error"]
 
 
@@ -123,8 +123,8 @@ def expected(predictor: Predictor, picture: Path | io.BytesIO) -> dict:
     return {
         "class": name,
         "probability": pytest.approx(answer.probabilities[name], abs=1e-6),
-        "familiarity": pytest.approx(answer.familiarity, abs=1e-6),
-        "ours": pytest.approx(answer.ours, abs=1e-6),
+        "knn_similarity": pytest.approx(answer.knn_similarity, abs=1e-6),
+        "in_distribution_score": pytest.approx(answer.in_distribution_score, abs=1e-6),
         "verdict": answer.verdict,
         "probabilities": pytest.approx(answer.probabilities, abs=1e-6),
         "text": answer.text,

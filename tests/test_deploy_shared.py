@@ -14,7 +14,7 @@ from deploy.azure_ml.stage import OWN
 from deploy.reply import MAX_BYTES, reply
 from deploy.stage import stage
 from deploy.torchserve.try_it import on_free_ports
-from deploy.trial import Trial, read_trials, write_trials
+from deploy.trial import TargetResult, read_trials, write_trials
 from going_modular.app.model import SENTENCES, Predictor
 
 AZURE = ROOT / "deploy" / "azure_ml"
@@ -48,8 +48,12 @@ def test_a_form_and_a_large_file_get_a_sentence(predictor):
 
 
 def test_a_trial_is_read_as_it_was_written(tmp_path):
-    answer = {"probabilities": {"süß": 1.0}, "familiarity": 0.5, "ours": 0.25}
-    trial = Trial("Azure ML", {"numpy": "2.4"}, 17, [answer], 1.5)
+    answer = {
+        "probabilities": {"süß": 1.0},
+        "knn_similarity": 0.5,
+        "in_distribution_score": 0.25,
+    }
+    trial = TargetResult("Azure ML", {"numpy": "2.4"}, 17, [answer], 1.5)
     write_trials(tmp_path / "trial.json", trial)
     assert read_trials(tmp_path / "trial.json") == [trial]
 
@@ -60,9 +64,9 @@ def packages(text: str) -> list[str]:
 
 
 def test_azures_environment_is_ours():
-    ours = packages((AZURE / "requirements.txt").read_text("utf-8"))
-    assert len(ours) == 5
-    assert packages((AZURE / "conda.yml").read_text("utf-8")) == ours
+    in_distribution_score = packages((AZURE / "requirements.txt").read_text("utf-8"))
+    assert len(in_distribution_score) == 5
+    assert packages((AZURE / "conda.yml").read_text("utf-8")) == in_distribution_score
 
 
 def test_the_yaml_names_files_that_are_there(tmp_path):

@@ -65,8 +65,8 @@ def test_a_target_is_tried(target, photos, tmp_path):
         answer = predictor.predict(photo)
         assert said == {
             "probabilities": answer.probabilities,
-            "familiarity": answer.familiarity,
-            "ours": answer.ours,
+            "knn_similarity": answer.knn_similarity,
+            "in_distribution_score": answer.in_distribution_score,
         }
 
 

@@ -22,7 +22,7 @@ from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
 from odd_pictures import READABLE, black_png
 from web_targets import TARGETS, TRACES, bad_pictures, file_of, log_lines, post
 
-from deploy import door
+from deploy import request_limits
 from deploy.answers import as_json
 from deploy.asking import HOST, Client, Server, running
 from deploy.fastapi.serve import make as make_fastapi
@@ -284,17 +284,17 @@ def in_thread(app):
     ids=["form", "bytes"],
 )
 def test_a_stalled_upload_loses_its_place(monkeypatch, predictor, target, make):
-    monkeypatch.setattr(door, "PLACES", 1)
-    monkeypatch.setattr(door, "SECONDS", 1)
+    monkeypatch.setattr(request_limits, "PLACES", 1)
+    monkeypatch.setattr(request_limits, "SECONDS", 1)
     with in_thread(make(predictor)) as port, open_socket(port) as stalled:
         server = Server(port, None, None)
         stalled.sendall(head(target, "Content-Length: 100000") + beginning(target))
         end = time.monotonic() + 10
         while (found := post(server, target, file_of(RED)))[0] == 200:
             assert time.monotonic() < end, "the upload has no place"
-        assert found == (503, {"detail": door.FULL})
+        assert found == (503, {"detail": request_limits.FULL})
         status, headers, answer = read_reply(stalled)
-        assert (status, answer) == (408, {"detail": door.SLOW})
+        assert (status, answer) == (408, {"detail": request_limits.SLOW})
         assert headers["connection"] == "close" and stalled.recv(1) == b""
         assert post(server, target, file_of(RED))[0] == 200
 
@@ -310,7 +310,7 @@ def test_more_than_can_wait_are_told_so(monkeypatch, predictor):
             assert held.wait(30)
             return predictor.predict(picture)
 
-    monkeypatch.setattr(door, "PLACES", 3)
+    monkeypatch.setattr(request_limits, "PLACES", 3)
     picture = file_of(RED)
     with in_thread(make_fastapi(Slow())) as port, ThreadPoolExecutor(3) as pool:
         server = Server(port, None, None)
@@ -319,7 +319,7 @@ def test_more_than_can_wait_are_told_so(monkeypatch, predictor):
         end = time.monotonic() + 10
         while (found := post(server, FASTAPI, picture + bytes(5_000_000)))[0] != 503:
             assert time.monotonic() < end  # the three are still on their way
-        assert found[1] == {"detail": door.FULL}
+        assert found[1] == {"detail": request_limits.FULL}
         with Client(port) as client:  # the loop itself is free
             assert client.send("GET", FASTAPI.health)[0] == 200
         held.set()

@@ -173,7 +173,7 @@ def test_training_scores_are_pooled_too():
     (epoch,) = train(head, loader, settings=Settings(lr=0.0, epochs=1))
     with torch.inference_mode():
         logits = head(features)
-    assert epoch.train.total == 7 and epoch.check is None
+    assert epoch.train.total == 7 and epoch.val is None
     assert epoch.train.right == int((logits.argmax(1) == labels).sum())
     expected = independent_loss(logits, labels).mean()
     assert epoch.train.loss == pytest.approx(expected, rel=1e-5)
@@ -231,7 +231,7 @@ def train_once(seed, *, settings=QUICK):
         head,
         feature_loader(features, batch_size=5, seed=seed),
         settings=settings,
-        check_loader=feature_loader(make_features(9, seed=2)),
+        val_loader=feature_loader(make_features(9, seed=2)),
     )
     return snapshot(head), history
 
@@ -254,17 +254,17 @@ def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone():
     smoothed = -(target * log_probabilities).sum(dim=1).mean().item()
     settings = Settings(lr=0, epochs=1, label_smoothing=0.1)
     loader = feature_loader(data, batch_size=7)
-    (epoch,) = train(head, loader, settings=settings, check_loader=loader)
+    (epoch,) = train(head, loader, settings=settings, val_loader=loader)
     assert epoch.train.loss == pytest.approx(smoothed, rel=1e-5)
     plain = -log_probabilities[torch.arange(23), labels].mean().item()
-    assert epoch.check.loss == pytest.approx(plain, rel=1e-5)
+    assert epoch.val.loss == pytest.approx(plain, rel=1e-5)
 
 
 def test_training_learns():
     _, history = train_once(3, settings=Settings(lr=1e-2, epochs=30, batch_size=5))
     assert history[-1].train.loss < 0.7 * history[0].train.loss
     assert history[-1].train.accuracy > 0.75
-    assert [epoch.check.total for epoch in history] == [9] * 30
+    assert [epoch.val.total for epoch in history] == [9] * 30
 
 
 def test_each_epoch_is_reported_as_it_ends():
@@ -340,7 +340,7 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
     # are asked for.
     all_checked = sorted(number for ids in checked.values() for number in ids)
     assert all_checked == sorted(everything * (settings.epochs + 1))
-    assert [epoch.check.total for epoch in trial.history] == [count] * 2
+    assert [epoch.val.total for epoch in trial.history] == [count] * 2
     assert [epoch.train.total for epoch in trial.history] == [count * (folds - 1)] * 2
 
 
@@ -362,7 +362,7 @@ def test_copies_are_trained_on_with_their_originals_and_never_checked(monkeypatc
         rest = set(range(11)) - held_out
         expected = [number + extra for number in rest for extra in (0, 100, 200)]
         assert sorted(seen) == sorted(expected * settings.epochs)
-    assert [epoch.check.total for epoch in trial.history] == [11] * 2
+    assert [epoch.val.total for epoch in trial.history] == [11] * 2
     assert [epoch.train.total for epoch in trial.history] == [3 * 11 * 2] * 2
     assert trial.logits.shape == (11, 3)
 
@@ -402,7 +402,7 @@ def test_cross_validation_equals_folds_done_by_hand():
             mine,
             feature_loader(part, batch_size=5, seed=8),
             settings=QUICK,
-            check_loader=feature_loader(held),  # a loader, too, draws random numbers
+            val_loader=feature_loader(held),  # a loader, too, draws random numbers
         )
         for row in held_out:
             logits = mine(inputs[row : row + 1])[0]

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 from going_modular import export, files
-from going_modular.app.model import About, Predictor, open_picture
+from going_modular.app.model import ModelMetadata, Predictor, open_picture
 from going_modular.datasets import load_picture
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.export import (
@@ -51,16 +51,16 @@ def deployable(lite2, stored):
 
 @pytest.fixture(scope="module")
 def about(deployable):
-    return About(
+    return ModelMetadata(
         name="plates",
         title="Plates \u2013 \u5bff\u53f8",
         class_names=list(CLASS_NAMES),
-        familiarity_threshold=0.4375,
-        ours_threshold=0.125,
+        knn_similarity_threshold=0.4375,
+        in_distribution_threshold=0.125,
         temperature=deployable.temperature,
         calibration={"before": 0.25, "after": 0.125, "pictures": 24},
         gate=ABOUT.gate,
-        known=[8, 8, 8],
+        reference_counts=[8, 8, 8],
         contender="EffNet-Lite2",
         input_size=deployable.preprocess.size,
         precision="fp32",
@@ -89,7 +89,9 @@ def ask(predictor, picture):
     answer = predictor.predict(picture)
     names = predictor.about.class_names
     probabilities = np.array([answer.probabilities[n] for n in names])
-    return probabilities, np.array([answer.familiarity, answer.ours])
+    return probabilities, np.array(
+        [answer.knn_similarity, answer.in_distribution_score]
+    )
 
 
 @torch.inference_mode()
@@ -185,10 +187,14 @@ def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
     assert list(table.label) == [0, 1, 2] and table.same_class.all()
     assert table.difference.max() < FLOAT and (table.onnx_ms > 0).all()
     for (file, _), row in zip(samples, table.itertuples(), strict=True):
-        probabilities, (likeness, ours) = ask_pytorch(deployable, open_picture(file))
+        probabilities, (likeness, in_distribution_score) = ask_pytorch(
+            deployable, open_picture(file)
+        )
         assert row.guess == probabilities.argmax()
-        assert row.familiarity == pytest.approx(likeness, abs=FLOAT)
-        assert row.ours == pytest.approx(ours, abs=GATE)
+        assert row.knn_similarity == pytest.approx(likeness, abs=FLOAT)
+        assert row.in_distribution_score == pytest.approx(
+            in_distribution_score, abs=GATE
+        )
 
 
 def test_a_file_that_answers_otherwise_is_seen(deployable, tmp_path):
@@ -214,7 +220,9 @@ def test_inputs_and_outputs_are_as_agreed(onnx_file):
         "tensor(float)",
         [3],
     )
-    for output, name in zip(gate, ("familiarity", "ours"), strict=True):
+    for output, name in zip(
+        gate, ("knn_similarity", "in_distribution_score"), strict=True
+    ):
         assert (output.name, output.type, output.shape) == (name, "tensor(float)", [])
 
 
@@ -225,7 +233,7 @@ def test_what_is_said_comes_back(model, onnx_file, about):
     assert texts["title"] == about.title and texts["input_size"] == "224"
     assert json.loads(texts["class_names"]) == ["pizza", "steak", "sushi"]
     assert texts["is_practice"] == "true"
-    assert float(texts["familiarity_threshold"]) == 0.4375
+    assert float(texts["knn_similarity_threshold"]) == 0.4375
 
 
 def test_the_file_tells_nothing_about_the_machine_that_made_it(onnx_file):
@@ -237,11 +245,13 @@ def test_the_file_tells_nothing_about_the_machine_that_made_it(onnx_file):
 def test_the_app_answers_as_pytorch_does(model, deployable):
     pixels = np.asarray(draw_picture("steak", 70, size=(160, 120)))
     answer = model.predict(pixels)
-    expected, (likeness, ours) = ask_pytorch(deployable, pixels)
+    expected, (likeness, in_distribution_score) = ask_pytorch(deployable, pixels)
     named = dict(zip(CLASS_NAMES, expected.tolist(), strict=True))
     assert answer.probabilities == pytest.approx(named, abs=FLOAT)
-    assert answer.familiarity == pytest.approx(likeness, abs=FLOAT)
-    assert answer.ours == pytest.approx(ours, abs=GATE)
+    assert answer.knn_similarity == pytest.approx(likeness, abs=FLOAT)
+    assert answer.in_distribution_score == pytest.approx(
+        in_distribution_score, abs=GATE
+    )
 
 
 def test_answers_for_features_are_answers_for_pictures(deployable):

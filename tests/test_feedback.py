@@ -12,12 +12,16 @@ from demo_model_fixture import BLUE, RED, YELLOW, make_model
 from going_modular.app import feedback as module
 from going_modular.app.feedback import Feedback
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
+from going_modular.app_process import run_demo
 from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
-from going_modular.running import run_demo
 
 
-def answer(name="pizza", score=0.9, familiarity=0.7, ours=0.6, verdict=DISH):
-    return Answer({name: score}, familiarity, ours, verdict, seconds=0.01)
+def answer(
+    name="pizza", score=0.9, knn_similarity=0.7, in_distribution_score=0.6, verdict=DISH
+):
+    return Answer(
+        {name: score}, knn_similarity, in_distribution_score, verdict, seconds=0.01
+    )
 
 
 STEAK = answer("steak", 0.4, 0.2, 0.1, OTHER)
@@ -28,7 +32,7 @@ def test_a_thumb_is_a_row_without_the_picture(tmp_path):
     assert Feedback(file).add(answer(), up=True)
     assert Feedback(file).add(STEAK, up=False)  # after a restart
     table = read_feedback(file)
-    scores = ["score", "familiarity", "ours"]
+    scores = ["score", "knn_similarity", "in_distribution_score"]
     assert table.columns.tolist() == ["time", "label", *scores, "verdict", "thumb"]
     assert table.drop(columns="time").values.tolist() == [
         ["pizza", 0.9, 0.7, 0.6, "dish", "up"],
@@ -59,7 +63,7 @@ def test_a_file_that_fails_later_stops_nobody(tmp_path):
     assert feedback.add(answer(), up=True) is False
 
 
-def test_a_file_of_an_earlier_app_is_kept_and_goes_on(tmp_path):
+def test_an_earlier_apps_thumbs_stay_in_their_own_table(tmp_path):
     file = tmp_path / "thumbs.sqlite"
     with closing(sqlite3.connect(file)) as database, database:
         database.execute(
@@ -72,8 +76,9 @@ def test_a_file_of_an_earlier_app_is_kept_and_goes_on(tmp_path):
     for _ in range(2):  # and after a restart
         assert Feedback(file).add(STEAK, up=False)
     table = read_feedback(file)
-    assert table.label.tolist() == ["sushi", "steak", "steak"]
-    assert table.verdict.isna().tolist() == [True, False, False]
+    assert table.label.tolist() == ["steak", "steak"]
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT label FROM feedback").fetchall() == [("sushi",)]
 
 
 @pytest.mark.parametrize("name", ["none/thumbs.sqlite", "."])
@@ -140,7 +145,7 @@ def test_thumbs_on_the_page(browser, tmp_path, monkeypatch):
     ]
     with closing(sqlite3.connect(file)) as database:
         tables = database.execute("SELECT name FROM sqlite_master").fetchall()
-    assert tables == [("feedback",)]
+    assert tables == [("thumbs",)]
 
 
 def test_nobody_is_asked_unless_the_host_wants_it(browser, tmp_path, monkeypatch):

@@ -14,7 +14,13 @@ from going_modular.big.features import FeatureStoreError
 from going_modular.datasets import DataError
 from going_modular.demo_folder import DeployError
 from going_modular.export import ExportError
-from going_modular.files import FileError, LessonError, filled, progress_bar, whole
+from going_modular.files import (
+    FileError,
+    LessonError,
+    atomic_write,
+    progress_bar,
+    staged_folder,
+)
 from going_modular.model_builder import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,13 +36,13 @@ ERRORS = (
 
 
 def save(target, text):
-    with whole(target) as part:
+    with atomic_write(target) as part:
         part.write_text(text)
 
 
 def test_a_file_is_there_only_when_it_is_whole(tmp_path):
     target = tmp_path / "new" / "a.txt"
-    with whole(target) as part:
+    with atomic_write(target) as part:
         part.write_text("hello")
         assert not target.exists() and part.parent == target.parent
     assert target.read_text() == "hello" and os.listdir(target.parent) == ["a.txt"]
@@ -45,7 +51,7 @@ def test_a_file_is_there_only_when_it_is_whole(tmp_path):
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 def test_what_fails_leaves_the_older_file(error, tmp_path):
     save(tmp_path / "a.txt", "older")
-    with pytest.raises(type(error)), whole(tmp_path / "a.txt") as part:
+    with pytest.raises(type(error)), atomic_write(tmp_path / "a.txt") as part:
         part.write_text("half of")
         raise error
     assert (tmp_path / "a.txt").read_text() == "older"
@@ -55,7 +61,7 @@ def test_what_fails_leaves_the_older_file(error, tmp_path):
 def test_an_interruption_is_told_where_there_are_words_for_it(tmp_path):
     with (
         pytest.raises(FileError, match="Drawing was interrupted. Nothing was kept"),
-        whole(tmp_path / "folder", "Drawing") as part,
+        atomic_write(tmp_path / "folder", "Drawing") as part,
     ):
         part.mkdir()
         raise KeyboardInterrupt
@@ -94,9 +100,9 @@ def test_many_threads_saving_one_file_all_end_well(tmp_path):
 def test_processes_saving_one_file_all_end_well(tmp_path):
     script = f"""
 import pathlib, sys
-from going_modular.files import whole
+from going_modular.files import atomic_write
 for _ in range({SAVES}):
-    with whole(pathlib.Path(sys.argv[1])) as part:
+    with atomic_write(pathlib.Path(sys.argv[1])) as part:
         part.write_text(sys.argv[2] * 100_000)
 """
     runs = [
@@ -112,7 +118,7 @@ for _ in range({SAVES}):
 
 
 def test_a_folder_gives_way_to_one_that_was_finished_first(tmp_path):
-    with whole(tmp_path / "folder") as part:
+    with atomic_write(tmp_path / "folder") as part:
         part.mkdir()
         (part / "late").touch()
         (tmp_path / "folder").mkdir()
@@ -123,13 +129,13 @@ def test_a_folder_gives_way_to_one_that_was_finished_first(tmp_path):
 
 def test_a_folder_is_filled_with_all_or_nothing(tmp_path):
     folder = tmp_path / "demo"
-    with filled(folder) as part:
+    with staged_folder(folder) as part:
         (part / "in").mkdir()
         (part / "in" / "a").write_text("1")
         (part / "b").write_text("1")
         assert not folder.exists()
     (folder / "own").write_text("mine")
-    with pytest.raises(FileError), filled(folder) as part:
+    with pytest.raises(FileError), staged_folder(folder) as part:
         (part / "b").write_text("2")
         fail()
     assert (folder / "b").read_text() == "1" and (folder / "own").read_text() == "mine"

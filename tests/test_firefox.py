@@ -55,9 +55,11 @@ def ask_both(page, predictor, picture: bytes, apart: float) -> list[list[float]]
     theirs, ours = ask_page(page, picture), predictor.predict(io.BytesIO(picture))
     probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
     assert theirs["probabilities"] == pytest.approx(probabilities, abs=apart)
-    assert theirs["familiarity"] == pytest.approx(ours.familiarity, abs=0.02)
+    assert theirs["knn_similarity"] == pytest.approx(ours.knn_similarity, abs=0.02)
     # Counted in standard deviations, so what rounding does shows more here.
-    assert theirs["ours"] == pytest.approx(ours.ours, abs=0.1)
+    assert theirs["in_distribution_score"] == pytest.approx(
+        ours.in_distribution_score, abs=0.1
+    )
     return [theirs["probabilities"], probabilities]
 
 

@@ -107,7 +107,10 @@ def test_the_seed_alone_decides(all_dishes, tmp_path):
 def test_a_larger_share_holds_the_smaller_one_and_the_whole_is_everything(all_dishes):
     fifth, half, whole = (choose_photos(all_dishes, share=s) for s in (0.2, 0.5, 1))
     assert set(fifth.train) < set(half.train) < set(whole.train)
-    for half_name, samples in (("train", whole.train), ("test", whole.test)):
+    for half_name, samples in (
+        ("train", whole.train),
+        ("test", whole.test),
+    ):
         theirs = Food101(all_dishes.folder.parent, split=half_name, loader=Path)
         assert set(samples) == {theirs[n] for n in range(len(theirs))}
 

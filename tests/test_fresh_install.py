@@ -15,6 +15,7 @@ import torch
 from browsing import DESKTOP, PHONE, open_page
 from demo_model_fixture import ABOUT
 
+from going_modular.app_process import ask_demo, run_demo
 from going_modular.datasets import make_datasets, make_loader
 from going_modular.demo_folder import TEXTS, copy_app
 from going_modular.engine import (
@@ -28,7 +29,6 @@ from going_modular.export import Deployable, export_onnx
 from going_modular.gate import make_gate
 from going_modular.model_builder import build_effnet_lite2
 from going_modular.practice.pictures import CLASS_NAMES, draw_pictures
-from going_modular.running import ask_demo, run_demo
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +56,8 @@ def demo_folder(tmp_path_factory, pictures, demo_texts):
     gate, thresholds = make_gate(*stored.tensors, trial.logits)
     about = replace(
         ABOUT,
-        familiarity_threshold=thresholds.familiarity,
-        ours_threshold=thresholds.ours,
+        knn_similarity_threshold=thresholds.knn_similarity,
+        in_distribution_threshold=thresholds.in_distribution_score,
         input_size=built.preprocess.size,
         trained_on=f"{len(train_data)} practice pictures (drawn)",
         is_practice=True,

@@ -13,18 +13,18 @@ from torch.utils.data import TensorDataset
 
 from going_modular import gate as module
 from going_modular.gate import (
-    Gate,
-    choose_carried,
-    familiarity,
+    OODDetector,
     fit_second_head,
+    knn_similarity,
     leave_one_dish_out,
-    lowest_kept,
     make_gate,
-    spread,
+    sample_references,
+    signed_sqrt,
+    threshold_at_tpr,
     unmet_auroc,
     unmet_table,
 )
-from going_modular.strangers import OtherDishes
+from going_modular.ood_data import OtherDishes
 
 LESSON = Path(__file__).resolve().parents[1] / "09_pytorch_model_deployment.ipynb"
 WIDE = 16  # features
@@ -88,26 +88,26 @@ def nearest_five(row, known):
 def test_familiarity_is_the_mean_cosine_to_the_five_nearest():
     torch.manual_seed(0)
     known, rows = torch.randn(40, 8), 3 * torch.randn(6, 8)
-    got = familiarity(rows, F.normalize(known, dim=1))
+    got = knn_similarity(rows, F.normalize(known, dim=1))
     expected = [nearest_five(row, known) for row in rows]
     assert got.tolist() == pytest.approx(expected, abs=1e-6)
-    few = familiarity(rows, F.normalize(known[:2], dim=1))
+    few = knn_similarity(rows, F.normalize(known[:2], dim=1))
     assert few.shape == (6,) and few.max() <= 1, "fewer than five known will do"
 
 
 def test_a_picture_is_not_compared_with_itself():
     """A picture unlike all others must not pass for being like itself."""
     known = torch.eye(8)
-    alone = familiarity(known, known, leave_out_self=True)
+    alone = knn_similarity(known, known, leave_out_self=True)
     assert alone.abs().max() < 1e-6
-    assert familiarity(known, known).mean() == pytest.approx(1 / 5, abs=1e-6)
+    assert knn_similarity(known, known).mean() == pytest.approx(1 / 5, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [7, 24, 150, 450, 451])
 @pytest.mark.parametrize("share", [0.95, 0.5])
 def test_a_line_keeps_its_share(count, share):
     scores = torch.randn(count, generator=torch.Generator().manual_seed(count))
-    kept = (scores >= lowest_kept(scores, share)).float().mean().item()
+    kept = (scores >= threshold_at_tpr(scores, share)).float().mean().item()
     assert share <= kept < share + 2 / count  # less than two pictures more
 
 
@@ -116,19 +116,21 @@ def test_a_line_keeps_its_share(count, share):
 
 def test_every_class_gives_as_many_as_were_asked_for():
     labels = torch.arange(6).repeat_interleave(20)
-    chosen = choose_carried(labels, per_class=4)
+    chosen = sample_references(labels, per_class=4)
     assert torch.bincount(labels[chosen]).tolist() == [4] * 6
-    again, other = (choose_carried(labels, per_class=4, seed=s) for s in (42, 1))
+    again, other = (sample_references(labels, per_class=4, seed=s) for s in (42, 1))
     assert torch.equal(chosen, again) and not torch.equal(chosen, other)
 
 
 def test_a_small_class_keeps_half_for_the_thresholds():
     labels = torch.tensor([0] * 40 + [1] * 5)
-    chosen = choose_carried(labels, per_class=15)
+    chosen = sample_references(labels, per_class=15)
     assert torch.bincount(labels[chosen]).tolist() == [15, 2]
-    assert choose_carried(torch.tensor([0, 0, 1])).sum() == 2, "an only one is carried"
+    assert sample_references(torch.tensor([0, 0, 1])).sum() == 2, (
+        "an only one is carried"
+    )
     with pytest.raises(ValueError, match="at least two"):
-        choose_carried(torch.tensor([0, 1]))
+        sample_references(torch.tensor([0, 1]))
 
 
 # The second head
@@ -138,7 +140,7 @@ def test_the_second_head_is_a_strict_softmax_regression():
     """Its gradient, written down by hand, is zero where it ends."""
     rows, labels = OURS.tensors
     others = OTHERS.train.tensors[0]
-    together = spread(torch.cat([rows, others])).double().numpy()
+    together = signed_sqrt(torch.cat([rows, others])).double().numpy()
     scaled = (together - together.mean(0)) / together.std(0)
     targets = np.r_[labels.numpy(), [3] * len(others)]
     weight = len(targets) / (4 * np.bincount(targets))[targets]
@@ -159,7 +161,7 @@ def test_the_second_head_is_a_strict_softmax_regression():
 
 
 def test_signs_stay_when_features_are_spread():
-    assert spread(torch.tensor([-4.0, 0.0, 9.0])).tolist() == [-2, 0, 3]
+    assert signed_sqrt(torch.tensor([-4.0, 0.0, 9.0])).tolist() == [-2, 0, 3]
 
 
 # The gate
@@ -177,10 +179,12 @@ def test_each_kind_of_picture_gets_its_verdict(made, head):
         assert likeness.shape == ours.shape == (len(rows),)
         assert ours.min() >= 0 and ours.max() <= 1
         away[name] = thresholds.turn_away(likeness, ours).float().mean().item()
-        by_hand = (likeness < thresholds.familiarity) | (ours < thresholds.ours)
+        by_hand = (likeness < thresholds.knn_similarity) | (
+            ours < thresholds.in_distribution_score
+        )
         assert torch.equal(thresholds.turn_away(likeness, ours), by_hand)
     assert away["far"] == 1 and away["near"] > 0.9 and away["ours"] < 0.2
-    assert (gate(NO_FOOD, head(NO_FOOD))[0] < thresholds.familiarity).all()
+    assert (gate(NO_FOOD, head(NO_FOOD))[0] < thresholds.knn_similarity).all()
 
 
 def test_a_gate_without_other_dishes_listens_to_familiarity(head):
@@ -200,15 +204,15 @@ def test_only_pictures_named_rightly_set_the_threshold(head):
     """To turn away what would get a wrong name costs nothing."""
     rows, labels = OURS.tensors
     logits = head(rows).clone()
-    strict = make_gate(rows, labels, logits)[1].ours
+    strict = make_gate(rows, labels, logits)[1].in_distribution_score
     logits[:12] = torch.tensor([-9.0, -8.0, -7.0])  # named wrongly, and not sure
-    assert make_gate(rows, labels, logits)[1].ours > 0.5 * strict
+    assert make_gate(rows, labels, logits)[1].in_distribution_score > 0.5 * strict
 
 
 def test_a_head_that_names_nothing_rightly_gets_a_gate_all_the_same(head):
     rows, labels = OURS.tensors
     _, thresholds = make_gate(rows, (labels + 1) % 3, head(rows))
-    assert 0 <= thresholds.ours < 1
+    assert 0 <= thresholds.in_distribution_score < 1
 
 
 def test_scores_that_are_all_alike_make_no_gate_of_nothing(head):
@@ -216,12 +220,14 @@ def test_scores_that_are_all_alike_make_no_gate_of_nothing(head):
     for carried in (None, torch.tensor([True, True, False])):
         gate, thresholds = make_gate(rows, labels, head(rows), carried=carried)
         assert torch.stack(gate(rows, head(rows))).isfinite().all()
-        assert np.isfinite([thresholds.familiarity, thresholds.ours]).all()
+        assert np.isfinite(
+            [thresholds.knn_similarity, thresholds.in_distribution_score]
+        ).all()
 
 
 def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry(head):
     rows, labels = OURS.tensors
-    carried = choose_carried(labels, per_class=10)
+    carried = sample_references(labels, per_class=10)
     gate, thresholds = make_gate(rows, labels, head(rows), carried=carried)
     assert torch.equal(gate.known, F.normalize(rows[carried], dim=1))
     likeness, ours = gate(rows[~carried], head(rows[~carried]))
@@ -281,7 +287,7 @@ def test_one_gate_answers_alike_alone_and_together(made, head):
     together = torch.stack(gate(rows, head(rows)))
     alone = [torch.stack(gate(r, head(r)))[:, 0] for r in rows.split(1)]
     torch.testing.assert_close(together, torch.stack(alone, dim=1))
-    assert isinstance(gate, Gate)
+    assert isinstance(gate, OODDetector)
 
 
 def test_the_lesson_states_the_share_that_is_kept():

@@ -13,7 +13,7 @@ from going_modular.big.many_classes import (
     score_features,
     top_k_right,
 )
-from going_modular.goals import wilson_interval
+from going_modular.evaluation import wilson_interval
 
 NAMES = ["apple pie", "baklava", "ceviche", "donuts"]
 LABELS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])

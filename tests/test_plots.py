@@ -14,12 +14,12 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from test_goals import make_report
+from test_evaluation import make_report
 
 from going_modular.big.many_classes import class_table
 from going_modular.calibration import reliability
 from going_modular.engine import Epoch, Score
-from going_modular.goals import wilson_interval
+from going_modular.evaluation import wilson_interval
 from going_modular.plots import (
     plot_class_accuracy,
     plot_drift,
@@ -291,10 +291,13 @@ def test_reliability_shows_what_was_said_and_what_came_true():
 
 def test_strangers_lie_by_both_scores_with_their_thresholds():
     groups = {"ours": ([0.7, 0.6], [0.9, 0.4]), "near": ([], []), "far": ([0.2], [0.0])}
-    limits = {"familiarity_threshold": 0.5, "ours_threshold": 0.06}
+    limits = {"knn_similarity_threshold": 0.5, "in_distribution_threshold": 0.06}
     figure = plot_strangers(groups, **limits)
     (axis,) = figure.axes
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("familiarity", "ours")
+    assert (axis.get_xlabel(), axis.get_ylabel()) == (
+        "knn_similarity",
+        "in_distribution_score",
+    )
     ours, near, far = dots_of(axis)
     assert ours.get_offsets().tolist() == [[0.7, 0.9], [0.6, 0.4]]
     assert len(near.get_offsets()) == 0 and far.get_offsets()[0, 0] == 0.2
@@ -309,15 +312,19 @@ def test_drift_shows_every_number_world_by_world():
     noted = pd.DataFrame(
         {
             "score": [0.9] * 6,
-            "familiarity": [0.7, 0.7, 0.6, 0.3, 0.2, 0.2],
-            "ours": [0.5, 0.6, 0.1, 0.1, 0.0, 0.0],
+            "knn_similarity": [0.7, 0.7, 0.6, 0.3, 0.2, 0.2],
+            "in_distribution_score": [0.5, 0.6, 0.1, 0.1, 0.0, 0.0],
             "thumb": ["up", "up", "down", "up", "up", "up"],
         }
     )
-    limits = {"familiarity": 0.5, "ours": 0.06}
+    limits = {"knn_similarity": 0.5, "in_distribution_score": 0.06}
     figure = plot_drift(noted, {"photos": 2, "others": 4}, thresholds=limits)
     names = [axis.get_ylabel() for axis in figure.axes]
-    assert names[1:] == ["familiarity", "ours", "thumbs down, share"]
+    assert names[1:] == [
+        "knn_similarity",
+        "in_distribution_score",
+        "thumbs down, share",
+    ]
     assert texts(figure.axes[0]) == ["photos", "others"]
     for axis, limit in zip(figure.axes[1:3], limits.values(), strict=True):
         assert any(set(line.get_ydata()) == {limit} for line in axis.lines)

@@ -147,7 +147,7 @@ def test_only_the_latest_picture_is_answered(page):
     choose(page, encoded(GREEN))
     expect(page, "This looks like sushi.")
     page.evaluate(
-        "import('./model.js').then(async ({ask}) => ask(new Blob(['x'])))"
+        "import('./worker-client.js').then(async ({ask}) => ask(new Blob(['x'])))"
         ".catch(() => 0)"
     )  # answered after all that was asked before
     assert page.inner_text("#verdict") == "This looks like sushi."
@@ -378,9 +378,12 @@ def test_words_for_many_classes(page):
             const { describe, joinNames, median, percent } = await import("./words.js");
             const names = Array.from({ length: 101 }, (_, index) => `food ${index}`);
             const probabilities = names.map((_, index) => index / 5050);
-            const thresholds = { familiarity_threshold: 0.5, ours_threshold: 0.25 };
-            const about = { class_names: names, ...thresholds };
-            const answer = { probabilities, familiarity: 0.5, ours: 0.25 };
+            const about = {
+                class_names: names, knn_similarity_threshold: 0.5,
+                in_distribution_threshold: 0.25,
+            };
+            const scores = { knn_similarity: 0.5, in_distribution_score: 0.25 };
+            const answer = { probabilities, ...scores };
             const shares = [1, 0.991, 0.5, 0.004].map(percent);
             const medians = [median([3, 1, 2]), median([1, 2])];
             const joined = [["cat", "dog"], names].map(joinNames);

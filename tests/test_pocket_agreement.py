@@ -54,9 +54,11 @@ def test_same_answers_as_python(browser, site, pictures):
         probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
         assert np.argmax(theirs["probabilities"]) == np.argmax(probabilities)
         assert theirs["probabilities"] == pytest.approx(probabilities, abs=0.001)
-        assert theirs["familiarity"] == pytest.approx(ours.familiarity, abs=0.02)
+        assert theirs["knn_similarity"] == pytest.approx(ours.knn_similarity, abs=0.02)
         # Counted in standard deviations, so what rounding does shows more here.
-        assert theirs["ours"] == pytest.approx(ours.ours, abs=0.1)
+        assert theirs["in_distribution_score"] == pytest.approx(
+            ours.in_distribution_score, abs=0.1
+        )
     browser_ms = statistics.median(answer["milliseconds"] for answer in answers)
     python_ms = 1000 * statistics.median(answer.seconds for answer in expected)
     print(

@@ -188,15 +188,16 @@ def test_the_running_mean_is_by_time(page, per_second):
             return Array.from({ length: 2 * perSecond }, (_, index) => {
                 const share = index < perSecond ? 0 : 1;
                 const probabilities = [share, 1 - share];
-                const answer = { probabilities, familiarity: share, ours: share };
+                const scores = { knn_similarity: share, in_distribution_score: share };
+                const answer = { probabilities, ...scores };
                 return average(answer, (1000 * index) / perSecond);
             });
         }""",
         per_second,
     )
     pizza = np.array([mean["probabilities"][0] for mean in means])
-    assert np.array_equal(pizza, [mean["familiarity"] for mean in means])
-    assert np.array_equal(pizza, [mean["ours"] for mean in means])
+    assert np.array_equal(pizza, [mean["knn_similarity"] for mean in means])
+    assert np.array_equal(pizza, [mean["in_distribution_score"] for mean in means])
     assert pizza[:per_second].max() == 0
     seconds = np.arange(1, per_second + 1) / per_second  # since the picture changed
     one_answer = 2 / per_second  # as a share of half a second

@@ -120,7 +120,7 @@ def test_the_committed_model_goes_in_as_litert_reads_it(tmp_path):
     there = files_in(folder)
     assert {f"{VENDOR}/{name}" for name in brought_for(LITE_RT)} < there.keys()
     about_known = about["teaching"]
-    assert about_known["counts"] == describe_model(COMMITTED)["known"]
+    assert about_known["counts"] == describe_model(COMMITTED)["reference_counts"]
     content = gzip.decompress((folder / about_known["file"]).read_bytes())
     assert len(content) == 450 * (about_known["dimensions"] + 4)
     code = {file.name: file.read_bytes() for file in LITE_RT.code.iterdir()}
@@ -219,7 +219,7 @@ def test_page_files_name_no_other_host():
         text = (PAGE / name).read_text(encoding="utf-8")
         assert set(re.findall(r"\bhttps?://[^\s\"'`)]+", text)) <= allowed, name
         assert not re.search(r"localStorage|sessionStorage|\.cookie", text)
-        assert ("indexedDB" in text) == (name == "memory.js"), "one place to look at"
+        assert ("indexedDB" in text) == (name == "taught-db.js"), "one place to look at"
 
 
 @pytest.mark.parametrize("engine", [LITE_RT, ORT_WEB], ids=lambda each: each.title)

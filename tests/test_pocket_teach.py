@@ -32,6 +32,7 @@ from benchmarks.teaching import (
     teach,
 )
 from going_modular.app.model import SENTENCES, open_picture
+from going_modular.ood_data import read_other_dishes
 from going_modular.pocket.carried import (
     FEATURES,
     KNOWN_FILE,
@@ -44,7 +45,6 @@ from going_modular.pocket.site import write_pocket
 from going_modular.pocket.taught_file import read_taught
 from going_modular.pocket.teaching import TaughtHead, needed
 from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
-from going_modular.strangers import read_other_dishes
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -546,7 +546,7 @@ def test_a_browser_that_keeps_nothing_is_told_so(browser, url, folder):
         line = "self.indexedDB.open = () => { throw new DOMException('no', 'X'); };\n"
         route.fulfill(body=line + text, content_type="text/javascript")
 
-    context.route("**/memory.js", refuse)
+    context.route("**/taught-db.js", refuse)
     page = opened(context, url)
     assert page.inner_text("#taught-note") == "", "nothing to say before it matters"
     start_lesson(page)

@@ -133,7 +133,7 @@ def test_without_a_place_neither_file_changes(course, file, taken_out, told):
 
 
 def test_a_disk_that_fails_halfway_leaves_both_as_they_were(course, monkeypatch):
-    before, real, told = contents(course), publish.whole, []
+    before, real, told = contents(course), publish.atomic_write, []
 
     def second_fails(file):
         told.append(file)
@@ -141,7 +141,7 @@ def test_a_disk_that_fails_halfway_leaves_both_as_they_were(course, monkeypatch)
             raise FileError("the disk is full")
         return real(file)
 
-    monkeypatch.setattr(publish, "whole", second_fails)
+    monkeypatch.setattr(publish, "atomic_write", second_fails)
     with pytest.raises(SystemExit, match="disk is full"):
         main([GITHUB])
     assert contents(course) == before and len(told) == 3

@@ -60,8 +60,8 @@ def assert_alike(rebuilt, original):
         answers.append(numbers(rebuilt, drawn(name, 40)))
         expected = numbers(original, drawn(name, 40))
         torch.testing.assert_close(answers[-1], expected, rtol=0, atol=SAME)
-    spread = np.ptp(torch.stack(answers).numpy(), axis=0)
-    assert spread.min() > 0.01  # or equal answers prove little
+    signed_sqrt = np.ptp(torch.stack(answers).numpy(), axis=0)
+    assert signed_sqrt.min() > 0.01  # or equal answers prove little
 
 
 class AnswersOnly(nn.Module):
@@ -106,7 +106,7 @@ def test_a_whole_file_is_read(lite2, stored, head, tmp_path):
         expected = [answer.probabilities[each] for each in CLASS_NAMES]
         found = numbers(rebuilt, drawn(name, 41)).tolist()
         assert found[:3] == pytest.approx(expected, abs=SAME)
-        assert found[3] == pytest.approx(answer.familiarity, abs=SAME)
+        assert found[3] == pytest.approx(answer.knn_similarity, abs=SAME)
 
 
 def test_the_committed_int8_file_is_of_the_same_mind():
@@ -118,9 +118,9 @@ def test_the_committed_int8_file_is_of_the_same_mind():
     for seed in range(3):
         for name in CLASS_NAMES:
             rounded = predictor.predict(drawn(name, seed))
-            *probabilities, familiarity, _ = numbers(rebuilt, drawn(name, seed))
+            *probabilities, knn_similarity, _ = numbers(rebuilt, drawn(name, seed))
             same += rounded.best[0] == names[int(np.argmax(probabilities))]
-            assert familiarity == pytest.approx(rounded.familiarity, abs=0.1)
+            assert knn_similarity == pytest.approx(rounded.knn_similarity, abs=0.1)
     assert same >= 8
 
 
@@ -154,7 +154,7 @@ REFUSED = {
     "no head": (rename_head, r"lacks a part .*model\.head\.1\.weight"),
     "no gate": (drop_sigmoid, "lacks a part"),
     "other classes": (
-        lambda m: say(m, class_names='["a", "b"]', known="[225, 225]"),
+        lambda m: say(m, class_names='["a", "b"]', reference_counts="[225, 225]"),
         "lacks a part",
     ),
     "no metadata": (lambda m: m.ClearField("metadata_props"), "made by the lesson"),
@@ -194,7 +194,7 @@ def test_the_command_writes_a_trial(tmp_path, monkeypatch):
     for photo, answer in zip(photos, trial.answers, strict=True):
         assert list(answer["probabilities"]) == list(CLASS_NAMES)
         found = [*answer["probabilities"].values()]
-        found += [answer["familiarity"], answer["ours"]]
+        found += [answer["knn_similarity"], answer["in_distribution_score"]]
         assert found == pytest.approx(numbers(rebuilt, open_picture(photo)), abs=SAME)
 
 

@@ -170,7 +170,7 @@ def renewed(lesson, monkeypatch):
     def note(name):
         monkeypatch.setattr(run_lesson, name, lambda *_, **__: written.append(name))
 
-    for name in ("renew_times", "renew_block", "whole", "write_card", "save"):
+    for name in ("renew_times", "renew_block", "atomic_write", "write_card", "save"):
         note(name)
     monkeypatch.setattr(run_lesson, "drawn_outputs", lambda book: {})
     lesson.cells.append(cell("big-switch", "", tags=()))

@@ -20,11 +20,12 @@ from deploy.reference import read_deployable
 from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
 from going_modular.export import export_onnx
-from going_modular.gate import STRENGTH, fit_softmax, spread
+from going_modular.gate import STRENGTH, fit_softmax, signed_sqrt
+from going_modular.ood_data import find_strangers, read_other_dishes
 from going_modular.pocket.carried import (
     FEATURES,
     CarriedError,
-    Known,
+    ReferenceFeatures,
     read_known,
     with_features,
 )
@@ -46,7 +47,6 @@ from going_modular.pocket.teaching import (
     taught_table,
 )
 from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
-from going_modular.strangers import find_strangers, read_other_dishes
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -82,9 +82,12 @@ def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
 
 def test_the_committed_file_carries_its_training_photos(known):
     about = Predictor(COMMITTED).about
-    assert known.counts == about.known and known.class_names == about.class_names
-    assert known.features.shape == (sum(about.known), 1280)
-    assert known.labels.bincount().tolist() == about.known
+    assert (
+        known.counts == about.reference_counts
+        and known.class_names == about.class_names
+    )
+    assert known.features.shape == (sum(about.reference_counts), 1280)
+    assert known.labels.bincount().tolist() == about.reference_counts
     assert known.features.norm(dim=1).sub(1).abs().max() < 0.01, "but for rounding"
     content = gzip.decompress(known.to_bytes())
     total, dimensions = known.rounded.shape
@@ -104,13 +107,15 @@ def test_classes_are_where_the_counts_say(known):
 
 def test_features_are_those_that_familiarity_compares(session, known):
     picture = np.asarray(draw_picture("pizza", 3))
-    names = ["familiarity", FEATURES]
-    familiarity, features = session.run(names, {"picture": picture})
+    names = ["knn_similarity", FEATURES]
+    knn_similarity, features = session.run(names, {"picture": picture})
     unit = F.normalize(torch.from_numpy(features), dim=1)
     ours = (unit @ known.features.T).topk(5).values.mean()
-    assert ours.item() == pytest.approx(float(familiarity), abs=1e-3)
+    assert ours.item() == pytest.approx(float(knn_similarity), abs=1e-3)
     plain = onnxruntime.InferenceSession(COMMITTED)
-    assert float(plain.run(["familiarity"], {"picture": picture})[0]) == familiarity
+    assert (
+        float(plain.run(["knn_similarity"], {"picture": picture})[0]) == knn_similarity
+    )
 
 
 def test_the_tflite_file_gives_the_same_features(session):
@@ -151,7 +156,7 @@ def test_a_file_without_known_features_carries_nothing(tmp_path):
 def test_a_file_that_counts_wrongly_is_refused(tmp_path):
     model = onnx.load(COMMITTED)
     texts = {prop.key: prop.value for prop in model.metadata_props}
-    onnx.helper.set_model_props(model, texts | {"known": "[1, 2, 3]"})
+    onnx.helper.set_model_props(model, texts | {"reference_counts": "[1, 2, 3]"})
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(CarriedError, match="6 known features, but has 450"):
         read_known(tmp_path / "m.onnx")
@@ -162,7 +167,9 @@ def test_a_file_that_counts_wrongly_is_refused(tmp_path):
 
 def test_the_head_is_what_pytorch_finds(known):
     """Half the squared weights plus `STRENGTH` times the balanced cross-entropies."""
-    rows = spread(torch.cat([known.features, F.normalize(some_of("baklava"), dim=1)]))
+    rows = signed_sqrt(
+        torch.cat([known.features, F.normalize(some_of("baklava"), dim=1)])
+    )
     labels = torch.cat([known.labels, torch.full((PHOTOS,), 3)])
     mean, width = rows[:450].double().mean(dim=0), rows[:450].double().std(0, False)
     scaled = (rows.double() - mean) / width.where(width > 0, 1)
@@ -199,7 +206,7 @@ def test_likeness_is_the_mean_of_the_three_nearest():
 def test_the_scale_of_likeness_comes_from_our_own_dishes(known):
     few, many = own_likeness(known, 3), own_likeness(known, PHOTOS)
     assert few[0] < many[0] < 1 and 0 < many[1] < 0.2
-    alone = Known(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
+    alone = ReferenceFeatures(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
     assert own_likeness(alone, 5) == (0.0, 1.0), "nothing to compare with"
 
 

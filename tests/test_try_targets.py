@@ -4,17 +4,19 @@ import re
 
 import pytest
 
-from deploy.trial import Trial, read_trials, write_trials
+from deploy.trial import TargetResult, read_trials, write_trials
 from tools import try_targets
 from tools.try_targets import DEPLOY, PLACES, RESULTS, NotTried, Place
 
 FIRST = {"probabilities": {"pizza": 0.9, "steak": 0.1}}
 SECOND = {"probabilities": {"pizza": 0.4, "steak": 0.6}}
-TRUTH = Trial("PyTorch", {"torch": "2"}, 1, [FIRST, SECOND], 1.0, "fp32")
+TRUTH = TargetResult("PyTorch", {"torch": "2"}, 1, [FIRST, SECOND], 1.0, "fp32")
 
 
-def told(*answers, precision="int8", **more) -> Trial:
-    return Trial("A", {"a": "1"}, 2_500_000, list(answers), 1.25, precision, **more)
+def told(*answers, precision="int8", **more) -> TargetResult:
+    return TargetResult(
+        "A", {"a": "1"}, 2_500_000, list(answers), 1.25, precision, **more
+    )
 
 
 def moved(by: float) -> dict:

@@ -20,7 +20,7 @@ from web_targets import TARGETS, post
 from deploy import asking, local_server
 from deploy.azure_ml import try_it as azure_ml
 from deploy.torchserve import try_it as torchserve
-from going_modular.running import ask_demo, run_demo
+from going_modular.app_process import ask_demo, run_demo
 
 pytestmark = [
     pytest.mark.slow,

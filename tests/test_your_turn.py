@@ -21,7 +21,9 @@ TRAIN, TEST = [0, 0, 0, 1, 2], [0, 1, 1]
 WAITS = pd.DataFrame({"total_ms": [10, 40, 50], "forward_ms": [5, 10, 45]})
 LOGITS = torch.tensor([[9.0, 1, 2, 3], [9, 1, 2, 3], [1, 2, 3, 9]])
 LABELS = torch.tensor([0, 3, 0])
-NOTED = pd.DataFrame({"ours": [0.9] * 60, "sent": ["real photos"] * 60})
+NOTED = pd.DataFrame(
+    {"in_distribution_score": [0.9] * 60, "sent": ["real photos"] * 60}
+)
 GATE = {"near": {"ribs": [7, 75], "soup": [50, 75]}}
 
 

@@ -23,7 +23,7 @@ import jinja2
 
 from going_modular.data_setup import PHOTOS_NAME, photos_complaint
 from going_modular.downloads import PHOTOS_URL, download, zip_complaint
-from going_modular.files import LessonError, filled, whole
+from going_modular.files import LessonError, atomic_write, staged_folder
 from going_modular.model_builder import CONTENDERS, Contender, weights_file
 from going_modular.pocket.runtimes import LITE_RT
 
@@ -83,7 +83,7 @@ def put_wheels(stick: Path) -> str:
     """
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir"]
     wanted = [word for file in REQUIREMENTS for word in ("-r", file)]
-    with filled(stick / "wheels") as part:
+    with staged_folder(stick / "wheels") as part:
         if subprocess.run([*command, str(part), *wanted], cwd=ROOT).returncode:
             raise LessonError(
                 "pip could not bring the packages; its own words are above. Check the "
@@ -132,7 +132,7 @@ def put_weights(contender: Contender, stick: Path) -> str:
             "from. Run this again where there is."
         )
     file = weights_file(contender.weights)
-    with whole(stick / "weights" / "hub" / "checkpoints" / file.name) as part:
+    with atomic_write(stick / "weights" / "hub" / "checkpoints" / file.name) as part:
         shutil.copyfile(file, part)
     return f"{file.name}, {file.stat().st_size / 1e6:.1f} MB"
 
@@ -148,7 +148,7 @@ def put_runtime(stick: Path) -> str:
     if not course.is_dir():
         raise LessonError("There is no copy of the course to put it in.")
     target = course / fetched.relative_to(ROOT)
-    with whole(target) as part:
+    with atomic_write(target) as part:
         shutil.copytree(fetched, part)
     return LITE_RT.title
 
@@ -156,7 +156,7 @@ def put_runtime(stick: Path) -> str:
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` when it is filled."""
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir()
         yield part
         shutil.rmtree(folder, ignore_errors=True)
@@ -209,7 +209,7 @@ def write_readme(stick: Path, said: str) -> None:
         lesson=LESSON,
         said=said,
     )
-    with whole(stick / "README.txt") as part:
+    with atomic_write(stick / "README.txt") as part:
         part.write_text(text, "utf-8")
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from going_modular.app.model import Predictor
-from going_modular.files import whole
-from going_modular.goals import HOPED_AUROC, HOPED_AWAY, say_count
+from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, say_count
+from going_modular.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "foodvision_mini.onnx"
@@ -32,7 +32,7 @@ def describe(model: Path) -> str:
 
 def write_card() -> Path:
     """Write the card of the committed model, all or nothing."""
-    with whole(CARD) as part:
+    with atomic_write(CARD) as part:
         part.write_text(describe(MODEL), "utf-8", newline="\n")
     return CARD
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import nbformat
 
-from going_modular.files import LessonError, whole
+from going_modular.files import LessonError, atomic_write
 from tools.readme_block import README, put_block
 
 LESSON = README.with_name("09_pytorch_model_deployment.ipynb")
@@ -148,12 +148,12 @@ def write_all(texts: Mapping[Path, str]) -> None:
     before = {file: file.read_bytes() for file in texts}
     try:
         for file, text in texts.items():
-            with whole(file) as part:
+            with atomic_write(file) as part:
                 part.write_text(text, "utf-8", newline="\n")
     except BaseException:
         for file, content in before.items():
             if file.read_bytes() != content:
-                with whole(file) as part:
+                with atomic_write(file) as part:
                     part.write_bytes(content)
         raise
 

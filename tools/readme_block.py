@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from going_modular.files import whole
+from going_modular.files import atomic_write
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -55,5 +55,5 @@ def read_block(name: str) -> str:
 def renew_block(name: str, text: str) -> None:
     """Put a new text into a block of the README."""
     page = put_block(README.read_text("utf-8"), name, text)
-    with whole(README) as part:
+    with atomic_write(README) as part:
         part.write_text(page, "utf-8")

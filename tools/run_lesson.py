@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import CellExecutionError
 
-from going_modular.files import whole
+from going_modular.files import atomic_write
 from tools.drawn_outputs import SHOWS_PHOTOS, drawn_outputs
 from tools.kernel import client_for, connection, printed
 from tools.lesson_times import renew_times
@@ -86,7 +86,7 @@ def run(notebook: nbformat.NotebookNode) -> dict[str, float]:
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:
     """Write a notebook, all or nothing."""
-    with whole(file) as part:
+    with atomic_write(file) as part:
         part.write_text(nbformat.writes(notebook) + "\n", "utf-8")
 
 
@@ -134,7 +134,7 @@ def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
     renew_times(notebook, seconds, cores=os.cpu_count(), where=REAL)
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
     renew_block("results", f"```text\n{results}\n```")
-    with whole(COMMITTED_MODEL) as part:
+    with atomic_write(COMMITTED_MODEL) as part:
         part.write_bytes(DEMO_MODEL.read_bytes())
     write_card()
     clean(notebook, drawn)

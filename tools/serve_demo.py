@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from going_modular.files import whole
+from going_modular.files import atomic_write
 from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +20,7 @@ def newest_demo() -> Path:
     models = [DEMOS / name / MODEL for name in ("foodvision_mini", "practice_mini")]
     if not any(model.is_file() for model in models):
         draw_examples(models[0].with_name("examples"))
-        with whole(models[0]) as part:
+        with atomic_write(models[0]) as part:
             part.write_bytes((ROOT / "models" / MODEL).read_bytes())
     written = [model for model in models if model.is_file()]
     return max(written, key=lambda file: file.stat().st_mtime).parent
@@ -31,7 +31,7 @@ def draw_examples(folder: Path) -> list[Path]:
     files = []
     for name in CLASS_NAMES:
         files.append(folder / f"{name}.jpg")
-        with whole(files[-1]) as part:
+        with atomic_write(files[-1]) as part:
             picture = draw_picture(name, SEEDS[name], size=(512, 384))
             picture.save(part, format="JPEG", quality=85)
     return files

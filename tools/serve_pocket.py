@@ -7,10 +7,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+from going_modular.app_process import HOST
 from going_modular.files import LessonError
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import PAGE, write_pocket
-from going_modular.running import HOST
 from tools.serve_demo import MODEL, draw_examples, newest_demo
 
 PORT = 8000  # if it is free: then browsers find what they kept of an earlier time

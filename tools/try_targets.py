@@ -1,8 +1,8 @@
 """Install and try every place of deploy/, and write what came of it to results.md.
 
 Each place is a package of deploy/ with a module `try_it`, which asks the real runtime
-about a list of photos and writes a `Trial`. Where its packages would change those of
-the lesson it gets an environment of its own, in build/targets/.
+about a list of photos and writes a `TargetResult`. Where its packages would change
+those of the lesson it gets an environment of its own, in build/targets/.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from deploy.trial import Trial, read_trials
+from deploy.trial import TargetResult, read_trials
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.files import whole
+from going_modular.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -140,7 +140,7 @@ def run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def ask(place: Place, photos: Path) -> list[Trial]:
+def ask(place: Place, photos: Path) -> list[TargetResult]:
     """Try a place in its environment.
 
     Args:
@@ -157,14 +157,14 @@ def ask(place: Place, photos: Path) -> list[Trial]:
     return read_trials(out)
 
 
-def reference(photos: Path) -> Trial:
+def reference(photos: Path) -> TargetResult:
     """What the PyTorch model says of the photos."""
     out = ENVIRONMENTS / "reference.json"
     run([sys.executable, "-m", "deploy.reference", str(photos), str(out)])
     return read_trials(out)[0]
 
 
-def compare(trial: Trial, truth: Trial) -> tuple[int, float]:
+def compare(trial: TargetResult, truth: TargetResult) -> tuple[int, float]:
     """On how many photos the class is the same, and how far a probability is off."""
     same, most = 0, 0.0
     for told, meant in zip(trial.answers, truth.answers, strict=True):
@@ -174,14 +174,14 @@ def compare(trial: Trial, truth: Trial) -> tuple[int, float]:
     return same, most
 
 
-def keeps_promise(trial: Trial, same: int, most: float) -> bool:
+def keeps_promise(trial: TargetResult, same: int, most: float) -> bool:
     """Whether a file answers as alike as its kind of number allows."""
     if trial.precision == "fp32" and not trial.resizes:
         return most <= ALIKE
     return same >= SAME * len(trial.answers)
 
 
-def row(trial: Trial, truth: Trial) -> tuple[list[str], bool]:
+def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
     """A trial as a row of the table, and whether it is as promised."""
     versions = ", ".join(f"{name} {v}" for name, v in trial.versions.items())
     megabytes = f"{trial.file_bytes / 1e6:.1f}"
@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def judged(
-    place: Place, photos: Path, truth: Trial, *, install_it: bool
+    place: Place, photos: Path, truth: TargetResult, *, install_it: bool
 ) -> list[tuple[list[str], bool]]:
     """Rows of the table for a place, each with whether it is as promised."""
     try:
@@ -276,7 +276,7 @@ def write(told: str, *, total: int, where: str) -> None:
         total=total,
         where=where,
     )
-    with whole(RESULTS) as part:
+    with atomic_write(RESULTS) as part:
         part.write_text(head + told, "utf-8")
 
 

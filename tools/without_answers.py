@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 
-from going_modular.files import LessonError, whole
+from going_modular.files import LessonError, atomic_write
 
 LESSON = Path(__file__).resolve().parents[1] / "09_pytorch_model_deployment.ipynb"
 FOLDED = re.compile(
@@ -61,7 +61,7 @@ def write(lesson: Path, out: Path) -> int:
     removed = without_answers(notebook)
     if not removed:
         raise LessonError(f"{lesson} holds no folded answer. Nothing was written.")
-    with whole(out) as part:
+    with atomic_write(out) as part:
         part.write_text(nbformat.writes(notebook) + "\n", "utf-8")
     return removed
 

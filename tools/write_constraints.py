@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from going_modular.files import whole
+from going_modular.files import atomic_write
 
 FILE = Path(__file__).resolve().parents[1] / "constraints.txt"
 HEAD = """\
@@ -19,7 +19,7 @@ def main() -> None:
     command = [sys.executable, "-m", "pip", "freeze", "--exclude-editable"]
     frozen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     lines = [line for line in frozen.splitlines() if "==" in line]
-    with whole(FILE) as part:
+    with atomic_write(FILE) as part:
         part.write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
     print(f"{FILE.name}: {len(lines)} packages")
 

@@ -18,7 +18,7 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from going_modular.files import LessonError, whole
+from going_modular.files import LessonError, atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
@@ -34,7 +34,7 @@ def write_page(lesson: Path, page: Path) -> Path:
     """Write a notebook as a page, whole or not at all."""
     notebook = nbformat.read(lesson, as_version=4)
     html = page_of(notebook, lesson.parent)
-    with whole(page) as part:
+    with atomic_write(page) as part:
         part.write_text(html, "utf-8")
     return page
 

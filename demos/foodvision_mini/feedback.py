@@ -1,23 +1,23 @@
 """Note what visitors think of the answers, if whoever runs the app wants that."""
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 MAX_ROWS = 100_000  # then nothing more is noted: the file stays under 10 MB
-TABLE = """CREATE TABLE IF NOT EXISTS feedback (
+TABLE = """CREATE TABLE IF NOT EXISTS thumbs (
     id INTEGER PRIMARY KEY,
     time TEXT NOT NULL DEFAULT (datetime('now')),  -- UTC
     label TEXT NOT NULL,
     score REAL NOT NULL,
-    familiarity REAL NOT NULL,
-    ours REAL,
-    verdict TEXT,
+    knn_similarity REAL NOT NULL,
+    in_distribution_score REAL NOT NULL,
+    verdict TEXT NOT NULL,
     thumb TEXT NOT NULL CHECK (thumb IN ('up', 'down'))
 )"""
-NEWER = ("ours REAL", "verdict TEXT")  # columns that a file of an earlier app lacks
-INSERT = """INSERT INTO feedback (label, score, familiarity, ours, verdict, thumb)
-    SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM feedback) < ?"""
+INSERT = """INSERT INTO thumbs
+    (label, score, knn_similarity, in_distribution_score, verdict, thumb)
+    SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM thumbs) < ?"""
 
 
 class Feedback:
@@ -34,9 +34,6 @@ class Feedback:
         self.file = Path(file)
         try:
             self._execute(TABLE)
-            for column in NEWER:
-                with suppress(sqlite3.OperationalError):  # it is there already
-                    self._execute(f"ALTER TABLE feedback ADD COLUMN {column}")
         except sqlite3.Error as error:
             raise ValueError(
                 f"Feedback cannot be kept in {self.file} ({error}). Name a file in a "
@@ -49,7 +46,8 @@ class Feedback:
         Returns:
             Whether that worked, for it must not stop the app.
         """
-        thumb, scores = "up" if up else "down", (answer.familiarity, answer.ours)
+        scores = (answer.knn_similarity, answer.in_distribution_score)
+        thumb = "up" if up else "down"
         row = (*answer.best, *scores, answer.verdict, thumb, MAX_ROWS)
         try:
             return self._execute(INSERT, row) == 1

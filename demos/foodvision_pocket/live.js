@@ -1,7 +1,7 @@
 // The live camera: which frames the model is asked about, and what the answers come to.
 
 import { grabFrame, watchFrames, watchStillness } from "./camera.js";
-import { ask } from "./model.js";
+import { ask } from "./worker-client.js";
 import { countTime, moveBars, say, showAnswer, showPace } from "./view.js";
 import { describe } from "./words.js";
 
@@ -80,8 +80,8 @@ function meanOf(answers) {
   const ofTaught = (name) => means(taught.map((one) => one[name]));
   return {
     probabilities: means(answers.map(({ probabilities }) => probabilities)),
-    familiarity: mean(answers.map(({ familiarity }) => familiarity)),
-    ours: mean(answers.map(({ ours }) => ours)),
+    knn_similarity: mean(answers.map(({ knn_similarity }) => knn_similarity)),
+    in_distribution_score: mean(answers.map(({ in_distribution_score }) => in_distribution_score)),
     taught: taught[0] && {
       ...taught[0],
       probabilities: ofTaught("probabilities"),

@@ -2,8 +2,8 @@
 
 import { closeCamera, grabFrame, hasTwoCameras, openCamera } from "./camera.js";
 import { answerLive } from "./live.js";
-import { ask, startModel } from "./model.js";
-import { keepForOffline } from "./storage.js";
+import { ask, startModel } from "./worker-client.js";
+import { keepForOffline } from "./model-cache.js";
 import { offerTeaching, showTaught, startTeaching } from "./teach.js";
 import {
   $,

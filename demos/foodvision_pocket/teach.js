@@ -1,7 +1,7 @@
 // The page's side of teaching: a name, photos or the camera, and what came of them.
 
 import { grabFrame } from "./camera.js";
-import { teach } from "./model.js";
+import { teach } from "./worker-client.js";
 import { $, say } from "./view.js";
 import {
   count,

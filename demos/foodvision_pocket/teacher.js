@@ -2,7 +2,7 @@
 // has them learned. Whatever fails to be kept is said, and stays until the page closes.
 
 import { makeLearner } from "./learner.js";
-import { openMemory } from "./memory.js";
+import { openMemory } from "./taught-db.js";
 import {
   CarryError,
   MOST,

@@ -57,15 +57,15 @@ function rankAll({ probabilities, taught }, names) {
 }
 
 /** What kind of picture this is: "dish", "another dish" or "no plate". */
-export function judge({ familiarity, ours }, about) {
-  if (familiarity < about.familiarity_threshold) return "no plate";
-  return ours >= about.ours_threshold ? "dish" : "another dish";
+export function judge({ knn_similarity, in_distribution_score }, about) {
+  if (knn_similarity < about.knn_similarity_threshold) return "no plate";
+  return in_distribution_score >= about.in_distribution_threshold ? "dish" : "another dish";
 }
 
 /**
  * Say an answer.
  *
- * @param {{probabilities: number[], familiarity: number, ours: number}} answer
+ * @param {{probabilities: number[], knn_similarity: number, in_distribution_score: number}} answer
  * @param about What model.json says.
  * @returns {{kind: string, verdict: string, detail: string, rows: object[]}}
  */
@@ -107,7 +107,7 @@ function describeLearned(answer, name, about) {
 }
 
 /** Say by which numbers a picture was judged, and how long its answer took. */
-export function describeNumbers({ familiarity, ours, taught, milliseconds }, about) {
+export function describeNumbers({ knn_similarity, in_distribution_score, taught, milliseconds }, about) {
   const needed = (threshold) => `(${threshold.toFixed(2)} needed)`;
   const place = findTaught(taught);
   const took = `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`;
@@ -119,8 +119,8 @@ export function describeNumbers({ familiarity, ours, taught, milliseconds }, abo
     );
   }
   return (
-    `Familiarity ${familiarity.toFixed(2)} ${needed(about.familiarity_threshold)}, ` +
-    `likeness to my dishes ${ours.toFixed(2)} ${needed(about.ours_threshold)}. ${took}`
+    `Familiarity ${knn_similarity.toFixed(2)} ${needed(about.knn_similarity_threshold)}, ` +
+    `likeness to my dishes ${in_distribution_score.toFixed(2)} ${needed(about.in_distribution_threshold)}. ${took}`
   );
 }
 

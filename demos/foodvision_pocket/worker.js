@@ -2,7 +2,7 @@
 
 import { PictureError, openPicture, toPixels, toPreview, toSmall } from "./picture.js";
 import { CarryError, PICTURE_SIDE } from "./records.js";
-import { fetchOnce, readJson } from "./storage.js";
+import { fetchOnce, readJson } from "./model-cache.js";
 
 const PAUSE = 300; // ms for whoever is in a hurry, before the first answer is tried out
 const STEP = 0.02; // of all bytes, after which the page is told that they came

@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy import DEFAULT_MODEL as MODEL
 from deploy import ROOT
 from deploy.local_server import environment, free_ports, running, try_photos
-from deploy.trial import Trial, main
+from deploy.trial import TargetResult, main
 
 PACKAGES = ("azureml-inference-server-http", "gunicorn", "onnxruntime")
 
@@ -37,7 +37,7 @@ def serving(python: str | Path, folder: Path, **settings: str) -> Iterator[str]:
         yield f"{root}/score"
 
 
-def try_it(photos: list[Path]) -> list[Trial]:
+def try_it(photos: list[Path]) -> list[TargetResult]:
     """Ask about photos."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -45,7 +45,9 @@ def try_it(photos: list[Path]) -> list[Trial]:
     ):
         answers, median_ms = try_photos(url, photos)
     versions = {name: version(name) for name in PACKAGES}
-    return [Trial("Azure ML", versions, MODEL.stat().st_size, answers, median_ms)]
+    return [
+        TargetResult("Azure ML", versions, MODEL.stat().st_size, answers, median_ms)
+    ]
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ with redirect_stderr(io.StringIO()):  # it tells which other packages it does no
 from deploy.converting import convert_command
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
-from going_modular.app.model import About
+from going_modular.app.model import ModelMetadata
 from going_modular.export import quiet
-from going_modular.files import LessonError, whole
+from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Preprocess
 
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
-ORDER = ("familiarity", "ours", "probabilities")  # as traced
+ORDER = ("knn_similarity", "in_distribution_score", "probabilities")  # as traced
 LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
 
@@ -39,16 +39,16 @@ class _InOrder(nn.Module):
         self.network = network.eval()
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        probabilities, familiarity, ours = self.network(picture)
-        return familiarity, ours, probabilities
+        probabilities, knn_similarity, in_distribution_score = self.network(picture)
+        return knn_similarity, in_distribution_score, probabilities
 
 
 def write_mlpackage(model: Path, out: Path) -> Path:
     """Write a model file's network in floats of 32 bits, all or nothing.
 
     The package takes an image and gives the likeliest class, all probabilities by name,
-    familiarity and ours. Floats of 16 bits, Core ML's own choice, would move
-    probabilities by some hundredths.
+    knn_similarity and in_distribution_score. Floats of 16 bits, Core ML's own choice,
+    would move probabilities by some hundredths.
 
     Raises:
         LessonError: If the model file is not one of the lesson's, or its base scales
@@ -58,7 +58,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
     deployable, about = read_deployable(model), read_about(model)
     package = _convert(Network(deployable), deployable.preprocess, about)
     _describe(package, about)
-    with whole(out) as part, tempfile.TemporaryDirectory() as folder:
+    with atomic_write(out) as part, tempfile.TemporaryDirectory() as folder:
         named = Path(folder, NAME)  # coremltools insists on the ending
         package.save(str(named))
         (named / NOTES).unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
 
 
 def _convert(
-    network: Network, preprocess: Preprocess, about: About
+    network: Network, preprocess: Preprocess, about: ModelMetadata
 ) -> ct.models.MLModel:
     traced_as = _InOrder(network).eval()
     with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
@@ -115,7 +115,7 @@ def image_input(preprocess: Preprocess) -> ct.ImageType:
     )
 
 
-def _describe(package: ct.models.MLModel, about: About) -> None:
+def _describe(package: ct.models.MLModel, about: ModelMetadata) -> None:
     """Say what the package is; an app finds its thresholds here, too."""
     package.short_description = f"{about.title}: {', '.join(about.class_names)}"
     package.license, package.version = LICENCE, "1.0"
@@ -126,11 +126,11 @@ def _describe(package: ct.models.MLModel, about: About) -> None:
     )
     package.output_description[LABEL] = "The likeliest class"
     package.output_description["probabilities"] = "Of each class, adding up to 1"
-    package.output_description["familiarity"] = (
-        f"Under {about.familiarity_threshold:.3f} it is no plate of food"
+    package.output_description["knn_similarity"] = (
+        f"Under {about.knn_similarity_threshold:.3f} it is no plate of food"
     )
-    package.output_description["ours"] = (
-        f"Under {about.ours_threshold:.3f} it is another dish"
+    package.output_description["in_distribution_score"] = (
+        f"Under {about.in_distribution_threshold:.3f} it is another dish"
     )
 
 

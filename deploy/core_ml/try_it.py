@@ -9,16 +9,18 @@ from pathlib import Path
 
 from deploy.converting import size_of, try_command, versions_of
 from deploy.core_ml.convert import NAME, write_mlpackage
-from deploy.trial import Trial
+from deploy.trial import TargetResult
 
 
-def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and say how large the package is."""
     with tempfile.TemporaryDirectory() as folder:
         size = size_of(write_mlpackage(model, Path(folder, NAME)))
     versions = versions_of("coremltools", "torch")
     note = "converted; it answers on Apple's systems only"
-    return [Trial("Core ML", versions, size, [], None, precision="fp32", note=note)]
+    return [
+        TargetResult("Core ML", versions, size, [], None, precision="fp32", note=note)
+    ]
 
 
 if __name__ == "__main__":

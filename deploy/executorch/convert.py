@@ -15,7 +15,7 @@ from deploy.converting import convert_command
 from deploy.network import Network
 from deploy.reference import read_deployable
 from going_modular.export import quiet
-from going_modular.files import whole
+from going_modular.files import atomic_write
 
 NAME = "foodvision_mini.pte"
 
@@ -31,7 +31,7 @@ def write_pte(model: Path, out: Path) -> Path:
         FileError: If the file cannot be written.
     """
     network = Network(read_deployable(model))
-    with whole(out) as part, quiet(), torch.no_grad():
+    with atomic_write(out) as part, quiet(), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
         lowered = to_edge_transform_and_lower(
             traced, partitioner=[XnnpackPartitioner()]

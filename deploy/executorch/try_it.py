@@ -15,7 +15,7 @@ from deploy.converting import try_command, versions_of
 from deploy.executorch.convert import NAME, write_pte
 from deploy.network import answering
 from deploy.reference import read_about, read_deployable
-from deploy.trial import Trial, ask_all
+from deploy.trial import TargetResult, ask_all
 
 
 def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
@@ -26,7 +26,7 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
     return lambda picture: method.execute([picture])
 
 
-def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert and ask."""
     torch.set_num_threads(1)
     preprocess, names = read_deployable(model).preprocess, read_about(model).class_names
@@ -36,7 +36,7 @@ def try_all(model: Path, photos: list[Path]) -> list[Trial]:
         answers, median_ms = ask_all(ask, photos)
         size = file.stat().st_size
     versions = versions_of("executorch", "torch")
-    return [Trial("ExecuTorch", versions, size, answers, median_ms, "fp32")]
+    return [TargetResult("ExecuTorch", versions, size, answers, median_ms, "fp32")]
 
 
 if __name__ == "__main__":

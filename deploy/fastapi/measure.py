@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from deploy import DEFAULT_MODEL, ROOT
 from deploy.asking import Client, as_form, running
 from deploy.fastapi.try_it import FASTAPI
+from going_modular.app_process import run_demo
 from going_modular.demo_folder import TEXTS, copy_app
-from going_modular.running import run_demo
 
 DEMO = ROOT / "demos" / "foodvision_mini"
 API = "/gradio_api"

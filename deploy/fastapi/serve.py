@@ -8,7 +8,7 @@ from deploy.answers import as_json
 from deploy.web import (
     MAX_BYTES,
     TOO_LARGE,
-    Cooks,
+    PredictPool,
     Reply,
     make_app,
     problem,
@@ -25,7 +25,10 @@ HOW = 'Send a form with a file in its field "picture": curl -F picture=@plate.jp
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     limit = MAX_BYTES + FORM_BYTES
-    app, cooks = make_app(predictor, health="/healthz", limit=limit, how=HOW), Cooks()
+    app, cooks = (
+        make_app(predictor, health="/healthz", limit=limit, how=HOW),
+        PredictPool(),
+    )
     # A form that cannot be read: its sender is told, in our words; the log has a line.
     app.add_exception_handler(400, problem(400, HOW))
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

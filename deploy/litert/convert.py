@@ -19,7 +19,7 @@ from deploy.litert.metadata import Normalization, with_metadata
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import OUTPUTS
 from going_modular.export import quiet
-from going_modular.files import whole
+from going_modular.files import atomic_write
 from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.preparation import preparation_of
 from going_modular.pocket.tflite import IDENTIFIER
@@ -54,7 +54,7 @@ def write_tflite(
         how = _normalization([preparation.scale], [preparation.shift])
     if for_ml_kit:
         content = _first_output_only(content)
-    with whole(out) as part:
+    with atomic_write(out) as part:
         part.write_bytes(with_metadata(content, about, how))
     return out
 

@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
-from going_modular.app.model import About
+from going_modular.app.model import ModelMetadata
 from going_modular.pocket.tflite import IDENTIFIER
 
 BUFFER = "TFLITE_METADATA"
@@ -38,7 +38,7 @@ class Normalization:
     std: list[float]
 
 
-def with_metadata(content: bytes, about: About, how: Normalization) -> bytes:
+def with_metadata(content: bytes, about: ModelMetadata, how: Normalization) -> bytes:
     """Add metadata and labels to a .tflite file's content.
 
     Args:
@@ -70,7 +70,7 @@ def _zip(class_names: list[str]) -> bytes:
     return packed.getvalue()
 
 
-def _tables(about: About, how: Normalization, outputs: list[str]) -> bytes:
+def _tables(about: ModelMetadata, how: Normalization, outputs: list[str]) -> bytes:
     """The metadata: a table is a list of its fields, by their number in the schema."""
     make = _Tables()
     size = about.input_size
@@ -92,8 +92,9 @@ def _tables(about: About, how: Normalization, outputs: list[str]) -> bytes:
         }
     )
     meant = {
-        "familiarity": f"Under {about.familiarity_threshold:.4f} it is no plate",
-        "ours": f"Under {about.ours_threshold:.4f} it is another dish",
+        "knn_similarity": f"Under {about.knn_similarity_threshold:.4f} it is no plate",
+        "in_distribution_score": "Under "
+        f"{about.in_distribution_threshold:.4f} another dish",
     }
     answers = [_probabilities(make)]
     answers += [_score(make, name, meant[name]) for name in outputs[1:]]

@@ -16,7 +16,7 @@ from deploy.converting import try_command, versions_of
 from deploy.litert.convert import NAME, write_tflite
 from deploy.network import answering
 from deploy.reference import read_about, read_deployable
-from deploy.trial import Trial, ask_all
+from deploy.trial import TargetResult, ask_all
 from going_modular.app.model import OUTPUTS
 from going_modular.pocket.litert import without_remarks
 
@@ -37,7 +37,7 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[np.ndarray]]:
     return run
 
 
-def try_all(model: Path, photos: list[Path]) -> list[Trial]:
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert and ask: int8, and floats where litert-torch is installed."""
     torch.set_num_threads(1)
     preprocess, names = read_deployable(model).preprocess, read_about(model).class_names
@@ -50,7 +50,9 @@ def try_all(model: Path, photos: list[Path]) -> list[Trial]:
             answers, median_ms = ask_all(ask, photos)
             size = file.stat().st_size
         versions = versions_of(*PACKAGES[precision])
-        trials.append(Trial("LiteRT", versions, size, answers, median_ms, precision))
+        trials.append(
+            TargetResult("LiteRT", versions, size, answers, median_ms, precision)
+        )
     return trials
 
 

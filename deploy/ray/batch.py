@@ -10,15 +10,15 @@ from pyarrow import csv, fs, parquet
 
 from deploy.ray.workers import Worker, add_options, read_model, start_ray
 from going_modular.app.model import PictureError
-from going_modular.files import FileError, whole
+from going_modular.files import FileError, atomic_write
 
 SCHEMA = pa.schema(
     {
         "file": pa.string(),
         "class": pa.string(),
         "probability": pa.float64(),
-        "familiarity": pa.float64(),
-        "ours": pa.float64(),
+        "knn_similarity": pa.float64(),
+        "in_distribution_score": pa.float64(),
         "verdict": pa.string(),
         "error": pa.string(),
         "worker": pa.string(),
@@ -103,7 +103,7 @@ def main() -> None:
     ray.shutdown()
 
     try:
-        with whole(args.table) as part:
+        with atomic_write(args.table) as part:
             WRITERS[args.table.suffix](table.drop_columns("worker"), part)
     except FileError as error:
         raise SystemExit(str(error)) from error

@@ -10,7 +10,12 @@ import torch
 
 from deploy import ROOT
 from deploy.ray.workers import count, start_ray
-from going_modular.big.features import Extractor, FeatureStore, in_chunks, network_of
+from going_modular.big.features import (
+    Extractor,
+    FeatureStore,
+    in_chunks,
+    weights_fingerprint,
+)
 from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
@@ -53,7 +58,7 @@ def plan(tree: Tree, args: argparse.Namespace, built: Built) -> list[FeatureStor
     """The stores of both halves: files of features, of which rows may be missing."""
     part = choose_photos(tree, share=args.share, seed=args.seed)
     folder = args.features or tree.features_folder
-    width, network = built.model.head[-1].in_features, network_of(built)
+    width, network = built.model.head[-1].in_features, weights_fingerprint(built)
     return [
         FeatureStore(folder, samples, network=network, width=width)
         for samples in (part.train, part.test)

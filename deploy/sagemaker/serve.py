@@ -5,7 +5,7 @@ import io
 from fastapi import FastAPI, HTTPException, Request
 
 from deploy.answers import as_json
-from deploy.web import MAX_BYTES, Cooks, Reply, make_app, problems, serve
+from deploy.web import MAX_BYTES, PredictPool, Reply, make_app, problems, serve
 from going_modular.app.model import Predictor
 
 PORT = 8080  # where SageMaker asks
@@ -22,7 +22,10 @@ TAKES = {
 
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
-    app, cooks = make_app(predictor, health="/ping", limit=MAX_BYTES, how=HOW), Cooks()
+    app, cooks = (
+        make_app(predictor, health="/ping", limit=MAX_BYTES, how=HOW),
+        PredictPool(),
+    )
 
     @app.post(
         "/invocations",

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from deploy import DEFAULT_MODEL as MODEL
 from deploy import ROOT
-from deploy.trial import WARM_UPS, Trial, main
+from deploy.trial import WARM_UPS, TargetResult, main
+from going_modular.app_process import connected, run_demo
 from going_modular.demo_folder import TEXTS
 from going_modular.pocket.site import write_pocket
 from going_modular.pocket.stopwatch import measure_in_browser
-from going_modular.running import connected, run_demo
 
 APP = ROOT / "demos" / "foodvision_mini"
 SECONDS = 60
 
 
-def try_app(photos: list[Path]) -> Trial:
+def try_app(photos: list[Path]) -> TargetResult:
     """Start the app as a Gradio Space does, and ask it as a program would."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "foodvision_mini")
@@ -37,7 +37,7 @@ def try_app(photos: list[Path]) -> Trial:
                 answers.append(
                     {"probabilities": {p["label"]: p["confidence"] for p in parts}}
                 )
-    return Trial(
+    return TargetResult(
         "Spaces, Gradio",
         {name: version(name) for name in ("gradio", "onnxruntime")},
         MODEL.stat().st_size,
@@ -46,7 +46,7 @@ def try_app(photos: list[Path]) -> Trial:
     )
 
 
-def try_page(photos: list[Path]) -> Trial:
+def try_page(photos: list[Path]) -> TargetResult:
     """Put the page together, and let a browser answer, on one thread."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_pocket(MODEL, Path(scratch, "foodvision_pocket"))
@@ -54,7 +54,7 @@ def try_page(photos: list[Path]) -> Trial:
         speed = measure_in_browser(folder, photos)
         size = (folder / told["file"]).stat().st_size
     named = [dict(zip(told["class_names"], row, strict=True)) for row in speed.answers]
-    return Trial(
+    return TargetResult(
         "Spaces, static",
         {"browser": speed.browser, "engine": speed.runs},
         size,
@@ -64,7 +64,7 @@ def try_page(photos: list[Path]) -> Trial:
     )
 
 
-def try_it(photos: list[Path]) -> list[Trial]:
+def try_it(photos: list[Path]) -> list[TargetResult]:
     """Try both."""
     return [try_app(photos), try_page(photos)]
 

@@ -13,7 +13,7 @@ from deploy import DEFAULT_MODEL as MODEL
 from deploy import ROOT
 from deploy.local_server import environment, free_ports, running, try_photos
 from deploy.torchserve.archive import MAR
-from deploy.trial import Trial, main
+from deploy.trial import TargetResult, main
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("torchserve", "torch", "onnxruntime")
@@ -59,7 +59,7 @@ def serving(python: str | Path, folder: Path, **settings: str) -> Iterator[str]:
         yield f"{root}/predictions/{MODEL.stem}"
 
 
-def try_it(photos: list[Path]) -> list[Trial]:
+def try_it(photos: list[Path]) -> list[TargetResult]:
     """Ask about photos."""
     with tempfile.TemporaryDirectory(prefix="ts") as name:
         folder = Path(name)
@@ -67,7 +67,7 @@ def try_it(photos: list[Path]) -> list[Trial]:
             answers, median_ms = try_photos(url, photos)
         size = (folder / MAR).stat().st_size
     versions = {name: version(name) for name in PACKAGES}
-    return [Trial("TorchServe", versions, size, answers, median_ms)]
+    return [TargetResult("TorchServe", versions, size, answers, median_ms)]
 
 
 if __name__ == "__main__":

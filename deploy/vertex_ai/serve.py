@@ -13,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, ValidationError
 
 from deploy.answers import as_json
-from deploy.web import MAX_BYTES, Cooks, Reply, make_app, problems, serve
+from deploy.web import MAX_BYTES, PredictPool, Reply, make_app, problems, serve
 from going_modular.app.model import PictureError, Predictor
 
 PORT, HEALTH, PREDICT = 8080, "/health", "/predict"  # where nothing else is said
@@ -78,7 +78,7 @@ def answer(predictor: Predictor, body: bytes) -> dict[str, list]:
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     health = os.environ.get("AIP_HEALTH_ROUTE", HEALTH)
-    app, cooks = make_app(predictor, health=health, limit=LIMIT, how=HOW), Cooks()
+    app, cooks = make_app(predictor, health=health, limit=LIMIT, how=HOW), PredictPool()
 
     @app.post(
         os.environ.get("AIP_PREDICT_ROUTE", PREDICT),

@@ -46,9 +46,10 @@ def describe(answer: Answer, predictor: Predictor) -> str:
     about = predictor.about
     return (
         f"{answer.text}\n"
-        f"Familiarity {answer.familiarity:.2f} ({about.familiarity_threshold:.2f} "
-        f"needed), likeness to my dishes {answer.ours:.2f} "
-        f"({about.ours_threshold:.2f} needed). "
+        f"Familiarity {answer.knn_similarity:.2f} "
+        f"({about.knn_similarity_threshold:.2f} needed), likeness to my dishes "
+        f"{answer.in_distribution_score:.2f} "
+        f"({about.in_distribution_threshold:.2f} needed). "
         f"Answered in {max(1, round(answer.seconds * 1000))} ms."
     )
 

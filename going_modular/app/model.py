@@ -24,7 +24,11 @@ ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at ov
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 # What an answer can be: one of the model's dishes, food of another kind, or no food.
 DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
-OUTPUTS = ["probabilities", "familiarity", "ours"]  # of the model file
+OUTPUTS = [
+    "probabilities",
+    "knn_similarity",
+    "in_distribution_score",
+]  # of the model file
 SEND = "Please send a JPEG, PNG or WebP photo"
 SENTENCES = {
     "empty": f"That file is empty. {SEND}.",
@@ -94,23 +98,23 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class About:
+class ModelMetadata:
     """What a model file says about itself; the fields are the keys of its metadata.
 
     Attributes:
         name: Of the demo, in file names: "foodvision_mini".
         title: The same for people: "FoodVision Mini".
         class_names: In the order of the probabilities.
-        familiarity_threshold: Below it, a picture is no plate that the model knows.
-        ours_threshold: Below it, the plate holds another dish.
+        knn_similarity_threshold: Below it, a picture is no plate that the model knows.
+        in_distribution_threshold: Below it, the plate holds another dish.
         temperature: What the logits are divided by, so that probabilities are worth
             what they say.
         calibration: Expected calibration error "before" and "after" that division,
             and on how many held-out "pictures".
         gate: What the thresholds were "made_with" and "judged_on", in words, and who
             was turned away, as [how many, of how many]: "near" by dish, "far", "ours".
-        known: How many training pictures of each class familiarity compares with; the
-            file carries their features, class after class.
+        reference_counts: How many training pictures of each class knn_similarity
+            compares with; the file carries their features, class after class.
         contender: The network's name.
         input_size: Height and width in pixels that the network looks at.
         precision: Of the convolutions' weights: "fp32" or "int8".
@@ -123,12 +127,12 @@ class About:
     name: str
     title: str
     class_names: list[str]
-    familiarity_threshold: float
-    ours_threshold: float
+    knn_similarity_threshold: float
+    in_distribution_threshold: float
     temperature: float
     calibration: dict[str, float]
     gate: dict
-    known: list[int]
+    reference_counts: list[int]
     contender: str
     input_size: int
     precision: str
@@ -143,25 +147,31 @@ class About:
             raise ValueError("class_names must be at least two different names")
         if not 0 <= result["correct"] <= result["total"]:
             raise ValueError("test_result must not count more right than there are")
-        if len(self.known) != len(names):
-            raise ValueError("known must be one count a class")
+        if len(self.reference_counts) != len(names):
+            raise ValueError("reference_counts must be one count a class")
         if not isinstance(self.is_practice, bool):
             raise ValueError("is_practice must be true or false")
-        for name in ("familiarity_threshold", "ours_threshold", "temperature"):
+        for name in (
+            "knn_similarity_threshold",
+            "in_distribution_threshold",
+            "temperature",
+        ):
             if not isinstance(getattr(self, name), float | int):
                 raise ValueError(f"{name} must be a number")
 
-    def judge(self, familiarity: float, ours: float) -> str:
+    def judge(self, knn_similarity: float, in_distribution_score: float) -> str:
         """What kind of picture this is: `DISH`, `OTHER` or `NO_PLATE`."""
-        if familiarity < self.familiarity_threshold:
+        if knn_similarity < self.knn_similarity_threshold:
             return NO_PLATE
-        return DISH if ours >= self.ours_threshold else OTHER
+        return (
+            DISH if in_distribution_score >= self.in_distribution_threshold else OTHER
+        )
 
     def answer(
         self,
         probabilities: list[float],
-        familiarity: float,
-        ours: float,
+        knn_similarity: float,
+        in_distribution_score: float,
         *,
         seconds: float = 0.0,
     ) -> "Answer":
@@ -169,14 +179,14 @@ class About:
         named = zip(self.class_names, probabilities, strict=True)
         return Answer(
             probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
-            familiarity=familiarity,
-            ours=ours,
-            verdict=self.judge(familiarity, ours),
+            knn_similarity=knn_similarity,
+            in_distribution_score=in_distribution_score,
+            verdict=self.judge(knn_similarity, in_distribution_score),
             seconds=seconds,
         )
 
     @classmethod
-    def from_metadata(cls, texts: Mapping[str, str]) -> "About":
+    def from_metadata(cls, texts: Mapping[str, str]) -> "ModelMetadata":
         """Read it from a file's metadata.
 
         Raises:
@@ -205,16 +215,16 @@ class Answer:
 
     Attributes:
         probabilities: One per class, adding up to 1, likeliest first.
-        familiarity: Likeness to the training pictures, at most 1.
-        ours: How much more this looks like one of the model's dishes than like any
-            other dish, in [0, 1].
+        knn_similarity: Likeness to the training pictures, at most 1.
+        in_distribution_score: How much more this looks like one of the model's dishes
+            than like any other dish, in [0, 1].
         verdict: `DISH`, `OTHER` or `NO_PLATE`.
         seconds: From opening the picture to this answer.
     """
 
     probabilities: dict[str, float]
-    familiarity: float
-    ours: float
+    knn_similarity: float
+    in_distribution_score: float
     verdict: str
     seconds: float
 
@@ -278,7 +288,7 @@ class Predictor:
             raise ValueError(f"{path.name} is not an ONNX file. {hint}") from error
         texts = self._session.get_modelmeta().custom_metadata_map
         try:
-            self.about = About.from_metadata(texts)
+            self.about = ModelMetadata.from_metadata(texts)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{path.name}: unusable metadata: {error!r}. Run the lesson to make "

@@ -20,7 +20,7 @@ from torch.utils.data import TensorDataset
 
 from going_modular.datasets import DataError, Sample, load_picture
 from going_modular.engine import features_of, ready
-from going_modular.files import LessonError, progress_bar, whole
+from going_modular.files import LessonError, atomic_write, progress_bar
 from going_modular.model_builder import Built
 from going_modular.predictions import WARM_UP
 
@@ -78,7 +78,7 @@ class Extractor:
         return features, reasons
 
 
-def network_of(built: Built) -> str:
+def weights_fingerprint(built: Built) -> str:
     """A text that changes with any weight of the base and any step before it."""
     digest = hashlib.sha256(f"{built.preprocess}".encode())
     for part in (built.preprocess, built.model.base):
@@ -240,7 +240,7 @@ class FeatureStore:
 
     def _reserve(self) -> None:
         """Write the file with rows of zeros, so that a full disk shows at once."""
-        with whole(self.file) as part:
+        with atomic_write(self.file) as part:
             rows = open_memmap(part, "w+", self.dtype, (len(self.samples),))
             begin, size = rows.offset, rows.nbytes
             del rows  # which has written the head; now the rest, for real

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from going_modular.goals import wilson_interval
+from going_modular.evaluation import wilson_interval
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from going_modular.app.model import About
+from going_modular.app.model import ModelMetadata
 from going_modular.export import metadata_of
 from going_modular.files import LessonError
 from going_modular.pocket.preparation import constants_of
@@ -28,7 +28,7 @@ class CarriedError(LessonError):
 
 
 @dataclass(frozen=True)
-class Known:
+class ReferenceFeatures:
     """The training pictures' features as a model file carries them.
 
     Attributes:
@@ -70,7 +70,7 @@ def features_name(graph: onnx.GraphProto) -> str | None:
     return lengths[0] if len(lengths) == 1 else None
 
 
-def read_known(model_file: Path) -> Known | None:
+def read_known(model_file: Path) -> ReferenceFeatures | None:
     """Read the known features of a model file; None if it carries none.
 
     Args:
@@ -80,18 +80,19 @@ def read_known(model_file: Path) -> Known | None:
         CarriedError: If there are not as many as its metadata says.
     """
     model = onnx.load(model_file)
-    graph, about = model.graph, About.from_metadata(metadata_of(model))
+    graph, about = model.graph, ModelMetadata.from_metadata(metadata_of(model))
     columns = _known_columns(graph)
     if features_name(graph) is None or columns is None:
         return None
     rounded, scale = columns
-    if sum(about.known) != rounded.shape[1]:
+    if sum(about.reference_counts) != rounded.shape[1]:
         raise CarriedError(
-            f"{Path(model_file).name} says that it carries {sum(about.known)} known "
+            f"{Path(model_file).name} says that it carries "
+            f"{sum(about.reference_counts)} known "
             f"features, but has {rounded.shape[1]}. Run the lesson to make it anew."
         )
     rows = np.ascontiguousarray(rounded.T)
-    return Known(rows, scale, about.known, about.class_names)
+    return ReferenceFeatures(rows, scale, about.reference_counts, about.class_names)
 
 
 def _known_columns(graph: onnx.GraphProto) -> tuple[np.ndarray, np.ndarray] | None:

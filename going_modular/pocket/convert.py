@@ -20,7 +20,7 @@ import onnx
 from onnx import NodeProto
 
 from going_modular.app.model import OUTPUTS
-from going_modular.files import whole
+from going_modular.files import atomic_write
 from going_modular.pocket.carried import FEATURES, features_name
 from going_modular.pocket.preparation import (
     ConvertError,
@@ -54,7 +54,7 @@ def write_tflite(source: Path, target: Path) -> Path:
         FileError: If the file cannot be written.
     """
     content = tflite_of(source)
-    with whole(target) as part:
+    with atomic_write(target) as part:
         part.write_bytes(content)
     return Path(target)
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from going_modular.files import FileError, whole
+from going_modular.files import FileError, atomic_write
 
 RECORD = "VENDORED.txt"  # what the files of a folder are; written last
 PACK_SECONDS = 300
@@ -67,7 +67,7 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         # Fetch first: only a complete set may replace what is there.
         tarballs = [fetch_tarball(package, Path(scratch)) for package in packages]
-        with whole(folder, "Fetching from npm") as part:
+        with atomic_write(folder, "Fetching from npm") as part:
             part.mkdir()
             for package, tarball in zip(packages, tarballs, strict=True):
                 _extract(package, tarball, part)

@@ -46,7 +46,7 @@ ONNX_RUNTIME = Package(
         "dist/ort-wasm-simd-threaded.wasm": "ort.wasm.gz",
     },
 )
-# Builds of LiteRT, by our names and npm's. `chooseBuild` in model.js picks one.
+# Builds of LiteRT, by our names and npm's. `chooseBuild` in worker-client.js picks one.
 BUILDS = {
     "relaxed": "litert_wasm_internal",
     "plain": "litert_wasm_compat_internal",

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from going_modular.app_process import HOST
 from going_modular.demo_folder import DeployError
-from going_modular.running import HOST
 
 # A page with these may share memory between threads. The README of the demo asks
 # Spaces for the same.

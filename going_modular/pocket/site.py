@@ -18,7 +18,7 @@ import onnx
 from going_modular.app import model as app
 from going_modular.demo_folder import DeployError
 from going_modular.export import metadata_of
-from going_modular.files import file_sha256, filled
+from going_modular.files import file_sha256, staged_folder
 from going_modular.gate import STRENGTH
 from going_modular.pocket.carried import KNOWN_FILE, read_known, with_features
 from going_modular.pocket.convert import tflite_of
@@ -89,7 +89,7 @@ def write_pocket(
     about = describe_model(model_file)
     engine = engine or choose_engine(model_file)[0]
     fetched = engine.fetch()
-    with filled(folder) as part:
+    with staged_folder(folder) as part:
         about |= _put_model(part, model_file, engine)
         _copy_all(part, engine.code, fetched, examples)
         about["examples"] = _names(part, "examples")
@@ -123,7 +123,7 @@ def describe_model(model_file: Path) -> dict:
         raise DeployError(f"There is no model {model_file}: run the cells that make it")
     try:
         model = onnx.load(model_file, load_external_data=False)
-        about = app.About.from_metadata(metadata_of(model))
+        about = app.ModelMetadata.from_metadata(metadata_of(model))
     except Exception as error:  # protobuf's errors have no base of their own
         raise DeployError(
             f"{model_file} is not a model that the lesson made ({error!r}). If it is a "

@@ -4,7 +4,7 @@
 const WARM_UP = 5; // answers that do not count
 
 async function measure(count) {
-  const { ask, startModel } = await import("/model.js");
+  const { ask, startModel } = await import("/worker-client.js");
   const { kept, runs } = await startModel(() => {});
   await kept; // what comes after the start is over for all pictures alike
   const answerFor = async (number) => {

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from going_modular.files import LessonError, file_sha256, whole
+from going_modular.files import LessonError, atomic_write, file_sha256
 from going_modular.pocket.carried import read_known
 from going_modular.quantize import round_columns
 
@@ -120,7 +120,7 @@ def write_taught(
         "dimensions": next(iter(dishes.values())).shape[1],
         "dishes": written,
     }
-    with whole(file) as part:
+    with atomic_write(file) as part:
         part.write_text(json.dumps(content), encoding="utf-8")
     return Path(file)
 

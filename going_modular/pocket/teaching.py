@@ -21,9 +21,9 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from going_modular.gate import fit_softmax, middle_and_width, spread
-from going_modular.pocket.carried import Known
-from going_modular.strangers import OtherDishes
+from going_modular.gate import fit_softmax, middle_and_width, signed_sqrt
+from going_modular.ood_data import OtherDishes
+from going_modular.pocket.carried import ReferenceFeatures
 
 NEAREST = 3  # photos of a dish that likeness is the mean over
 # Chosen on training photos of five dishes, 20 to learn from and 130 to ask about.
@@ -48,7 +48,7 @@ def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
     return (unit @ photos.T).topk(nearest, dim=1).values.mean(dim=1)
 
 
-def own_likeness(known: Known, count: int) -> tuple[float, float]:
+def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
     """How like `count` photos of its own kind one of our training photos is.
 
     Args:
@@ -81,20 +81,20 @@ class TaughtHead:
         names: Of all classes: the model's own, then the taught ones.
     """
 
-    def __init__(self, known: Known, dishes: Mapping[str, torch.Tensor]):
+    def __init__(self, known: ReferenceFeatures, dishes: Mapping[str, torch.Tensor]):
         self.names = [*known.class_names, *dishes]
         self.own = len(known.class_names)
         self.photos = [F.normalize(rows, dim=1) for rows in dishes.values()]
         self.scales = [own_likeness(known, len(rows)) for rows in self.photos]
-        rows = spread(torch.cat([known.features, *self.photos]))
+        rows = signed_sqrt(torch.cat([known.features, *self.photos]))
         counts = torch.tensor([len(photos) for photos in self.photos])
         numbers = torch.arange(self.own, len(self.names)).repeat_interleave(counts)
         labels = torch.cat([known.labels, numbers])
-        self.head = fit_softmax(rows, labels, scale_by=spread(known.features))
+        self.head = fit_softmax(rows, labels, scale_by=signed_sqrt(known.features))
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """Of all classes, (M, C + T), for features (M, D)."""
-        return self.head(spread(F.normalize(features, dim=1)))
+        return self.head(signed_sqrt(F.normalize(features, dim=1)))
 
     def judge(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Each taught dish's lead and likeness, both (M, T), for features (M, D)."""
@@ -116,7 +116,7 @@ class TaughtHead:
 
 
 def taught_table(
-    known: Known,
+    known: ReferenceFeatures,
     others: OtherDishes,
     *,
     ours: torch.Tensor,

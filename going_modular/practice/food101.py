@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from going_modular.files import FileError, whole
+from going_modular.files import FileError, atomic_write
 from going_modular.practice.pictures import MARKER
 
 NAMES = """
@@ -82,7 +82,7 @@ def draw_food101(
     listed, note = _listed(labels, counts), _marker_text(counts, dishes)
     if not _is_complete(folder, listed, note):
         _check_replaceable(folder)
-        with whole(folder, "Drawing the practice dishes") as part:
+        with atomic_write(folder, "Drawing the practice dishes") as part:
             _draw(part, listed)
             (part / MARKER).write_text(note, encoding="utf-8")
             if folder.exists() and not _is_complete(folder, listed, note):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from going_modular.files import FileError, whole
+from going_modular.files import FileError, atomic_write
 from going_modular.practice.drawing import Scene
 from going_modular.practice.other_dishes import OTHER_DISHES
 from going_modular.practice.pizza import pizza
@@ -124,7 +124,7 @@ def _replace(
     folder: Path, counts: dict[str, int], names: list[str], seed: int, note: str
 ) -> None:
     _check_replaceable(folder)
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         _write(part, counts, names, seed)
         (part / MARKER).write_text(note, encoding="utf-8")
         if folder.exists() and not _is_complete(folder, counts, names, note):

@@ -17,11 +17,11 @@ from PIL.ExifTags import Base
 from torch.utils.data import TensorDataset
 
 from going_modular.app.model import Predictor
+from going_modular.app_process import ask_demo, run_demo
 from going_modular.engine import features_of, ready
-from going_modular.goals import Report
+from going_modular.evaluation import Report
 from going_modular.model_builder import Built
 from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
-from going_modular.running import ask_demo, run_demo
 from going_modular.your_turn.checking import given, need, says
 
 FOUR_NAMES = (*CLASS_NAMES, OTHER_NAMES[0])
@@ -143,8 +143,8 @@ def alarm(
         f"not at {found}. (A mean falls at another place.)",
     )
     first = noted.sent.iloc[0]
-    usual = noted.ours[noted.sent == first]
-    found = alarm_at(list(noted.ours), float(usual.quantile(0.1)), 25)
+    usual = noted.in_distribution_score[noted.sent == first]
+    found = alarm_at(list(noted.in_distribution_score), float(usual.quantile(0.1)), 25)
     if found is None:
         return "On what this run noted it never rings."
     return f"Here it rings at answer {found}, in the world of {noted.sent.iloc[found]}."
@@ -165,7 +165,7 @@ def batch(
     need(
         len(table) == 4, f"four files were there, and the table has {len(table)} rows."
     )
-    missing = {"file", "dish", "probability", "familiarity"} - set(table.columns)
+    missing = {"file", "dish", "probability", "knn_similarity"} - set(table.columns)
     need(not missing, f"these columns are missing: {', '.join(sorted(missing))}.")
     good = table[table.dish.notna()]
     need(len(good) == 3, "three files are pictures and want an answer each.")

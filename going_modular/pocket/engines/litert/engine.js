@@ -66,7 +66,7 @@ export async function answer(square, withFeatures) {
   return {
     features: numbers.features,
     probabilities: numbers.probabilities,
-    familiarity: numbers.familiarity[0],
-    ours: numbers.ours[0],
+    knn_similarity: numbers.knn_similarity[0],
+    in_distribution_score: numbers.in_distribution_score[0],
   };
 }

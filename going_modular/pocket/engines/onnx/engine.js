@@ -31,11 +31,11 @@ export async function answer({ data, height, width }, withFeatures) {
     rgb[to + 2] = data[from + 2];
   }
   const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
-  const { features, probabilities, familiarity, ours } = await session.run({ picture });
+  const { features, probabilities, knn_similarity, in_distribution_score } = await session.run({ picture });
   return {
     features: withFeatures && features ? Array.from(features.data) : undefined,
     probabilities: Array.from(probabilities.data),
-    familiarity: familiarity.data[0],
-    ours: ours.data[0],
+    knn_similarity: knn_similarity.data[0],
+    in_distribution_score: in_distribution_score.data[0],
   };
 }

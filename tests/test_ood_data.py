@@ -8,16 +8,15 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from going_modular import strangers as module
+from going_modular import ood_data as module
 from going_modular.app.model import DISH, Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
-from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
-from going_modular.strangers import (
+from going_modular.ood_data import (
     PLACES,
+    OODDataError,
     OtherDishes,
-    StrangersError,
     find_other_dishes,
     find_strangers,
     from_folder,
@@ -26,6 +25,7 @@ from going_modular.strangers import (
     read_other_dishes,
     write_other_dishes,
 )
+from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -84,7 +84,7 @@ def test_a_file_that_is_not_whole_says_what_to_do(tmp_path, fault):
         np.savez(file, names=np.array([{"code": "runs"}], dtype=object))
     else:
         np.savez(file, something=np.zeros(3))
-    with pytest.raises(StrangersError, match="store_other_dishes"):
+    with pytest.raises(OODDataError, match="store_other_dishes"):
         read_other_dishes(file)
 
 

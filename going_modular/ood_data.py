@@ -20,7 +20,7 @@ from torch.utils.data import TensorDataset
 from going_modular.app.model import PictureError, open_picture
 from going_modular.datasets import make_datasets, make_loader
 from going_modular.engine import features_of, ready, store_features
-from going_modular.files import LessonError, whole
+from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
 # A package, and where in it the pictures are that its own examples use.
@@ -39,7 +39,7 @@ STORED = (
 )
 
 
-class StrangersError(LessonError):
+class OODDataError(LessonError):
     """The other dishes' features cannot be read: what happened, what to do next."""
 
 
@@ -132,7 +132,7 @@ def find_other_dishes(
         Of no dishes at all, if there is no such file.
 
     Raises:
-        StrangersError: If there is a file, but not a whole one.
+        OODDataError: If there is a file, but not a whole one.
     """
     file = Path(data_dir) / STORED.format(slug, built.preprocess.size)
     probe = probe_features(built)
@@ -195,7 +195,7 @@ def write_other_dishes(others: OtherDishes, file: Path) -> Path:
     Raises:
         FileError: If it cannot be written.
     """
-    with whole(file) as part, part.open("wb") as stream:
+    with atomic_write(file) as part, part.open("wb") as stream:
         np.savez_compressed(
             stream,
             names=np.array(others.names),
@@ -218,7 +218,7 @@ def read_other_dishes(file: Path) -> OtherDishes:
     """Read what `write_other_dishes` wrote; only numbers are read, no code is run.
 
     Raises:
-        StrangersError: If the file is missing or not whole.
+        OODDataError: If the file is missing or not whole.
     """
     try:
         with np.load(file, allow_pickle=False) as stored:
@@ -233,7 +233,7 @@ def read_other_dishes(file: Path) -> OtherDishes:
             names, is_practice = stored["names"].tolist(), stored["is_practice"].item()
             return OtherDishes(names, *halves, probe, is_practice)
     except Exception as error:  # torn files fail in many ways
-        raise StrangersError(
+        raise OODDataError(
             f"{file} does not hold other dishes' features ({type(error).__name__}). "
             "Fetch the course's file again, or make it anew: "
             "python -m tools.store_other_dishes --help"

@@ -8,8 +8,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from going_modular import goals
-from going_modular.goals import (
+from going_modular import evaluation
+from going_modular.evaluation import (
     Report,
     choose_winner,
     compare_counts,
@@ -214,7 +214,7 @@ def test_what_falls_short_is_said_in_the_goals_own_units():
 
 def test_as_many_pictures_are_missing_as_the_rule_wants():
     for total in range(1, 400):
-        need = min(n for n in range(total + 1) if n / total >= goals.GOAL_RIGHT)
+        need = min(n for n in range(total + 1) if n / total >= evaluation.GOAL_RIGHT)
         for right in range(need - 2 if need > 2 else 0, total + 1):
             report = make_report(right, total=total)
             missing = shortfalls_table({"A": report}).loc["A", "short of 95% by"]
@@ -370,15 +370,15 @@ def test_the_plan_states_the_goals_that_are_judged():
     def number(cell):
         return float(re.search(r"\d+", cell)[0])
 
-    assert number(rows["Right"][0]) / 100 == goals.GOAL_RIGHT
-    assert number(rows["Right"][1]) / 100 == goals.HOPED_RIGHT
-    assert number(rows["Fast"][0]) == goals.GOAL_PER_SECOND
-    assert number(rows["Fast"][1]) == goals.HOPED_PER_SECOND
+    assert number(rows["Right"][0]) / 100 == evaluation.GOAL_RIGHT
+    assert number(rows["Right"][1]) / 100 == evaluation.HOPED_RIGHT
+    assert number(rows["Fast"][0]) == evaluation.GOAL_PER_SECOND
+    assert number(rows["Fast"][1]) == evaluation.HOPED_PER_SECOND
     in_browser = re.search(r"in a browser\D*(\d+)", rows["Fast"][1])[1]
-    assert float(in_browser) == goals.GOAL_PER_SECOND
-    assert number(rows["Small"][1]) == goals.HOPED_MEGABYTES
-    assert number(rows["Ready"][1]) == goals.HOPED_SECONDS
+    assert float(in_browser) == evaluation.GOAL_PER_SECOND
+    assert number(rows["Small"][1]) == evaluation.HOPED_MEGABYTES
+    assert number(rows["Ready"][1]) == evaluation.HOPED_SECONDS
     away, ours = (float(n) / 100 for n in re.findall(r"(\d+)%", rows["Honest"][1]))
-    assert (away, ours) == (goals.HOPED_AWAY, goals.MOST_OURS_AWAY)
+    assert (away, ours) == (evaluation.HOPED_AWAY, evaluation.MOST_OURS_AWAY)
     auroc = float(re.search(r"AUROC of at least ([\d.]+)", rows["Honest"][1])[1])
-    assert auroc == goals.HOPED_AUROC
+    assert auroc == evaluation.HOPED_AUROC

@@ -12,10 +12,10 @@ from matplotlib import cbook
 from PIL import Image
 
 from going_modular.app.model import DISH, Predictor
+from going_modular.app_process import run_demo
 from going_modular.demo_folder import APP, COPIED, copy_app
 from going_modular.practice.pictures import draw_picture
-from going_modular.running import run_demo
-from going_modular.visitors import make_visits, receive
+from going_modular.robustness import make_cases, run_cases
 
 WRITES = re.compile(r"%%writefile \{small\.as_posix\(\)\}/(app_\d\.py)\n")
 MODEL = ROOT / "models" / "foodvision_mini.onnx"
@@ -56,14 +56,14 @@ def visits(folder):
     draw_picture("noodles", 0, size=(512, 384)).save(noodles)
     portrait = Path(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     strangers = {"noodles": noodles, "Grace Hopper": portrait}
-    return make_visits(folder / "sent", predictor, plates=plates, strangers=strangers)
+    return make_cases(folder / "sent", predictor, plates=plates, strangers=strangers)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("app", WRONG)
 def test_each_guard_turns_its_rows(folder, visits, app):
     with run_demo(folder, app=app) as running:
-        table = receive(running.url, visits)
+        table = run_cases(running.url, visits)
     assert len(table) == len(visits) == 9
     wrong = table.index[table["as it should"].str.contains("no")]
     expected = {who for who in table.index if set(who.split()) & WRONG[app]}

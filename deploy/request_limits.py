@@ -14,7 +14,7 @@ STOPPING = "The server is stopping. Ask again in a moment."
 SLOW = f"The upload took longer than {SECONDS} seconds. Send it again."
 
 
-class Door:
+class RequestLimits:
     """ASGI middleware before everything that reads a request's body.
 
     Bodies are counted as they come, so that those without a Content-Length are bounded,

@@ -292,7 +292,7 @@ def judge_app(
             None if it was not.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
-        gate: `About.gate`.
+        gate: `ModelMetadata.gate`.
 
     Returns:
         A row a goal: goal, whether it is reached, "yes" or "no", and what was measured.

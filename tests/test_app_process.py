@@ -11,9 +11,9 @@ from huggingface_hub import close_session
 from PIL import Image
 from small_demo import TOKEN, write_files
 
-from going_modular import running
+from going_modular import app_process
+from going_modular.app_process import ask_demo, run_demo
 from going_modular.demo_folder import DeployError
-from going_modular.running import ask_demo, run_demo
 
 GRADIO_APP = """
 import gradio as gr
@@ -109,7 +109,7 @@ def test_a_demo_is_stopped_when_the_block_fails(tmp_path, fault):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to ignore")
 def test_a_demo_that_will_not_stop_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(app_process, "STOP_SECONDS", 0.3)
     deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     with run_demo(app_folder(tmp_path, deaf + PLAIN_APP), timeout=30) as demo:
         pass
@@ -136,7 +136,7 @@ def test_an_app_that_never_answers_is_stopped_in_time(tmp_path, monkeypatch):
         started.append(real(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr(running.subprocess, "Popen", remember)
+    monkeypatch.setattr(app_process.subprocess, "Popen", remember)
     folder = app_folder(tmp_path, "import time\nprint('busy')\ntime.sleep(60)\n")
     with (
         pytest.raises(DeployError, match=r"(?s)in time.*busy"),

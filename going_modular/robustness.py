@@ -16,7 +16,7 @@ from PIL import Image
 from requests.adapters import HTTPAdapter
 
 from going_modular.app.model import Predictor, open_picture
-from going_modular.files import whole
+from going_modular.files import atomic_write
 
 PATIENCE = 1.0  # seconds that an answer to the largest photo may take
 CROWD, AT_ONCE = 90, 16  # visitors who come together, and how many speak at a time
@@ -68,7 +68,7 @@ def _is_refused(reply: Reply) -> bool:
     return reply.dish is None and bool(reply.words)
 
 
-def make_visits(
+def make_cases(
     folder: Path, predictor: Predictor, *, plates: Sequence[Path], strangers: dict
 ) -> list[Visit]:
     """Put together what strangers send.
@@ -156,22 +156,22 @@ def _apart(one: dict[str, float], other: dict[str, float]) -> float:
 
 
 def _save(file: Path, image: Image.Image, **more) -> Path:
-    with whole(file) as part:
+    with atomic_write(file) as part:
         image.convert("RGB").save(part, format="JPEG", quality=90, **more)
     return file
 
 
 def _write(file: Path, content: bytes) -> None:
-    with whole(file) as part:
+    with atomic_write(file) as part:
         part.write_bytes(content)
 
 
-def receive(url: str, visits: Sequence[Visit]) -> pd.DataFrame:
+def run_cases(url: str, visits: Sequence[Visit]) -> pd.DataFrame:
     """Make the visits to a running app, one after the other.
 
     Args:
         url: Where it answers.
-        visits: From `make_visits`.
+        visits: From `make_cases`.
 
     Returns:
         A row a visit: who comes, whether what comes back is as it should be, with

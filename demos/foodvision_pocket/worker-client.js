@@ -91,7 +91,7 @@ function settle({ id, answer, preview, result, problem }) {
  * Ask about one picture. Call it only once `startModel` has been fulfilled.
  *
  * @param {Blob | ImageBitmap} source A file, or a frame, which is handed over for good.
- * @returns {Promise<{probabilities: number[], familiarity: number, ours: number,
+ * @returns {Promise<{probabilities: number[], knn_similarity: number, in_distribution_score: number,
  *   taught?: object, milliseconds: number, preview?: ImageBitmap}>} Probabilities are in
  *   the order of the class names; `taught` is what learner.js says, if it learned anything.
  * @throws {Error} If there is no answer; its message is meant for the visitor.
