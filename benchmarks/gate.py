@@ -17,7 +17,7 @@ from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, MOST_OURS_AWAY
 from going_modular.model_builder import Built
 from going_modular.notebook_tools import set_seeds
 from going_modular.ood_data import (
-    OtherDishes,
+    StoredFeatures,
     find_other_dishes,
     find_strangers,
     from_folder,
@@ -113,7 +113,7 @@ def measure(bench: Bench) -> Part:
     return facts, goals(judged[OURS], facts)
 
 
-def _others(bench: Bench, built: Built) -> OtherDishes:
+def _others(bench: Bench, built: Built) -> StoredFeatures:
     """The stored features of other dishes, or drawn plates on practice pictures."""
     if not bench.pictures.is_practice:
         names = bench.class_names
@@ -126,7 +126,7 @@ def witnesses(
     head: torch.nn.Module,
     train: TensorDataset,
     logits: torch.Tensor,
-    met: OtherDishes,
+    met: StoredFeatures,
 ) -> dict[str, Witness]:
     """The three witnesses; the second head meets some other dishes."""
     rows, labels = train.tensors
@@ -152,7 +152,7 @@ def judge(
     has_floor: bool,
     gates: dict[str, dict[str, Witness]],
     right: torch.Tensor,
-    others: OtherDishes,
+    others: StoredFeatures,
     asked: dict[str, torch.Tensor],
 ) -> Judged:
     """Let a gate a dish, which has not met it, judge the dish, ours, and far ones."""

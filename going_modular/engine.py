@@ -46,6 +46,10 @@ class Settings:
     label_smoothing: float = 0.0
 
 
+# For every head of the lesson. Companion 1 finds it by cross-validation.
+HEAD = Settings(lr=1e-2, weight_decay=1e-2)
+
+
 @dataclass
 class Score:
     """Sums over pictures; divided once, at the end, so that every picture counts alike.
@@ -88,7 +92,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Trial:
+class CVResult:
     """A setting, and how cross-validation went with it.
 
     Attributes:
@@ -273,7 +277,7 @@ def cross_validate(
     copies: Sequence[TensorDataset] = (),
     folds: int = FOLDS,
     seed: int = 42,
-) -> Trial:
+) -> CVResult:
     """How well would this head do on pictures it has not seen?
 
     The pictures are dealt into folds; for each fold a fresh head trains on the
@@ -313,7 +317,7 @@ def cross_validate(
         logits[held_out] = scores
         histories.append(history)
     pooled = [_pooled(epochs) for epochs in zip(*histories, strict=True)]
-    return Trial(settings, pooled, logits)
+    return CVResult(settings, pooled, logits)
 
 
 def deal(
@@ -347,7 +351,7 @@ def _one_thread() -> Iterator[None]:
 
 def try_settings(
     head: nn.Module, features: TensorDataset, grid: Iterable[Settings]
-) -> list[Trial]:
+) -> list[CVResult]:
     """Cross-validate a head with every setting; the lowest held-out loss comes first.
 
     The loss decides and not the count: on a few hundred pictures counts often tie, and

@@ -18,11 +18,19 @@ import onnx
 import onnxruntime
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from going_modular.app.model import OUTPUTS, ModelMetadata
+from going_modular.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    held_out_probabilities,
+    reliability,
+)
+from going_modular.engine import HEAD, Settings, cross_validate
 from going_modular.files import LessonError, atomic_write
-from going_modular.gate import OODDetector
-from going_modular.model_builder import FeatureExtractor, Preprocess
+from going_modular.gate import OODDetector, make_gate
+from going_modular.model_builder import Built, FeatureExtractor, Preprocess
 
 EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works too
 
@@ -69,6 +77,52 @@ class Deployable(nn.Module):
         logits = self.model.head(features)
         probabilities = (logits / self.temperature).softmax(dim=1)
         return probabilities, *self.gate(features, logits)
+
+
+def make_deployable(
+    built: Built,
+    features: TensorDataset,
+    others: torch.Tensor | None = None,
+    *,
+    settings: Settings = HEAD,
+    carried: torch.Tensor | None = None,
+) -> tuple[Deployable, dict[str, object]]:
+    """Put temperature and gate around a trained model. No test picture is asked.
+
+    Cross-validation gives every training picture logits by a head that has not seen
+    it. From those come the temperature and the gate's thresholds.
+
+    Args:
+        built: Its base, its trained head, its preparation.
+        features: Of the training pictures, (N, D), and their labels (N,).
+        others: Features of other dishes that the gate learns from, (M, D), if any.
+        settings: How the head was trained.
+        carried: Whose features the file carries, (N,) bool; None: all.
+
+    Returns:
+        What is to be exported, and what `ModelMetadata` says about it: both thresholds,
+        temperature, calibration and reference counts.
+    """
+    rows, labels = features.tensors
+    logits = cross_validate(built.model.head, features, settings=settings).logits
+    temperature = fit_temperature(logits, labels)
+    fair = held_out_probabilities(logits, labels)
+    before, after = (
+        expected_calibration_error(reliability(probabilities, labels))
+        for probabilities in (logits.softmax(dim=1), fair)
+    )
+    gate, thresholds = make_gate(rows, labels, logits, others, carried=carried)
+    kept = labels if carried is None else labels[carried]
+    facts = {
+        "knn_similarity_threshold": thresholds.knn_similarity,
+        "in_distribution_threshold": thresholds.in_distribution_score,
+        "temperature": temperature,
+        "calibration": {"before": before, "after": after, "pictures": len(labels)},
+        "reference_counts": kept.bincount().tolist(),
+    }
+    model = built.model.cpu()
+    deployable = Deployable(built.preprocess, model, gate, temperature=temperature)
+    return deployable, facts
 
 
 def made_with() -> dict[str, str]:

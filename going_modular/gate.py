@@ -22,8 +22,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular.engine import deal
-from going_modular.ood_data import OtherDishes
+from going_modular.engine import HEAD, Settings, cross_validate, deal
+from going_modular.stored_features import StoredFeatures
 
 NEIGHBOURS = 5
 FLOOR = 2.5  # standard deviations of our own knn_similarity below its mean
@@ -310,7 +310,7 @@ def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
 def leave_one_dish_out(
     ours: TensorDataset,
     logits: torch.Tensor,
-    others: OtherDishes,
+    others: StoredFeatures,
     *,
     head: nn.Module,
     test: torch.Tensor,
@@ -343,6 +343,39 @@ def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
     """The AUROC of all dishes together, each by the gate that had not met it."""
     mine = torch.cat([unmet.our_rank for unmet in judged.values()])
     return auroc(mine, torch.cat([unmet.rank for unmet in judged.values()]))
+
+
+def judge_gate(
+    ours: TensorDataset,
+    others: StoredFeatures,
+    *,
+    head: nn.Module,
+    test: torch.Tensor,
+    settings: Settings = HEAD,
+) -> dict[str, object]:
+    """`ModelMetadata.gate`: what a model file says about its gate, but for far ones.
+
+    Args:
+        ours: Features (N, D) and labels of our training pictures.
+        others: The other dishes; each is judged by a gate that has not met it.
+        head: Ours, trained.
+        test: Features of our test pictures, (T, D).
+        settings: How the head was trained.
+    """
+    logits = cross_validate(head, ours, settings=settings).logits
+    judged = leave_one_dish_out(ours, logits, others, head=head, test=test)
+    gate, thresholds = make_gate(*ours.tensors, logits, others.train.tensors[0])
+    with torch.inference_mode():
+        away = thresholds.turn_away(*gate(test, head(test)))
+    met, asked = len(others.train), len(others.test)
+    return {
+        "made_with": f"{met} {others.label} of other dishes" if met else "no others",
+        "judged_on": f"{asked} more, each dish by a gate that had not met it",
+        "near": {dish: [one.away, len(one.rank)] for dish, one in judged.items()},
+        "auroc": unmet_auroc(judged) if judged else None,
+        "far": [0, 0],
+        "ours": [int(away.sum()), len(test)],
+    }
 
 
 def unmet_table(judged: dict[str, LeaveOneOutResult]) -> pd.DataFrame:

@@ -42,6 +42,22 @@ def outdated(requirements: Path) -> list[str]:
     return complaints
 
 
+def check_packages(requirements: Path = Path("requirements.txt")) -> None:
+    """Stop with the command that helps if a package is missing or too old.
+
+    Raises:
+        SystemExit: With what to do.
+    """
+    if sys.version_info < (3, 11):  # noqa: UP036 - a notebook is opened by older ones
+        raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version}")
+    if complaints := outdated(requirements):
+        print(*complaints, sep="\n")
+        raise SystemExit(
+            f"Run  %pip install -r {requirements}  in a cell of its own, restart the "
+            "kernel, and begin again."
+        )
+
+
 def set_seeds(seed: int = 42) -> None:
     """Seed Python, NumPy and PyTorch (every device)."""
     import numpy as np

@@ -24,7 +24,7 @@ from going_modular.gate import (
     unmet_auroc,
     unmet_table,
 )
-from going_modular.ood_data import OtherDishes
+from going_modular.stored_features import StoredFeatures
 
 LESSON = Path(__file__).resolve().parents[1] / "09_pytorch_model_deployment.ipynb"
 WIDE = 16  # features
@@ -45,7 +45,7 @@ def dishes(numbers, count, seed=0):
 
 OURS, OUR_TEST = dishes((0, 1, 2), 40), dishes((0, 1, 2), 20, seed=1)
 NAMES = ["pie", "ribs", "soup"]
-OTHERS = OtherDishes(
+OTHERS = StoredFeatures(
     NAMES,
     dishes((3, 4, 5), 30),
     dishes((3, 4, 5), 15, seed=1),

@@ -15,15 +15,15 @@ from going_modular.datasets import make_datasets
 from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
 from going_modular.ood_data import (
     PLACES,
-    OODDataError,
-    OtherDishes,
+    StoredFeatures,
+    StoredFeaturesError,
     find_other_dishes,
     find_strangers,
     from_folder,
     is_same,
     probe_features,
-    read_other_dishes,
-    write_other_dishes,
+    read_features,
+    write_features,
 )
 from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
 
@@ -47,7 +47,7 @@ def some_dishes(width=8):
     features = torch.arange(6.0 * width).reshape(6, width)
     half = TensorDataset(features, torch.tensor([0, 0, 1, 2, 2, 2]))
     probe = torch.ones(width)
-    return OtherDishes(["pie", "ribs", "soup"], half, half, probe, is_practice=False)
+    return StoredFeatures(["pie", "ribs", "soup"], half, half, probe, is_practice=False)
 
 
 def test_a_dish_is_left_out_with_all_its_pictures():
@@ -62,7 +62,7 @@ def test_a_dish_is_left_out_with_all_its_pictures():
 
 def test_what_was_written_is_read_back(tmp_path):
     before = some_dishes()
-    after = read_other_dishes(write_other_dishes(before, tmp_path / "a.npz"))
+    after = read_features(write_features(before, tmp_path / "a.npz"))
     assert after.names == before.names and after.is_practice is False
     for half in ("train", "test"):
         for mine, theirs in zip(
@@ -73,7 +73,7 @@ def test_what_was_written_is_read_back(tmp_path):
 
 @pytest.mark.parametrize("fault", ["missing", "torn", "text", "pickle", "other"])
 def test_a_file_that_is_not_whole_says_what_to_do(tmp_path, fault):
-    file = write_other_dishes(some_dishes(), tmp_path / "a.npz")
+    file = write_features(some_dishes(), tmp_path / "a.npz")
     if fault == "missing":
         file.unlink()
     elif fault == "torn":
@@ -84,34 +84,36 @@ def test_a_file_that_is_not_whole_says_what_to_do(tmp_path, fault):
         np.savez(file, names=np.array([{"code": "runs"}], dtype=object))
     else:
         np.savez(file, something=np.zeros(3))
-    with pytest.raises(OODDataError, match="store_other_dishes"):
-        read_other_dishes(file)
+    with pytest.raises(StoredFeaturesError, match="store_features"):
+        read_features(file)
 
 
 def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
     """Another size, other weights or another width: nobody takes part."""
     width = lite2.model.head[-1].in_features
     mine = some_dishes(width)
-    mine = OtherDishes(mine.names, mine.train, mine.test, probe_features(lite2), False)
+    mine = StoredFeatures(
+        mine.names, mine.train, mine.test, probe_features(lite2), False
+    )
     place = {"data_dir": tmp_path, "ours": ["pie"]}
     assert find_other_dishes(lite2, "lite2", **place).names == []
-    write_other_dishes(mine, tmp_path / module.STORED.format("lite2", 224))
+    write_features(mine, tmp_path / "other_dishes_lite2_224.npz")
     assert find_other_dishes(lite2, "lite2", **place).names == ["ribs", "soup"]
 
     larger = build_effnet_lite2(3, input_size=260)
     assert not is_same(mine.probe, probe_features(larger))
-    write_other_dishes(mine, tmp_path / module.STORED.format("lite2", 260))
+    write_features(mine, tmp_path / "other_dishes_lite2_260.npz")
     nobody = find_other_dishes(larger, "lite2", **place)
     assert nobody.names == [] and nobody.train.tensors[0].shape == (0, width)
-    narrow = OtherDishes(mine.names, mine.train, mine.test, torch.ones(3), False)
+    narrow = StoredFeatures(mine.names, mine.train, mine.test, torch.ones(3), False)
     assert not is_same(narrow.probe, probe_features(lite2))
 
 
 @pytest.mark.parametrize("build", [build_effnet_lite2, build_effnet_lite0])
 def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(build):
     slug = build.__name__.removeprefix("build_")
-    file = ROOT / "data" / module.STORED.format(slug, 224)
-    stored = read_other_dishes(file)
+    file = ROOT / "data" / f"other_dishes_{slug}_224.npz"
+    stored = read_features(file)
     assert len(stored.names) == 5 and "baklava" in stored.names
     assert (len(stored.train), len(stored.test)) == (750, 375)
     assert not {"pizza", "steak", "sushi"} & set(stored.names)

@@ -32,7 +32,6 @@ from benchmarks.teaching import (
     teach,
 )
 from going_modular.app.model import SENTENCES, open_picture
-from going_modular.ood_data import read_other_dishes
 from going_modular.pocket.carried import (
     FEATURES,
     KNOWN_FILE,
@@ -45,6 +44,7 @@ from going_modular.pocket.site import write_pocket
 from going_modular.pocket.taught_file import read_taught
 from going_modular.pocket.teaching import TaughtHead, needed
 from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
+from going_modular.stored_features import read_features
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -154,7 +154,7 @@ def add(page, *files: dict) -> None:
 @pytest.mark.parametrize("names", [["baklava"], ["baklava", "bibimbap", "steak"]])
 def test_the_page_learns_what_the_lesson_learns(browser, url, names):
     others, known = (
-        read_other_dishes(ROOT / "data" / "other_dishes_effnet_lite2_224.npz"),
+        read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz"),
         read_known(COMMITTED),
     )
     photos = dict.fromkeys(names)

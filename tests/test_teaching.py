@@ -21,7 +21,7 @@ from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
 from going_modular.export import export_onnx
 from going_modular.gate import STRENGTH, fit_softmax, signed_sqrt
-from going_modular.ood_data import find_strangers, read_other_dishes
+from going_modular.ood_data import find_strangers
 from going_modular.pocket.carried import (
     FEATURES,
     CarriedError,
@@ -47,11 +47,12 @@ from going_modular.pocket.teaching import (
     taught_table,
 )
 from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
+from going_modular.stored_features import read_features
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20
-OTHERS = read_other_dishes(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
+OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,104 @@
+"""What every companion starts from: the model file, and its parts from stored features.
+
+The reader's own run of the lesson leaves a model file and the features of its pictures.
+If both are there and belong together, a companion works on them; else on the committed
+ones, which were made from real photos. No picture is needed for either.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from going_modular.app.model import Predictor
+from going_modular.engine import (
+    HEAD,
+    CVResult,
+    cross_validate,
+    feature_loader,
+    fresh_copy,
+    train,
+)
+from going_modular.files import LessonError
+from going_modular.model_builder import CONTENDERS, Built
+from going_modular.notebook_tools import set_seeds
+from going_modular.ood_data import find_other_dishes
+from going_modular.stored_features import StoredFeatures, find_features
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+OWN = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
+
+
+@dataclass(frozen=True)
+class Mini:
+    """FoodVision Mini, as a file and in parts.
+
+    Attributes:
+        file: The model file.
+        predictor: Answers with it; `predictor.about` has what it says about itself.
+        slug: The network's name in file names.
+        built: The network; its head is trained on `photos.train`.
+        photos: Features of our pictures; `photos.label` says what they are.
+        others: The same of other dishes.
+        cv: Cross-validation of the head: `cv.logits` are of every training picture, by
+            a head that had not seen it.
+    """
+
+    file: Path
+    predictor: Predictor
+    slug: str
+    built: Built
+    photos: StoredFeatures
+    others: StoredFeatures
+    cv: CVResult
+
+
+def open_mini() -> Mini:
+    """Find the model and its features, train its head, and say which model it is.
+
+    Raises:
+        LessonError: If neither the reader's own model nor the committed one is whole.
+    """
+    own = _open(OWN, ROOT / "models") if OWN.exists() else None
+    mini = own or _open(COMMITTED, ROOT / "data")
+    if mini is None:
+        raise LessonError(
+            "The features in data/ are not those of models/foodvision_mini.onnx. "
+            "Fetch the course's files again: git restore data models"
+        )
+    about, whose = mini.predictor.about, "your own" if own else "the committed"
+    print(
+        f"Model: {whose} {mini.file.relative_to(ROOT).as_posix()}, {about.contender},"
+    )
+    print(f"       {', '.join(about.class_names)}; {mini.photos.label}")
+    return mini
+
+
+def _open(file: Path, features_folder: Path) -> Mini | None:
+    """A model file with its parts; None if there are no features that belong to it."""
+    predictor = Predictor(file)
+    about = predictor.about
+    contender = next(c for c in CONTENDERS if c.name == about.contender)
+    size = {"input_size": about.input_size} if contender.takes_size else {}
+    if contender.rehearses():
+        return None
+    built = contender.build(len(about.class_names), **size)
+    photos = find_features(built, contender.slug, features_folder, what="photos")
+    if photos is None or photos.names != about.class_names:
+        return None
+    names = about.class_names
+    others = find_other_dishes(built, contender.slug, ROOT / "data", ours=names)
+    head = train_head(built, photos)
+    cv = cross_validate(head, photos.train, settings=HEAD)
+    return Mini(file, predictor, contender.slug, built, photos, others, cv)
+
+
+def train_head(
+    built: Built, photos: StoredFeatures, *, seed: int = 42
+) -> torch.nn.Module:
+    """Train a network's head on stored features, in place, as the lesson does."""
+    set_seeds(seed)
+    built.model.head = fresh_copy(built.model.head)
+    train(built.model.head, feature_loader(photos.train, seed=seed), settings=HEAD)
+    return built.model.head

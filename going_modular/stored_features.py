@@ -1,0 +1,170 @@
+"""Features of pictures, kept in files: results without the pictures themselves.
+
+A frozen base gives everybody the same features for the same photo. So a file of numbers
+serves everybody who uses that base at that size, where the photos may not be handed
+out. Whether it is the same base is checked with a probe: both must give one fixed
+picture the same features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset
+
+from going_modular.engine import features_of, ready
+from going_modular.files import LessonError, atomic_write
+from going_modular.model_builder import Built
+
+FILE = "{}_{}_{}.npz"  # what the pictures are, the contender's slug, its input size
+KINDS = {True: "drawn pictures", False: "real photos"}
+HALVES = ("train", "test")
+SAME = 0.999  # cosine of two bases' features of one picture, if they are the same base
+
+
+class StoredFeaturesError(LessonError):
+    """A file of features cannot be read: what happened, what to do next."""
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """Features of pictures in two halves.
+
+    Attributes:
+        names: Of the classes, in the order of their labels.
+        train: Features (N, D), float32, and labels (N,) to make something with.
+        test: The same of other pictures, to judge it by.
+        probe: Features (D,) of `probe_picture`, which tell the base that made them.
+        is_practice: Whether the pictures were drawn.
+        files: The pictures' file names, by half; empty where nobody needs them.
+    """
+
+    names: list[str]
+    train: TensorDataset
+    test: TensorDataset
+    probe: torch.Tensor
+    is_practice: bool
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What the pictures are, to put beside every result."""
+        return KINDS[self.is_practice]
+
+    def without(self, *names: str) -> "StoredFeatures":
+        """The same without some of the classes; of file names it knows none."""
+        kept = [name for name in self.names if name not in names]
+        halves = [self._only(half, kept) for half in (self.train, self.test)]
+        return StoredFeatures(kept, *halves, self.probe, self.is_practice)
+
+    def test_of(self, name: str) -> torch.Tensor:
+        """Features of one class's test pictures."""
+        return self._only(self.test, [name]).tensors[0]
+
+    def _only(self, half: TensorDataset, names: Sequence[str]) -> TensorDataset:
+        """The rows of some classes, labelled in the order of `names`."""
+        features, labels = half.tensors
+        parts = [features[labels == self.names.index(name)] for name in names]
+        counts = torch.tensor([len(part) for part in parts], dtype=torch.long)
+        return TensorDataset(
+            torch.cat([features[:0], *parts]),
+            torch.arange(len(names)).repeat_interleave(counts),
+        )
+
+
+def features_file(folder: Path, what: str, slug: str, size: int) -> Path:
+    """Where features are kept: of "photos" or "other_dishes", by contender and size."""
+    return Path(folder) / FILE.format(what, slug, size)
+
+
+def find_features(
+    built: Built, slug: str, folder: Path, *, what: str
+) -> StoredFeatures | None:
+    """Stored features that this very base has made; None if there are none.
+
+    Args:
+        built: The contender.
+        slug: Its name in file names.
+        folder: Where the files of features lie.
+        what: "photos" or "other_dishes".
+
+    Raises:
+        StoredFeaturesError: If there is a file, but not a whole one.
+    """
+    file = features_file(folder, what, slug, built.preprocess.size)
+    if not file.exists():
+        return None
+    stored = read_features(file)
+    return stored if is_same(probe_features(built), stored.probe) else None
+
+
+def probe_picture() -> np.ndarray:
+    """A picture that is the same everywhere: stripes, uint8, (240, 320, 3)."""
+    y, x = np.mgrid[:240, :320]
+    return np.stack([x, 2 * y, x + y], axis=2).astype(np.uint8)
+
+
+def probe_features(built: Built) -> torch.Tensor:
+    """Features (D,) of `probe_picture`, on the CPU."""
+    picture = built.preprocess(torch.from_numpy(probe_picture())).unsqueeze(0)
+    return features_of(ready(built.model.base, "cpu"), picture)[0]
+
+
+def is_same(probe: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two probes (D,) are from the very same base, at the same size."""
+    if probe.shape != other.shape:
+        return False
+    return F.cosine_similarity(probe, other, dim=0).item() >= SAME
+
+
+def write_features(stored: StoredFeatures, file: Path) -> Path:
+    """Write them to a file, all or nothing; features are kept with 11 bits (float16).
+
+    Raises:
+        FileError: If it cannot be written.
+    """
+    arrays = {
+        "names": np.array(stored.names),
+        "probe": stored.probe.half().numpy(),
+        "is_practice": np.array(stored.is_practice),
+    }
+    for half in HALVES:
+        features, labels = getattr(stored, half).tensors
+        arrays[f"{half}_features"] = features.half().numpy()
+        arrays[f"{half}_labels"] = labels.numpy().astype(np.uint8)
+        if half in stored.files:
+            arrays[f"{half}_files"] = np.array(stored.files[half])
+    with atomic_write(file) as part, part.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    return file
+
+
+def read_features(file: Path) -> StoredFeatures:
+    """Read what `write_features` wrote; only numbers and names are read, no code runs.
+
+    Raises:
+        StoredFeaturesError: If the file is missing or not whole.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            halves = [
+                TensorDataset(
+                    torch.from_numpy(arrays[f"{half}_features"]).float(),
+                    torch.from_numpy(arrays[f"{half}_labels"]).long(),
+                )
+                for half in HALVES
+            ]
+            probe = torch.from_numpy(arrays["probe"]).float()
+            names, is_practice = arrays["names"].tolist(), arrays["is_practice"].item()
+            listed = [half for half in HALVES if f"{half}_files" in arrays]
+            files = {half: arrays[f"{half}_files"].tolist() for half in listed}
+            return StoredFeatures(names, *halves, probe, is_practice, files)
+    except Exception as error:  # torn files fail in many ways
+        raise StoredFeaturesError(
+            f"{file} does not hold stored features ({type(error).__name__}). "
+            "Fetch the course's file again, or make it anew: "
+            "python -m tools.store_features --help"
+        ) from error

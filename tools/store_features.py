@@ -1,0 +1,122 @@
+"""Store features of photos, so that results can be had without the photos.
+
+The committed files were made from real photos of Food-101, by
+
+    python -m tools.store_features photos pizza_steak_sushi_20_percent.zip
+    python -m tools.store_features other_dishes food101_eight_dishes.zip
+
+and the same with `--contender effnet_lite0`, and of the photos with `--input-size 288`
+and with `--changed`. They hold features, not photos: a frozen base gives everybody the
+same ones. If another contender wins, or another size, make a file for it.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+from torch.utils.data import TensorDataset
+from torchvision.transforms import v2
+
+from going_modular.big.features import Extractor
+from going_modular.big.food101 import choose_photos, find_tree, spoken
+from going_modular.data_setup import find_pictures
+from going_modular.datasets import Sample, make_datasets
+from going_modular.files import LessonError
+from going_modular.model_builder import CONTENDERS, Built
+from going_modular.stored_features import (
+    HALVES,
+    StoredFeatures,
+    features_file,
+    probe_features,
+    write_features,
+)
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+MOST = {"train": 150, "test": 75}  # photos of another dish
+CONTENDER = {contender.slug: contender for contender in CONTENDERS}
+# What augmentation does to a training photo: companion 1 asks what it is worth.
+CHANGE = v2.Compose(
+    [v2.RandomHorizontalFlip(), v2.RandomResizedCrop(384, scale=(0.4, 1.0))]
+)
+
+
+def extract(built: Built, samples: list[Sample]) -> tuple[TensorDataset, list[str]]:
+    """Features and labels of photos that can be opened, and their file names."""
+    rows, unreadable = Extractor(built)([photo for photo, _ in samples])
+    kept = [s for place, s in enumerate(samples) if place not in unreadable]
+    print(f"{len(kept)} photos, {len(unreadable)} could not be opened")
+    labels = torch.tensor([label for _, label in kept])
+    return TensorDataset(torch.from_numpy(rows), labels), [p.name for p, _ in kept]
+
+
+def store_photos(built: Built, source: str, *, changed: bool) -> StoredFeatures:
+    """Features of a folder or zip with train/ and test/; or of changed copies."""
+    os.environ["FOODVISION_DATA"] = source
+    pictures = find_pictures(DATA)
+    if changed:
+        torch.manual_seed(42)
+        plain = built.transform
+        built.transform = lambda picture: plain(CHANGE(picture))
+    halves = dict(zip(HALVES, make_datasets(pictures.folder, None), strict=True))
+    stored = {half: extract(built, part.samples) for half, part in halves.items()}
+    names, is_practice = halves["train"].classes, pictures.is_practice
+    data = {half: tensors for half, (tensors, _) in stored.items()}
+    files = {half: listed for half, (_, listed) in stored.items()}
+    return StoredFeatures(names, **data, probe=probe_features(built),
+                          is_practice=is_practice, files=files)  # fmt: skip
+
+
+def store_others(built: Built, source: str, ours: list[str]) -> StoredFeatures:
+    """Features of a tree in Food-101's format, without the dishes that are ours."""
+    part = choose_photos(find_tree(source, DATA), share=1)
+    names = [name for name in part.class_names if name not in ours]
+    halves = {}
+    for half, samples in (("train", part.train), ("test", part.test)):
+        chosen = []
+        for place, name in enumerate(names):
+            number = part.class_names.index(name)
+            photos = [photo for photo, label in samples if label == number]
+            chosen += [(photo, place) for photo in photos[: MOST[half]]]
+        halves[half], _ = extract(built, chosen)
+    probe = probe_features(built)
+    return StoredFeatures(spoken(names), **halves, probe=probe,
+                          is_practice=part.is_practice)  # fmt: skip
+
+
+def main() -> None:
+    """Read the command line, store, say where."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["photos", "other_dishes"])
+    parser.add_argument("source", help="a folder or zip; of other dishes: a tree")
+    parser.add_argument("--contender", choices=CONTENDER, default="effnet_lite2")
+    lites = " and ".join(c.slug for c in CONTENDERS if c.takes_size)
+    parser.add_argument("--input-size", type=int, help=f"of {lites}; default: 224")
+    parser.add_argument(
+        "--changed", action="store_true", help="of mirrored, cropped copies"
+    )
+    ours = "names of the dishes that are yours, so that they are left out"
+    parser.add_argument(
+        "--ours", nargs="+", help=ours, default=["pizza", "steak", "sushi"]
+    )
+    args = parser.parse_args()
+    if args.input_size and not CONTENDER[args.contender].takes_size:
+        parser.error(f"only {lites} take an --input-size")
+    size = {"input_size": args.input_size} if args.input_size else {}
+    try:
+        built = CONTENDER[args.contender].build(2, **size)
+        if args.what == "photos":
+            stored = store_photos(built, args.source, changed=args.changed)
+        else:
+            stored = store_others(built, args.source, args.ours)
+        what = "changed" if args.changed else args.what
+        file = features_file(DATA, what, args.contender, built.preprocess.size)
+        write_features(stored, file)
+    except LessonError as error:
+        sys.exit(str(error))
+    print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, {', '.join(stored.names)}")
+
+
+if __name__ == "__main__":
+    main()
