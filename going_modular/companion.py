@@ -67,12 +67,26 @@ def open_mini() -> Mini:
             "The features in data/ are not those of models/foodvision_mini.onnx. "
             "Fetch the course's files again: git restore data models"
         )
-    about, whose = mini.predictor.about, "your own" if own else "the committed"
-    print(
-        f"Model: {whose} {mini.file.relative_to(ROOT).as_posix()}, {about.contender},"
-    )
-    print(f"       {', '.join(about.class_names)}; {mini.photos.label}")
+    _say_which(mini.file, mini.predictor, mini.photos.label)
     return mini
+
+
+def open_file(*, own: bool = True) -> tuple[Path, Predictor]:
+    """Find the model file alone, for a companion that needs no PyTorch network.
+
+    Args:
+        own: Whether the reader's own model counts; else it is the committed one.
+    """
+    file = OWN if own and OWN.exists() else COMMITTED
+    predictor = Predictor(file)
+    _say_which(file, predictor, predictor.about.trained_on)
+    return file, predictor
+
+
+def _say_which(file: Path, predictor: Predictor, pictures: str) -> None:
+    about, whose = predictor.about, "your own" if file == OWN else "the committed"
+    print(f"Model: {whose} {file.relative_to(ROOT).as_posix()}, {about.contender},")
+    print(f"       {', '.join(about.class_names)}; {pictures}")
 
 
 def _open(file: Path, features_folder: Path) -> Mini | None:
