@@ -89,7 +89,7 @@ def fallen(number: int, one: np.ndarray, other: np.ndarray, step: float) -> str:
 @says
 def live_mean(mean_of: Callable[[Sequence[tuple], float], Sequence[float]]) -> str:
     """The mean of the answers that are less than half a second old."""
-    answers = [(0.0, [1.0, 0.0]), (0.6, [0.2, 0.8]), (1.0, [0.6, 0.4])]
+    answers = [(0.0, [0.9, 0.1]), (0.6, [0.2, 0.8]), (1.0, [0.6, 0.4])]
     found = np.asarray(given(mean_of(answers, 1.05)), float)
     need(found.shape == (2,), "return one probability for each class.")
     need(
