@@ -69,7 +69,7 @@ def planned_pictures(data_dir: Path) -> str:
     return "the published photos, to be downloaded"
 
 
-def find_pictures(data_dir: Path) -> Pictures:
+def find_pictures(data_dir: Path, *, photos: str = PHOTOS_URL) -> Pictures:
     """Find pictures to learn from, fetching or drawing them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
@@ -86,7 +86,7 @@ def find_pictures(data_dir: Path) -> Pictures:
         folder = practice.draw_pictures(data_dir / "practice_pictures")
         return Pictures(folder, "practice pictures", is_practice=True)
     try:
-        return _own(given, data_dir) if given else _published(data_dir)
+        return _own(given, data_dir) if given else _published(data_dir, photos)
     except FileError as error:
         if given:
             other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
@@ -135,11 +135,11 @@ def _published_is_here(data_dir: Path) -> bool:
     return folder.exists() or folder.with_suffix(".zip").exists()
 
 
-def _published(data_dir: Path) -> Pictures:
+def _published(data_dir: Path, url: str) -> Pictures:
     folder = data_dir / PHOTOS_NAME
     archive = folder.with_suffix(".zip")
     if not folder.exists():
-        unpack(download(PHOTOS_URL, archive, verify=photos_complaint), folder)
+        unpack(download(url, archive, verify=photos_complaint), folder)
     again = f"Delete {folder} and run this again."
     counts = count_pictures(_checked(folder, again))["total"]
     if counts[list(SPLITS)].to_dict() != PHOTOS_COUNTS:

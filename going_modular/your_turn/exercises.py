@@ -54,6 +54,32 @@ def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> str:
 
 
 @says
+def own_split(split: Callable[[list, float], tuple[list, list]]) -> str:
+    """Exercise 2: files for training and for the test, by a seed."""
+    files = [f"{number:02}.jpg" for number in range(30)]
+    train, test = (list(part) for part in given(split(list(files), 0.2)))
+    need(len(test) == 6, f"0.2 of 30 files are 6, and your test has {len(test)}.")
+    need(sorted(train + test) == files, "each file belongs to one of both, once.")
+    need(test != files[:6] and test != files[-6:], "shuffle before you cut.")
+    again = [list(part) for part in split(files[::-1], 0.2)]
+    need(again == [train, test], "the same files must give the same split: sort first.")
+    return "24 and 6, the same in every run, in whichever order the disk lists them."
+
+
+@says
+def first_visit(weights: dict[str, int], folder: Path) -> str:
+    """Exercise 3: the bytes of each file of the page."""
+    need(isinstance(weights, dict), "make a dictionary: {name: bytes, ...}.")
+    expected = {file.name: file.stat().st_size for file in Path(folder).iterdir()}
+    lacking = sorted(expected.keys() - weights.keys())
+    need(not lacking, f"it lacks {', '.join(lacking)}.")
+    need(weights == expected, "the bytes of a file: file.stat().st_size.")
+    heaviest = max(weights, key=weights.get)
+    total, most = sum(weights.values()) / 1e6, weights[heaviest] / 1e6
+    return f"{total:.1f} MB, of which {heaviest} {most:.1f} MB."
+
+
+@says
 def strictness(
     strictest: Callable[[Sequence[float], float], float],
     ours: Sequence[float],
