@@ -21,6 +21,7 @@ from torch.utils.data import TensorDataset
 from going_modular.big.features import Extractor
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from going_modular.datasets import Sample
+from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.ood_data import (
@@ -29,7 +30,6 @@ from going_modular.ood_data import (
     probe_features,
     write_other_dishes,
 )
-from going_modular.practice.pictures import CLASS_NAMES
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 MOST = {"train": 150, "test": 75}  # photos of a dish
