@@ -33,7 +33,7 @@ NOTE = (
     "downloads. Reading and doing are counted: {words} words a minute and {line} "
     "seconds a line of code, without what is folded away; {turn} minutes for a cell "
     "that you write, {exercise} for an exercise, half a minute for a prediction and "
-    "for a folded answer. Exercises come after the two hours: they are not in the total."
+    "for a folded answer. Exercises come after the two hours, outside the total."
 )
 FOLDED = re.compile(r"<details.*?</details>", re.DOTALL)
 # What a command writes between two markers does not count, this table least of all.
