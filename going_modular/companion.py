@@ -5,10 +5,12 @@ If both are there and belong together, a companion works on them; else on the co
 ones, which were made from real photos. No picture is needed for either.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.utils.data import TensorDataset
 
 from going_modular.app.model import Predictor
 from going_modular.engine import (
@@ -23,7 +25,13 @@ from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.notebook_tools import set_seeds
 from going_modular.ood_data import find_other_dishes
-from going_modular.stored_features import StoredFeatures, find_features
+from going_modular.stored_features import (
+    StoredFeatures,
+    features_file,
+    find_features,
+    probe_features,
+    write_features,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -116,3 +124,28 @@ def train_head(
     built.model.head = fresh_copy(built.model.head)
     train(built.model.head, feature_loader(photos.train, seed=seed), settings=HEAD)
     return built.model.head
+
+
+def keep_features(
+    built: Built,
+    slug: str,
+    class_names: list[str],
+    halves: Sequence[TensorDataset],
+    folder: Path,
+    *,
+    is_practice: bool,
+) -> Path:
+    """Keep the features of the reader's pictures, so that companions work on them.
+
+    Args:
+        built: The network that made them.
+        slug: Its name in file names.
+        class_names: By label.
+        halves: Features and labels of the training and of the test pictures.
+        folder: Where they go: "models", or "models/practice" for drawn pictures.
+        is_practice: Whether the pictures were drawn.
+    """
+    probe = probe_features(built)
+    stored = StoredFeatures(class_names, *halves, probe, is_practice)
+    file = features_file(folder, "photos", slug, built.preprocess.size)
+    return write_features(stored, file)

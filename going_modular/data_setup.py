@@ -1,4 +1,4 @@
-"""Find the lesson's pictures, fetching or drawing them if need be.
+"""Find the lesson's pictures, fetching or unpacking them if need be.
 
 A folder of pictures looks like this, with the same classes in both halves::
 
@@ -28,8 +28,8 @@ from going_modular.downloads import (
     unpack_checked,
     zip_complaint,
 )
+from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import FileError, git_blob_sha1
-from going_modular.practice import pictures as practice
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
 # What Git calls the published zip, so that no other file passes for it.
@@ -54,7 +54,7 @@ class Pictures:
     @property
     def label(self) -> str:
         """A short text to put beside every result."""
-        return "practice pictures (drawn)" if self.is_practice else "real photos"
+        return "drawn practice pictures" if self.is_practice else "real photos"
 
 
 def planned_pictures(data_dir: Path) -> str:
@@ -65,28 +65,32 @@ def planned_pictures(data_dir: Path) -> str:
     if _published_is_here(data_dir):
         return "the published photos, already here"
     if is_offline():
-        return "practice pictures, drawn by the lesson (no internet)"
+        return "drawn practice pictures, which come with the course (no internet)"
     return "the published photos, to be downloaded"
 
 
-def find_pictures(data_dir: Path) -> Pictures:
-    """Find pictures to learn from, fetching or drawing them if need be.
+def find_pictures(data_dir: Path, *, photos: str = PHOTOS_URL) -> Pictures:
+    """Find pictures to learn from, fetching or unpacking them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
     folder, a zip, or the web address of a zip); the published photos, in `data_dir`
-    or from the internet; with no internet, practice pictures drawn on the spot.
+    or from the internet; with no internet, the drawn practice pictures.
+
+    Args:
+        data_dir: Where what is downloaded goes.
+        photos: The address of the published photos.
 
     Raises:
         DataError: If the first that applies fails. There is no silent fallback.
-        FileError: If practice pictures cannot be drawn.
+        FileError: If the drawn practice pictures cannot be unpacked.
     """
     data_dir = Path(data_dir)
     given = os.environ.get("FOODVISION_DATA", "").strip()
     if not given and not _published_is_here(data_dir) and is_offline():
-        folder = practice.draw_pictures(data_dir / "practice_pictures")
-        return Pictures(folder, "practice pictures", is_practice=True)
+        folder = drawn_pictures(data_dir) / "dishes"
+        return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:
-        return _own(given, data_dir) if given else _published(data_dir)
+        return _own(given, data_dir) if given else _published(data_dir, photos)
     except FileError as error:
         if given:
             other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
@@ -111,7 +115,7 @@ def _own(given: str, data_dir: Path) -> Pictures:
             f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
             "Correct it, or unset it to use the lesson's own pictures."
         )
-    is_practice = (folder / practice.MARKER).exists()
+    is_practice = (folder / MARKER).exists()
     return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
 
 
@@ -135,11 +139,11 @@ def _published_is_here(data_dir: Path) -> bool:
     return folder.exists() or folder.with_suffix(".zip").exists()
 
 
-def _published(data_dir: Path) -> Pictures:
+def _published(data_dir: Path, url: str) -> Pictures:
     folder = data_dir / PHOTOS_NAME
     archive = folder.with_suffix(".zip")
     if not folder.exists():
-        unpack(download(PHOTOS_URL, archive, verify=photos_complaint), folder)
+        unpack(download(url, archive, verify=photos_complaint), folder)
     again = f"Delete {folder} and run this again."
     counts = count_pictures(_checked(folder, again))["total"]
     if counts[list(SPLITS)].to_dict() != PHOTOS_COUNTS:

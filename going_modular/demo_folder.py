@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import DISH, ModelMetadata
+from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, staged_folder
 
 APP = Path(__file__).with_name("app")
@@ -124,6 +125,27 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
         for name in names:
             shutil.copyfile(source / name, part / name)
     return folder
+
+
+def pick_examples(
+    samples: Sequence[Sample], answers: pd.DataFrame, class_names: Sequence[str]
+) -> dict[str, Path]:
+    """For each class the first picture that the model names rightly and lets through.
+
+    Of a class without such a picture it is the first one.
+
+    Args:
+        samples: Files and labels.
+        answers: From `compare_answers`, in the same order.
+        class_names: By label.
+    """
+    good = (answers.verdict == DISH) & (answers.guess == answers.label)
+    chosen = {}
+    for wanted in (True, False):
+        for (file, label), is_good in zip(samples, good, strict=True):
+            if is_good or not wanted:
+                chosen.setdefault(class_names[label], file)
+    return {name: chosen[name] for name in class_names}
 
 
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import binomtest
 
+from going_modular.app.model import ModelMetadata
+from going_modular.model_builder import CONTENDERS, Built
+
 # For every contender: the share of the test pictures, and predictions a second on a
 # CPU, one at a time. And what we hope the finished app reaches.
 GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
@@ -16,6 +19,7 @@ HOPED_SECONDS = 3  # from starting the app to its first answer
 # And of its gate: the share of dishes it has never met that it turns away, the most of
 # our own that may go with them, and how well it tells the two apart.
 HOPED_AWAY, MOST_OURS_AWAY, HOPED_AUROC = 0.60, 0.05, 0.90
+MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
 PUBLISHED_TOTAL = 150  # photos that the published counts are of
 
 
@@ -82,6 +86,75 @@ def summarise(
         forward_ms=float(predictions.forward_ms.median()),
         megabytes=file.stat().st_size / 1e6,
     )
+
+
+def summarise_all(
+    predictions: dict[str, pd.DataFrame],
+    checkpoints: dict[str, Path],
+    extractors: dict[str, Built],
+    *,
+    published: bool,
+) -> dict[str, Report]:
+    """Each contender's report.
+
+    Args:
+        predictions: From `take_turns`, by name.
+        checkpoints: Where each is saved.
+        extractors: The contenders.
+        published: Whether these are the photos that the published counts are of.
+    """
+    return {
+        contender.name: summarise(
+            predictions[contender.name],
+            file=checkpoints[contender.name],
+            pretrained=extractors[contender.name].pretrained,
+            published_right=contender.published_right if published else None,
+        )
+        for contender in CONTENDERS
+    }
+
+
+def precision_table(
+    checks: dict[str, pd.DataFrame], files: dict[str, Path]
+) -> pd.DataFrame:
+    """Files of different precision side by side, counts with their denominators.
+
+    Args:
+        checks: From `compare_answers`, by precision.
+        files: The files that were asked.
+    """
+    return pd.DataFrame(
+        {
+            precision: {
+                "right": f"{(check.guess == check.label).sum()} of {len(check)}",
+                "same class as PyTorch": f"{check.same_class.sum()} of {len(check)}",
+                "largest difference": f"{check.difference.max():.1e}",
+                "MB": f"{files[precision].stat().st_size / 1e6:.1f}",
+                "median ms": f"{check.onnx_ms.median():.1f}",
+                "a second": f"{1000 / check.onnx_ms.median():.0f}",
+            }
+            for precision, check in checks.items()
+        }
+    ).T
+
+
+def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
+    """The precision that goes out: the smallest file that decides like fp32.
+
+    It may lose `MOST_LOST` pictures against fp32, and `ALIKE` of its answers must be
+    PyTorch's.
+
+    Args:
+        checks: From `compare_answers`, by precision; one of them is "fp32".
+        files: The files that were asked.
+    """
+    right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
+    allowed = [
+        name
+        for name, check in checks.items()
+        if right[name] >= right["fp32"] - MOST_LOST and check.same_class.mean() >= ALIKE
+    ]
+    return min(allowed, key=lambda name: files[name].stat().st_size)
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
@@ -273,30 +346,27 @@ def say_count(right: int, total: int) -> str:
 
 
 def judge_app(
+    about: ModelMetadata,
     *,
-    right: int,
-    total: int,
     median_ms: float,
     in_browser: tuple[float, str] | None,
     megabytes: float,
     start_seconds: float,
-    gate: dict,
 ) -> pd.DataFrame:
     """The finished app beside all goals.
 
     Args:
-        right: Test pictures its model file names rightly, of `total`.
-        total: Test pictures.
+        about: What its model file says: the test pictures it names rightly, its gate.
         median_ms: From picture file to answer.
         in_browser: Answers a second of the browser demo, and where that was measured;
             None if it was not.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
-        gate: `ModelMetadata.gate`.
 
     Returns:
         A row a goal: goal, whether it is reached, "yes" or "no", and what was measured.
     """
+    right, total = about.test_result["correct"], about.test_result["total"]
     speed, count = 1000 / median_ms, f"{right} of {total}"
     fast, size = f"{speed:.0f}", f"{megabytes:.1f} MB"
     ready = f"{start_seconds:.2f} s after its start"
@@ -313,7 +383,7 @@ def judge_app(
             ready,
             start_seconds <= HOPED_SECONDS,
         ),
-        *_judge_gate(gate),
+        *_judge_gate(about.gate),
     ]
     table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
     table.reached = table.reached.map({True: "yes", False: "no"})

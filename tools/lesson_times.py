@@ -12,11 +12,17 @@ from nbformat import NotebookNode
 from tools.readme_block import put_block
 
 NAME = "times"  # of the cell, and of the block in it
-STARTS = (*(f"s{number}" for number in range(8)), "exercises")  # cells, in order
+STARTS = (  # cells, in order
+    "s0",
+    "what-is-deployment",
+    *(f"s{number}" for number in range(1, 8)),
+    "takeaways",
+    "exercises",
+)
 WORDS_A_MINUTE = 200
 SECONDS_A_LINE = 4
-MINUTES_FOR_TAG = {"your-turn": 5, "exercise": 15}
-MINUTES_FOR_TEXT = {"**Predict first:**": 1, "<summary>": 1}
+MINUTES_FOR_TAG = {"your-turn": 2, "exercise": 15}
+MINUTES_FOR_TEXT = {"**Predict first:**": 0.5, "<summary>": 0.5}
 OPENING = "Before section 0"
 HEAD = (
     "| section | reading, min | running, min | doing, min |\n"
@@ -26,9 +32,8 @@ NOTE = (
     "Running was measured on {cores} CPU cores, on {where}; a first run also waits for "
     "downloads. Reading and doing are counted: {words} words a minute and {line} "
     "seconds a line of code, without what is folded away; {turn} minutes for a cell "
-    "that you write, {exercise} for an exercise, one for a prediction and one for a "
-    "folded answer. The takeaways count with section 7, the glossary and the reading "
-    "list with the exercises."
+    "that you write, {exercise} for an exercise, half a minute for a prediction and "
+    "for a folded answer. Exercises come after the two hours, outside the total."
 )
 FOLDED = re.compile(r"<details.*?</details>", re.DOTALL)
 # What a command writes between two markers does not count, this table least of all.
@@ -82,7 +87,7 @@ def doing_minutes(cells: Iterable[NotebookNode]) -> int:
         if cell.cell_type == "markdown":
             for text, each in MINUTES_FOR_TEXT.items():
                 minutes += each * cell.source.count(text)
-    return minutes
+    return round(minutes)
 
 
 def say_minutes(seconds: float) -> str:
@@ -105,10 +110,12 @@ def table(notebook: NotebookNode, seconds: Mapping[str, float]) -> str:
         took = say_minutes(sum(seconds.get(cell.id, 0) for cell in cells))
         rows.append(f"| {title} | {read} | {took} | {do} |")
         reading, doing = reading + read, doing + do
+    *rows, exercises = rows
+    reading, doing = reading - read, doing - do
     took = say_minutes(sum(seconds.values()))
     hours = round((reading + doing) / 60)
-    rows.append(f"| **Total**, about {hours} hours | {reading} | {took} | {doing} |")
-    return "\n".join([HEAD, *rows])
+    total = f"| **Total**, about {hours} hours | {reading} | {took} | {doing} |"
+    return "\n".join([HEAD, *rows, total, exercises])
 
 
 def renew_times(

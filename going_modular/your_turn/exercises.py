@@ -5,6 +5,7 @@ still wrong.
 """
 
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +19,11 @@ from torch.utils.data import TensorDataset
 
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
+from going_modular.datasets import load_picture
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from going_modular.engine import features_of, ready
 from going_modular.evaluation import Report
 from going_modular.model_builder import Built
-from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
 from going_modular.your_turn.checking import given, need, says
 
 FOUR_NAMES = (*CLASS_NAMES, OTHER_NAMES[0])
@@ -51,6 +53,32 @@ def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> str:
         "at least 95%.",
     )
     return f"In this run your rule picks {choose(reports)}."
+
+
+@says
+def own_split(split: Callable[[list, float], tuple[list, list]]) -> str:
+    """Exercise 2: files for training and for the test, by a seed."""
+    files = [f"{number:02}.jpg" for number in range(30)]
+    train, test = (list(part) for part in given(split(list(files), 0.2)))
+    need(len(test) == 6, f"0.2 of 30 files are 6, and your test has {len(test)}.")
+    need(sorted(train + test) == files, "each file belongs to one of both, once.")
+    need(test != files[:6] and test != files[-6:], "shuffle before you cut.")
+    again = [list(part) for part in split(files[::-1], 0.2)]
+    need(again == [train, test], "the same files must give the same split: sort first.")
+    return "24 and 6, the same in every run, in whichever order the disk lists them."
+
+
+@says
+def first_visit(weights: dict[str, int], folder: Path) -> str:
+    """Exercise 3: the bytes of each file of the page."""
+    need(isinstance(weights, dict), "make a dictionary: {name: bytes, ...}.")
+    expected = {file.name: file.stat().st_size for file in Path(folder).iterdir()}
+    lacking = sorted(expected.keys() - weights.keys())
+    need(not lacking, f"it lacks {', '.join(lacking)}.")
+    need(weights == expected, "the bytes of a file: file.stat().st_size.")
+    heaviest = max(weights, key=weights.get)
+    total, most = sum(weights.values()) / 1e6, weights[heaviest] / 1e6
+    return f"{total:.1f} MB, of which {heaviest} {most:.1f} MB."
 
 
 @says
@@ -158,7 +186,7 @@ def batch(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for number, name in enumerate(CLASS_NAMES):
-            draw_picture(name, number).save(folder / f"{number}.jpg")
+            shutil.copyfile(drawn_files(name)[0], folder / f"{number}.jpg")
         (folder / "3.jpg").write_bytes(b"not a picture")
         table = given(answer_folder(predictor, folder))
     need(isinstance(table, pd.DataFrame), "return a pandas DataFrame.")
@@ -175,12 +203,12 @@ def batch(
     return "One bad file loses none of the others."
 
 
-def four_dishes(built: Built, *, each: int = 12, first: int = 0) -> TensorDataset:
+def four_dishes(built: Built, split: str = "train", each: int = 12) -> TensorDataset:
     """Features (4 each, D) and labels of four drawn dishes: ours, and one more."""
     base, pictures, labels = ready(built.model.base, "cpu"), [], []
     for label, name in enumerate(FOUR_NAMES):
-        for seed in range(first, first + each):
-            pictures.append(built.transform(draw_picture(name, seed)))
+        for file in drawn_files(name, split)[:each]:
+            pictures.append(built.transform(load_picture(file)))
             labels.append(label)
     rows = [features_of(base, picture.unsqueeze(0)) for picture in pictures]
     return TensorDataset(torch.cat(rows), torch.tensor(labels))
@@ -191,7 +219,7 @@ def fourth_class(four: Built, chosen: Built) -> str:
     """Exercise 7: the chosen base with a trained head for four dishes."""
     need(isinstance(four, Built), "start with with_classes(chosen, 4).")
     need(four.model.base is chosen.model.base, "the base stays as it is.")
-    rows, labels = four_dishes(chosen, each=6, first=100).tensors
+    rows, labels = four_dishes(chosen, "test", each=6).tensors
     with torch.inference_mode():
         logits = four.model.head.eval()(rows)
     need(logits.shape[1] == 4, f"its head has {logits.shape[1]} outputs, not 4.")
@@ -219,7 +247,7 @@ def smaller_upload(smaller: Callable[[Path], bytes], predictor: Predictor) -> st
     """Exercise 9: make a photo smaller before it is sent, and keep the answer."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "large.jpg")
-        drawn = draw_picture(CLASS_NAMES[0], 40).resize((3000, 2250))
+        drawn = load_picture(drawn_files(CLASS_NAMES[0])[0]).resize((3000, 2250))
         exif = Image.Exif()
         exif[Base.Orientation] = 6  # as phones do: it lies on its side, and says so
         lying = drawn.transpose(Image.Transpose.ROTATE_90)
