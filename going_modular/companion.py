@@ -62,13 +62,19 @@ class Mini:
     cv: CVResult
 
 
-def open_mini() -> Mini:
+def open_mini(*, needs_others: bool = False) -> Mini:
     """Find the model and its features, train its head, and say which model it is.
+
+    Args:
+        needs_others: Whether a model without features of other dishes will not do.
 
     Raises:
         LessonError: If neither the reader's own model nor the committed one is whole.
     """
     own = _open(OWN, ROOT / "models") if OWN.exists() else None
+    if own and needs_others and not own.others.names:
+        print("No features of other dishes fit your own model.")
+        own = None
     mini = own or _open(COMMITTED, ROOT / "data")
     if mini is None:
         raise LessonError(

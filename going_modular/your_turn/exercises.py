@@ -87,11 +87,11 @@ def strictness(
     ours: Sequence[float],
     strangers: Sequence[float],
 ) -> str:
-    """Exercise 2: the highest threshold that keeps nearly all of our dishes.
+    """Companion 2: the highest threshold that keeps nearly all of our dishes.
 
     Args:
         strictest: The reader's function of scores and a share.
-        ours: The score `ours` of our own test pictures.
+        ours: The in-distribution score of our own test pictures.
         strangers: The same of other dishes, or of no food where there are none.
     """
     scores = [0.9, 0.2, 0.6, 0.1, 0.5, 0.8, 0.4, 0.3, 0.7, 1.0]
@@ -273,7 +273,7 @@ def smaller_upload(smaller: Callable[[Path], bytes], predictor: Predictor) -> st
 
 @says
 def card(blind_spots: Callable[[dict], list[str]], gate: dict) -> str:
-    """Exercise 10: the dishes that the gate lets in more often than not."""
+    """Companion 2: the dishes that the gate lets in more often than not."""
     near = {"ribs": [7, 75], "soup": [50, 75], "pie": [38, 75], "stew": [37, 75]}
     found = given(blind_spots({"near": near}))
     need(
