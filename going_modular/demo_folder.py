@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from going_modular.app.model import DISH, ModelMetadata
+from going_modular.app.model import DISH, ModelMetadata, spoken
 from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, staged_folder
 
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = ("app.py", "model.py", "safety.py", "feedback.py", "style.css")
+COPIED = ("app.py", "model.py", "page.py", "safety.py", "style.css")
 WRITTEN = ("requirements.txt", ".gitattributes")
 FILLED_IN = ("README.md",)
 TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
@@ -83,7 +83,7 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
     Returns:
         The README.
     """
-    names = about.class_names
+    names = [spoken(name) for name in about.class_names]
     dishes = f"{len(names)} dishes: **{', '.join(names)}**"
     text = (APP / "README.md").read_text("utf-8")
     text = re.sub(r"\d+ dishes: \*\*.+\*\*", lambda _: dishes, text)
