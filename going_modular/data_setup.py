@@ -69,7 +69,7 @@ def planned_pictures(data_dir: Path) -> str:
     return "the published photos, to be downloaded"
 
 
-def find_pictures(data_dir: Path, *, photos: str = PHOTOS_URL) -> Pictures:
+def find_pictures(data_dir: Path, *, photos: str | None = None) -> Pictures:
     """Find pictures to learn from, fetching or unpacking them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
@@ -78,7 +78,7 @@ def find_pictures(data_dir: Path, *, photos: str = PHOTOS_URL) -> Pictures:
 
     Args:
         data_dir: Where what is downloaded goes.
-        photos: The address of the published photos.
+        photos: The address of the published photos, if it is not `PHOTOS_URL`.
 
     Raises:
         DataError: If the first that applies fails. There is no silent fallback.
@@ -90,7 +90,9 @@ def find_pictures(data_dir: Path, *, photos: str = PHOTOS_URL) -> Pictures:
         folder = drawn_pictures(data_dir) / "dishes"
         return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:
-        return _own(given, data_dir) if given else _published(data_dir, photos)
+        if given:
+            return _own(given, data_dir)
+        return _published(data_dir, photos or PHOTOS_URL)
     except FileError as error:
         if given:
             other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."

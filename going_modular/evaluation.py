@@ -19,7 +19,6 @@ HOPED_SECONDS = 3  # from starting the app to its first answer
 # And of its gate: the share of dishes it has never met that it turns away, the most of
 # our own that may go with them, and how well it tells the two apart.
 HOPED_AWAY, MOST_OURS_AWAY, HOPED_AUROC = 0.60, 0.05, 0.90
-MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
 PUBLISHED_TOTAL = 150  # photos that the published counts are of
 
 
@@ -112,49 +111,6 @@ def summarise_all(
         )
         for contender in CONTENDERS
     }
-
-
-def precision_table(
-    checks: dict[str, pd.DataFrame], files: dict[str, Path]
-) -> pd.DataFrame:
-    """Files of different precision side by side, counts with their denominators.
-
-    Args:
-        checks: From `compare_answers`, by precision.
-        files: The files that were asked.
-    """
-    return pd.DataFrame(
-        {
-            precision: {
-                "right": f"{(check.guess == check.label).sum()} of {len(check)}",
-                "same class as PyTorch": f"{check.same_class.sum()} of {len(check)}",
-                "largest difference": f"{check.difference.max():.1e}",
-                "MB": f"{files[precision].stat().st_size / 1e6:.1f}",
-                "median ms": f"{check.onnx_ms.median():.1f}",
-                "a second": f"{1000 / check.onnx_ms.median():.0f}",
-            }
-            for precision, check in checks.items()
-        }
-    ).T
-
-
-def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
-    """The precision that goes out: the smallest file that decides like fp32.
-
-    It may lose `MOST_LOST` pictures against fp32, and `ALIKE` of its answers must be
-    PyTorch's.
-
-    Args:
-        checks: From `compare_answers`, by precision; one of them is "fp32".
-        files: The files that were asked.
-    """
-    right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
-    allowed = [
-        name
-        for name, check in checks.items()
-        if right[name] >= right["fp32"] - MOST_LOST and check.same_class.mean() >= ALIKE
-    ]
-    return min(allowed, key=lambda name: files[name].stat().st_size)
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:

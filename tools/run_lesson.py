@@ -1,12 +1,11 @@
 """Run the lesson, or its companions, from top to bottom and show how far it is.
 
 Executed copies go to build/. With --refresh, what is committed is renewed as well: the
-notebooks' outputs, the lesson's table of times, the README's results, the model, and
-its card. What cells show of photos is replaced by drawn pictures, from a second run.
+notebooks' outputs, the README's results, the model, and its card. What cells show of
+photos is replaced by drawn pictures, from a second run.
 """
 
 import argparse
-import os
 import re
 import sys
 import tempfile
@@ -19,7 +18,6 @@ from nbclient.exceptions import CellExecutionError
 from going_modular.files import atomic_write
 from tools.drawn_outputs import SHOWS_PHOTOS, copy_course, drawn_outputs
 from tools.kernel import client_for, connection, printed
-from tools.lesson_times import renew_times
 from tools.model_card import write_card
 from tools.readme_block import renew_block
 
@@ -35,15 +33,10 @@ REAL = "real photos"
 
 
 class Progress:
-    """Prints a line for each section and each slow cell, as they happen.
-
-    Attributes:
-        seconds: What each code cell took, by its id.
-    """
+    """Prints a line for each section and each slow cell, as they happen."""
 
     def __init__(self, notebook: nbformat.NotebookNode):
         self.cells = notebook.cells
-        self.seconds: dict[str, float] = {}
         self.started = time.monotonic()
 
     def before(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -59,24 +52,15 @@ class Progress:
                     print(f"{elapsed:6.0f} s  {line.strip('# ')}", flush=True)
 
     def after(self, cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
-        """Note what a cell took; name it if that was long, so a wait has a reason."""
+        """Name a cell that took long, so that a wait has a reason."""
         seconds = time.monotonic() - self.cell_started
-        self.seconds[cell.id] = seconds
         if seconds >= 5:
             first_line = cell.source.strip().splitlines()[0]
             print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> dict[str, float]:
-    """Execute all cells in place, in a fresh kernel of this very Python.
-
-    Args:
-        notebook: To be run.
-        folder: Where the kernel starts.
-
-    Returns:
-        The seconds that each code cell took, by its id.
-    """
+def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> None:
+    """Execute all cells in place, in a fresh kernel that starts in a folder."""
     progress = Progress(notebook)
     with tempfile.TemporaryDirectory(prefix="lesson-") as sockets:
         client_for(
@@ -86,7 +70,6 @@ def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> dict[str, float
             on_cell_execute=progress.before,
             on_cell_executed=progress.after,
         ).execute()
-    return progress.seconds
 
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:
@@ -117,13 +100,8 @@ def clean(
             output.get("data", {}).pop("text/latex", None)
 
 
-def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
-    """Renew what is committed, from a run on real photos.
-
-    Args:
-        notebook: The lesson as it ran.
-        seconds: What its code cells took, by the id of the cell.
-    """
+def refresh(notebook: nbformat.NotebookNode) -> None:
+    """Renew what is committed, from a run of the lesson on real photos."""
     cells = {cell.id: cell for cell in notebook.cells}
     if REAL not in printed(cells["find-pictures"]):
         sys.exit(f"Only a run on {REAL} is committed: set FOODVISION_DATA to them.")
@@ -132,7 +110,6 @@ def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
         drawn = drawn_outputs(notebook)
     except CellExecutionError as error:
         sys.exit(f"{error}\nThat was on drawn pictures. Nothing was renewed.")
-    renew_times(notebook, seconds, cores=os.cpu_count(), where=REAL)
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
     renew_block("results", f"```text\n{results}\n```")
     with atomic_write(COMMITTED_MODEL) as part:
@@ -142,31 +119,29 @@ def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
     save(notebook, LESSON)
 
 
-def run_file(file: Path) -> tuple[nbformat.NotebookNode, dict[str, float]] | None:
+def run_file(file: Path) -> nbformat.NotebookNode | None:
     """Run a notebook and keep the executed copy; None if it stopped."""
     notebook, executed = nbformat.read(file, as_version=4), BUILD / file.name
-    seconds = None
     try:
-        seconds = run(notebook, file.parent)
+        run(notebook, file.parent)
     except CellExecutionError as error:
+        save(notebook, executed)
         print(error, file=sys.stderr)
-    save(notebook, executed)
-    if seconds is None:
         print(f"It stopped. See {executed.relative_to(ROOT)}.", file=sys.stderr)
         return None
+    save(notebook, executed)
     print(f"Done. The executed notebook: {executed.relative_to(ROOT)}")
-    return notebook, seconds
+    return notebook
 
 
 def run_lesson(*, renew: bool) -> bool:
     """Run the lesson; with `renew`, commit its results. Returns whether it ended."""
     if (done := run_file(LESSON)) is None:
         return False
-    notebook, seconds = done
     if renew:
-        refresh(notebook, seconds)
+        refresh(done)
     for cell_id in ("ship", "goals"):
-        print(printed(next(cell for cell in notebook.cells if cell.id == cell_id)))
+        print(printed(next(cell for cell in done.cells if cell.id == cell_id)))
     print("Open the app:  make demo   (or: python -m tools.serve_demo)")
     return True
 
@@ -185,9 +160,8 @@ def run_companions(*, renew: bool) -> bool:
             done = run_file(folder / file.name)
             ended = ended and done is not None
             if done and renew:
-                notebook, _ = done
-                clean(notebook, {})
-                save(notebook, file)
+                clean(done, {})
+                save(done, file)
     return ended
 
 
