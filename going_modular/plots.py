@@ -300,10 +300,9 @@ def plot_strangers(
         in_distribution_threshold: The gate's: below it is another dish.
     """
     figure, ((axis,),) = _panels(1, 4.6)
-    colours = (COLOURS[2], COLOURS[3], COLOURS[0])
-    for (name, (likeness, scores)), colour in zip(
-        groups.items(), colours, strict=False
-    ):
+    of_groups = zip(groups.items(), (2, 3, 0), strict=False)
+    for (name, (likeness, scores)), number in of_groups:
+        colour = COLOURS[number]
         shown = np.clip(scores, 0.004, 0.996)  # for the scale
         label = f"{name} ({len(shown)})"
         axis.scatter(likeness, shown, s=16, color=colour, alpha=0.75, label=label)
@@ -326,10 +325,9 @@ def plot_strangers(
         xlim=(left, right),
         ylim=(0.003, 0.997),
         yticks=(ticks := (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)),
-        yticklabels=[f"{tick:g}" for tick in ticks],
+        yticklabels=ticks,
     )
-    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": len(groups)}
-    axis.legend(frameon=False, **above)
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     axis.grid(alpha=0.3)
     return figure
 

@@ -55,7 +55,7 @@ def some_dishes(width=8):
 
 def test_a_dish_is_left_out_with_all_its_pictures():
     rest = some_dishes().without("ribs", "lasagne")
-    assert rest.names == ["pie", "soup"] and rest.label == "photos of other dishes"
+    assert rest.names == ["pie", "soup"] and rest.label == "real photos"
     assert rest.train.tensors[1].tolist() == [0, 0, 1, 1, 1]
     assert rest.train.tensors[0][:, 0].tolist() == [0, 8, 24, 32, 40]
     assert some_dishes().test_of("ribs")[:, 0].tolist() == [16]
@@ -130,7 +130,7 @@ def test_drawn_plates_stand_in_for_photos(tmp_path, lite2):
     assert drawn.names == ["fried eggs", "noodles"]
     assert is_same(drawn.probe, probe_features(lite2))
     assert (len(drawn.train), len(drawn.test)) == (4, 2)
-    assert drawn.label == "drawings of other dishes"
+    assert drawn.label == "drawn pictures"
 
 
 # The committed model

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tools import drawn_outputs as drawn
 from tools import run_lesson
-from tools.run_lesson import Progress, clean
+from tools.run_lesson import clean
 
 SHOW = """
 import os, sys
@@ -153,15 +153,6 @@ def test_a_copy_holds_what_git_keeps_and_nothing_it_ignores(tmp_path):
     assert not [name for name in ignored if (course / name).exists()]
 
 
-def test_progress_notes_what_each_cell_took(lesson):
-    progress = Progress(lesson)
-    progress.before(lesson.cells[1], 1)
-    progress.cell_started -= 3
-    progress.after(lesson.cells[1], 1, execute_reply={})
-    assert list(progress.seconds) == ["find-pictures"]
-    assert progress.seconds["find-pictures"] == pytest.approx(3, abs=0.5)
-
-
 @pytest.fixture
 def renewed(lesson, monkeypatch):
     """What a refresh of a small lesson would write."""
@@ -170,7 +161,7 @@ def renewed(lesson, monkeypatch):
     def note(name):
         monkeypatch.setattr(run_lesson, name, lambda *_, **__: written.append(name))
 
-    for name in ("renew_times", "renew_block", "atomic_write", "write_card", "save"):
+    for name in ("renew_block", "atomic_write", "write_card", "save"):
         note(name)
     monkeypatch.setattr(run_lesson, "drawn_outputs", lambda book: {})
     lesson.cells.append(cell("big-switch", "", tags=()))
