@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 from requests.adapters import HTTPAdapter
 
-from going_modular.app.model import Predictor, open_picture
+from going_modular.app.model import Predictor, open_picture, spoken
 from going_modular.files import atomic_write
 
 PATIENCE = 1.0  # seconds that an answer to the largest photo may take
@@ -34,8 +34,8 @@ class Reply:
     Attributes:
         words: What a visitor reads; empty where the app failed without a word.
         dish: The dish that it names, if any.
-        scores: Probabilities by class name, of the likeliest ones if there are many
-            classes; empty where there are none. Names have no underscores.
+        scores: Probabilities by `spoken` class name; empty where there are none. An
+            app may tell only the likeliest.
         seconds: From the question to the answer, the upload not counted.
     """
 
@@ -129,8 +129,11 @@ def _sideways(
     def both_ways(plate: Path) -> tuple[Image.Image, dict, dict]:
         image = Image.fromarray(open_picture(plate))
         lying = image.transpose(Image.Transpose.ROTATE_90)
-        answers = (predictor.predict(np.asarray(view)) for view in (image, lying))
-        return lying, *(_as_read(answer.probabilities.items()) for answer in answers)
+        scores = (
+            _by_spoken_name(predictor.predict(np.asarray(view)).probabilities.items())
+            for view in (image, lying)
+        )
+        return lying, *scores
 
     lying, upright, unturned = max(
         map(both_ways, plates), key=lambda views: _apart(*views[1:])
@@ -143,9 +146,8 @@ def _sideways(
     )
 
 
-def _as_read(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Scores by names as an app may write them: "apple pie" for "apple_pie"."""
-    return {name.replace("_", " "): score for name, score in pairs}
+def _by_spoken_name(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    return {spoken(name): score for name, score in pairs}
 
 
 def _apart(some: Mapping[str, float], every: Mapping[str, float]) -> float:
@@ -231,7 +233,7 @@ def _read(event: str, data: str, *, seconds: float) -> Reply:
         return Reply((content or {}).get("error") or "", seconds=seconds)
     label, note = content[0] or {}, content[1] if len(content) > 1 else ""
     pairs = label.get("confidences") or []
-    scores = _as_read((pair["label"], pair["confidence"]) for pair in pairs)
+    scores = _by_spoken_name((pair["label"], pair["confidence"]) for pair in pairs)
     name = label.get("label")
     if note and f"looks like {name}." not in note:  # scores are given all the same
         return Reply(" ".join(note.splitlines()[:2]), None, scores, seconds)

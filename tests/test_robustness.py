@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
+from browsing import lay_out, photo_of
 from course_copy import ROOT
+from demo_model_fixture import BLUE, DARK, RED
 from PIL import Image
 
 from going_modular.app.model import DISH, Predictor
@@ -65,6 +67,27 @@ def test_each_guard_turns_its_rows(names, app):
     wrong = table.index[table["as it should"].str.contains("no")]
     expected = {who for who in table.index if set(who.split()) & WRONG[app]}
     assert {who for who in wrong if "megapixels" not in who} == expected, table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 101])
+def test_models_of_few_and_of_many_classes_get_their_cases(tmp_path, classes):
+    folder = lay_out(tmp_path / "demo", classes=classes)
+    plates = [photo_of(c, tmp_path / f"{n}.png") for n, c in enumerate((RED, DARK))]
+    strangers = {"a blue sheet": photo_of(BLUE, tmp_path / "blue.png")}
+    cases = make_cases(
+        tmp_path / "sent",
+        Predictor(folder / "foodvision_mini.onnx"),
+        plates=plates,
+        strangers=strangers,
+    )
+    with run_demo(folder) as running:
+        table = run_cases(running.url, cases)
+    wrong = table.index[table["as it should"].str.contains("no")]
+    # Which way up a sheet of one colour lies, nobody can see; the other is timed.
+    assert {*wrong} <= {"a sideways phone photo", "48 megapixels"}, table
+    words = table.loc["a sideways phone photo", "what comes back"]
+    assert words.startswith("pizza"), table
 
 
 @pytest.mark.parametrize(

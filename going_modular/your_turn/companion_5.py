@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from going_modular.app_process import run_demo
-from going_modular.patches import PatchError, patch_file
+from going_modular.files import FileError, patch_file
 from going_modular.robustness import Case, is_refused, run_cases
 from going_modular.your_turn.checking import NotYet, count, given, need, says
 
@@ -43,7 +43,7 @@ def no_picture(guard: str, folder: Path, plate: Path) -> str:
     need(isinstance(guard, str), "write a diff: a text with + before each new line.")
     try:
         patch_file(folder / "app_4.py", guard, folder / "app_5.py")
-    except PatchError as error:
+    except FileError as error:
         raise NotYet(str(error)) from error
     cases = [
         Case("nothing", "a sentence", is_refused),
