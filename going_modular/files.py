@@ -8,6 +8,7 @@ two runs at once do not harm each other.
 import functools
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,7 @@ class LessonError(RuntimeError):
 
 
 class FileError(LessonError):
-    """A file or folder could not be fetched, unpacked or written."""
+    """A file or folder could not be fetched, unpacked, changed or written."""
 
 
 @contextmanager
@@ -114,6 +115,47 @@ def _remove(part: Path) -> None:
     else:
         with suppress(OSError):  # what went wrong is already being told
             part.unlink(missing_ok=True)
+
+
+def patch_file(source: Path, diff: str, target: Path) -> Path:
+    """Apply a diff to a file, into another file.
+
+    Raises:
+        FileError: If it does not fit.
+    """
+    text = patched(Path(source).read_text("utf-8"), diff)
+    with atomic_write(target) as part:
+        part.write_text(text, "utf-8")
+    return target
+
+
+def patched(text: str, diff: str) -> str:
+    """Apply a diff to a text.
+
+    Args:
+        text: Lines, each with its line break.
+        diff: Pieces with an empty line between them. In a piece, lines that begin with
+            "-" go, lines with "+" come, and lines with a space stay and say where.
+
+    Raises:
+        FileError: If a line begins otherwise, or the lines that go or stay are not in
+            the text, one below the other, exactly once.
+    """
+    text = f"\n{text}"  # each line now has a break before it and one behind it
+    for piece in re.split(r"\n{2,}", diff.strip("\n")):
+        lines = piece.split("\n")
+        if wrong := [line for line in lines if line[:1] not in ("-", "+", " ")]:
+            raise FileError(f"A line must begin with -, + or a space: {wrong[0]}")
+        before, after = (
+            "".join(f"\n{line[1:]}" for line in lines if line[0] in kept) + "\n"
+            for kept in ("- ", "+ ")
+        )
+        if before == "\n":
+            raise FileError("Say where: name a line of the file, with a space before.")
+        if (found := text.count(before)) != 1:
+            raise FileError(f"The file has these {found} times, not once:{before}")
+        text = text.replace(before, after)
+    return text[1:]
 
 
 def file_sha256(path: Path) -> str:

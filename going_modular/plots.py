@@ -300,9 +300,8 @@ def plot_strangers(
         in_distribution_threshold: The gate's: below it is another dish.
     """
     figure, ((axis,),) = _panels(1, 4.6)
-    of_groups = zip(groups.items(), (2, 3, 0), strict=False)
-    for (name, (likeness, scores)), number in of_groups:
-        colour = COLOURS[number]
+    colours = (COLOURS[2], COLOURS[3], COLOURS[0])
+    for (name, (likeness, scores)), colour in zip(groups.items(), colours):  # noqa: B905
         shown = np.clip(scores, 0.004, 0.996)  # for the scale
         label = f"{name} ({len(shown)})"
         axis.scatter(likeness, shown, s=16, color=colour, alpha=0.75, label=label)

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import requests
 from PIL import Image
+from PIL.ExifTags import Base
 from requests.adapters import HTTPAdapter
 
 from going_modular.app.model import Predictor, open_picture, spoken
@@ -20,7 +21,7 @@ from going_modular.files import atomic_write
 
 PATIENCE = 1.0  # seconds that an answer to the largest photo may take
 CROWD, AT_ONCE = 90, 16  # visitors who come together, and how many speak at a time
-TURNED = 0x0112, 6  # EXIF's orientation, and its value for "turn me clockwise"
+TURN_CLOCKWISE = 6  # EXIF's orientation of a photo that lies on its left side
 EVENT = re.compile(r"^event: (\w+)\ndata: (.*)$", re.MULTILINE)
 WAIT = 120  # seconds
 WIDTH = 60  # characters of what came back
@@ -45,33 +46,39 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Visit:
+class Case:
     """Something that a stranger sends.
 
     Attributes:
         what: In words.
         should: What ought to come of it, in words.
-        is_fine: Whether that is what came.
-        file: A file to upload; None where a place is named instead.
-        place: A path or web address, which is asked for without an upload.
+        passes: Whether a reply is that.
+        file: A file to upload.
+        place: A path or web address that is named in place of an upload. Without
+            `file` and `place`, nothing is sent but the question.
         is_crowd: Whether many send the file at once.
     """
 
     what: str
     should: str
-    is_fine: Callable[[Reply], bool]
+    passes: Callable[[Reply], bool]
     file: Path | None = None
     place: str = ""
     is_crowd: bool = False
 
 
-def _is_refused(reply: Reply) -> bool:
+def is_refused(reply: Reply) -> bool:
+    """Whether no dish is named, and a sentence says why."""
     return reply.dish is None and bool(reply.words)
 
 
 def make_cases(
-    folder: Path, predictor: Predictor, *, plates: Sequence[Path], strangers: dict
-) -> list[Visit]:
+    folder: Path,
+    predictor: Predictor,
+    *,
+    plates: Sequence[Path],
+    strangers: Mapping[str, Path],
+) -> list[Case]:
     """Put together what strangers send.
 
     Args:
@@ -82,156 +89,149 @@ def make_cases(
         strangers: Files by what they show, none of which is one of our dishes.
     """
     folder = Path(folder)
-    _write(folder / "empty.jpg", b"")
-    _write(folder / "list.jpg", b"my shopping list: milk, eggs")
-    sideways, is_upright = _sideways(folder, predictor, plates)
-    huge = _save(
-        folder / "huge.jpg",
-        Image.fromarray(open_picture(plates[0])).resize((8000, 6000)),
-    )
-    a_sentence, no_dish = "a sentence that helps", "no name of a dish"
+    empty, text = _write(folder / "empty.jpg", ""), _write(folder / "list.jpg", "eggs")
+    sideways, is_upright = _sideways(folder / "sideways.jpg", predictor, plates)
+    large = Image.fromarray(open_picture(plates[0])).resize((8000, 6000))
+    huge = _save(folder / "huge.jpg", large)
+    path, address = Path(plates[0]).resolve(), f"https://{64 * 'x'}.org/plate.jpg"
+    sentence, no_dish = "a sentence that helps", "no name of a dish"
+    late, full = f"an answer within {PATIENCE:g} s", "the last are told to come back"
     return [
-        Visit("an empty file", a_sentence, _is_refused, folder / "empty.jpg"),
-        Visit("text named .jpg", a_sentence, _is_refused, folder / "list.jpg"),
-        Visit("a sideways phone photo", "turned upright", is_upright, sideways),
-        Visit(
-            "48 megapixels",
-            f"an answer within {PATIENCE:g} s",
-            lambda reply: bool(reply.dish) and reply.seconds <= PATIENCE,
-            huge,
-        ),
-        *(Visit(what, no_dish, _is_refused, file) for what, file in strangers.items()),
-        Visit(
-            "a path of the server",
-            "nothing given away",
-            lambda reply: reply.dish is None,
-            place=str(Path(plates[0]).resolve()),
-        ),
-        Visit(
-            "a web address to fetch",
-            a_sentence,
-            _is_refused,
-            place="https://" + 64 * "x" + ".org/plate.jpg",  # too long to be looked up
-        ),
-        Visit(
-            f"{CROWD} visitors at once",
-            "the last are told to come back",
-            lambda reply: "Queue is full" in reply.words,
-            huge,
-            is_crowd=True,
-        ),
+        Case("an empty file", sentence, is_refused, empty),
+        Case("text named .jpg", sentence, is_refused, text),
+        Case("a sideways phone photo", "turned upright", is_upright, sideways),
+        Case("48 megapixels", late, _is_quick, huge),
+        *(Case(what, no_dish, is_refused, file) for what, file in strangers.items()),
+        Case("a path of the server", "nothing given away", _no_dish, place=str(path)),
+        # Its host's name is too long to be looked up.
+        Case("a web address to fetch", sentence, is_refused, place=address),
+        Case(f"{CROWD} visitors at once", full, _is_full, huge, is_crowd=True),
     ]
 
 
+def _is_quick(reply: Reply) -> bool:
+    return reply.dish is not None and reply.seconds <= PATIENCE
+
+
+def _no_dish(reply: Reply) -> bool:
+    return reply.dish is None
+
+
+def _is_full(reply: Reply) -> bool:
+    return "Queue is full" in reply.words
+
+
 def _sideways(
-    folder: Path, predictor: Predictor, plates: Sequence[Path]
+    file: Path, predictor: Predictor, plates: Sequence[Path]
 ) -> tuple[Path, Callable[[Reply], bool]]:
     """A photo that lies on its side and says so, and a check that it was turned."""
-    best, most = None, -1.0
-    for plate in plates:
+
+    def both_ways(plate: Path) -> tuple[Image.Image, dict, dict]:
         image = Image.fromarray(open_picture(plate))
-        lying = np.asarray(image.transpose(Image.Transpose.ROTATE_90))
-        upright, unturned = (
-            _by_spoken_name(predictor.predict(pixels).probabilities.items())
-            for pixels in (np.asarray(image), lying)
+        lying = image.transpose(Image.Transpose.ROTATE_90)
+        scores = (
+            _by_spoken_name(predictor.predict(np.asarray(view)).probabilities.items())
+            for view in (image, lying)
         )
-        apart = _apart(upright, unturned)
-        if apart > most:
-            best, most = (image, upright, unturned), apart
-    image, upright, unturned = best
+        return lying, *scores
+
+    lying, upright, unturned = max(
+        map(both_ways, plates), key=lambda views: _apart(*views[1:])
+    )
     exif = Image.Exif()
-    exif[TURNED[0]] = TURNED[1]
-    lying = image.transpose(Image.Transpose.ROTATE_90)
-    file = _save(folder / "sideways.jpg", lying, exif=exif)
+    exif[Base.Orientation] = TURN_CLOCKWISE
     return (
-        file,
-        lambda reply: (
-            bool(reply.scores)
-            and _apart(reply.scores, upright) < _apart(reply.scores, unturned)
-        ),
+        _save(file, lying, exif=exif),
+        lambda reply: _apart(reply.scores, upright) < _apart(reply.scores, unturned),
     )
 
 
-def _apart(one: dict[str, float], other: dict[str, float]) -> float:
-    """The largest difference, over the classes in the first."""
-    return max(abs(share - other[name]) for name, share in one.items())
-
-
 def _by_spoken_name(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
-    return {spoken(name): share for name, share in pairs}
+    return {spoken(name): score for name, score in pairs}
+
+
+def _apart(some: Mapping[str, float], every: Mapping[str, float]) -> float:
+    """The largest difference, over the names in the first: an app may not show all."""
+    return max((abs(score - every[name]) for name, score in some.items()), default=0.0)
 
 
 def _save(file: Path, image: Image.Image, **more) -> Path:
     with atomic_write(file) as part:
-        image.convert("RGB").save(part, format="JPEG", quality=90, **more)
+        image.save(part, format="JPEG", quality=90, **more)
     return file
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write(file: Path, content: str) -> Path:
     with atomic_write(file) as part:
-        part.write_bytes(content)
+        part.write_text(content, "utf-8")
+    return file
 
 
-def run_cases(url: str, visits: Sequence[Visit]) -> pd.DataFrame:
-    """Make the visits to a running app, one after the other.
+def run_cases(url: str, cases: Sequence[Case]) -> pd.DataFrame:
+    """Send the cases to a running app, one after the other.
 
     Args:
         url: Where it answers.
-        visits: From `make_cases`.
+        cases: From `make_cases`.
 
     Returns:
-        A row a visit: who comes, whether what comes back is as it should be, with
-        "yes" or "no" in it, what comes back, and what should.
+        A row a case: who comes, whether what comes back is as it should be, with "yes"
+        or "no" in it, what comes back, and what should.
     """
     rows = []
     with requests.Session() as session:
         session.trust_env = False  # no proxy reaches this computer's own ports
+        session.headers["Connection"] = "close"  # a busy app ends one that was kept
         session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
-        for visit in visits:
-            reply = _visit(session, f"{url}gradio_api", visit)
-            fine = "🟢 yes" if visit.is_fine(reply) else "🔴 no"
-            said = reply.words or "an error without a word"
-            rows.append((visit.what, fine, _in_short(said, reply), visit.should))
+        for case in cases:
+            reply = _send(session, f"{url}gradio_api", case)
+            passed = "🟢 yes" if case.passes(reply) else "🔴 no"
+            rows.append((case.what, passed, _in_short(reply), case.should))
     columns = ["who comes", "as it should", "what comes back", "what should"]
     return pd.DataFrame(rows, columns=columns).set_index("who comes")
 
 
-def _in_short(said: str, reply: Reply) -> str:
-    said = said if len(said) <= WIDTH else f"{said[: WIDTH - 3].rstrip()}..."
-    return f"{said} ({reply.seconds:.1f} s)" if reply.seconds >= 0.5 else said
+def _in_short(reply: Reply) -> str:
+    words = reply.words or "an error without a word"
+    words = words if len(words) <= WIDTH else f"{words[: WIDTH - 3].rstrip()}..."
+    is_slow = reply.dish is not None and reply.seconds >= 0.5
+    return f"{words} ({reply.seconds:.1f} s)" if is_slow else words
 
 
-def _visit(session: requests.Session, api: str, visit: Visit) -> Reply:
-    path = visit.place
-    if visit.file:
-        files = {"files": (visit.file.name, visit.file.read_bytes())}
-        sent = session.post(f"{api}/upload", files=files, timeout=WAIT)
-        if not sent.ok:
-            return Reply(_detail(sent))
-        path = sent.json()[0]
-    question = {"path": path, "meta": {"_type": "gradio.FileData"}}
+def _send(session: requests.Session, api: str, case: Case) -> Reply:
+    path = case.place
+    if case.file:
+        files = {"files": (case.file.name, case.file.read_bytes())}
+        upload = session.post(f"{api}/upload", files=files, timeout=WAIT)
+        if not upload.ok:
+            return Reply(_detail(upload))
+        path = upload.json()[0]
+    inputs = {"path": path, "meta": {"_type": "gradio.FileData"}} if path else None
     if "://" in path:
-        question["url"] = path
-    if visit.is_crowd:
-        return _crowd(session, api, question)
+        inputs["url"] = path
+    if case.is_crowd:
+        return _crowd(session, api, inputs)
     start = time.perf_counter()
-    called = session.post(
-        f"{api}/call/predict", json={"data": [question]}, timeout=WAIT
-    )
-    if not called.ok:
-        return Reply(_detail(called))
-    event = f"{api}/call/predict/{called.json()['event_id']}"
-    with session.get(event, timeout=WAIT) as reply:
-        found = EVENT.findall(reply.text)
+    call = _call(session, api, inputs)
+    if not call.ok:
+        return Reply(_detail(call))
+    event = f"{api}/call/predict/{call.json()['event_id']}"
+    with session.get(event, timeout=WAIT) as response:
+        found = EVENT.findall(response.text)
     return _read(*found[-1], seconds=time.perf_counter() - start)
+
+
+def _call(session: requests.Session, api: str, inputs: dict | None):
+    body = {"data": [inputs]}
+    return session.post(f"{api}/call/predict", json=body, timeout=WAIT)
 
 
 def _read(event: str, data: str, *, seconds: float) -> Reply:
     """The last event of an answer: `complete` with outputs, or `error`."""
-    told = json.loads(data)
+    content = json.loads(data)
     if event != "complete":
-        return Reply((told or {}).get("error") or "", seconds=seconds)
-    label, note = told[0] or {}, told[1] if len(told) > 1 else ""
+        return Reply((content or {}).get("error") or "", seconds=seconds)
+    label, note = content[0] or {}, content[1] if len(content) > 1 else ""
     pairs = label.get("confidences") or []
     scores = _by_spoken_name((pair["label"], pair["confidence"]) for pair in pairs)
     name = label.get("label")
@@ -242,23 +242,21 @@ def _read(event: str, data: str, *, seconds: float) -> Reply:
     return Reply(f"{name} {max(scores.values()):.0%}", name, scores, seconds)
 
 
-def _crowd(session: requests.Session, api: str, question: dict) -> Reply:
+def _crowd(session: requests.Session, api: str, inputs: dict | None) -> Reply:
     """Ask for many at once and wait for none: who is let in, and who is told what?"""
 
     def ask(_: int) -> str:
-        called = session.post(
-            f"{api}/call/predict", json={"data": [question]}, timeout=WAIT
-        )
-        return "" if called.ok else _detail(called).split(".")[0]
+        call = _call(session, api, inputs)
+        return "" if call.ok else _detail(call).split(".")[0]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        told = Counter(pool.map(ask, range(CROWD)))
-    waiting = f"{told.pop('', 0)} wait"
-    return Reply("; ".join([waiting, *(f"{n}: {t}" for t, n in told.items())]))
+        words = Counter(pool.map(ask, range(CROWD)))
+    waiting = f"{words.pop('', 0)} wait"
+    return Reply("; ".join([waiting, *(f"{n}: {text}" for text, n in words.items())]))
 
 
-def _detail(reply: requests.Response) -> str:
+def _detail(response: requests.Response) -> str:
     try:
-        return str(reply.json()["detail"])
+        return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
-        return f"{reply.status_code} {reply.reason}"
+        return f"{response.status_code} {response.reason}"

@@ -120,7 +120,9 @@ def test_no_file_names_a_machine_or_a_registry():
 
 @pytest.fixture(scope="module")
 def cells():
-    return nbformat.read(LESSON, as_version=4).cells
+    files = [LESSON, *sorted((ROOT / "companions").glob("*.ipynb"))]
+    books = [nbformat.read(file, as_version=4) for file in files]
+    return [cell for book in books for cell in book.cells]
 
 
 def prose(source: str) -> str:

@@ -18,6 +18,8 @@ from going_modular.files import (
     FileError,
     LessonError,
     atomic_write,
+    patch_file,
+    patched,
     progress_bar,
     staged_folder,
 )
@@ -154,3 +156,40 @@ def test_progress_is_a_line_of_plain_text(capsys):
     shown = capsys.readouterr()
     assert shown.err == "" and shown.out.isascii()
     assert "100%" in shown.out and "4/4" in shown.out
+
+
+TEXT = "import a\nimport b\n\n\ndef f(x):\n    return x\n"
+
+
+def test_lines_go_and_come_where_the_diff_says():
+    diff = "\n-import a\n import b\n+import c\n\n-    return x\n+    return 2 * x\n"
+    expected = "import b\nimport c\n\n\ndef f(x):\n    return 2 * x\n"
+    assert patched(TEXT, diff) == expected
+
+
+@pytest.mark.parametrize(
+    ("diff", "told"),
+    [
+        ("+import c", "Say where"),
+        ("import a", "must begin with"),
+        (" import d\n+import c", "0 times"),
+        (" import a\n     return x", "0 times"),
+        (" import\n+c", "0 times"),
+    ],
+)
+def test_a_diff_that_does_not_fit_says_why(diff, told):
+    with pytest.raises(FileError, match=told):
+        patched(TEXT, diff)
+
+
+def test_a_line_that_is_there_twice_says_nothing_about_where():
+    with pytest.raises(FileError, match="2 times"):
+        patched(TEXT + TEXT, " import b\n+import c")
+
+
+def test_the_source_stays_as_it_is(tmp_path):
+    source, target = tmp_path / "app_0.py", tmp_path / "app_1.py"
+    source.write_text(TEXT, "utf-8")
+    patch_file(source, "-import a", target)
+    assert source.read_text("utf-8") == TEXT
+    assert target.read_text("utf-8") == TEXT.removeprefix("import a\n")

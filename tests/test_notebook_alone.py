@@ -1,7 +1,8 @@
-"""The notebook alone in a folder, as in Colab: it fetches the course, works there."""
+"""A notebook alone in a folder, as in Colab: it fetches the course, works there."""
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -46,3 +47,37 @@ def test_the_notebook_alone_works_in_the_course_that_it_fetches(published, tmp_p
     imported, worked_in = printed(book.cells[-1]).splitlines()
     assert Path(imported).is_relative_to(clone) and Path(worked_in) == clone
     assert {file.name for file in alone.iterdir()} == {LESSON.name, "foodvision"}
+
+
+@pytest.fixture
+def find_course():
+    """Runs a companion's first code cell as a kernel in some folder would."""
+    file = sorted((LESSON.parent / "companions").glob("*.ipynb"))[0]
+    cells = {cell.id: cell.source for cell in nbformat.read(file, as_version=4).cells}
+
+    def run(folder, repo=""):
+        code = cells["open"].replace('COURSE_REPO = ""', f'COURSE_REPO = "{repo}"')
+        command = [sys.executable, "-c", f"{code}\nprint(os.getcwd())"]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.parametrize("start", [".", "companions", "demos/foodvision_mini"])
+def test_a_companion_finds_the_course_around_it(find_course, start):
+    assert find_course(LESSON.parent / start).stdout.strip() == str(LESSON.parent)
+
+
+def test_a_companion_alone_says_what_to_do(find_course, tmp_path):
+    done = find_course(tmp_path)
+    assert done.returncode and "companions/" in done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_companion_alone_fetches_the_course_once(find_course, published, tmp_path):
+    alone = tmp_path / "colab"
+    alone.mkdir()
+    for _ in range(2):  # the second time it is there already
+        done = find_course(alone, published.as_uri())
+        assert done.stdout.strip() == str(alone / "foodvision"), done.stderr

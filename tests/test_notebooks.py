@@ -1,0 +1,149 @@
+"""The rules that the lesson and all companions keep: how long, what is in them."""
+
+import json
+import os
+import re
+from collections import Counter
+
+import nbformat
+import pytest
+from answers import DOTS, cells_to_write, fill_in
+from course_copy import LESSON, ROOT, copy_course
+
+from tools.drawn_outputs import is_drawn
+from tools.kernel import client_for, connection, printed
+
+COMPANIONS = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("companions/*.ipynb"))
+of_companions = pytest.mark.parametrize("file", COMPANIONS, indirect=True)
+BUDGETS = {True: (190, 8_000, 550), False: (60, 2_200, 250)}  # cells, words, lines
+SECTION_WORDS, CELL_LINES, FILE_LINES, COLUMNS, ALT_TEXT = 1_500, 15, 60, 88, 40
+UNREAD = re.compile(r"(?s)<details>.*?</details>|<!--.*?-->|!\[.*?\]\(.*?\)|```.*?```")
+WORD = re.compile(r"[A-Za-z0-9][\w'.,%-]*")
+LINK = re.compile(r'(!?)\[([^\[\]]*)\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"')
+ID = re.compile(r"(?![0-9a-f]{8}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MACHINE = re.compile(r"(?<![\w.:/])/(home|root|Users|work|tmp)/\w")
+OLD_NAMES = re.compile(
+    r"\b(About|Cooks|Door|Gate|Known|Trial|Unmet|choose_carried|draw_line|familiarity"
+    r"|lowest_kept|make_visits|network_of|ours_threshold|whole_big|(app|going_modular)"
+    r"\.(goals|practice|running|strangers|visitors))\b"
+)
+
+
+@pytest.fixture(params=[LESSON, *COMPANIONS])
+def file(request):
+    return ROOT / request.param
+
+
+@pytest.fixture
+def book(file):
+    return nbformat.read(file, as_version=4)
+
+
+def of_kind(book, kind):
+    return [cell for cell in book.cells if cell.cell_type == kind]
+
+
+def code_lines(cell):
+    return [line for line in cell.source.splitlines() if re.match(r"\s*[^\s#]", line)]
+
+
+def count_words(book):
+    """Words to read by section; what is folded, shown as code or looked up is not."""
+    section, words = "", Counter()
+    for cell in of_kind(book, "markdown"):
+        if heading := re.search(r"^## (.+)", cell.source, re.MULTILINE):
+            section = heading[1]
+        if not re.search("glossary|extra reading", section, re.IGNORECASE):
+            words[section] += len(WORD.findall(UNREAD.sub(" ", cell.source)))
+    return words
+
+
+def test_it_is_short(file, book):
+    words = count_words(book)
+    lines = sum(len(code_lines(cell)) for cell in of_kind(book, "code"))
+    sizes = (len(book.cells), words.total(), lines)
+    most = BUDGETS[file.name == LESSON]
+    assert all(size <= limit for size, limit in zip(sizes, most, strict=True)), sizes
+    assert max(words.values()) <= SECTION_WORDS, words.most_common(1)
+
+
+def test_cells_of_code_are_short(book):
+    for cell in of_kind(book, "code"):
+        written, lines = cell.source.startswith("%%writefile"), code_lines(cell)
+        assert len(lines) <= (FILE_LINES + 1 if written else CELL_LINES), cell.id
+        assert max(map(len, cell.source.splitlines()[written:])) <= COLUMNS, cell.id
+
+
+def test_the_file_carries_nothing_but_the_lesson(file):
+    book = json.loads(file.read_text("utf-8"))
+    assert set(book["metadata"]) <= {"kernelspec", "language_info"}
+    ids = [cell["id"] for cell in book["cells"]]
+    assert len(set(ids)) == len(ids) and all(map(ID.fullmatch, ids))
+    for cell in book["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}, cell["id"]
+        outputs = cell.get("outputs", [])
+        assert not outputs or cell["execution_count"], "nbval takes it for not run"
+        assert all(output["output_type"] != "error" for output in outputs), cell["id"]
+        shown = json.dumps(outputs)
+        assert "jupyter.widget" not in shown and not MACHINE.search(shown), cell["id"]
+        if "shows-photos" in cell["metadata"].get("tags", []):
+            rich = [out for out in outputs if out["output_type"] != "stream"]
+            drawn = all(map(is_drawn, rich)) and bool(rich) == bool(outputs)
+            assert drawn, f"{cell['id']} may show others' photos, or tell of them"
+
+
+def test_the_text_is_an_outline_with_links_that_lead_somewhere(file, book):
+    text = "\n".join(cell.source for cell in of_kind(book, "markdown"))
+    text = re.sub(r"(?s)```.*?```", "", text)
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), levels
+    for picture, alt, target, address in LINK.findall(text):
+        place = (target or address).partition("#")[0]
+        assert not picture or len(alt) >= ALT_TEXT, f"{target} wants an alt text"
+        if place and not re.match(r"https?:|mailto:|data:", place):
+            assert (file.parent / place).exists(), f"nothing at {place}"
+
+
+def test_names_are_the_fields(book):
+    for cell in book.cells:
+        code = [re.sub(r'"[^"\n]*"|#.*', "", cell.source)]
+        if cell.cell_type == "markdown":
+            code = re.findall(r"```.*?```|`[^`\n]+`", cell.source, re.DOTALL)
+        assert not (old := OLD_NAMES.search(" ".join(code))), f"{cell.id}: {old[0]}"
+
+
+def test_every_cell_to_write_has_dots_a_check_and_an_answer(book):
+    answers = cells_to_write(book)
+    for cell in of_kind(book, "code"):
+        assert len(DOTS.findall(cell.source)) == (cell.id in answers), cell.id
+        if cell.id in answers:
+            check = cell.source.strip().rsplit("\n\n", 1)[1]
+            assert re.search(r"^\w+\.\w+\(", check, re.MULTILINE), cell.id
+
+
+@of_companions
+def test_a_companion_begins_and_ends_as_all_do(file, book):
+    first, second, *_, last = book.cells
+    assert (first.id, second.id, last.id) == ("title", "open", "end")
+    assert first.source.startswith(f"# Companion {file.stem.partition('_')[0]}. ")
+    assert all(f"](../{LESSON}" in cell.source for cell in (first, last))
+    assert sum(name.startswith("your-turn") for name in cells_to_write(book)) >= 2
+    of_first = nbformat.read(ROOT / COMPANIONS[0], as_version=4).cells[1].source
+    same = {re.sub('"[^"\n]*"', "", source) for source in (second.source, of_first)}
+    assert len(same) == 1, "all companions open in one way"
+
+
+@pytest.mark.slow
+@of_companions
+def test_answers_are_right_and_nothing_is_left_behind(file, book, tmp_path):
+    course, answers = copy_course(tmp_path / "course"), cells_to_write(book)
+    kept = [course / "models", course / "demos/foodvision_mini"]
+    before = [sorted(folder.iterdir()) for folder in kept]
+    client = client_for(fill_in(book), course / "companions", connection(tmp_path))
+    client.execute(env=os.environ | {"FOODVISION_OFFLINE": "1"})
+    for cell in of_kind(book, "code"):
+        assert all(out.get("name") != "stderr" for out in cell.outputs), cell.id
+        if cell.id in answers:
+            assert printed(cell).startswith("Right."), f"{cell.id}: {printed(cell)}"
+    assert [sorted(folder.iterdir()) for folder in kept] == before
