@@ -9,14 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUSE = ROOT / "going_modular"
-WINGS = {"practice", "big", "pocket", "your_turn"}
-# Pictures for readers without internet are drawn in one wing, wherever they are needed.
-DRAWS = {
-    ("data_setup", "practice.pictures"),
-    ("big.food101", "practice.food101"),
-    ("big.food101", "practice.pictures"),
-    ("your_turn.exercises", "practice.pictures"),
-}
+WINGS = {"big", "pocket", "your_turn"}
 
 
 def imports_of(file: Path) -> set[str]:
@@ -52,7 +45,7 @@ def test_what_is_copied_out_imports_nothing_from_the_course():
 
 
 def test_the_path_uses_no_wing_and_no_wing_another():
-    for name, used in EDGES - DRAWS:
+    for name, used in EDGES:
         own = room(name)
         assert room(used) in {own, "path"}, f"{name} uses {used}"
 
