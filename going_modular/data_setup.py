@@ -69,12 +69,16 @@ def planned_pictures(data_dir: Path) -> str:
     return "the published photos, to be downloaded"
 
 
-def find_pictures(data_dir: Path) -> Pictures:
+def find_pictures(data_dir: Path, *, fetch: bool = True) -> Pictures:
     """Find pictures to learn from, fetching or unpacking them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
     folder, a zip, or the web address of a zip); the published photos, in `data_dir`
     or from the internet; with no internet, the drawn practice pictures.
+
+    Args:
+        data_dir: Where they are or go.
+        fetch: Whether the published photos may be downloaded.
 
     Raises:
         DataError: If the first that applies fails. There is no silent fallback.
@@ -82,7 +86,8 @@ def find_pictures(data_dir: Path) -> Pictures:
     """
     data_dir = Path(data_dir)
     given = os.environ.get("FOODVISION_DATA", "").strip()
-    if not given and not _published_is_here(data_dir) and is_offline():
+    may_fetch = fetch and not is_offline()
+    if not given and not _published_is_here(data_dir) and not may_fetch:
         folder = drawn_pictures(data_dir) / "dishes"
         return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:
