@@ -9,7 +9,7 @@ QUICK := not slow and not browser and not cluster
 WHICH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
 needed, and this is %s: name one, as in make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: help lesson lab html demo pocket check test targets bench reliability stick constraints refresh
+.PHONY: help lesson companions lab html demo pocket check test targets bench reliability stick constraints refresh
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ endif
 
 lesson: $(READY)  ## run the whole lesson and write the demo folder
 	$(BIN)/python -m tools.run_lesson
+
+companions: $(READY)  ## run all nine companions
+	$(BIN)/python -m tools.run_lesson --companions
 
 lab: $(READY)  ## open the lesson in JupyterLab
 	$(BIN)/jupyter lab $(LESSON)
@@ -67,5 +70,5 @@ stick: $(READY)  ## fill build/stick/ for a classroom without internet
 constraints: $(READY)  ## write down the versions that are installed here
 	$(BIN)/python -m tools.write_constraints
 
-refresh: $(READY)  ## renew the outputs stored in the committed notebook
+refresh: $(READY)  ## renew the outputs stored in the committed notebooks
 	$(BIN)/python -m tools.run_lesson --refresh

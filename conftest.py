@@ -22,7 +22,6 @@ INCOMPLETE = pytest.StashKey[set]()
 for name in ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE"):
     os.environ.pop(name, None)
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import ONNX Runtime themselves
-os.environ.setdefault("FOODVISION_BIG", "practice")  # the lesson's test runs all of it
 # Tests share the cores: a thread that waits for work must not keep one busy.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

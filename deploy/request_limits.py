@@ -1,4 +1,4 @@
-"""The door of a web app: what it lets in, how much of it, and for how long."""
+"""The limits of a web app: which requests it takes, how large, and for how long."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class RequestLimits:
     too, and a form's parts never fill the disk.
 
     Args:
-        app: What is behind the door.
+        app: What answers the requests that are let in.
         limit: Bytes of a body; longer ones get a 413.
         too_large: The sentence with it.
     """

@@ -85,7 +85,7 @@ class PredictPool:
     """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="cook")
+        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="predict")
 
     async def do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Wait until one of the threads has done some work; return what came of it."""

@@ -5,10 +5,12 @@ If both are there and belong together, a companion works on them; else on the co
 ones, which were made from real photos. No picture is needed for either.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.utils.data import TensorDataset
 
 from going_modular.app.model import Predictor
 from going_modular.engine import (
@@ -23,7 +25,13 @@ from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.notebook_tools import set_seeds
 from going_modular.ood_data import find_other_dishes
-from going_modular.stored_features import StoredFeatures, find_features
+from going_modular.stored_features import (
+    StoredFeatures,
+    features_file,
+    find_features,
+    probe_features,
+    write_features,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -54,25 +62,45 @@ class Mini:
     cv: CVResult
 
 
-def open_mini() -> Mini:
+def open_mini(*, needs_others: bool = False) -> Mini:
     """Find the model and its features, train its head, and say which model it is.
+
+    Args:
+        needs_others: Whether a model without features of other dishes will not do.
 
     Raises:
         LessonError: If neither the reader's own model nor the committed one is whole.
     """
     own = _open(OWN, ROOT / "models") if OWN.exists() else None
+    if own and needs_others and not own.others.names:
+        print("No features of other dishes fit your own model.")
+        own = None
     mini = own or _open(COMMITTED, ROOT / "data")
     if mini is None:
         raise LessonError(
             "The features in data/ are not those of models/foodvision_mini.onnx. "
             "Fetch the course's files again: git restore data models"
         )
-    about, whose = mini.predictor.about, "your own" if own else "the committed"
-    print(
-        f"Model: {whose} {mini.file.relative_to(ROOT).as_posix()}, {about.contender},"
-    )
-    print(f"       {', '.join(about.class_names)}; {mini.photos.label}")
+    _say_which(mini.file, mini.predictor, mini.photos.label)
     return mini
+
+
+def open_file(*, own: bool = True) -> tuple[Path, Predictor]:
+    """Find the model file alone, for a companion that needs no PyTorch network.
+
+    Args:
+        own: Whether the reader's own model counts; else it is the committed one.
+    """
+    file = OWN if own and OWN.exists() else COMMITTED
+    predictor = Predictor(file)
+    _say_which(file, predictor, predictor.about.trained_on)
+    return file, predictor
+
+
+def _say_which(file: Path, predictor: Predictor, pictures: str) -> None:
+    about, whose = predictor.about, "your own" if file == OWN else "the committed"
+    print(f"Model: {whose} {file.relative_to(ROOT).as_posix()}, {about.contender},")
+    print(f"       {', '.join(about.class_names)}; {pictures}")
 
 
 def _open(file: Path, features_folder: Path) -> Mini | None:
@@ -102,3 +130,28 @@ def train_head(
     built.model.head = fresh_copy(built.model.head)
     train(built.model.head, feature_loader(photos.train, seed=seed), settings=HEAD)
     return built.model.head
+
+
+def keep_features(
+    built: Built,
+    slug: str,
+    class_names: list[str],
+    halves: Sequence[TensorDataset],
+    folder: Path,
+    *,
+    is_practice: bool,
+) -> Path:
+    """Keep the features of the reader's pictures, so that companions work on them.
+
+    Args:
+        built: The network that made them.
+        slug: Its name in file names.
+        class_names: By label.
+        halves: Features and labels of the training and of the test pictures.
+        folder: Where they go: "models", or "models/practice" for drawn pictures.
+        is_practice: Whether the pictures were drawn.
+    """
+    probe = probe_features(built)
+    stored = StoredFeatures(class_names, *halves, probe, is_practice)
+    file = features_file(folder, "photos", slug, built.preprocess.size)
+    return write_features(stored, file)

@@ -69,7 +69,9 @@ def planned_pictures(data_dir: Path) -> str:
     return "the published photos, to be downloaded"
 
 
-def find_pictures(data_dir: Path, *, fetch: bool = True) -> Pictures:
+def find_pictures(
+    data_dir: Path, *, photos: str | None = None, fetch: bool = True
+) -> Pictures:
     """Find pictures to learn from, fetching or unpacking them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
@@ -77,8 +79,9 @@ def find_pictures(data_dir: Path, *, fetch: bool = True) -> Pictures:
     or from the internet; with no internet, the drawn practice pictures.
 
     Args:
-        data_dir: Where they are or go.
-        fetch: Whether the published photos may be downloaded.
+        data_dir: Where what is downloaded goes.
+        photos: The address of the published photos, if it is not `PHOTOS_URL`.
+        fetch: Whether they may be downloaded.
 
     Raises:
         DataError: If the first that applies fails. There is no silent fallback.
@@ -91,7 +94,9 @@ def find_pictures(data_dir: Path, *, fetch: bool = True) -> Pictures:
         folder = drawn_pictures(data_dir) / "dishes"
         return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:
-        return _own(given, data_dir) if given else _published(data_dir)
+        if given:
+            return _own(given, data_dir)
+        return _published(data_dir, photos or PHOTOS_URL)
     except FileError as error:
         if given:
             other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
@@ -140,11 +145,11 @@ def _published_is_here(data_dir: Path) -> bool:
     return folder.exists() or folder.with_suffix(".zip").exists()
 
 
-def _published(data_dir: Path) -> Pictures:
+def _published(data_dir: Path, url: str) -> Pictures:
     folder = data_dir / PHOTOS_NAME
     archive = folder.with_suffix(".zip")
     if not folder.exists():
-        unpack(download(PHOTOS_URL, archive, verify=photos_complaint), folder)
+        unpack(download(url, archive, verify=photos_complaint), folder)
     again = f"Delete {folder} and run this again."
     counts = count_pictures(_checked(folder, again))["total"]
     if counts[list(SPLITS)].to_dict() != PHOTOS_COUNTS:

@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import DISH, ModelMetadata, spoken
+from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, staged_folder
 
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = ("app.py", "model.py", "safety.py", "feedback.py", "style.css")
+COPIED = ("app.py", "model.py", "page.py", "safety.py", "style.css")
 WRITTEN = ("requirements.txt", ".gitattributes")
 FILLED_IN = ("README.md",)
 TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
@@ -82,7 +83,7 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
     Returns:
         The README.
     """
-    names = about.class_names
+    names = [spoken(name) for name in about.class_names]
     dishes = f"{len(names)} dishes: **{', '.join(names)}**"
     text = (APP / "README.md").read_text("utf-8")
     text = re.sub(r"\d+ dishes: \*\*.+\*\*", lambda _: dishes, text)
@@ -119,6 +120,27 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
             for name in names:
                 shutil.copyfile(source / name, part / name)
     return folder
+
+
+def pick_examples(
+    samples: Sequence[Sample], answers: pd.DataFrame, class_names: Sequence[str]
+) -> dict[str, Path]:
+    """For each class the first picture that the model names rightly and lets through.
+
+    Of a class without such a picture it is the first one.
+
+    Args:
+        samples: Files and labels.
+        answers: From `compare_answers`, in the same order.
+        class_names: By label.
+    """
+    good = (answers.verdict == DISH) & (answers.guess == answers.label)
+    chosen = {}
+    for wanted in (True, False):
+        for (file, label), is_good in zip(samples, good, strict=True):
+            if is_good or not wanted:
+                chosen.setdefault(class_names[label], file)
+    return {name: chosen[name] for name in class_names}
 
 
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:

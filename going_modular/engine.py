@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.utils.data import (
     BatchSampler,
@@ -297,7 +298,7 @@ def cross_validate(
     for held_out, rest in deal(len(features), folds=folds, seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
-        with _one_thread():
+        with one_thread():
             history = train(
                 fold_head,
                 feature_loader(
@@ -335,16 +336,17 @@ def deal(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Calculate on one thread: steps on stored features are too small to share.
 
     Several threads would spend their time waiting for each other, and on a computer
-    that has other work to do, most of it.
+    that has other work to do, most of it. It holds for PyTorch, NumPy and scikit-learn.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(limits=1):
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import binomtest
 
+from going_modular.app.model import ModelMetadata
+from going_modular.model_builder import CONTENDERS, Built
+
 # For every contender: the share of the test pictures, and predictions a second on a
 # CPU, one at a time. And what we hope the finished app reaches.
 GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
@@ -82,6 +85,32 @@ def summarise(
         forward_ms=float(predictions.forward_ms.median()),
         megabytes=file.stat().st_size / 1e6,
     )
+
+
+def summarise_all(
+    predictions: dict[str, pd.DataFrame],
+    checkpoints: dict[str, Path],
+    extractors: dict[str, Built],
+    *,
+    published: bool,
+) -> dict[str, Report]:
+    """Each contender's report.
+
+    Args:
+        predictions: From `take_turns`, by name.
+        checkpoints: Where each is saved.
+        extractors: The contenders.
+        published: Whether these are the photos that the published counts are of.
+    """
+    return {
+        contender.name: summarise(
+            predictions[contender.name],
+            file=checkpoints[contender.name],
+            pretrained=extractors[contender.name].pretrained,
+            published_right=contender.published_right if published else None,
+        )
+        for contender in CONTENDERS
+    }
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
@@ -273,30 +302,27 @@ def say_count(right: int, total: int) -> str:
 
 
 def judge_app(
+    about: ModelMetadata,
     *,
-    right: int,
-    total: int,
     median_ms: float,
     in_browser: tuple[float, str] | None,
     megabytes: float,
     start_seconds: float,
-    gate: dict,
 ) -> pd.DataFrame:
     """The finished app beside all goals.
 
     Args:
-        right: Test pictures its model file names rightly, of `total`.
-        total: Test pictures.
+        about: What its model file says: the test pictures it names rightly, its gate.
         median_ms: From picture file to answer.
         in_browser: Answers a second of the browser demo, and where that was measured;
             None if it was not.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
-        gate: `ModelMetadata.gate`.
 
     Returns:
         A row a goal: goal, whether it is reached, "yes" or "no", and what was measured.
     """
+    right, total = about.test_result["correct"], about.test_result["total"]
     speed, count = 1000 / median_ms, f"{right} of {total}"
     fast, size = f"{speed:.0f}", f"{megabytes:.1f} MB"
     ready = f"{start_seconds:.2f} s after its start"
@@ -313,7 +339,7 @@ def judge_app(
             ready,
             start_seconds <= HOPED_SECONDS,
         ),
-        *_judge_gate(gate),
+        *_judge_gate(about.gate),
     ]
     table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
     table.reached = table.reached.map({True: "yes", False: "no"})

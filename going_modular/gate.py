@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular.engine import HEAD, Settings, cross_validate, deal
+from going_modular.engine import HEAD, Settings, cross_validate, deal, one_thread
 from going_modular.stored_features import StoredFeatures
 
 NEIGHBOURS = 5
@@ -93,6 +93,7 @@ def fit_second_head(
     return softmax_head(head.weight[:-1], head.bias[:-1])  # the last class is theirs
 
 
+@one_thread()
 def fit_softmax(
     rows: torch.Tensor, labels: torch.Tensor, *, scale_by: torch.Tensor
 ) -> nn.Linear:
@@ -237,6 +238,7 @@ def make_gate(
     return gate, replace(thresholds, in_distribution_score=max(0.0, line))
 
 
+@one_thread()
 def held_out_second(
     features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
 ) -> torch.Tensor:

@@ -186,13 +186,15 @@ def _hash_complaint(file: Path, *, expected: str) -> str | None:
     return None if found == expected else f"has hash {found}, expected {expected}"
 
 
-def _head(features: int, num_classes: int) -> nn.Sequential:
+def make_head(features: int, num_classes: int) -> nn.Sequential:
+    """A new head: from features (N, D) to logits (N, C)."""
     return nn.Sequential(nn.Dropout(0.2), nn.Linear(features, num_classes))
 
 
-def _with_preset(
+def with_preset(
     base: nn.Module, head: nn.Module, weights: WeightsEnum, pretrained: bool
 ) -> Built:
+    """Freeze a base, put a head on it, and add the transform of its weights."""
     transform = weights.transforms()
     model = FeatureExtractor(base, head)
     return Built(model, transform, Preprocess.like(transform), pretrained)
@@ -203,7 +205,8 @@ def build_effnetb2(num_classes: int) -> Built:
     base = torchvision.models.efficientnet_b2()
     pretrained = load_weights(base, EFFNETB2_WEIGHTS)
     base.classifier = nn.Identity()
-    return _with_preset(base, _head(1408, num_classes), EFFNETB2_WEIGHTS, pretrained)
+    head = make_head(1408, num_classes)
+    return with_preset(base, head, EFFNETB2_WEIGHTS, pretrained)
 
 
 def build_vit(num_classes: int) -> Built:
@@ -211,7 +214,8 @@ def build_vit(num_classes: int) -> Built:
     base = torchvision.models.vit_b_16()
     pretrained = load_weights(base, VIT_WEIGHTS)
     base.heads = nn.Identity()
-    return _with_preset(base, _head(768, num_classes), VIT_WEIGHTS, pretrained)
+    head = make_head(768, num_classes)
+    return with_preset(base, head, VIT_WEIGHTS, pretrained)
 
 
 def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
@@ -250,13 +254,13 @@ def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> B
         std=list(config["std"]),
         crop=config["crop_pct"],
     )
-    model = FeatureExtractor(base, _head(base.num_features, num_classes))
+    model = FeatureExtractor(base, make_head(base.num_features, num_classes))
     return Built(model, preprocess, preprocess, pretrained=True)
 
 
 def with_classes(built: Built, num_classes: int) -> Built:
     """The same base and preparation, and a new head for other classes."""
-    head = _head(built.model.head[-1].in_features, num_classes)
+    head = make_head(built.model.head[-1].in_features, num_classes)
     return replace(built, model=FeatureExtractor(built.model.base, head))
 
 

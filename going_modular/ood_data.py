@@ -14,6 +14,7 @@ from torch.utils.data import TensorDataset
 
 from going_modular.app.model import PictureError, open_picture
 from going_modular.datasets import make_datasets, make_loader
+from going_modular.drawn import drawn_pictures
 from going_modular.engine import store_features
 from going_modular.model_builder import Built
 from going_modular.stored_features import (
@@ -63,7 +64,12 @@ def _is_large_enough(file: Path) -> bool:
 
 
 def find_other_dishes(
-    built: Built, slug: str, data_dir: Path, *, ours: Sequence[str]
+    built: Built,
+    slug: str,
+    data_dir: Path,
+    *,
+    ours: Sequence[str],
+    is_practice: bool = False,
 ) -> StoredFeatures:
     """Other dishes' stored features, if there are any that this very base has made.
 
@@ -72,6 +78,7 @@ def find_other_dishes(
         slug: Its name in file names.
         data_dir: Where the files of features lie.
         ours: Names of our own dishes, which are no others.
+        is_practice: Whether ours are drawn: then the others are, too.
 
     Returns:
         Of no dishes at all, if there is no such file.
@@ -79,6 +86,9 @@ def find_other_dishes(
     Raises:
         StoredFeaturesError: If there is a file, but not a whole one.
     """
+    if is_practice:
+        folder = drawn_pictures() / "other_dishes"
+        return from_folder(built, folder, is_practice=True, batch_size=8).without(*ours)
     if others := find_features(built, slug, data_dir, what="other_dishes"):
         return others.without(*ours)
     probe = probe_features(built)

@@ -16,6 +16,7 @@ from going_modular.datasets import Sample, load_picture
 from going_modular.model_builder import Built, Transform
 
 WARM_UP = 5  # pictures predicted before the clock counts
+MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
 
 
 class Times(NamedTuple):
@@ -163,6 +164,49 @@ def compare_answers(
             }
         )
     return pd.DataFrame(rows)
+
+
+def precision_table(
+    checks: dict[str, pd.DataFrame], files: dict[str, Path]
+) -> pd.DataFrame:
+    """Files of different precision side by side, counts with their denominators.
+
+    Args:
+        checks: From `compare_answers`, by precision.
+        files: The files that were asked.
+    """
+    return pd.DataFrame(
+        {
+            precision: {
+                "right": f"{(check.guess == check.label).sum()} of {len(check)}",
+                "same class as PyTorch": f"{check.same_class.sum()} of {len(check)}",
+                "largest difference": f"{check.difference.max():.1e}",
+                "MB": f"{files[precision].stat().st_size / 1e6:.1f}",
+                "median ms": f"{check.onnx_ms.median():.1f}",
+                "a second": f"{1000 / check.onnx_ms.median():.0f}",
+            }
+            for precision, check in checks.items()
+        }
+    ).T
+
+
+def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
+    """The precision that goes out: the smallest file that decides like fp32.
+
+    It may lose `MOST_LOST` pictures against fp32, and `ALIKE` of its answers must be
+    PyTorch's.
+
+    Args:
+        checks: From `compare_answers`, by precision; one of them is "fp32".
+        files: The files that were asked.
+    """
+    right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
+    allowed = [
+        name
+        for name, check in checks.items()
+        if right[name] >= right["fp32"] - MOST_LOST and check.same_class.mean() >= ALIKE
+    ]
+    return min(allowed, key=lambda name: files[name].stat().st_size)
 
 
 def answer_all(file: Path, photos: Sequence[Path], *, threads: int = 2) -> list[Answer]:

@@ -3,6 +3,7 @@
 The rehearsal is real git and Git LFS, against a Hub made of a folder.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -25,6 +26,7 @@ from going_modular.demo_folder import (
     list_folder,
     upload_plan,
 )
+from going_modular.downloads import is_offline
 
 # What the Hub takes outside Git LFS: huggingface_hub#657 (binary), #91 (any file).
 MAX_BINARY_BYTES = 1_000_000
@@ -200,6 +202,31 @@ def _clone_back(git: _Git, folder: Path) -> Rehearsal:
         same_bytes=same,
         commands=tuple(git.commands),
     )
+
+
+def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
+    """Upload a demo folder if the environment names a Space; else show what would go.
+
+    HF_TOKEN, FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. Nothing
+    is sent without internet, or of a model that learned from drawn pictures.
+
+    Args:
+        folder: The demo folder.
+        is_practice: Whether its model learned from drawn pictures.
+
+    Returns:
+        The name of the Space that FOODVISION_SPACE gives, whatever was sent.
+    """
+    asked = ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE")
+    token, space, hardware = (os.environ.get(name) for name in asked)
+    if token and space and not (is_practice or is_offline()):
+        url = upload_to_space(folder, space, token=token, hardware=hardware)
+        print("Live after the build:", url)
+        return space
+    print("Nothing is sent; that takes HF_TOKEN, FOODVISION_SPACE, photos, internet.")
+    for planned in upload_plan(folder):
+        print(f"{planned.size / 1e6:8.3f} MB by {planned.storage:7} {planned.path}")
+    return space
 
 
 def upload_to_space(

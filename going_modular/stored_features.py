@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
-from going_modular.engine import features_of, ready
+from going_modular.datasets import make_datasets, make_loader
+from going_modular.engine import features_of, ready, store_features
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
@@ -73,6 +74,29 @@ class StoredFeatures:
             torch.cat([features[:0], *parts]),
             torch.arange(len(names)).repeat_interleave(counts),
         )
+
+
+def store_pictures(
+    built: Built, folder: Path, half: str, device: str | torch.device = "cpu"
+) -> TensorDataset:
+    """Send one half's pictures through a frozen base, once each.
+
+    Args:
+        built: The contender. If its weights are random, about sixty pictures have to
+            do: they show what it costs, and no more.
+        folder: Holds train/ and test/.
+        half: "train" or "test".
+        device: Where the base runs.
+
+    Returns:
+        Features (N, D) and labels (N,), float32, on the CPU, in file order.
+    """
+    data = make_datasets(folder, built.transform)[HALVES.index(half)]
+    if not built.pretrained:
+        data = Subset(data, range(0, len(data), max(1, len(data) // 60)))
+    size = 64 if torch.device(device).type == "cuda" else 8
+    loader = make_loader(data, batch_size=size)
+    return store_features(built.model.base, loader, device=device)
 
 
 def features_file(folder: Path, what: str, slug: str, size: int) -> Path:

@@ -192,13 +192,14 @@ def test_without_git_the_plan_says_that_it_does_not_know(demo, monkeypatch):
 
 @pytest.mark.parametrize("count", [2, 3, 5, 101])
 def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
-    names = [f"dish {number}" for number in range(1, count + 1)]
+    names = [f"dish_{number}" for number in range(1, count + 1)]
     named = {"name": "foodvision_x", "title": "FoodVision X", "class_names": names}
     about = replace(ABOUT, **named, reference_counts=[9] * count)
     readme = write_readme(about, tmp_path / "new").read_text("utf-8")
     front = readme.split("---")[1]
     assert "title: FoodVision X\n" in front and "# FoodVision X\n" in readme
-    assert f"It knows {count} dishes: **{', '.join(names)}**.\n" in readme
+    known = ", ".join(names).replace("_", " ")
+    assert f"It knows {count} dishes: **{known}**.\n" in readme
     assert "Mini" not in readme and "sushi" not in readme
 
 
@@ -212,7 +213,7 @@ def test_an_app_is_copied_whole_or_not_at_all(demo, tmp_path):
     assert sorted(os.listdir(copy)) == sorted(COPIED)
     for name in COPIED:
         assert (copy / name).read_bytes() == (APP / name).read_bytes()
-    with pytest.raises(DeployError, match="lacks model.py, safety.py.*run the cells"):
+    with pytest.raises(DeployError, match="lacks model.py, page.py.*run the cells"):
         copy_app(demo, copy)
     assert sorted(os.listdir(copy)) == sorted(COPIED)
 

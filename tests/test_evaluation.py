@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
@@ -290,23 +291,28 @@ def test_a_count_is_said_with_share_and_interval():
 # The finished app
 
 REACHED = {
-    "right": 147,
-    "total": 150,
     "median_ms": 9.0,
     "in_browser": (30.4, "Chromium 156, here"),
     "megabytes": 5.98,
     "start_seconds": 2.5,
-    "gate": {
-        "near": {"baklava": [50, 75], "beignets": [41, 75]},
-        "auroc": 0.91,
-        "far": [37, 37],
-        "ours": [7, 150],
-    },
+}
+GATE = {
+    "near": {"baklava": [50, 75], "beignets": [41, 75]},
+    "auroc": 0.91,
+    "far": [37, 37],
+    "ours": [7, 150],
 }
 
 
+def judged(*, right=147, gate=None, **change):
+    """The table for a model file that says so of itself, and an app that is so."""
+    result = {"correct": right, "total": 150}
+    about = SimpleNamespace(test_result=result, gate=GATE | (gate or {}))
+    return judge_app(about, **REACHED | change)
+
+
 def test_an_app_that_reaches_all_goals():
-    table = judge_app(**REACHED)
+    table = judged()
     assert set(table.reached) == {"yes"} and len(table) == 11
     shown = ["147 of 150", "111", "147 of 150", "111", "30 (Chromium 156, here)"]
     shown += [
@@ -338,22 +344,20 @@ def test_an_app_that_reaches_all_goals():
     ],
 )
 def test_a_goal_that_is_missed_says_no(change, missed):
-    of_gate = {key: change.pop(key) for key in REACHED["gate"].keys() & change}
-    table = judge_app(**REACHED | change | {"gate": REACHED["gate"] | of_gate})
+    of_gate = {key: change.pop(key) for key in GATE.keys() & change}
+    table = judged(gate=of_gate, **change)
     assert table.index[table.reached == "no"].tolist() == missed
 
 
 def test_a_browser_that_is_not_there_is_not_measured():
-    table = judge_app(**REACHED | {"in_browser": None})
+    table = judged(in_browser=None)
     assert table.loc["hoped for: 30 a second in a browser", "measured"] == (
         "not measured"
     )
 
 
 def test_without_other_dishes_the_gate_reaches_nothing_with_them():
-    table = judge_app(
-        **REACHED | {"gate": REACHED["gate"] | {"near": {}, "auroc": None}}
-    )
+    table = judged(gate={"near": {}, "auroc": None})
     missed = table[table.reached == "no"]
     assert missed.measured.tolist() == ["not measured"] * 2
 

@@ -19,7 +19,6 @@ from course_copy import LESSON, assert_files_are_whole, copy_course, zip_picture
 from drawn_images import copy_few
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from plain_dishes import write_dishes
 from traitlets.config import Config
 
 from tools.run_lesson import connection, printed
@@ -31,7 +30,7 @@ INTERRUPTED = {
     "find-pictures": 0.05,
     "store-all": 1.0,
     "predict-all": 1.0,
-    "demo-ask": 0.1,
+    "client": 0.1,
     "quantise": 3.0,
     "rehearse": 0.3,
 }
@@ -39,19 +38,13 @@ MUST_MEET = ("store-all", "predict-all")  # long enough on any machine
 SECONDS = 600  # for a cell
 
 
-# Cells whose outputs hold a time, an address or a place that is new in every run, or
-# say what they fetch or draw only when they do.
+# Cells whose outputs hold a time, an address or a place that is new in every run.
 NEW_EACH_TIME = {
-    "batch-size", "store-all", "train-heads", "usual-way", "reports", "ratios",
-    "winner", "speed-accuracy", "precision-table", "demo-launch", "run-demo",
-    "timing-loop", "shortfalls", "break-small", "try-small-1", "try-small-2",
-    "try-small-3", "try-small-4", "in-browser",
-    "rehearse", "other-dishes", "visits", "pocket-write", "pocket-show", "big-plan",
-    "big-store", "goals",
+    "store-all", "train-heads", "reports", "winner", "speed-accuracy", "timing-loop",
+    "shortfalls", "precision-table", "choose-file", "play-launch", "demo-launch",
+    "break-naive", "copy-app", "run-demo", "page-show", "rehearse", "goals",
 }  # fmt: skip
-
-
-TIMED_FOR_LONG = {"batch-size", "store-all", "usual-way", "copies"}  # not run again
+TIMED_FOR_LONG = {"store-all", "predict-all"}  # not run again
 
 
 @pytest.fixture
@@ -60,8 +53,6 @@ def course(tmp_path, monkeypatch) -> Path:
     drawn = copy_few(tmp_path / "drawn", train=6, test=2)
     monkeypatch.setenv("FOODVISION_DATA", str(zip_pictures(drawn)))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    tiny = write_dishes(tmp_path / "big", {"train": 2, "test": 1}, dishes=4)
-    monkeypatch.setenv("FOODVISION_BIG", str(tiny))
     return copy_course(tmp_path / "course")
 
 
@@ -119,7 +110,7 @@ def remount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
 
 
-FAULTS = ("save", "export-fp32")
+FAULTS = ("save", "equal-answers")
 
 
 @pytest.mark.slow
@@ -130,9 +121,9 @@ def test_interrupted_everywhere_on_a_bad_disk_then_killed(course, small_disk):
     After the whole lesson nearly each cell runs once more, the last one first, and
     gives what it gave before. In the end the kernel is killed while it saves.
     """
-    break_disk = {"save": None, "export-fp32": "ro"}
-    mend_disk = {"save": "size=2g", "export-fp32": "rw"}
-    advice = {"save": "Make room", "export-fp32": "writable"}
+    break_disk = {"save": None, "equal-answers": "ro"}
+    mend_disk = {"save": "size=2g", "equal-answers": "rw"}
+    advice = {"save": "Make room", "equal-answers": "writable"}
     kernel, met, gave = Kernel(course), [], {}
     with contextlib.suppress(DeadKernelError), kernel.client.setup_kernel():
         for name in kernel.code_cells:

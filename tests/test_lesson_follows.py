@@ -1,112 +1,127 @@
-"""Change one line of the lesson, and its classes, and run it twice at once."""
+"""The lesson with eight classes, twice at once; with two, and its winner overruled."""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 import watching
 from answers import cells_to_write, fill_in
 from course_copy import LESSON, assert_files_are_whole, copy_course
-from drawn_images import copy_few
 
 from going_modular.app.model import Predictor
-from going_modular.drawn import CLASS_NAMES, MARKER, OTHER_NAMES
+from going_modular.drawn import CLASS_NAMES, MARKER, OTHER_NAMES, drawn_files
 from tools.run_lesson import printed
 
 pytestmark = pytest.mark.slow
 RULE = "winner = choose_winner(reports)"
-# The lesson with its answers filled in, from a file of its own into a file of its own.
-RUN_ANSWERED = """
+COUNTS = {"train": 8, "test": 4}
+EIGHT, TWO = (*CLASS_NAMES, *OTHER_NAMES), ("pizza", "fried_eggs")
+# A notebook into an executed copy of the same name, as `make lesson` runs the lesson.
+RUN = """
 import sys
 from tools import run_lesson
-run_lesson.LESSON = run_lesson.ROOT / "answered.ipynb"
-run_lesson.EXECUTED = run_lesson.ROOT / "build" / "answered.ipynb"
-sys.exit(run_lesson.main())
+run_lesson.LESSON = run_lesson.ROOT / sys.argv[1]
+sys.exit(not run_lesson.run_lesson(renew=False))
 """
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """A course in which two runs of a changed lesson were at work at the same time.
+def folder_of(home: Path, names: tuple[str, ...]) -> Path:
+    """Some drawn pictures of some dishes, as a reader's own folder."""
+    for split, count in COUNTS.items():
+        for name in names:
+            target = home / split / name
+            target.mkdir(parents=True)
+            for file in drawn_files(name, split)[:count]:
+                shutil.copyfile(file, target / file.name)
+    (home / MARKER).touch()
+    return home
 
-    Two classes instead of three, and another winner than the rule's; its folder's name
-    has spaces. In one of the runs the reader has answered all that is to be written.
-    """
-    home = tmp_path_factory.mktemp("follows")
-    course = copy_course(home / "my own course")
-    drawn = copy_few(home / "drawn", train=10, test=4)
-    for split in ("train", "test"):
-        shutil.rmtree(drawn / split / "steak")
-    assert (drawn / MARKER).is_file()
-    notebook = nbformat.read(course / LESSON, as_version=4)
-    cell = next(cell for cell in notebook.cells if RULE in cell.source)
-    cell.source = cell.source.replace(RULE, 'winner = "EffNetB2"')
-    nbformat.write(notebook, course / LESSON)
-    nbformat.write(fill_in(notebook), course / "answered.ipynb")
-    variables = {
-        "FOODVISION_DATA": str(drawn),
-        "FOODVISION_OFFLINE": "1",
-        "FOODVISION_BIG": "practice",
-    }
-    watched = {"folder": home, "flags": "-DDDfx"}  # stacks are too much for a lesson
+
+def run_all(course: Path, names: tuple[str, ...], notebooks: list[str]) -> list:
+    """Exit code and words of notebooks that run at the same time in one course."""
+    watched = {"folder": course.parent, "flags": "-DDDfx"}  # no stacks: too much here
     start = type("Watched", (watching.Watched,), watched)
+    variables = {
+        "FOODVISION_DATA": str(folder_of(course.parent / "photos", names)),
+        "FOODVISION_OFFLINE": "1",
+    }
     runs = [
         (start if watching.STRACE else subprocess.Popen)(
-            [sys.executable, *arguments],
+            [sys.executable, "-c", RUN, name],
             cwd=course,
             env=os.environ | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for arguments in (["-m", "tools.run_lesson"], ["-c", RUN_ANSWERED])
+        for name in notebooks
     ]
     said = [run.communicate(timeout=1800)[0] for run in runs]
-    codes = [run.returncode for run in runs]
-    return course, list(zip(codes, said, strict=True))
+    return [(run.returncode, text) for run, text in zip(runs, said, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    """A course, its folder's name with spaces; in one run all answers are there."""
+    course = copy_course(tmp_path_factory.mktemp("eight") / "my own course")
+    notebook = nbformat.read(course / LESSON, as_version=4)
+    nbformat.write(fill_in(notebook), course / "answered.ipynb")
+    return course, run_all(course, EIGHT, [LESSON, "answered.ipynb"])
 
 
 @pytest.mark.reliability("faults in the lesson", 1)
-def test_two_runs_at_once_in_one_folder_end_well(executed):
-    course, runs = executed
+def test_two_runs_at_once_in_one_folder_end_well(eight):
+    course, runs = eight
     for code, text in runs:
         assert code == 0, text[-3000:]
     assert_files_are_whole(course)
 
 
+def test_the_app_answers_for_eight_dishes(eight):
+    course, _ = eight
+    about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
+    assert about.class_names == sorted(EIGHT) and about.is_practice is True
+    notebook = nbformat.read(course / "build/answered.ipynb", as_version=4)
+    told = printed(next(cell for cell in notebook.cells if cell.id == "run-demo"))
+    assert all(f"{name}: " in told for name in EIGHT), told
+    assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
+
+
 @pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace")
-def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(executed):
-    course, _ = executed
+def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(eight):
+    course, _ = eight
     own = ("~/.cache/matplotlib/fontlist", "~/.ipython/")  # fonts; settings
     found = watching.reported(course.parent)
     assert [line for line in found if not line.startswith(own)] == []
 
 
-def test_everything_follows_an_overruled_winner_and_two_classes(executed):
-    course, _ = executed
-    about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
-    assert about.contender == "EffNetB2"
-    assert about.class_names == ["pizza", "sushi"]
-    assert about.is_practice is True
-    readme = (course / "demos/practice_mini/README.md").read_text("utf-8")
-    assert "**pizza or sushi**" in readme and "steak" not in readme
-    assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
-    big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
-    assert big.contender == "EffNetB2" and big.title == "FoodVision Big"
-    assert big.is_practice is True
-    assert len(big.class_names) == len(CLASS_NAMES + OTHER_NAMES)
-
-
 @pytest.mark.parametrize(
     ("name", "begins"), [(LESSON, "Not yet:"), ("answered.ipynb", "Right.")]
 )
-def test_checks_tell_answers_from_dots(executed, name, begins):
-    course, _ = executed
+def test_checks_tell_answers_from_dots(eight, name, begins):
+    course, _ = eight
     notebook = nbformat.read(course / "build" / name, as_version=4)
     answers = cells_to_write(notebook)
     for cell in notebook.cells:
         if cell.id in answers:
             assert printed(cell).startswith(begins), f"{cell.id}: {printed(cell)}"
+
+
+def test_everything_follows_an_overruled_winner_and_two_classes(tmp_path):
+    course = copy_course(tmp_path / "course")
+    notebook = nbformat.read(course / LESSON, as_version=4)
+    cell = next(cell for cell in notebook.cells if RULE in cell.source)
+    cell.source = cell.source.replace(RULE, 'winner = "EffNetB2"')
+    nbformat.write(notebook, course / LESSON)
+    ((code, text),) = run_all(course, TWO, [LESSON])
+    assert code == 0, text[-3000:]
+    about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
+    assert about.contender == "EffNetB2" and about.class_names == sorted(TWO)
+    readme = (course / "demos/practice_mini/README.md").read_text("utf-8")
+    assert "fried eggs" in readme and "steak" not in readme
+    big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
+    assert big.contender == "EffNetB2" and big.title == "FoodVision Big"

@@ -17,11 +17,13 @@ from going_modular.drawn import OTHER_NAMES
 from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
 from going_modular.ood_data import (
     PLACES,
-    StoredFeatures,
-    StoredFeaturesError,
     find_other_dishes,
     find_strangers,
     from_folder,
+)
+from going_modular.stored_features import (
+    StoredFeatures,
+    StoredFeaturesError,
     is_same,
     probe_features,
     read_features,

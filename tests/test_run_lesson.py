@@ -178,24 +178,17 @@ def renewed(lesson, monkeypatch):
 
 
 def test_a_refresh_writes_nothing_before_all_is_there(lesson, renewed, monkeypatch):
-    def no_block(*_, **__):
-        raise ValueError("the lesson has no cell times")
-
-    monkeypatch.setattr(run_lesson, "renew_times", no_block)
-    with pytest.raises(ValueError, match="times"):
-        run_lesson.refresh(lesson, {})
-
     def stops(book):
         raise CellExecutionError("", "NameError", "on drawn pictures")
 
     monkeypatch.setattr(run_lesson, "drawn_outputs", stops)
     with pytest.raises(SystemExit, match="Nothing was renewed"):
-        run_lesson.refresh(lesson, {})
+        run_lesson.refresh(lesson)
     assert not renewed
 
 
 def test_only_a_run_on_real_photos_is_committed(lesson, renewed):
     lesson.cells[1].outputs[0].text = "This run uses drawn practice pictures."
     with pytest.raises(SystemExit, match="FOODVISION_DATA"):
-        run_lesson.refresh(lesson, {})
+        run_lesson.refresh(lesson)
     assert not renewed

@@ -126,15 +126,15 @@ def hub():
 
 
 def commands() -> list[list[str]]:
-    """The lesson's two commands, word for word, from section 6."""
-    cells = nbformat.read(ROOT / "09_pytorch_model_deployment.ipynb", 4).cells
+    """The two commands, word for word, of the companion that makes the page."""
+    cells = nbformat.read(ROOT / "companions" / "4_in_the_browser.ipynb", 4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     lines = re.findall(r"^\.venv/bin/hf (.*foodvision_pocket.*)$", text, re.MULTILINE)
     return [shlex.split(line) for line in lines]
 
 
 def test_two_commands_fill_a_static_space(hub, tmp_path):
-    folder = tmp_path / "demos" / "foodvision_pocket"
+    folder = tmp_path / "build" / "pocket"
     folder.parent.mkdir()
     write_site(folder, make_model(tmp_path / "m.onnx"), {"red": (200, 30, 30)})
     hub.plan = {planned.path: planned.storage for planned in upload_plan(folder)}

@@ -281,18 +281,22 @@ def test_another_section_or_engine_does_not_count(tmp_path):
     others += row.replace("25.0", "8.0").replace("1 thread", "2 threads")
     report.write_text(f"{report.read_text()}{others}{row}\n## 6. Big\n")
     assert speed_in_report(report) == 40
+    with pytest.raises(DeployError, match="says nothing"):
+        speed_in_report(report, stopwatch.ON_ORT_WEB)
     with pytest.raises(DeployError, match="none.md could not be read"):
         speed_in_report(tmp_path / "none.md")
 
 
 def test_measured_where_a_browser_works(page, installed, scratch, capsys):
     installed("chromium", text=reporting(ANSWERED))
-    assert browser_speed(*page, report=REPORT) == (50, "Chromium 156, here")
+    expected = (50, "Chromium 156, here", ANSWERED["answers"])
+    assert browser_speed(*page, report=REPORT) == expected
     assert capsys.readouterr().out == ""
 
 
 def test_without_a_browser_or_a_page_the_report_counts(page, installed, capsys):
-    reported = speed_in_report(REPORT), "another computer's, benchmarks/results.md"
+    where = "another computer's, benchmarks/results.md"
+    reported = speed_in_report(REPORT), where, None
     assert browser_speed(None, page[1], report=REPORT) == reported
     installed()
     assert browser_speed(*page, report=REPORT) == reported
@@ -301,7 +305,7 @@ def test_without_a_browser_or_a_page_the_report_counts(page, installed, capsys):
 
 def test_a_browser_that_fails_is_told_in_one_line(page, installed, scratch, capsys):
     installed("chromium")
-    number, where = browser_speed(*page, report=REPORT)
+    number, where, _ = browser_speed(*page, report=REPORT)
     assert number == speed_in_report(REPORT) and where.startswith("another computer's")
     told = "Not measured here: chromium stopped by itself with exit code 3\n"
     assert capsys.readouterr().out == told

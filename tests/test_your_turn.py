@@ -180,8 +180,8 @@ CHECKS = [
 ]
 
 
-def test_all_eighteen_checks_take_dots_for_not_yet(capsys):
-    assert len(CHECKS) == 18
+def test_all_checks_take_dots_for_not_yet(capsys):
+    assert len(CHECKS) >= 18
     for check in CHECKS:
         check(...)
         assert capsys.readouterr().out.startswith("Not yet: put your own code")

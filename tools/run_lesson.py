@@ -1,12 +1,11 @@
-"""Run the lesson from top to bottom and show how far it is.
+"""Run the lesson, or its companions, from top to bottom and show how far it is.
 
-The executed copy goes to build/. With --refresh, what is committed is renewed as well:
-the notebook's outputs and its table of times, the README's results, the model, and its
-card. What cells show of photos is replaced by drawn pictures, from a second run.
+Executed copies go to build/. With --refresh, what is committed is renewed as well: the
+notebooks' outputs, the README's results, the model, and its card. What cells show of
+photos is replaced by drawn pictures, from a second run.
 """
 
 import argparse
-import os
 import re
 import sys
 import tempfile
@@ -17,15 +16,15 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from going_modular.files import atomic_write
-from tools.drawn_outputs import SHOWS_PHOTOS, drawn_outputs
+from tools.drawn_outputs import SHOWS_PHOTOS, copy_course, drawn_outputs
 from tools.kernel import client_for, connection, printed
-from tools.lesson_times import renew_times
 from tools.model_card import write_card
 from tools.readme_block import renew_block
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
-EXECUTED = ROOT / "build" / LESSON.name
+COMPANIONS = ROOT / "companions"
+BUILD = ROOT / "build"
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 RESULT_CELLS = ("device", "reports", "precision-table", "goals")
 DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
@@ -34,15 +33,10 @@ REAL = "real photos"
 
 
 class Progress:
-    """Prints a line for each section and each slow cell, as they happen.
-
-    Attributes:
-        seconds: What each code cell took, by its id.
-    """
+    """Prints a line for each section and each slow cell, as they happen."""
 
     def __init__(self, notebook: nbformat.NotebookNode):
         self.cells = notebook.cells
-        self.seconds: dict[str, float] = {}
         self.started = time.monotonic()
 
     def before(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -58,30 +52,24 @@ class Progress:
                     print(f"{elapsed:6.0f} s  {line.strip('# ')}", flush=True)
 
     def after(self, cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
-        """Note what a cell took; name it if that was long, so a wait has a reason."""
+        """Name a cell that took long, so that a wait has a reason."""
         seconds = time.monotonic() - self.cell_started
-        self.seconds[cell.id] = seconds
         if seconds >= 5:
             first_line = cell.source.strip().splitlines()[0]
             print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
 
 
-def run(notebook: nbformat.NotebookNode) -> dict[str, float]:
-    """Execute all cells in place, in a fresh kernel of this very Python.
-
-    Returns:
-        The seconds that each code cell took, by its id.
-    """
+def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> None:
+    """Execute all cells in place, in a fresh kernel that starts in a folder."""
     progress = Progress(notebook)
     with tempfile.TemporaryDirectory(prefix="lesson-") as sockets:
         client_for(
             notebook,
-            ROOT,
+            folder,
             connection(Path(sockets)),
             on_cell_execute=progress.before,
             on_cell_executed=progress.after,
         ).execute()
-    return progress.seconds
 
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:
@@ -112,26 +100,16 @@ def clean(
             output.get("data", {}).pop("text/latex", None)
 
 
-def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
-    """Renew what is committed, from a run on real photos.
-
-    Args:
-        notebook: The lesson as it ran.
-        seconds: What its code cells took, by the id of the cell.
-    """
+def refresh(notebook: nbformat.NotebookNode) -> None:
+    """Renew what is committed, from a run of the lesson on real photos."""
     cells = {cell.id: cell for cell in notebook.cells}
     if REAL not in printed(cells["find-pictures"]):
         sys.exit(f"Only a run on {REAL} is committed: set FOODVISION_DATA to them.")
-    if "no result" in printed(cells["big-switch"]):
-        sys.exit(
-            "FoodVision Big, too: set FOODVISION_BIG to photos in Food-101's format."
-        )
     print("Once more, on drawn pictures, for the cells that show photos.", flush=True)
     try:
         drawn = drawn_outputs(notebook)
     except CellExecutionError as error:
         sys.exit(f"{error}\nThat was on drawn pictures. Nothing was renewed.")
-    renew_times(notebook, seconds, cores=os.cpu_count(), where=REAL)
     results = "\n\n".join(printed(cells[name]) for name in RESULT_CELLS)
     renew_block("results", f"```text\n{results}\n```")
     with atomic_write(COMMITTED_MODEL) as part:
@@ -141,27 +119,64 @@ def refresh(notebook: nbformat.NotebookNode, seconds: dict[str, float]) -> None:
     save(notebook, LESSON)
 
 
-def main() -> int:
-    """Run the lesson; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--refresh", action="store_true", help="commit the results")
-    renew = parser.parse_args().refresh
-    notebook = nbformat.read(LESSON, as_version=4)
+def run_file(file: Path) -> nbformat.NotebookNode | None:
+    """Run a notebook and keep the executed copy; None if it stopped."""
+    notebook, executed = nbformat.read(file, as_version=4), BUILD / file.name
     try:
-        seconds = run(notebook)
+        run(notebook, file.parent)
     except CellExecutionError as error:
-        save(notebook, EXECUTED)
+        save(notebook, executed)
         print(error, file=sys.stderr)
-        print(f"The lesson stopped. See {EXECUTED.relative_to(ROOT)}.", file=sys.stderr)
-        return 1
-    save(notebook, EXECUTED)
+        print(f"It stopped. See {executed.relative_to(ROOT)}.", file=sys.stderr)
+        return None
+    save(notebook, executed)
+    print(f"Done. The executed notebook: {executed.relative_to(ROOT)}")
+    return notebook
+
+
+def run_lesson(*, renew: bool) -> bool:
+    """Run the lesson; with `renew`, commit its results. Returns whether it ended."""
+    if (done := run_file(LESSON)) is None:
+        return False
     if renew:
-        refresh(notebook, seconds)
-    print(f"Done. The executed lesson: {EXECUTED.relative_to(ROOT)}")
+        refresh(done)
     for cell_id in ("ship", "goals"):
-        print(printed(next(cell for cell in notebook.cells if cell.id == cell_id)))
+        print(printed(next(cell for cell in done.cells if cell.id == cell_id)))
     print("Open the app:  make demo   (or: python -m tools.serve_demo)")
-    return 0
+    return True
+
+
+def run_companions(*, renew: bool) -> bool:
+    """Run all companions. Returns whether all came to their end.
+
+    With `renew` their outputs are committed: then they run in a copy of the course, in
+    which no run of the reader's own has left a model.
+    """
+    ended = True
+    with tempfile.TemporaryDirectory(prefix="companions-") as home:
+        folder = copy_course(Path(home)) / COMPANIONS.name if renew else COMPANIONS
+        for file in sorted(COMPANIONS.glob("*.ipynb")):
+            print(f"\n{file.name}", flush=True)
+            done = run_file(folder / file.name)
+            ended = ended and done is not None
+            if done and renew:
+                clean(done, {})
+                save(done, file)
+    return ended
+
+
+def main() -> int:
+    """Read the command line and run; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--companions", action="store_true", help="run those instead")
+    parser.add_argument("--refresh", action="store_true", help="commit all results")
+    args = parser.parse_args()
+    if args.companions:
+        return not run_companions(renew=args.refresh)
+    ended = run_lesson(renew=args.refresh)
+    if args.refresh and ended:
+        ended = run_companions(renew=True)
+    return not ended
 
 
 if __name__ == "__main__":

@@ -25,10 +25,8 @@ HOW = 'Send a form with a file in its field "picture": curl -F picture=@plate.jp
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     limit = MAX_BYTES + FORM_BYTES
-    app, cooks = (
-        make_app(predictor, health="/healthz", limit=limit, how=HOW),
-        PredictPool(),
-    )
+    app = make_app(predictor, health="/healthz", limit=limit, how=HOW)
+    pool = PredictPool()
     # A form that cannot be read: its sender is told, in our words; the log has a line.
     app.add_exception_handler(400, problem(400, HOW))
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
@@ -38,7 +36,7 @@ def make(predictor: Predictor) -> FastAPI:
         """Say what is on a picture, or why there is no answer."""
         if picture.size > MAX_BYTES:
             raise HTTPException(413, TOO_LARGE)
-        return as_json(await cooks.do(predictor.predict, picture.file))
+        return as_json(await pool.do(predictor.predict, picture.file))
 
     return app
 

@@ -22,10 +22,8 @@ TAKES = {
 
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
-    app, cooks = (
-        make_app(predictor, health="/ping", limit=MAX_BYTES, how=HOW),
-        PredictPool(),
-    )
+    app = make_app(predictor, health="/ping", limit=MAX_BYTES, how=HOW)
+    pool = PredictPool()
 
     @app.post(
         "/invocations",
@@ -39,7 +37,7 @@ def make(predictor: Predictor) -> FastAPI:
         if not kind.startswith(("image/", BYTES)):
             raise HTTPException(415, HOW)
         picture = io.BytesIO(await request.body())
-        return as_json(await cooks.do(predictor.predict, picture))
+        return as_json(await pool.do(predictor.predict, picture))
 
     return app
 

@@ -78,7 +78,8 @@ def answer(predictor: Predictor, body: bytes) -> dict[str, list]:
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     health = os.environ.get("AIP_HEALTH_ROUTE", HEALTH)
-    app, cooks = make_app(predictor, health=health, limit=LIMIT, how=HOW), PredictPool()
+    app = make_app(predictor, health=health, limit=LIMIT, how=HOW)
+    pool = PredictPool()
 
     @app.post(
         os.environ.get("AIP_PREDICT_ROUTE", PREDICT),
@@ -91,7 +92,7 @@ def make(predictor: Predictor) -> FastAPI:
         if request.headers.get("content-type", JSON).split(";")[0].lower() != JSON:
             raise HTTPException(415, HOW)
         # Reading 20 MB of JSON takes its time, too.
-        return await cooks.do(answer, predictor, await request.body())
+        return await pool.do(answer, predictor, await request.body())
 
     return app
 

@@ -3,10 +3,12 @@
 All of it comes from npm, pinned to a version and its checksum.
 """
 
+import gzip
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from going_modular.files import staged_folder
 from going_modular.pocket.npm import Package, vendor
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
@@ -142,3 +144,18 @@ ORT_WEB = Engine(
     (ONNX_RUNTIME,),
     ("vendor/ort.wasm.gz", MODEL),
 )
+
+
+def fetch_onnx_runtime(folder: Path) -> Path:
+    """Put ONNX Runtime Web's two files into a folder, under the names that npm gives.
+
+    Raises:
+        FileError: As `vendor` does.
+    """
+    vendored = ORT_WEB.fetch()
+    with staged_folder(folder) as part:
+        for name, kept in ONNX_RUNTIME.files.items():
+            content = (vendored / kept).read_bytes()
+            unpacked = gzip.decompress(content) if kept.endswith(".gz") else content
+            (part / Path(name).name).write_bytes(unpacked)
+    return Path(folder)

@@ -18,7 +18,7 @@ import onnx
 from going_modular.app import model as app
 from going_modular.demo_folder import DeployError
 from going_modular.export import metadata_of
-from going_modular.files import file_sha256, staged_folder
+from going_modular.files import FileError, file_sha256, staged_folder
 from going_modular.gate import STRENGTH
 from going_modular.pocket.carried import KNOWN_FILE, read_known, with_features
 from going_modular.pocket.convert import tflite_of
@@ -31,6 +31,7 @@ from going_modular.pocket.runtimes import (
     ORT_WEB,
     TFLITE,
     Engine,
+    fetch_onnx_runtime,
 )
 from going_modular.pocket.teaching import MARGIN, NEAREST
 
@@ -42,6 +43,34 @@ SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.webmanifest")
 SOURCES = [file.name for kind in SOURCES for file in PAGE.glob(kind)]
 PAGE_FILES = (".gitattributes", *sorted({*SOURCES} - {*ENGINE_FILES}))
 NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside the page
+
+
+def fill_first_page(model_file: Path, folder: Path) -> Path:
+    """Put beside the reader's own index.html what it loads; it writes the page itself.
+
+    Args:
+        model_file: The ONNX file, which keeps its name.
+        folder: Made if missing; gets the model, facts.json (class names as people read
+            them, and both thresholds) and the two files of ONNX Runtime Web. Where
+            those cannot be had, a sentence says why: the page cannot run then.
+
+    Raises:
+        FileError: If the folder cannot be written.
+    """
+    about = app.ModelMetadata.from_metadata(metadata_of(onnx.load(model_file)))
+    facts = {
+        "names": [name.replace("_", " ") for name in about.class_names],
+        "knn_similarity": about.knn_similarity_threshold,
+        "in_distribution_score": about.in_distribution_threshold,
+    }
+    with staged_folder(folder) as part:
+        shutil.copyfile(model_file, part / model_file.name)
+        (part / "facts.json").write_text(json.dumps(facts), "utf-8")
+    try:
+        fetch_onnx_runtime(folder)
+    except FileError as reason:
+        print(f"The page cannot run this time: {reason}")
+    return Path(folder)
 
 
 def choose_engine(model_file: Path) -> tuple[Engine, str]:

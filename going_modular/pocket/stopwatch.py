@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,7 +59,8 @@ PAGE = (
     b'<script type="module" src="stopwatch.js"></script>'
 )
 SECTION = "## 5. FoodVision Pocket"  # of the report, and the row in it that counts:
-ROW = r"^\| Chromium \d+ \| LiteRT with relaxed SIMD, 1 thread \| ([\d.]+) \|"
+ROW = r"^\| Chromium \d+ \| {runs} \| ([\d.]+) \|"
+ON_LITE_RT, ON_ORT_WEB = "LiteRT with relaxed SIMD, 1 thread", "ONNX Runtime, 1 thread"
 STOP_LOOKS, STOP_PAUSE = 100, 0.02  # how often, s: whether a stopped browser is gone
 
 
@@ -87,6 +89,20 @@ class BrowserSpeed:
     def p95(self) -> float:
         """The 95th percentile of the milliseconds."""
         return float(np.percentile(self.milliseconds, 95))
+
+
+class FoundSpeed(NamedTuple):
+    """Answers a second, measured or reported.
+
+    Attributes:
+        per_second: The number.
+        where: It was measured.
+        answers: Probabilities (N, C), if it was measured here; else None.
+    """
+
+    per_second: float
+    where: str
+    answers: list[list[float]] | None = None
 
 
 def find_browser() -> Path | None:
@@ -186,8 +202,12 @@ def _remove_socket(profile: Path) -> None:
         folder.rmdir()
 
 
-def speed_in_report(report: Path) -> float:
+def speed_in_report(report: Path, runs: str = ON_LITE_RT) -> float:
     """Answers a second in Chromium, on one thread, as `make bench` reported them.
+
+    Args:
+        report: The file.
+        runs: What ran the model, in the report's words: `ON_LITE_RT` or `ON_ORT_WEB`.
 
     Raises:
         DeployError: If there is no report, or it does not say.
@@ -197,24 +217,26 @@ def speed_in_report(report: Path) -> float:
     except OSError as error:
         raise DeployError(f"{report} could not be read: {error.strerror}") from error
     section = text.partition(SECTION)[2].partition("\n## ")[0]
-    found = re.search(ROW, section, re.MULTILINE)
+    found = re.search(ROW.format(runs=runs), section, re.MULTILINE)
     if found is None:
         raise DeployError(f"{report} says nothing of Chromium: run make bench")
     return 1000 / float(found[1])
 
 
 def browser_speed(
-    folder: Path | None, pictures: Sequence[Path], *, report: Path
-) -> tuple[float, str]:
+    folder: Path | None,
+    pictures: Sequence[Path],
+    *,
+    report: Path,
+    runs: str = ON_LITE_RT,
+) -> FoundSpeed:
     """Answers a second in a browser: measured here, or else as reported.
 
     Args:
         folder: Of the browser demo; None if it could not be written.
         pictures: Picture files to ask about.
         report: What `make bench` wrote, on whatever computer.
-
-    Returns:
-        The number, and where it was measured.
+        runs: What runs the model in that folder, for the report.
 
     Raises:
         DeployError: If it has to come from the report, and the report does not say.
@@ -223,7 +245,9 @@ def browser_speed(
     if folder and browser:
         try:
             speed = measure_in_browser(folder, pictures, browser=browser)
-            return speed.per_second, f"{speed.browser}, here"
+            where = f"{speed.browser}, here"
+            return FoundSpeed(speed.per_second, where, speed.answers)
         except DeployError as reason:
             print(f"Not measured here: {reason}")
-    return speed_in_report(report), "another computer's, benchmarks/results.md"
+    where = "another computer's, benchmarks/results.md"
+    return FoundSpeed(speed_in_report(report, runs), where)

@@ -56,16 +56,42 @@ def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> str:
 
 
 @says
+def own_split(split: Callable[[list, float], tuple[list, list]]) -> str:
+    """Exercise 2: files for training and for the test, by a seed."""
+    files = [f"{number:02}.jpg" for number in range(30)]
+    train, test = (list(part) for part in given(split(list(files), 0.2)))
+    need(len(test) == 6, f"0.2 of 30 files are 6, and your test has {len(test)}.")
+    need(sorted(train + test) == files, "each file belongs to one of both, once.")
+    need(test != files[:6] and test != files[-6:], "shuffle before you cut.")
+    again = [list(part) for part in split(files[::-1], 0.2)]
+    need(again == [train, test], "the same files must give the same split: sort first.")
+    return "24 and 6, the same in every run, in whichever order the disk lists them."
+
+
+@says
+def first_visit(weights: dict[str, int], folder: Path) -> str:
+    """Exercise 3: the bytes of each file of the page."""
+    need(isinstance(weights, dict), "make a dictionary: {name: bytes, ...}.")
+    expected = {file.name: file.stat().st_size for file in Path(folder).iterdir()}
+    lacking = sorted(expected.keys() - weights.keys())
+    need(not lacking, f"it lacks {', '.join(lacking)}.")
+    need(weights == expected, "the bytes of a file: file.stat().st_size.")
+    heaviest = max(weights, key=weights.get)
+    total, most = sum(weights.values()) / 1e6, weights[heaviest] / 1e6
+    return f"{total:.1f} MB, of which {heaviest} {most:.1f} MB."
+
+
+@says
 def strictness(
     strictest: Callable[[Sequence[float], float], float],
     ours: Sequence[float],
     strangers: Sequence[float],
 ) -> str:
-    """Exercise 2: the highest threshold that keeps nearly all of our dishes.
+    """Companion 2: the highest threshold that keeps nearly all of our dishes.
 
     Args:
         strictest: The reader's function of scores and a share.
-        ours: The score `ours` of our own test pictures.
+        ours: The in-distribution score of our own test pictures.
         strangers: The same of other dishes, or of no food where there are none.
     """
     scores = [0.9, 0.2, 0.6, 0.1, 0.5, 0.8, 0.4, 0.3, 0.7, 1.0]
@@ -247,7 +273,7 @@ def smaller_upload(smaller: Callable[[Path], bytes], predictor: Predictor) -> st
 
 @says
 def card(blind_spots: Callable[[dict], list[str]], gate: dict) -> str:
-    """Exercise 10: the dishes that the gate lets in more often than not."""
+    """Companion 2: the dishes that the gate lets in more often than not."""
     near = {"ribs": [7, 75], "soup": [50, 75], "pie": [38, 75], "stew": [37, 75]}
     found = given(blind_spots({"near": near}))
     need(

@@ -144,6 +144,23 @@ def sentence(say: Callable[[Answer], str]) -> str:
 
 
 @says
+def changed_mind(number: int, answers: pd.DataFrame) -> str:
+    """Section 5: pictures that the file names otherwise than PyTorch.
+
+    Args:
+        number: The reader's.
+        answers: From `compare_answers`.
+    """
+    expected, number = int((~answers.same_class).sum()), count(number)
+    need(
+        number != len(answers) - expected or number == expected,
+        "those are the pictures that both name alike; count the others.",
+    )
+    need(number == expected, "count the rows whose same_class is False.")
+    return f"{expected} of {len(answers)}. Rounding tips only what was close."
+
+
+@says
 def address(function: Callable[[str], str]) -> str:
     """Section 6: the address under which a Space can be embedded."""
     for space, expected in {

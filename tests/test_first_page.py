@@ -1,0 +1,65 @@
+"""The reader's own web page, as the lesson's cell writes it, in Chromium."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+from course_copy import LESSON, ROOT
+from pocket_site import need_runtime
+
+from going_modular.app.model import DISH, NO_PLATE, OTHER, Predictor
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
+from going_modular.pocket.server import serve_folder
+from going_modular.pocket.site import fill_first_page
+
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+WORDS = {
+    DISH: "This looks like {}.",
+    OTHER: "I think this is another dish.",
+    NO_PLATE: "This does not look like a plate of food.",
+}
+SCORES = "[...document.querySelectorAll('meter')].map((meter) => meter.value)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    need_runtime()
+    folder = fill_first_page(COMMITTED, tmp_path_factory.mktemp("page"))
+    cells = nbformat.read(ROOT / LESSON, as_version=4).cells
+    page = next(cell.source for cell in cells if cell.id == "write-page")
+    (folder / "index.html").write_text(page.partition("\n")[2] + "\n", "utf-8")
+    return folder
+
+
+def test_it_answers_as_the_app_does_and_asks_no_other_host(browser, folder, tmp_path):
+    predictor, asked = Predictor(COMMITTED), set()
+    with serve_folder(folder) as site:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("request", lambda request: asked.add(request.url))
+        page.goto(site.url)
+        page.get_by_text("The model is here.").wait_for()
+        for dish in (*CLASS_NAMES, OTHER_NAMES[1]):
+            photo = drawn_files(dish)[0]
+            expected = predictor.predict(photo)
+            page.locator("input").set_input_files(photo)
+            page.wait_for_function(
+                "document.querySelector('img').complete && "
+                f"[...document.querySelectorAll('label')].length == {len(CLASS_NAMES)}"
+            )
+            page.wait_for_timeout(500)
+            told = page.get_by_role("status").inner_text()
+            assert told == WORDS[expected.verdict].format(expected.best[0])
+            scores = page.evaluate(SCORES)
+            wanted = [expected.probabilities[name] for name in CLASS_NAMES]
+            assert scores == pytest.approx(wanted, abs=0.1)
+            page.evaluate("document.querySelector('div').replaceChildren()")
+        torn = tmp_path / "list.jpg"
+        torn.write_text("my shopping list: milk, eggs")
+        page.locator("input").set_input_files(torn)
+        page.get_by_text("cannot read that file").wait_for()
+        wide = "document.documentElement.scrollWidth > innerWidth"
+        assert not page.evaluate(wide)
+        page.close()
+    hosts = {urlsplit(url).netloc for url in asked if url.startswith("http")}
+    assert hosts == {urlsplit(site.url).netloc}
