@@ -69,7 +69,9 @@ def planned_pictures(data_dir: Path) -> str:
     return "the published photos, to be downloaded"
 
 
-def find_pictures(data_dir: Path, *, photos: str | None = None) -> Pictures:
+def find_pictures(
+    data_dir: Path, *, photos: str | None = None, fetch: bool = True
+) -> Pictures:
     """Find pictures to learn from, fetching or unpacking them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
@@ -79,6 +81,7 @@ def find_pictures(data_dir: Path, *, photos: str | None = None) -> Pictures:
     Args:
         data_dir: Where what is downloaded goes.
         photos: The address of the published photos, if it is not `PHOTOS_URL`.
+        fetch: Whether they may be downloaded.
 
     Raises:
         DataError: If the first that applies fails. There is no silent fallback.
@@ -86,7 +89,8 @@ def find_pictures(data_dir: Path, *, photos: str | None = None) -> Pictures:
     """
     data_dir = Path(data_dir)
     given = os.environ.get("FOODVISION_DATA", "").strip()
-    if not given and not _published_is_here(data_dir) and is_offline():
+    may_fetch = fetch and not is_offline()
+    if not given and not _published_is_here(data_dir) and not may_fetch:
         folder = drawn_pictures(data_dir) / "dishes"
         return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:

@@ -129,7 +129,7 @@ def find_tree(named: str, data_dir: Path) -> Tree:
         FileError: If a zip cannot be unpacked.
     """
     named, data_dir = named.strip(), Path(data_dir)
-    if named == "photos" or (not named and _is_tree(data_dir / "food-101")):
+    if named == "photos" or (not named and is_tree(data_dir / "food-101")):
         folder = _food101(data_dir)
     elif named in ("", "practice"):
         folder = _drawn(data_dir)
@@ -138,14 +138,14 @@ def find_tree(named: str, data_dir: Path) -> Tree:
     return Tree(folder, is_practice=(folder / MARKER).exists())
 
 
-def _is_tree(folder: Path) -> bool:
+def is_tree(folder: Path) -> bool:
     return (folder / "images").is_dir() and (folder / "meta").is_dir()
 
 
 def _drawn(data_dir: Path) -> Path:
     """Lay the drawn practice pictures out as Food-101's photos are, once."""
     folder, source = data_dir / "drawn-food-101", drawn_pictures(data_dir)
-    if _is_tree(folder):
+    if is_tree(folder):
         return folder
     with atomic_write(folder) as part:
         (part / "meta").mkdir(parents=True)
@@ -165,7 +165,7 @@ def _drawn(data_dir: Path) -> Path:
 def _food101(data_dir: Path) -> Path:
     """Return Food-101's folder, downloading it if need be."""
     folder = data_dir / "food-101"
-    if _is_tree(folder):
+    if is_tree(folder):
         return folder
     if is_offline():
         raise DataError(
@@ -206,10 +206,10 @@ def _own(named: str, data_dir: Path) -> Path:
 
 def _tree_in(folder: Path, advice: str) -> Path:
     """Return the folder, or the one folder in it, that holds images/ and meta/."""
-    if _is_tree(folder):
+    if is_tree(folder):
         return folder
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    trees = sorted(path for path in visible if _is_tree(path))
+    trees = sorted(path for path in visible if is_tree(path))
     if len(trees) != 1:
         found = ", ".join(tree.name for tree in trees) or "none"
         raise DataError(

@@ -1,0 +1,140 @@
+"""FoodVision Big's dishes in one call: stored features, or photos of any dishes.
+
+Where no photos are named, eight real dishes come from the course's own files: pizza,
+steak and sushi, and the five others that Mini's gate learns from.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.utils.data import TensorDataset
+
+from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
+from going_modular.big.food101 import (
+    DATA,
+    Food101Part,
+    choose_photos,
+    find_tree,
+    is_tree,
+    spoken,
+)
+from going_modular.model_builder import Built
+from going_modular.ood_data import find_other_dishes
+from going_modular.stored_features import HALVES, StoredFeatures, find_features
+
+
+@dataclass(frozen=True)
+class ManyDishes:
+    """Features of many dishes, to train a head on and to judge it by.
+
+    Attributes:
+        names: Of the classes, for people, in the order of their labels.
+        train: Features (N, D) and labels (N,).
+        test: The same of other pictures.
+        where: What the pictures are, in words to put beside every result.
+        is_practice: Whether they were drawn.
+        is_whole: All of Food-101's classes: to be held against published results.
+        photos: The pictures' files by half, row by row; empty where only their features
+            are at hand.
+        skipped: Pictures that could not be opened, and why.
+    """
+
+    names: list[str]
+    train: TensorDataset
+    test: TensorDataset
+    where: str
+    is_practice: bool
+    is_whole: bool = False
+    photos: dict[str, list[Path]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def find_dishes(
+    built: Built,
+    slug: str,
+    data_dir: Path = DATA,
+    *,
+    share: float | None = None,
+    seed: int = 42,
+    device: str | torch.device = "cpu",
+    batch_size: int = 8,
+) -> ManyDishes:
+    """Find the dishes that the environment variable FOODVISION_BIG names.
+
+    Where it names none and there is no Food-101 in `data_dir`: the eight dishes whose
+    features come with the course, if this very base has made them; else drawn ones.
+    Of photos, features are stored; a run that was interrupted goes on where it was.
+
+    Args:
+        built: The network whose base makes the features.
+        slug: Its name in file names.
+        data_dir: Where stored features lie, and Food-101 is or goes.
+        share: Of each class's photos, as `choose_photos` takes it.
+        seed: Chooses the photos.
+        device: Where the base runs.
+        batch_size: Photos that go through it together.
+
+    Raises:
+        DataError: If FOODVISION_BIG names something else.
+    """
+    named = os.environ.get("FOODVISION_BIG", "").strip()
+    may_be_stored = not named and not is_tree(Path(data_dir) / "food-101")
+    if may_be_stored and (stored := _stored_dishes(built, slug, data_dir)):
+        return stored
+    tree = find_tree(named, data_dir)
+    part = choose_photos(tree, share=share, seed=seed)
+    extract = Extractor(built, device=device, batch_size=batch_size)
+    return _from_photos(part, tree.features_folder, built, extract)
+
+
+def _stored_dishes(built: Built, slug: str, data_dir: Path) -> ManyDishes | None:
+    """The dishes whose features the course brings; None if another base made them."""
+    photos = find_features(built, slug, data_dir, what="photos")
+    if photos is None:
+        return None
+    others = find_other_dishes(built, slug, data_dir, ours=photos.names)
+    names = sorted([*photos.names, *others.names])
+    halves = [_joined((photos, others), half, names) for half in HALVES]
+    return ManyDishes(
+        names,
+        *halves,
+        where=f"{photos.label} of {len(names)} dishes",
+        is_practice=photos.is_practice or others.is_practice,
+    )
+
+
+def _joined(parts: tuple[StoredFeatures, ...], half: str, names: list[str]):
+    """One half of several files, labelled in the order of `names`."""
+    features, labels = [], []
+    for part in parts:
+        rows, numbers = getattr(part, half).tensors
+        features.append(rows)
+        labels.append(torch.tensor([names.index(n) for n in part.names])[numbers])
+    return TensorDataset(torch.cat(features), torch.cat(labels))
+
+
+def _from_photos(
+    part: Food101Part, folder: Path, built: Built, extract: Extractor
+) -> ManyDishes:
+    """Photos' features, from their files; what is missing there is made first."""
+    network, width = weights_fingerprint(built), built.model.head[-1].in_features
+    halves, photos, skipped = [], {}, {}
+    for half in HALVES:
+        samples = getattr(part, half)
+        store = FeatureStore(folder, samples, network=network, width=width)
+        store.fill(extract)
+        stored = store.read()
+        halves.append(stored.features)
+        photos[half] = [photo for photo, _ in stored.samples]
+        skipped |= stored.skipped
+    return ManyDishes(
+        spoken(part.class_names),
+        *halves,
+        where=part.where,
+        is_practice=part.is_practice,
+        is_whole=part.is_whole,
+        photos=photos,
+        skipped=skipped,
+    )
