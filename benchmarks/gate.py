@@ -13,6 +13,7 @@ from benchmarks.training import LITE2
 from going_modular import engine, gate
 from going_modular.big.features import Extractor
 from going_modular.datasets import make_loader
+from going_modular.drawn import drawn_pictures
 from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, MOST_OURS_AWAY
 from going_modular.model_builder import Built
 from going_modular.notebook_tools import set_seeds
@@ -22,10 +23,8 @@ from going_modular.ood_data import (
     find_strangers,
     from_folder,
 )
-from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
 
 SETTINGS = engine.Settings(lr=1e-2, weight_decay=1e-2)  # what the lesson chooses
-FEW = {"train_per_class": 6, "test_per_class": 3}  # drawn plates of another dish
 BATCH_SIZE = 4
 # What a gate listens to, in standard deviations of our own held-out pictures, added up;
 # and whether what is hardly familiar is turned away whatever the others say.
@@ -114,11 +113,11 @@ def measure(bench: Bench) -> Part:
 
 
 def _others(bench: Bench, built: Built) -> StoredFeatures:
-    """The stored features of other dishes, or drawn plates on practice pictures."""
+    """The stored features of other dishes, or drawn ones on practice pictures."""
     if not bench.pictures.is_practice:
         names = bench.class_names
         return find_other_dishes(built, LITE2.slug, ROOT / "data", ours=names)
-    folder = draw_pictures(bench.workdir / "other_dishes", names=OTHER_NAMES, **FEW)
+    folder = drawn_pictures() / "other_dishes"
     return from_folder(built, folder, is_practice=True, batch_size=BATCH_SIZE)
 
 

@@ -1,4 +1,4 @@
-"""Find the lesson's pictures, fetching or drawing them if need be.
+"""Find the lesson's pictures, fetching or unpacking them if need be.
 
 A folder of pictures looks like this, with the same classes in both halves::
 
@@ -28,8 +28,8 @@ from going_modular.downloads import (
     unpack_checked,
     zip_complaint,
 )
+from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import FileError, git_blob_sha1
-from going_modular.practice import pictures as practice
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
 # What Git calls the published zip, so that no other file passes for it.
@@ -54,7 +54,7 @@ class Pictures:
     @property
     def label(self) -> str:
         """A short text to put beside every result."""
-        return "practice pictures (drawn)" if self.is_practice else "real photos"
+        return "drawn practice pictures" if self.is_practice else "real photos"
 
 
 def planned_pictures(data_dir: Path) -> str:
@@ -65,26 +65,26 @@ def planned_pictures(data_dir: Path) -> str:
     if _published_is_here(data_dir):
         return "the published photos, already here"
     if is_offline():
-        return "practice pictures, drawn by the lesson (no internet)"
+        return "drawn practice pictures, which come with the course (no internet)"
     return "the published photos, to be downloaded"
 
 
 def find_pictures(data_dir: Path) -> Pictures:
-    """Find pictures to learn from, fetching or drawing them if need be.
+    """Find pictures to learn from, fetching or unpacking them if need be.
 
     Tried in this order: what the environment variable FOODVISION_DATA names (a
     folder, a zip, or the web address of a zip); the published photos, in `data_dir`
-    or from the internet; with no internet, practice pictures drawn on the spot.
+    or from the internet; with no internet, the drawn practice pictures.
 
     Raises:
         DataError: If the first that applies fails. There is no silent fallback.
-        FileError: If practice pictures cannot be drawn.
+        FileError: If the drawn practice pictures cannot be unpacked.
     """
     data_dir = Path(data_dir)
     given = os.environ.get("FOODVISION_DATA", "").strip()
     if not given and not _published_is_here(data_dir) and is_offline():
-        folder = practice.draw_pictures(data_dir / "practice_pictures")
-        return Pictures(folder, "practice pictures", is_practice=True)
+        folder = drawn_pictures(data_dir) / "dishes"
+        return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:
         return _own(given, data_dir) if given else _published(data_dir)
     except FileError as error:
@@ -111,7 +111,7 @@ def _own(given: str, data_dir: Path) -> Pictures:
             f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
             "Correct it, or unset it to use the lesson's own pictures."
         )
-    is_practice = (folder / practice.MARKER).exists()
+    is_practice = (folder / MARKER).exists()
     return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
 
 

@@ -64,14 +64,15 @@ def lite2():
 def plates(lite2):
     """Drawn pictures, ready for `lite2`, (24, 3, 224, 224), and their labels (24,)."""
     import torch
+    from drawn_images import drawn_image
     from torch.utils.data import TensorDataset
 
-    from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+    from going_modular.drawn import CLASS_NAMES
 
     pictures, labels = [], []
     for seed in range(8):
         for label, name in enumerate(CLASS_NAMES):
-            picture = draw_picture(name, seed, size=(256, 192))
+            picture = drawn_image(name, seed, size=(256, 192))
             pictures.append(lite2.transform(picture))
             labels.append(label)
     return TensorDataset(torch.stack(pictures), torch.tensor(labels))

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn_images import drawn_image
 
 from deploy.converting import DEFAULT_MODEL
 from deploy.reference import answering, read_about, read_deployable
 from deploy.trial import ask_all
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.drawn import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 FP32 = 1e-4  # how far floats may be from the reference
@@ -48,7 +49,7 @@ def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
         for name in CLASS_NAMES:
             photos.append(folder / f"{name}-{seed}.jpg")
             size = (400 + 40 * seed, 380)
-            draw_picture(name, seed, size=(256, 192)).resize(size).save(photos[-1])
+            drawn_image(name, seed, size).save(photos[-1])
     listed = folder / "photos.json"
     listed.write_text(json.dumps([str(photo) for photo in photos]))
     return listed, photos

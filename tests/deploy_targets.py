@@ -14,13 +14,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from drawn_images import drawn_image
 from odd_pictures import JPEG, REFUSED, black_png
 from PIL import Image
 
 from deploy.local_server import post
 from deploy.trial import TargetResult, read_trials
 from going_modular.app.model import SENTENCES, Predictor
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.drawn import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -96,7 +97,7 @@ def draw_photos(folder: Path, *, each: int) -> list[Path]:
     for name in CLASS_NAMES:
         for seed in range(each):
             files.append(folder / f"{name}_{seed}.jpg")
-            draw_picture(name, seed, size=(256, 192)).save(files[-1])
+            drawn_image(name, seed, size=(256, 192)).save(files[-1])
     return files
 
 

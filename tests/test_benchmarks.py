@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn_images import copy_few
 
 from benchmarks import app
+from going_modular.drawn import CLASS_NAMES
 from going_modular.model_builder import CONTENDERS
-from going_modular.practice.pictures import CLASS_NAMES, draw_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ def tables_of(text: str) -> list[list[list[str]]]:
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     pictures = folder / "pictures"
-    draw_pictures(pictures, train_per_class=3, test_per_class=3)
+    copy_few(pictures, train=3, test=3)
     # Test pictures that the heads know: of others, having seen two of a class, they are
     # too unsure for two programs to agree on every one.
     shutil.rmtree(pictures / "test")
@@ -89,7 +90,7 @@ def test_every_section_is_there_in_order(page):
 def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
     assert "these numbers mean nothing" in page
     circumstances = {row[0]: row[1] for row in tables[1]}
-    assert circumstances["pictures"].startswith("practice pictures (drawn): 6 to train")
+    assert circumstances["pictures"].startswith("drawn practice pictures: 6 to train")
     assert (
         "EffNet-Lite2 pretrained, EffNet-Lite0 pretrained" in circumstances["weights"]
     )

@@ -1,4 +1,4 @@
-"""FoodVision Big, whole: from a miniature Food-101 to an app that knows 101 dishes."""
+"""FoodVision Big, whole: from a tree like Food-101 to an app that knows 101 dishes."""
 
 import copy
 
@@ -6,6 +6,7 @@ import pytest
 import requests
 import torch
 from demo_model_fixture import ABOUT
+from plain_dishes import write_dishes
 from torch.utils.data import DataLoader
 
 from going_modular.app.model import ModelMetadata, Predictor
@@ -31,7 +32,6 @@ from going_modular.engine import (
 from going_modular.export import Deployable, export_onnx, made_with, ship
 from going_modular.gate import make_gate, sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
-from going_modular.practice.food101 import draw_food101
 from going_modular.predictions import answer_all, compare_answers
 from going_modular.quantize import quantize
 
@@ -43,7 +43,7 @@ SIZE = 96  # pixels: quick; the lesson uses more
 @pytest.fixture(scope="module")
 def part(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    draw_food101(folder, {"train": 10, "test": 5}, dishes=101)
+    write_dishes(folder, {"train": 10, "test": 5}, dishes=101)
     part = choose_photos(find_tree(str(folder), folder), share=0.4)
     part.train[7][0].write_bytes(part.train[7][0].read_bytes()[:300])  # torn
     return part

@@ -9,10 +9,12 @@ import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from demo_model_fixture import make_model
+from drawn_images import drawn_image
 from onnx import helper, numpy_helper
 
 from going_modular.app.model import OUTPUTS, Predictor, open_picture
 from going_modular.data_setup import find_pictures
+from going_modular.drawn import CLASS_NAMES
 from going_modular.files import FileError
 from going_modular.pocket.convert import tflite_of, write_tflite
 from going_modular.pocket.preparation import (
@@ -22,7 +24,6 @@ from going_modular.pocket.preparation import (
 )
 from going_modular.pocket.runtimes import ORT_WEB
 from going_modular.pocket.site import choose_engine
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -47,7 +48,7 @@ def pictures() -> list[np.ndarray]:
         files = [sorted(folder.glob(f"{n}/*.jpg"))[:PER_CLASS] for n in CLASS_NAMES]
         return [open_picture(file) for some in files for file in some]
     seeds = range(PER_CLASS)
-    return [np.asarray(draw_picture(n, seed)) for n in CLASS_NAMES for seed in seeds]
+    return [np.asarray(drawn_image(n, seed)) for n in CLASS_NAMES for seed in seeds]
 
 
 def test_answers_are_those_of_the_onnx_file(content, prepare):

@@ -10,8 +10,8 @@ from test_unpack import zip_bytes
 from going_modular import data_setup, downloads
 from going_modular.data_setup import find_pictures, planned_pictures
 from going_modular.datasets import DataError, count_pictures
+from going_modular.drawn import MARKER
 from going_modular.files import file_sha256, git_blob_sha1
-from going_modular.practice import pictures as practice_pictures
 
 
 def zip_of(folder, top=""):
@@ -38,18 +38,6 @@ def own(tmp_path, data_dir, monkeypatch):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """Stand in for the drawing, which has its own tests."""
-
-    def draw(folder):
-        make_pictures(folder)
-        (folder / practice_pictures.MARKER).touch()
-        return folder
-
-    monkeypatch.setattr(practice_pictures, "draw_pictures", draw)
-
-
-@pytest.fixture
 def published(data_dir, site, tmp_path, monkeypatch):
     """A small stand-in for the published zip, on a server of its own."""
     body = zip_of(make_pictures(tmp_path / "published"))
@@ -73,9 +61,9 @@ def test_a_folder_of_ones_own_is_used_where_it_is(own, data_dir):
 
 
 def test_drawn_pictures_are_called_drawn_wherever_they_come_from(own, data_dir):
-    (own / practice_pictures.MARKER).touch()
+    (own / MARKER).touch()
     found = find_pictures(data_dir)
-    assert found.is_practice and found.label == "practice pictures (drawn)"
+    assert found.is_practice and found.label == "drawn practice pictures"
 
 
 @pytest.mark.parametrize("top", ["", "my photos/"])
@@ -199,7 +187,7 @@ def test_hidden_files_and_folders_are_no_pictures(own, data_dir):
     assert count_pictures(find_pictures(data_dir).folder).loc["train", "total"] == 4
 
 
-# The published photos, or drawn ones
+# The published photos, or the drawn pictures
 
 
 def test_published_photos_are_fetched_once(published, site, data_dir):
@@ -243,11 +231,13 @@ def test_a_half_copied_folder_does_not_pass_for_the_photos(published, data_dir):
         find_pictures(data_dir)
 
 
-def test_without_internet_pictures_are_drawn_and_called_so(drawn, data_dir):
+def test_without_internet_they_are_drawn_and_called_so(data_dir, monkeypatch):
     found = find_pictures(data_dir)
-    assert found.folder == data_dir / "practice_pictures"
-    assert found.source == "practice pictures"
-    assert found.label == "practice pictures (drawn)"
+    assert found.folder == data_dir / "drawn_pictures" / "dishes"
+    assert found.source == found.label == "drawn practice pictures"
+    assert count_pictures(found.folder)["total"].tolist()[:2] == [108, 54]
+    monkeypatch.setenv("FOODVISION_DATA", str(found.folder))
+    assert find_pictures(data_dir).is_practice
 
 
 # What is going to be used
@@ -270,7 +260,7 @@ def test_the_plan_names_ones_own_pictures(given, name, data_dir, monkeypatch):
 @pytest.mark.parametrize("offline", ["0", "1"])
 @pytest.mark.parametrize("here", [None, "folder", "zip"])
 def test_the_plan_says_what_then_happens(
-    here, offline, published, drawn, site, data_dir, monkeypatch
+    here, offline, published, site, data_dir, monkeypatch
 ):
     monkeypatch.setenv("FOODVISION_OFFLINE", offline)
     name = data_setup.PHOTOS_NAME
@@ -282,6 +272,6 @@ def test_the_plan_says_what_then_happens(
     plan = planned_pictures(data_dir)
     assert sorted(os.listdir(data_dir)) == before and site.asked == []
     found = find_pictures(data_dir)
-    assert ("practice pictures, drawn" in plan) == found.is_practice
+    assert ("drawn practice pictures" in plan) == found.is_practice
     assert ("already here" in plan) == (here is not None)
     assert ("to be downloaded" in plan) == bool(site.asked)

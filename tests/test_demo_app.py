@@ -228,10 +228,10 @@ def test_what_a_visitor_sent_is_deleted(predictor, tmp_path, monkeypatch):
 
 
 def test_a_practice_model_says_so(tmp_path):
-    about = {"is_practice": "true", "trained_on": "450 practice pictures (drawn)"}
+    about = {"is_practice": "true", "trained_on": "450 drawn practice pictures"}
     path = make_model(tmp_path / "m.onnx", **about)
     words = texts(app.make_demo(Predictor(path)))
-    assert app.PRACTICE in words and "practice pictures (drawn)" in words
+    assert app.PRACTICE in words and "drawn practice pictures" in words
 
 
 def test_examples_are_optional_and_sorted(predictor, tmp_path, monkeypatch):

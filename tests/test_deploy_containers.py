@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from drawn_images import drawn_image
 from web_targets import SAGEMAKER, VERTEX_AI
 
 from deploy.asking import Client, Target, free_port
 from going_modular.app.model import Predictor
-from going_modular.practice.pictures import draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = (SAGEMAKER, VERTEX_AI)
@@ -57,7 +57,7 @@ def answer_of(port: int, target: Target, picture: bytes) -> dict:
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("plate") / "plate.jpg"
-    draw_picture("pizza", 1, size=(256, 192)).save(file)
+    drawn_image("pizza", 1, size=(256, 192)).save(file)
     return file
 
 

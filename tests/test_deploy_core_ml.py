@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from converted import FP32, python_of, run
+from drawn_images import drawn_image
 
 from deploy.converting import DEFAULT_MODEL
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import ModelMetadata
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.drawn import CLASS_NAMES
 
 pytestmark = pytest.mark.slow
 READ = """
@@ -41,7 +42,7 @@ def pictures():
     """Drawn plates, (9, 224, 224, 3), as an app hands them over."""
     return np.stack(
         [
-            np.asarray(draw_picture(name, seed, size=(256, 256)).resize((224, 224)))
+            np.asarray(drawn_image(name, seed, size=(224, 224)))
             for name in CLASS_NAMES
             for seed in range(3)
         ]

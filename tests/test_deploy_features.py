@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 import torch
+from plain_dishes import write_dishes
 from test_deploy_ray import (  # noqa: F401  fixtures
     ROOT,
     assert_all_stopped,
@@ -18,7 +19,6 @@ from test_deploy_ray import (  # noqa: F401  fixtures
 
 from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos
-from going_modular.practice.food101 import draw_food101
 
 SHARE = 0.4
 SMALL = ("--share", SHARE, "--input-size", 64)
@@ -38,9 +38,10 @@ def built(build):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A miniature, with one photo that is broken."""
+    """A small tree, with one photo that is broken."""
     folder = tmp_path_factory.mktemp("data") / "dishes"
-    tree = Tree(draw_food101(folder, {"train": 10, "test": 10}), is_practice=True)
+    each = {"train": 10, "test": 10}
+    tree = Tree(write_dishes(folder, each, dishes=25), is_practice=True)
     choose_photos(tree, share=SHARE).train[70][0].write_bytes(b"not a photo")
     return tree
 

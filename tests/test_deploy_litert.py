@@ -18,6 +18,7 @@ from converted import (
     run,
 )
 from demo_model_fixture import make_model
+from drawn_images import drawn_image
 from flatbuffers import encode, packer
 from flatbuffers.number_types import UOffsetTFlags
 from flatbuffers.table import Table
@@ -28,9 +29,9 @@ from deploy.litert.try_it import try_all
 from deploy.reference import read_deployable
 from deploy.resizing import ways
 from going_modular.app.model import OUTPUTS
+from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
 from going_modular.pocket.convert import tflite_of
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_what_cannot_be_converted_is_refused(tmp_path):
 def test_an_app_s_way_of_resizing_is_compared_fairly():
     """The first way is the lesson's but for the rounding to 8 bits; others are not."""
     preprocess = read_deployable(DEFAULT_MODEL).preprocess
-    pixels = torch.tensor(np.array(draw_picture("pizza", 3, size=(400, 300))))
+    pixels = torch.tensor(np.array(drawn_image("pizza", 3, size=(400, 300))))
     expected = preprocess(pixels)
     apart = [
         (way.prepare(pixels, preprocess)[0] - expected).abs().max().item()

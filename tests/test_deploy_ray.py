@@ -25,10 +25,11 @@ import pandas as pd
 import pytest
 from demo_model_fixture import BLUE, make_model
 from deploy_targets import run_client
+from drawn_images import drawn_image
 from PIL import Image
 
 from going_modular.app.model import SEND, PictureError, Predictor
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.drawn import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -141,7 +142,7 @@ def folder(tmp_path_factory) -> Path:
     for name in CLASS_NAMES:
         (folder / name).mkdir()
         for seed in range(6):
-            picture = draw_picture(name, seed, size=(256, 192))
+            picture = drawn_image(name, seed, size=(256, 192))
             picture.save(folder / name / f"{seed}.jpg")
     odd = folder / "ein Käse, 50% off"
     odd.mkdir()
@@ -338,7 +339,7 @@ def test_service_answers_as_the_predictor_does(ask, predictor, folder, name):
 @pytest.mark.parametrize("client", ["curl", "python", "javascript"])
 def test_the_readmes_clients_ask(service, inside, tmp_path, client):
     url = f"http://127.0.0.1:{PORT}/predict"
-    draw_picture("sushi", 46, size=(512, 384)).save(tmp_path / "plate.jpg")
+    drawn_image("sushi", 0).save(tmp_path / "plate.jpg")
     said = inside.submit(run_client, "ray", client, url, tmp_path).result()
     assert "This looks like sushi." in said
 

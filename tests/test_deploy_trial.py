@@ -9,12 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from drawn_images import drawn_image
 from web_targets import TARGETS
 
 from deploy import trial
 from deploy.trial import read_trials
 from going_modular.app.model import Predictor
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
+from going_modular.drawn import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "foodvision_mini.onnx"
@@ -36,7 +37,7 @@ def photos(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("photos")
     paths = [folder / f"{name}.jpg" for name in CLASS_NAMES]
     for path in paths:
-        draw_picture(path.stem, 3, size=(320, 256)).save(path)
+        drawn_image(path.stem, 3, size=(320, 256)).save(path)
     return [str(path) for path in paths]
 
 

@@ -10,12 +10,14 @@ import onnxruntime
 import pytest
 import torch
 from demo_model_fixture import ABOUT, DEMO, make_model
+from drawn_images import drawn_image
 from onnx import numpy_helper
 from PIL import Image
 
 from going_modular import export, files
 from going_modular.app.model import ModelMetadata, Predictor, open_picture
 from going_modular.datasets import load_picture
+from going_modular.drawn import CLASS_NAMES
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.export import (
     Deployable,
@@ -26,7 +28,6 @@ from going_modular.export import (
     ship,
 )
 from going_modular.gate import make_gate
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
 
@@ -64,7 +65,7 @@ def about(deployable):
         contender="EffNet-Lite2",
         input_size=deployable.preprocess.size,
         precision="fp32",
-        trained_on="24 practice pictures (drawn) \u2013 \u5bff\u53f8",
+        trained_on="24 drawn practice pictures \u2013 \u5bff\u53f8",
         is_practice=True,
         test_result={"correct": 7, "total": 9},
         made_with=made_with(),
@@ -105,7 +106,7 @@ def ask_pytorch(deployable, pixels):
 
 def draw_as(mode, size, *, seed=50):
     """A drawn plate of any size and kind; its corner is clear where it can be."""
-    picture = draw_picture("sushi", seed, size=(256, 192)).resize(size)
+    picture = drawn_image("sushi", seed, size)
     if mode == "P":
         return picture.quantize(16)
     picture = picture.convert(mode)
@@ -149,7 +150,7 @@ def test_answers_differ_from_picture_to_picture(model):
     """Equal answers prove little where every picture gets the same one."""
     answers = []
     for name in CLASS_NAMES:
-        pixels = np.asarray(draw_picture(name, 51, size=(256, 192)))
+        pixels = np.asarray(drawn_image(name, 51, size=(256, 192)))
         probabilities, likeness = ask(model, pixels)
         answers.append([*probabilities, *likeness])
     assert np.ptp(answers, axis=0).min() > 0.01
@@ -169,7 +170,7 @@ def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
     deployable, lite2, model, tmp_path
 ):
     """What measures is what answers, also where a photo is made smaller on the way."""
-    photo = draw_picture("sushi", 50, size=(512, 384)).resize((2048, 1536))
+    photo = drawn_image("sushi", 50, size=(2048, 1536))
     photo.save(tmp_path / "a.jpg", quality=90)
     batch = lite2.transform(load_picture(tmp_path / "a.jpg")).unsqueeze(0)
     with torch.inference_mode():
@@ -181,7 +182,7 @@ def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
 def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
     samples = []
     for label, name in enumerate(CLASS_NAMES):
-        draw_picture(name, 60, size=(160, 120)).save(tmp_path / f"{name}.png")
+        drawn_image(name, 40, size=(160, 120)).save(tmp_path / f"{name}.png")
         samples.append((tmp_path / f"{name}.png", label))
     table = compare_answers(deployable, onnx_file, samples)
     assert list(table.label) == [0, 1, 2] and table.same_class.all()
@@ -199,7 +200,7 @@ def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
 
 def test_a_file_that_answers_otherwise_is_seen(deployable, tmp_path):
     other = make_model(tmp_path / "other.onnx")  # looks at the mean colour only
-    draw_picture("pizza", 60, size=(160, 120)).save(tmp_path / "a.png")
+    drawn_image("pizza", 40, size=(160, 120)).save(tmp_path / "a.png")
     table = compare_answers(deployable, other, [(tmp_path / "a.png", 0)])
     assert table.difference[0] > 100 * FLOAT
 
@@ -243,7 +244,7 @@ def test_the_file_tells_nothing_about_the_machine_that_made_it(onnx_file):
 
 
 def test_the_app_answers_as_pytorch_does(model, deployable):
-    pixels = np.asarray(draw_picture("steak", 70, size=(160, 120)))
+    pixels = np.asarray(drawn_image("steak", 41, size=(160, 120)))
     answer = model.predict(pixels)
     expected, (likeness, in_distribution_score) = ask_pytorch(deployable, pixels)
     named = dict(zip(CLASS_NAMES, expected.tolist(), strict=True))
@@ -256,7 +257,7 @@ def test_the_app_answers_as_pytorch_does(model, deployable):
 
 def test_answers_for_features_are_answers_for_pictures(deployable):
     """Where only features are at hand, `answer` says what the file would."""
-    pixels = torch.from_numpy(np.array(draw_picture("pizza", 71, size=(160, 120))))
+    pixels = torch.from_numpy(np.array(drawn_image("pizza", 42, size=(160, 120))))
     with torch.inference_mode():
         batch = deployable.preprocess(pixels).unsqueeze(0)
         from_features = deployable.answer(deployable.model.base(batch))
@@ -361,7 +362,7 @@ def drawn_files(tmp_path_factory):
     for seed in range(8):
         for name in CLASS_NAMES:
             files.append(folder / f"{name}-{seed}.png")
-            draw_picture(name, seed, size=(256, 192)).save(files[-1])
+            drawn_image(name, seed, size=(256, 192)).save(files[-1])
     return files
 
 

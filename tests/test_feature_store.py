@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from plain_dishes import plate
 
 from going_modular import files
 from going_modular.big import features as feature_store
 from going_modular.big.features import FeatureStore, FeatureStoreError
 from going_modular.files import FileError
-from going_modular.practice.food101 import draw_dish
 
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 4
@@ -34,7 +34,7 @@ def samples(tmp_path_factory):
     for number in range(PHOTOS):
         (folder / f"dish_{number % 3}").mkdir(exist_ok=True)
         file = folder / f"dish_{number % 3}" / f"{number}.jpg"
-        draw_dish(number, 0).save(file)
+        plate(number, 0).save(file)
     return [(file, int(file.parent.name[-1])) for file in sorted(folder.rglob("*.jpg"))]
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn_images import drawn_image
 from odd_pictures import READABLE, REFUSED
 from pocket_site import need_runtime
 
@@ -14,9 +15,9 @@ from benchmarks.browser import ask_page
 from benchmarks.firefox import FIREFOX, FirefoxError, firefox_page
 from benchmarks.teaching import ask_all, call, teach
 from going_modular.app.model import SENTENCES, Predictor
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import MODEL, write_pocket
-from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
 DRAWN = [(name, seed) for name in CLASS_NAMES for seed in range(3)]
@@ -67,7 +68,7 @@ def test_a_dish_can_be_taught_in_firefox(page, tmp_path):
     files = []
     for seed in range(12):
         files.append(tmp_path / f"{seed}.jpg")
-        draw_picture(OTHER_NAMES[0], seed).save(files[-1], "JPEG", quality=90)
+        drawn_image(OTHER_NAMES[0], seed).save(files[-1], "JPEG", quality=90)
     taught = teach(page, OTHER_NAMES[0], files[:8])
     assert taught["checked"]["asked"] == 8
     assert ask_all(page, files[8:]).count(OTHER_NAMES[0]) >= 3
@@ -80,7 +81,7 @@ def test_a_dish_can_be_taught_in_firefox(page, tmp_path):
 @pytest.mark.parametrize(("name", "seed"), DRAWN)
 def test_same_answers_as_python(page, predictor, name, seed):
     file = io.BytesIO()
-    draw_picture(name, seed).save(file, "JPEG", quality=88)
+    drawn_image(name, seed).save(file, "JPEG", quality=88)
     theirs, ours = ask_both(page, predictor, file.getvalue(), 0.001)
     assert theirs.index(max(theirs)) == ours.index(max(ours))
 

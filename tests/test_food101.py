@@ -1,4 +1,4 @@
-"""Trees in Food-101's format: found, unpacked, drawn; the choice; clear words."""
+"""Trees in Food-101's format: found, unpacked; the choice; clear words."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from plain_dishes import COUNTS, NAMES, write_dishes
 from torch import nn
 from torchvision.datasets import Food101
 from torchvision.transforms.functional import to_tensor
@@ -23,26 +24,22 @@ from going_modular.big.food101 import (
     spoken,
 )
 from going_modular.datasets import DataError
-from going_modular.files import FileError
-from going_modular.practice.food101 import CLASS_NAMES, COUNTS, DISHES, draw_food101
-from going_modular.practice.pictures import MARKER
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 
 MANY = {"train": 10, "test": 5}
 
 
 @pytest.fixture(scope="module")
 def all_dishes(tmp_path_factory):
-    """All 101, drawn."""
+    """As many as Food-101 has."""
     folder = tmp_path_factory.mktemp("data") / "food-101"
-    return Tree(draw_food101(folder, MANY, dishes=101), is_practice=True)
+    return Tree(write_dishes(folder, MANY, dishes=101), is_practice=True)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A reader's own tree of two dishes, to spoil; nothing says that it was drawn."""
-    folder = draw_food101(tmp_path / "own" / "food-101", dishes=2)
-    (folder / MARKER).unlink()
-    return folder
+    """A reader's own tree of two dishes, to spoil."""
+    return write_dishes(tmp_path / "own" / "food-101", dishes=2)
 
 
 @pytest.fixture
@@ -75,13 +72,13 @@ def test_a_fifth_of_the_whole_is_as_many_as_the_course_has():
 
 def test_every_class_gives_the_same_share_and_halves_do_not_meet(all_dishes):
     part = choose_photos(all_dishes, share=0.2)
-    assert part.class_names == CLASS_NAMES
+    assert part.class_names == NAMES
     for half, samples in (("train", part.train), ("test", part.test)):
         counts = Counter(label for _, label in samples)
         assert set(counts.values()) == {MANY[half] // 5} and len(counts) == 101
         listed = json.loads((all_dishes.folder / f"meta/{half}.json").read_text())
         for file, label in samples:
-            name = CLASS_NAMES[label]
+            name = NAMES[label]
             assert file.is_file() and file.parent.name == name
             assert f"{name}/{file.stem}" in listed[name]
     assert not set(names_of(part.train)) & set(names_of(part.test))
@@ -90,18 +87,14 @@ def test_every_class_gives_the_same_share_and_halves_do_not_meet(all_dishes):
 def test_the_seed_alone_decides(all_dishes, tmp_path):
     first = choose_photos(all_dishes, share=0.2)
     # Another folder, another order on the disk, and fewer classes.
-    few = Tree(draw_food101(tmp_path / "few", MANY, dishes=2), is_practice=True)
+    few = Tree(write_dishes(tmp_path / "few", MANY, dishes=2), is_practice=True)
     again = choose_photos(few, share=0.2)
     assert set(names_of(again.train)) < set(names_of(first.train))
     assert set(names_of(again.test)) < set(names_of(first.test))
     assert first.train != choose_photos(all_dishes, share=0.2, seed=1).train
     # Written down, so that no later change chooses other photos unnoticed.
-    assert names_of(first.train)[:4] == [
-        "apple_pie/100007.jpg",
-        "apple_pie/100056.jpg",
-        "baby_back_ribs/100042.jpg",
-        "baby_back_ribs/100063.jpg",
-    ]
+    written = ["apple_pie/100007.jpg", "apple_pie/100056.jpg"]
+    assert names_of(first.train)[:2] == written
 
 
 def test_a_larger_share_holds_the_smaller_one_and_the_whole_is_everything(all_dishes):
@@ -134,7 +127,7 @@ def test_a_small_tree_is_taken_whole_and_a_large_one_in_part(folder, monkeypatch
 @pytest.mark.parametrize("dishes", [2, 8, 101])
 @pytest.mark.parametrize("is_practice", [True, False])
 def test_the_part_says_what_it_is(dishes, is_practice, tmp_path):
-    drawn = draw_food101(tmp_path, {"train": 2, "test": 1}, dishes=dishes)
+    drawn = write_dishes(tmp_path, {"train": 2, "test": 1}, dishes=dishes)
     part = choose_photos(Tree(drawn, is_practice))
     assert len(part.class_names) == dishes and part.is_practice == is_practice
     assert (len(part.train), len(part.test)) == (2 * dishes, dishes)
@@ -142,7 +135,7 @@ def test_the_part_says_what_it_is(dishes, is_practice, tmp_path):
     assert (
         part.where
         == {
-            (True, dishes): f"a drawn practice set of {dishes} dishes",
+            (True, dishes): f"drawn practice pictures of {dishes} dishes",
             (False, dishes): f"{dishes} dishes in Food-101's format",
             (False, 101): "Food-101",
         }[is_practice, dishes]
@@ -167,7 +160,7 @@ def test_a_corrupt_photo_is_named_skipped_and_counted(folder, data):
 
 
 def test_names_are_shown_with_spaces():
-    shown = spoken(CLASS_NAMES)
+    shown = spoken(NAMES)
     assert "grilled cheese sandwich" in shown and len(set(shown)) == 101
     assert not any("_" in name for name in shown)
 
@@ -224,8 +217,7 @@ def test_what_is_not_there_is_said_with_what_may_be(name, data, tmp_path):
 def test_unset_it_is_food101_if_that_is_there_else_drawn(folder, data):
     drawn = find_tree("", data)
     assert drawn == find_tree("practice", data) and drawn.is_practice
-    assert drawn.folder == data / "practice-food-101"
-    assert len(choose_photos(drawn).class_names) == DISHES
+    assert drawn.folder == data / "drawn-food-101"
     shutil.copytree(folder, data / "food-101")
     for named in ("", "photos"):
         assert find_tree(named, data) == Tree(data / "food-101", is_practice=False)
@@ -323,48 +315,19 @@ def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
     assert str(gone[0][0]) in str(caught.value) and "delete" in str(caught.value)
 
 
-# The miniature
+# The drawn practice pictures
 
 
-def test_the_miniature_is_drawn_once_and_known_wherever_it_is(data, tmp_path):
-    folder = find_tree("practice", data).folder
-    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
-    assert find_tree("practice", data).folder == folder
-    assert before == {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
-    moved = folder.rename(tmp_path / "moved")
+def test_they_are_laid_out_once_and_known_wherever_they_are(data, tmp_path):
+    tree = find_tree("practice", data)
+    part = choose_photos(tree)
+    assert part.class_names == sorted(CLASS_NAMES + OTHER_NAMES)
+    assert (len(part.train), len(part.test)) == (168, 84)
+    before = {file: file.stat().st_mtime_ns for file in tree.folder.rglob("*")}
+    assert find_tree("practice", data) == tree
+    assert before == {file: file.stat().st_mtime_ns for file in tree.folder.rglob("*")}
+    moved = tree.folder.rename(tmp_path / "moved")
     assert find_tree(str(moved), data) == Tree(moved, is_practice=True)
-
-
-@pytest.mark.parametrize("other", ["size", "torn", "first version"])
-def test_another_miniature_is_drawn_anew(other, data):
-    folder = data / "practice-food-101"
-    if other == "first version":
-        draw_food101(folder / "food-101", {"train": 3, "test": 1}, dishes=101)
-        (folder / "food-101" / MARKER).unlink()
-        (folder / "food-101-features").mkdir()
-        (folder / "food-101-features" / "features-0123.npy").write_bytes(b"")
-    else:
-        draw_food101(folder, dishes=3 if other == "size" else DISHES)
-        next(folder.rglob("*.jpg")).unlink()
-    part = choose_photos(find_tree("practice", data))
-    assert len(part.class_names) == DISHES and len(part.train) == DISHES * 6
-    assert sorted(p.name for p in folder.iterdir()) == [MARKER, "images", "meta"]
-    assert list(data.iterdir()) == [folder]
-
-
-def test_what_was_not_drawn_here_is_not_replaced(folder):
-    mine = folder / "images" / "mine.jpg"
-    mine.write_text("x")
-    with pytest.raises(FileError, match="mine.jpg, which was not drawn here"):
-        draw_food101(folder)
-    assert mine.exists()
-
-
-@pytest.mark.parametrize("dishes", [1, 102])
-def test_there_are_two_to_101_dishes(dishes, tmp_path):
-    with pytest.raises(ValueError, match="2 to 101"):
-        draw_food101(tmp_path / "new", dishes=dishes)
-    assert not (tmp_path / "new").exists()
 
 
 def test_features_go_where_something_may_be_written(tmp_path, monkeypatch):

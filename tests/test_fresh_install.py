@@ -14,10 +14,12 @@ import pytest
 import torch
 from browsing import DESKTOP, PHONE, open_page
 from demo_model_fixture import ABOUT
+from drawn_images import copy_few
 
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.datasets import make_datasets, make_loader
 from going_modular.demo_folder import TEXTS, copy_app
+from going_modular.drawn import CLASS_NAMES
 from going_modular.engine import (
     Settings,
     cross_validate,
@@ -28,7 +30,6 @@ from going_modular.engine import (
 from going_modular.export import Deployable, export_onnx
 from going_modular.gate import make_gate
 from going_modular.model_builder import build_effnet_lite2
-from going_modular.practice.pictures import CLASS_NAMES, draw_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ SCREENS = Path(__file__).resolve().parents[1] / "build" / "screens"
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures") / "drawn"
-    return draw_pictures(folder, train_per_class=12, test_per_class=1)
+    return copy_few(folder, train=12, test=1)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def demo_folder(tmp_path_factory, pictures, demo_texts):
         knn_similarity_threshold=thresholds.knn_similarity,
         in_distribution_threshold=thresholds.in_distribution_score,
         input_size=built.preprocess.size,
-        trained_on=f"{len(train_data)} practice pictures (drawn)",
+        trained_on=f"{len(train_data)} drawn practice pictures",
         is_practice=True,
         test_result={"correct": 0, "total": len(CLASS_NAMES)},
     )

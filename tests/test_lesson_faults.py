@@ -16,12 +16,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from course_copy import LESSON, assert_files_are_whole, copy_course, zip_pictures
+from drawn_images import copy_few
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from plain_dishes import write_dishes
 from traitlets.config import Config
 
-from going_modular.practice.food101 import draw_food101
-from going_modular.practice.pictures import draw_pictures
 from tools.run_lesson import connection, printed
 
 # In each section a cell, and the seconds after which it is interrupted: none while it
@@ -57,10 +57,10 @@ TIMED_FOR_LONG = {"batch-size", "store-all", "usual-way", "copies"}  # not run a
 @pytest.fixture
 def course(tmp_path, monkeypatch) -> Path:
     """The repository as a reader has it, with what it needs to be quick."""
-    drawn = draw_pictures(tmp_path / "drawn", train_per_class=6, test_per_class=2)
+    drawn = copy_few(tmp_path / "drawn", train=6, test=2)
     monkeypatch.setenv("FOODVISION_DATA", str(zip_pictures(drawn)))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    tiny = draw_food101(tmp_path / "big", {"train": 2, "test": 1}, dishes=4)
+    tiny = write_dishes(tmp_path / "big", {"train": 2, "test": 1}, dishes=4)
     monkeypatch.setenv("FOODVISION_BIG", str(tiny))
     return copy_course(tmp_path / "course")
 

@@ -10,10 +10,10 @@ import pytest
 import watching
 from answers import cells_to_write, fill_in
 from course_copy import LESSON, assert_files_are_whole, copy_course
+from drawn_images import copy_few
 
 from going_modular.app.model import Predictor
-from going_modular.practice.food101 import DISHES
-from going_modular.practice.pictures import MARKER, draw_pictures
+from going_modular.drawn import CLASS_NAMES, MARKER, OTHER_NAMES
 from tools.run_lesson import printed
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def executed(tmp_path_factory):
     """
     home = tmp_path_factory.mktemp("follows")
     course = copy_course(home / "my own course")
-    drawn = draw_pictures(home / "drawn", train_per_class=10, test_per_class=4)
+    drawn = copy_few(home / "drawn", train=10, test=4)
     for split in ("train", "test"):
         shutil.rmtree(drawn / split / "steak")
     assert (drawn / MARKER).is_file()
@@ -96,7 +96,8 @@ def test_everything_follows_an_overruled_winner_and_two_classes(executed):
     assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
     big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
     assert big.contender == "EffNetB2" and big.title == "FoodVision Big"
-    assert big.is_practice is True and len(big.class_names) == DISHES
+    assert big.is_practice is True
+    assert len(big.class_names) == len(CLASS_NAMES + OTHER_NAMES)
 
 
 @pytest.mark.parametrize(

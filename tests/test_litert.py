@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_images import drawn_image
 
 from going_modular.app.model import Predictor
+from going_modular.drawn import CLASS_NAMES
 from going_modular.pocket.convert import write_tflite
 from going_modular.pocket.litert import STDERR, litert_answers, without_remarks
 from going_modular.pocket.preparation import preparing_session
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -32,7 +33,7 @@ def tflite_file(tmp_path_factory):
 
 def test_answers_are_those_of_the_onnx_file(tflite_file):
     predictor, prepare = Predictor(COMMITTED, threads=1), preparing_session(COMMITTED)
-    pictures = [np.asarray(draw_picture(name, 3)) for name in CLASS_NAMES]
+    pictures = [np.asarray(drawn_image(name, 3)) for name in CLASS_NAMES]
     said = [predictor.predict(pixels).probabilities for pixels in pictures]
     expected = np.array([[one[name] for name in CLASS_NAMES] for one in said])
     answers = litert_answers(tflite_file, map(prepare, pictures))

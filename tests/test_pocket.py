@@ -354,13 +354,13 @@ def test_the_clipboard_button(context, url):
 
 
 def test_a_practice_model_says_so(tmp_path, context):
-    about = {"is_practice": "true", "trained_on": "450 practice pictures (drawn)"}
+    about = {"is_practice": "true", "trained_on": "450 drawn practice pictures"}
     model = make_model(tmp_path / "m.onnx", **about)
     site = write_site(tmp_path / "site", model, {})
     with serve_folder(site) as served:
         page = open_page(context, served.url)
         assert "learned from drawings" in page.inner_text("#banner")
-        assert "450 practice pictures (drawn)" in page.inner_text("footer")
+        assert "450 drawn practice pictures" in page.inner_text("footer")
         assert not page.locator("#tries").is_visible(), "no examples, no heading"
 
 

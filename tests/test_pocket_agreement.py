@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_images import drawn_image
 from pocket_site import need_runtime, open_page, pixels_of
 
 from benchmarks.browser import ask_page
 from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
+from going_modular.drawn import CLASS_NAMES
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import MODEL, write_pocket
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / MODEL
@@ -37,7 +38,7 @@ def pictures():
     for name in CLASS_NAMES:
         for seed in range(DRAWN_PER_CLASS):
             file = io.BytesIO()
-            draw_picture(name, seed).save(file, "JPEG", quality=88)
+            drawn_image(name, seed).save(file, "JPEG", quality=88)
             drawn.append(file.getvalue())
     return drawn
 
@@ -84,7 +85,7 @@ def test_large_photos_get_much_the_same_answer(browser, site):
         page = open_page(browser, served.url)
         for name, seed in (("pizza", 35), ("steak", 39), ("sushi", 26)):
             file = io.BytesIO()
-            drawn = draw_picture(name, seed, size=(512, 384))
+            drawn = drawn_image(name, seed, size=(512, 384))
             drawn.resize((4032, 3024)).save(file, "JPEG", quality=90)
             theirs = ask_page(page, file.getvalue())
             ours = predictor.predict(io.BytesIO(file.getvalue()))

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from demo_model_fixture import make_model
+from drawn_images import drawn_image
 from pocket_site import need_runtime, open_page, status
 
 from benchmarks.browser import READY, ask_page, launched
+from going_modular.drawn import CLASS_NAMES
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import MODEL, TFLITE, first_visit, write_pocket
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
 EIGHT_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', {get: () => 8})"
@@ -47,7 +48,7 @@ def browser(playwright):
 def site(tmp_path_factory):
     need_runtime()
     home = tmp_path_factory.mktemp("pocket")
-    draw_picture("sushi", 4).save(home / "sushi.png")
+    drawn_image("sushi", 4).save(home / "sushi.png")
     return write_pocket(COMMITTED, home / "site", examples=[home / "sushi.png"])
 
 
@@ -72,7 +73,7 @@ def pictures():
     for name in CLASS_NAMES:
         for size in ((512, 512), (700, 400), (384, 512), (64, 48)):
             file = io.BytesIO()
-            draw_picture(name, 7).resize(size).save(file, "JPEG", quality=88)
+            drawn_image(name, 7, size).save(file, "JPEG", quality=88)
             files.append(file.getvalue())
     return files
 

@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from drawn_images import drawn_image
 from pocket_site import grave_complaints, need_runtime, open_page, status
 from test_pocket_access import axe  # noqa: F401
 from torch.nn import functional as F
@@ -32,6 +33,7 @@ from benchmarks.teaching import (
     teach,
 )
 from going_modular.app.model import SENTENCES, open_picture
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 from going_modular.pocket.carried import (
     FEATURES,
     KNOWN_FILE,
@@ -43,7 +45,6 @@ from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import write_pocket
 from going_modular.pocket.taught_file import read_taught
 from going_modular.pocket.teaching import TaughtHead, needed
-from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
 from going_modular.stored_features import read_features
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,7 +105,7 @@ def drawn(name: str, *seeds: int) -> list[dict]:
     files = []
     for seed in seeds:
         content = io.BytesIO()
-        draw_picture(name, seed).save(content, "JPEG", quality=90)
+        drawn_image(name, seed).save(content, "JPEG", quality=90)
         files.append(
             {
                 "name": f"{name}_{seed}.jpg",
@@ -120,7 +121,7 @@ def folder(tmp_path_factory):
     """Drawings as files: to learn from and to ask about."""
     folder = tmp_path_factory.mktemp("drawn")
     for name in (SOUP, CAKE):
-        for file in drawn(name, *range(30)):
+        for file in drawn(name, *range(18)):
             (folder / file["name"]).write_bytes(file["buffer"])
     return folder
 
@@ -227,7 +228,7 @@ def left_one_out(known, dishes) -> int:
 
 
 def test_a_dish_is_taught_from_photos(page):
-    show(page, SOUP, 25)
+    show(page, SOUP, 15)
     before = page.inner_text("#verdict")
     assert SOUP not in before
     start_lesson(page)
@@ -237,7 +238,7 @@ def test_a_dish_is_taught_from_photos(page):
     assert "11 photos learned." in page.inner_text("#teach-note")
     assert "of 12" in status(page), "how well it does is read aloud"
     assert page.locator("#pictures img").count() == 12
-    page.set_input_files("#file", drawn(SOUP, 25))
+    page.set_input_files("#file", drawn(SOUP, 15))
     page.get_by_text(f"This looks like {SOUP}.").first.wait_for()
     assert "You taught me this dish." in page.inner_text("#detail")
     assert "likeness to your photos" in page.inner_text("#numbers")
@@ -328,8 +329,8 @@ def test_a_name_of_markup_is_only_a_name(page):
 
 def test_a_dish_called_like_one_of_ours_helps_that_one(page, folder):
     teach(page, "PIZZA", some(folder, SOUP, *range(8)))
-    assert ask_all(page, some(folder, SOUP, 20, 21)) == ["pizza", "pizza"]
-    page.set_input_files("#file", drawn(SOUP, 22))
+    assert ask_all(page, some(folder, SOUP, 12, 13)) == ["pizza", "pizza"]
+    page.set_input_files("#file", drawn(SOUP, 14))
     page.get_by_text("This looks like pizza.").first.wait_for()
     names = page.locator("#bars .name").all_text_contents()
     assert sorted(names) == list(CLASS_NAMES), "one bar, not two"
@@ -407,16 +408,16 @@ def complain(page) -> None:
 
 def test_it_is_there_after_a_reload_without_network(context, page, url, folder):
     teach(page, SOUP, some(folder, SOUP, *range(10)))
-    asked = some(folder, SOUP, *range(20, 30))
+    asked = some(folder, SOUP, *range(12, 18))
     before = ask_all(page, asked)
-    assert before.count(SOUP) >= 7
+    assert before.count(SOUP) >= 4
     page.locator("#offline").wait_for(timeout=60_000)
     page.close()
     context.set_offline(True)
     again = opened(context, url)
     assert ask_all(again, asked) == before
     teach(again, CAKE, some(folder, CAKE, *range(6)))
-    assert ask_all(again, some(folder, CAKE, 20, 21)) == [CAKE, CAKE]
+    assert ask_all(again, some(folder, CAKE, 12, 13)) == [CAKE, CAKE]
 
 
 def test_nothing_is_fetched_for_those_who_teach_nothing(browser, url, folder):
@@ -440,7 +441,7 @@ def test_two_tabs_learn_from_each_other(context, page, url, folder):
     teach(other, SOUP, some(folder, SOUP, *range(6, 12)))
     teach(other, CAKE, some(folder, CAKE, *range(6)))
     page.get_by_text("Dishes you taught me: 2, from 18 photos").wait_for()
-    assert ask_all(page, some(folder, CAKE, 20)) == [CAKE]
+    assert ask_all(page, some(folder, CAKE, 12)) == [CAKE]
     show(page, SOUP, 0)
     page.click("#teach-this")
     page.fill("#name", CAKE)
@@ -449,7 +450,7 @@ def test_two_tabs_learn_from_each_other(context, page, url, folder):
     call(other, "forgetAll")
     page.get_by_text("Dishes you taught me: none yet").wait_for()
     assert not page.locator("#lesson").is_visible(), "its dish is gone"
-    assert ask_all(page, some(folder, CAKE, 20)) != [CAKE]
+    assert ask_all(page, some(folder, CAKE, 12)) != [CAKE]
 
 
 STORE = """async ([store, change]) => {
@@ -490,7 +491,7 @@ def test_a_broken_record_is_said_and_harms_no_other(page, url, folder, what):
     page.reload()
     page.get_by_text("1 record of what you taught cannot be read").wait_for()
     assert "1, from 5 photos" in page.inner_text("#taught-title")
-    assert ask_all(page, some(folder, SOUP, 20)) == [SOUP]
+    assert ask_all(page, some(folder, SOUP, 12)) == [SOUP]
 
 
 def test_a_broken_dish_is_said(page, url, folder):
@@ -530,7 +531,7 @@ def test_a_full_device_is_said_and_nothing_is_lost(context, page, url, folder):
     page.press("#name", "Enter")
     page.get_by_text("Dishes you taught me: 1, from 9 photos").wait_for()
     assert "This device has no room left" in page.inner_text("#taught-note")
-    assert ask_all(page, some(folder, SOUP, 20)) == [SOUP]
+    assert ask_all(page, some(folder, SOUP, 12)) == [SOUP]
     worker.evaluate("() => { IDBObjectStore.prototype.put = self.really; }")
     teach(page, SOUP, some(folder, SOUP, 10))  # there is room again: all goes in
     page.reload()
@@ -552,7 +553,7 @@ def test_a_browser_that_keeps_nothing_is_told_so(browser, url, folder):
     start_lesson(page)
     page.get_by_text("This browser keeps nothing here").first.wait_for()
     add(page, *drawn(SOUP, *range(1, 8)))
-    assert ask_all(page, some(folder, SOUP, 20)) == [SOUP]
+    assert ask_all(page, some(folder, SOUP, 12)) == [SOUP]
     page.reload()
     page.wait_for_selector(LEARNED)
     assert page.inner_text("#taught-title") == "Dishes you taught me: none yet"
@@ -566,10 +567,10 @@ def test_another_model_s_notes_are_not_mixed_in(page, url, folder):
         stored(page, url, store, older)
     page.reload()
     page.get_by_text(f"You taught {SOUP} (8 photos) to another model.").wait_for()
-    assert ask_all(page, some(folder, SOUP, 20)) != [SOUP]
+    assert ask_all(page, some(folder, SOUP, 12)) != [SOUP]
     page.click("#relearn")
     page.get_by_text("8 photos learned.").first.wait_for(timeout=60_000)
-    assert ask_all(page, some(folder, SOUP, 20)) == [SOUP]
+    assert ask_all(page, some(folder, SOUP, 12)) == [SOUP]
     page.reload()
     page.get_by_text("1, from 8 photos").wait_for()
     assert page.inner_text("#taught-note") == ""
@@ -612,7 +613,7 @@ def read(page, content: bytes) -> str:
 def test_a_file_takes_it_to_another_device_and_to_python(browser, page, url, folder):
     teach(page, SOUP, some(folder, SOUP, *range(10)))
     teach(page, CAKE, some(folder, CAKE, *range(10)))
-    asked = some(folder, SOUP, *range(20, 30)) + some(folder, CAKE, *range(20, 30))
+    asked = some(folder, SOUP, *range(12, 18)) + some(folder, CAKE, *range(12, 18))
     before = ask_all(page, asked)
     small, large = saved(page).read_bytes(), saved(page, True).read_bytes()
     assert len(small) < 60_000 and b"picture" not in small and b"picture" in large
@@ -626,7 +627,7 @@ def test_a_file_takes_it_to_another_device_and_to_python(browser, page, url, fol
         other = opened(elsewhere, url)
         said = read(other, moved(large.decode()).encode())
         assert "20 photos learned. It was of another model" in said
-        assert ask_all(other, some(folder, SOUP, 20)) == [SOUP]
+        assert ask_all(other, some(folder, SOUP, 12)) == [SOUP]
         said = read(other, moved(small.decode()).encode())
         assert "has no small pictures to learn from anew. Nothing was changed." in said
 
@@ -702,9 +703,10 @@ def test_a_false_picture_is_left_out(page, folder):
 
 
 def test_there_is_an_end_to_how_much_is_kept(page, folder):
-    for number in range(20):
-        teach(page, f"dish {number}", some(folder, SOUP, number))
-    show(page, SOUP, 25)
+    files = some(folder, SOUP, *range(18)) + some(folder, CAKE, 0, 1)
+    for number, file in enumerate(files):
+        teach(page, f"dish {number}", [file])
+    show(page, SOUP, 15)
     page.click("#teach-this")
     page.fill("#name", "one more")
     page.press("#name", "Enter")
@@ -718,8 +720,8 @@ def test_both_engines_teach(browser, each_site, folder):
     with serve_folder(each_site) as served, profile(browser) as context:
         page = opened(context, served.url)
         teach(page, SOUP, some(folder, SOUP, *range(10)))
-        said = ask_all(page, some(folder, SOUP, *range(20, 30)))
-        assert said.count(SOUP) >= 7
+        said = ask_all(page, some(folder, SOUP, *range(12, 18)))
+        assert said.count(SOUP) >= 4
         assert page.crashes == [] and page.complaints == []
 
 

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from demo_model_fixture import ABOUT, make_model
+from drawn_images import drawn_image
 from onnx import helper
 from torch import nn
 
@@ -16,10 +17,10 @@ from deploy.converting import DEFAULT_MODEL
 from deploy.reference import RebuildError, main, read_about, read_deployable
 from deploy.trial import WARM_UPS, ask_all, read_trials
 from going_modular.app.model import Predictor, open_picture
+from going_modular.drawn import CLASS_NAMES
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.export import Deployable, export_onnx, metadata_of, quiet
 from going_modular.gate import make_gate
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 SAME = 1e-5
 
@@ -45,7 +46,7 @@ def make_deployable(lite2, stored, head, *, with_others=True):
 
 
 def drawn(name, seed):
-    return np.array(draw_picture(name, seed, size=(256, 192)))
+    return np.array(drawn_image(name, seed, size=(256, 192)))
 
 
 @torch.inference_mode()
@@ -181,7 +182,7 @@ def test_other_files_are_refused(tmp_path):
 def test_the_command_writes_a_trial(tmp_path, monkeypatch):
     photos = [tmp_path / f"{name}.jpg" for name in CLASS_NAMES]
     for photo in photos:
-        draw_picture(photo.stem, 42, size=(256, 192)).save(photo)
+        drawn_image(photo.stem, 42, size=(256, 192)).save(photo)
     (tmp_path / "photos.json").write_text(json.dumps([str(p) for p in photos]))
     out = tmp_path / "out.json"
     arguments = ["reference", str(tmp_path / "photos.json"), str(out)]

@@ -8,13 +8,13 @@ import nbformat
 import numpy as np
 import pytest
 from course_copy import LESSON, ROOT
+from drawn_images import drawn_image
 from matplotlib import cbook
 from PIL import Image
 
 from going_modular.app.model import DISH, Predictor
 from going_modular.app_process import run_demo
 from going_modular.demo_folder import APP, COPIED, copy_app
-from going_modular.practice.pictures import draw_picture
 from going_modular.robustness import make_cases, run_cases
 
 WRITES = re.compile(r"%%writefile \{small\.as_posix\(\)\}/(app_\d\.py)\n")
@@ -47,13 +47,13 @@ def visits(folder):
     predictor, plates = Predictor(MODEL), []
     for name in ("pizza", "steak", "sushi"):
         for seed in range(8):
-            picture = draw_picture(name, seed, size=(512, 384))
+            picture = drawn_image(name, seed, size=(512, 384))
             if predictor.predict(np.asarray(picture)).verdict == DISH:
                 plates.append(folder / f"{name}{seed}.png")
                 picture.save(plates[-1])
     assert len(plates) >= 3
     noodles = folder / "noodles.png"
-    draw_picture("noodles", 0, size=(512, 384)).save(noodles)
+    drawn_image("noodles", 0, size=(512, 384)).save(noodles)
     portrait = Path(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     strangers = {"noodles": noodles, "Grace Hopper": portrait}
     return make_cases(folder / "sent", predictor, plates=plates, strangers=strangers)

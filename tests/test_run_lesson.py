@@ -54,7 +54,7 @@ def lesson(noise):
     black = base64.b64decode(png_of(np.zeros((2, 2), np.uint8)))
     show = f"{SHOW}display(Image({black!r}))"
     page = new_output("display_data", {"text/html": "<iframe>"})
-    say = "print(f\"drawn: ({'drawn' * (os.environ['FOODVISION_DATA'] == '')})\")"
+    say = "print('drawn practice pictures' * (os.environ['FOODVISION_DATA'] == ''))"
     found = new_output("stream", text="This run uses real photos.")
     return new_notebook(
         cells=[
@@ -113,7 +113,7 @@ def test_a_run_on_photos_or_without_pictures_is_refused(lesson, monkeypatch):
         drawn.drawn_outputs(lesson)
 
     def shows_none(book, until):
-        book.cells[1].outputs[0].text = "practice pictures (drawn)"
+        book.cells[1].outputs[0].text = "drawn practice pictures"
         book.cells[2].outputs = []
 
     monkeypatch.setattr(drawn, "run_drawn", shows_none)
@@ -195,7 +195,7 @@ def test_a_refresh_writes_nothing_before_all_is_there(lesson, renewed, monkeypat
 
 
 def test_only_a_run_on_real_photos_is_committed(lesson, renewed):
-    lesson.cells[1].outputs[0].text = "This run uses practice pictures (drawn)."
+    lesson.cells[1].outputs[0].text = "This run uses drawn practice pictures."
     with pytest.raises(SystemExit, match="FOODVISION_DATA"):
         run_lesson.refresh(lesson, {})
     assert not renewed

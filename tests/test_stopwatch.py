@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_images import drawn_image
 from pocket_site import need_runtime
 
 from going_modular.app.model import Predictor
 from going_modular.demo_folder import DeployError
+from going_modular.drawn import CLASS_NAMES
 from going_modular.pocket import stopwatch
 from going_modular.pocket.runtimes import MODEL, TFLITE
 from going_modular.pocket.server import MOST_BYTES, Extra, serve_folder
@@ -28,7 +30,6 @@ from going_modular.pocket.stopwatch import (
     measure_in_browser,
     speed_in_report,
 )
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / MODEL
@@ -127,7 +128,7 @@ def drawn(tmp_path_factory):
     for name in CLASS_NAMES:
         for seed in range(PER_CLASS):
             files.append(folder / f"{name}{seed}.jpg")
-            draw_picture(name, seed, size=(512, 384)).save(files[-1], quality=88)
+            drawn_image(name, seed, size=(512, 384)).save(files[-1], quality=88)
     return files
 
 

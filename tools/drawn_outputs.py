@@ -1,7 +1,7 @@
 """Drawn pictures for the committed notebook, where cells show other people's photos.
 
-The lesson runs a second time, on practice pictures, in a copy of the course, as far as
-such cells need it. Their outputs are marked, so that a test can tell them from photos.
+The lesson runs a second time, on drawn practice pictures, in a copy of the course, as
+far as such cells need it. Their outputs are marked: a test can tell them from photos.
 """
 
 import base64
@@ -46,7 +46,7 @@ def drawn_outputs(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
         Outputs by the id of the cell; pages and other HTML have none.
 
     Raises:
-        CellExecutionError: If a cell fails on practice pictures.
+        CellExecutionError: If a cell fails on them.
         RuntimeError: If a cell shows no picture then, or the run was not on drawn ones.
     """
     wanted = [cell.id for cell in notebook.cells if shows_png(cell)]
@@ -55,7 +55,7 @@ def drawn_outputs(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
     book = copy.deepcopy(notebook)
     run_drawn(book, until=wanted[-1])
     cells = {cell.id: cell for cell in book.cells}
-    if "(drawn)" not in printed(cells["find-pictures"]):
+    if "drawn practice pictures" not in printed(cells["find-pictures"]):
         raise RuntimeError("the second run was not on drawn pictures")
     if blank := [name for name in wanted if not shows_png(cells[name])]:
         raise RuntimeError(f"on drawn pictures these cells show none: {blank}")
@@ -69,7 +69,7 @@ def shows_png(cell: NotebookNode) -> bool:
 
 
 def run_drawn(notebook: NotebookNode, *, until: str) -> None:
-    """Run cells in place up to one, on practice pictures, in a copy of the course."""
+    """Run cells in place up to one, on drawn pictures, in a copy of the course."""
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     with tempfile.TemporaryDirectory(prefix="drawn-") as home:
         course = copy_course(Path(home, "course"))

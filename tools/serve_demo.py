@@ -6,35 +6,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+from going_modular.demo_folder import copy_examples
+from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.files import atomic_write
-from going_modular.practice.pictures import CLASS_NAMES, draw_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMOS = ROOT / "demos"
 MODEL = "foodvision_mini.onnx"
-SEEDS = {"pizza": 40, "steak": 21, "sushi": 46}  # familiar to the committed model
 
 
 def newest_demo() -> Path:
     """The demo folder that was written last; a fresh clone gets the committed model."""
     models = [DEMOS / name / MODEL for name in ("foodvision_mini", "practice_mini")]
     if not any(model.is_file() for model in models):
-        draw_examples(models[0].with_name("examples"))
+        copy_examples(drawn_examples(), models[0].with_name("examples"))
         with atomic_write(models[0]) as part:
             part.write_bytes((ROOT / "models" / MODEL).read_bytes())
     written = [model for model in models if model.is_file()]
     return max(written, key=lambda file: file.stat().st_mtime).parent
 
 
-def draw_examples(folder: Path) -> list[Path]:
-    """Draw a picture of each dish for a demo's window; returns the files."""
-    files = []
-    for name in CLASS_NAMES:
-        files.append(folder / f"{name}.jpg")
-        with atomic_write(files[-1]) as part:
-            picture = draw_picture(name, SEEDS[name], size=(512, 384))
-            picture.save(part, format="JPEG", quality=85)
-    return files
+def drawn_examples() -> dict[str, Path]:
+    """A drawn picture of each dish for a demo's window, which the model names."""
+    return {name: drawn_files(name)[0] for name in CLASS_NAMES}
 
 
 def main() -> int:

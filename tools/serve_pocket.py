@@ -3,7 +3,6 @@
 import argparse
 import socket
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from going_modular.app_process import HOST
 from going_modular.files import LessonError
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import PAGE, write_pocket
-from tools.serve_demo import MODEL, draw_examples, newest_demo
+from tools.serve_demo import MODEL, drawn_examples, newest_demo
 
 PORT = 8000  # if it is free: then browsers find what they kept of an earlier time
 
@@ -21,9 +20,8 @@ def write() -> Path:
     demo = newest_demo()
     is_real = demo.name == "foodvision_mini"
     folder = PAGE if is_real else PAGE.with_name("practice_pocket")
-    with tempfile.TemporaryDirectory() as scratch:
-        examples = draw_examples(Path(scratch))
-        return write_pocket(demo / MODEL, folder, examples=examples)
+    examples = list(drawn_examples().values())
+    return write_pocket(demo / MODEL, folder, examples=examples)
 
 
 def free_port(wanted: int) -> int:

@@ -7,7 +7,8 @@ A tree of any number of classes looks like Food-101 itself::
     meta/test.json              the same for the photos to test on
 
 Food-101's photos have at most 512 pixels a side; the lesson's pizza, steak and sushi
-are some of them. torchvision's `Food101` downloads it.
+are some of them. torchvision's `Food101` downloads it. Where there are none, the drawn
+practice pictures take their place: eight dishes, to try the steps on.
 """
 
 import json
@@ -23,8 +24,8 @@ from torchvision.datasets import Food101
 
 from going_modular.datasets import DataError, Sample
 from going_modular.downloads import is_offline, leaves_folder, unpack_checked
-from going_modular.practice.food101 import CLASS_NAMES, draw_food101
-from going_modular.practice.pictures import MARKER
+from going_modular.drawn import MARKER, drawn_pictures
+from going_modular.files import atomic_write
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 CLASSES = 101
@@ -88,7 +89,9 @@ class Food101Part:
 
         A share of each class's photos will do.
         """
-        return not self.is_practice and self.class_names == CLASS_NAMES
+        names = self.class_names
+        ends = names[:1] + names[-1:] == ["apple_pie", "waffles"]
+        return not self.is_practice and ends and len(names) == CLASSES
 
     @property
     def where(self) -> str:
@@ -96,7 +99,7 @@ class Food101Part:
         if self.is_whole:
             return "Food-101"
         if self.is_practice:
-            return f"a drawn practice set of {len(self.class_names)} dishes"
+            return f"drawn practice pictures of {len(self.class_names)} dishes"
         return f"{len(self.class_names)} dishes in Food-101's format"
 
 
@@ -111,25 +114,25 @@ def spoken(class_names: Sequence[str]) -> list[str]:
 
 
 def find_tree(named: str, data_dir: Path) -> Tree:
-    """Find the photos to learn from, fetching, unpacking or drawing them if need be.
+    """Find the photos to learn from, fetching or unpacking them if need be.
 
     Args:
         named: What the environment variable FOODVISION_BIG says. "photos": all of
-            Food-101, downloaded (5 GB) if need be. "practice": a drawn miniature.
-            Nothing: Food-101 if it is in `data_dir`, else the miniature. Anything else:
-            a folder that holds images/ and meta/, or one folder that does; or a .zip of
-            such a folder.
-        data_dir: Where Food-101 is or goes, and what is unpacked or drawn.
+            Food-101, downloaded (5 GB) if need be. "practice": the drawn practice
+            pictures. Nothing: Food-101 if it is in `data_dir`, else the drawn ones.
+            Anything else: a folder that holds images/ and meta/, or one folder that
+            does; or a .zip of such a folder.
+        data_dir: Where Food-101 is or goes, and what is unpacked.
 
     Raises:
         DataError: If there is no such tree. There is no silent fallback.
-        FileError: If a zip cannot be unpacked, or the miniature cannot be drawn.
+        FileError: If a zip cannot be unpacked.
     """
     named, data_dir = named.strip(), Path(data_dir)
     if named == "photos" or (not named and _is_tree(data_dir / "food-101")):
         folder = _food101(data_dir)
     elif named in ("", "practice"):
-        folder = draw_food101(data_dir / "practice-food-101")
+        folder = _drawn(data_dir)
     else:
         folder = _own(named, data_dir)
     return Tree(folder, is_practice=(folder / MARKER).exists())
@@ -137,6 +140,26 @@ def find_tree(named: str, data_dir: Path) -> Tree:
 
 def _is_tree(folder: Path) -> bool:
     return (folder / "images").is_dir() and (folder / "meta").is_dir()
+
+
+def _drawn(data_dir: Path) -> Path:
+    """Lay the drawn practice pictures out as Food-101's photos are, once."""
+    folder, source = data_dir / "drawn-food-101", drawn_pictures(data_dir)
+    if _is_tree(folder):
+        return folder
+    with atomic_write(folder) as part:
+        (part / "meta").mkdir(parents=True)
+        for half in LEAST:
+            listing: Listing = {}
+            for file in sorted(source.glob(f"*/{half}/*/*.jpg")):
+                target = part / "images" / file.parent.name / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+                name = f"{file.parent.name}/{file.stem}"
+                listing.setdefault(file.parent.name, []).append(name)
+            (part / f"meta/{half}.json").write_text(json.dumps(listing), "utf-8")
+        shutil.copyfile(source / "dishes" / MARKER, part / MARKER)
+    return folder
 
 
 def _food101(data_dir: Path) -> Path:

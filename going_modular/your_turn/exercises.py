@@ -5,6 +5,7 @@ still wrong.
 """
 
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +19,11 @@ from torch.utils.data import TensorDataset
 
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
+from going_modular.datasets import load_picture
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from going_modular.engine import features_of, ready
 from going_modular.evaluation import Report
 from going_modular.model_builder import Built
-from going_modular.practice.pictures import CLASS_NAMES, OTHER_NAMES, draw_picture
 from going_modular.your_turn.checking import given, need, says
 
 FOUR_NAMES = (*CLASS_NAMES, OTHER_NAMES[0])
@@ -158,7 +160,7 @@ def batch(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for number, name in enumerate(CLASS_NAMES):
-            draw_picture(name, number).save(folder / f"{number}.jpg")
+            shutil.copyfile(drawn_files(name)[0], folder / f"{number}.jpg")
         (folder / "3.jpg").write_bytes(b"not a picture")
         table = given(answer_folder(predictor, folder))
     need(isinstance(table, pd.DataFrame), "return a pandas DataFrame.")
@@ -175,12 +177,12 @@ def batch(
     return "One bad file loses none of the others."
 
 
-def four_dishes(built: Built, *, each: int = 12, first: int = 0) -> TensorDataset:
+def four_dishes(built: Built, split: str = "train", each: int = 12) -> TensorDataset:
     """Features (4 each, D) and labels of four drawn dishes: ours, and one more."""
     base, pictures, labels = ready(built.model.base, "cpu"), [], []
     for label, name in enumerate(FOUR_NAMES):
-        for seed in range(first, first + each):
-            pictures.append(built.transform(draw_picture(name, seed)))
+        for file in drawn_files(name, split)[:each]:
+            pictures.append(built.transform(load_picture(file)))
             labels.append(label)
     rows = [features_of(base, picture.unsqueeze(0)) for picture in pictures]
     return TensorDataset(torch.cat(rows), torch.tensor(labels))
@@ -191,7 +193,7 @@ def fourth_class(four: Built, chosen: Built) -> str:
     """Exercise 7: the chosen base with a trained head for four dishes."""
     need(isinstance(four, Built), "start with with_classes(chosen, 4).")
     need(four.model.base is chosen.model.base, "the base stays as it is.")
-    rows, labels = four_dishes(chosen, each=6, first=100).tensors
+    rows, labels = four_dishes(chosen, "test", each=6).tensors
     with torch.inference_mode():
         logits = four.model.head.eval()(rows)
     need(logits.shape[1] == 4, f"its head has {logits.shape[1]} outputs, not 4.")
@@ -219,7 +221,7 @@ def smaller_upload(smaller: Callable[[Path], bytes], predictor: Predictor) -> st
     """Exercise 9: make a photo smaller before it is sent, and keep the answer."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "large.jpg")
-        drawn = draw_picture(CLASS_NAMES[0], 40).resize((3000, 2250))
+        drawn = load_picture(drawn_files(CLASS_NAMES[0])[0]).resize((3000, 2250))
         exif = Image.Exif()
         exif[Base.Orientation] = 6  # as phones do: it lies on its side, and says so
         lying = drawn.transpose(Image.Transpose.ROTATE_90)

@@ -1,0 +1,62 @@
+"""The drawn practice pictures: food that we drew, for readers without internet.
+
+The course brings them in data/drawn_pictures.zip, 252 small JPEG files::
+
+    dishes/train/pizza/pizza_train_00.jpg ...   36 of each dish, and 18 in test/
+    other_dishes/train/soup/soup_train_00.jpg ...   12 of each dish, and 6 in test/
+
+They let the whole lesson run. What a model scores on them says nothing about photos.
+The committed model names the first test picture of each of our dishes rightly, and
+turns the first one of noodles away as another dish.
+"""
+
+import zipfile
+from pathlib import Path
+
+from going_modular.downloads import unpack
+from going_modular.files import FileError
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+ARCHIVE = DATA / "drawn_pictures.zip"
+MARKER = "DRAWN_PICTURES.txt"  # in a folder with train/ and test/: they are drawn
+CLASS_NAMES = ("pizza", "steak", "sushi")
+OTHER_NAMES = ("fried_eggs", "noodles", "pancakes", "salad", "soup")
+
+
+def drawn_pictures(data_dir: Path = DATA) -> Path:
+    """Return the folder that holds dishes/ and other_dishes/, unpacked once.
+
+    Args:
+        data_dir: The folder goes in here, as drawn_pictures/.
+
+    Raises:
+        FileError: If it cannot be unpacked, or is no longer as it came.
+    """
+    folder = unpack(ARCHIVE, Path(data_dir) / ARCHIVE.stem)
+    with zipfile.ZipFile(ARCHIVE) as zipped:
+        for member in zipped.infolist():
+            file = folder / member.filename
+            if not file.is_file() or file.stat().st_size != member.file_size:
+                raise FileError(
+                    f"{file} is not there, or not as it came with the course. Delete "
+                    f"{folder} and run this again."
+                )
+    return folder
+
+
+def drawn_files(name: str, split: str = "test", data_dir: Path = DATA) -> list[Path]:
+    """Return the drawn pictures of one dish, in order.
+
+    Args:
+        name: One of `CLASS_NAMES` or `OTHER_NAMES`.
+        split: "train" or "test".
+        data_dir: Where they are unpacked.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    top = "dishes" if name in CLASS_NAMES else "other_dishes"
+    files = sorted((drawn_pictures(data_dir) / top / split / name).glob("*.jpg"))
+    if not files:
+        raise ValueError(f"there are no drawn pictures of {name!r} in {split!r}")
+    return files

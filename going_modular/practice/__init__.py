@@ -1,1 +1,0 @@
-"""Pictures for readers without internet, and who draws them."""

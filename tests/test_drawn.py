@@ -1,0 +1,69 @@
+"""The drawn practice pictures: whole, as they came, known to the committed model."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from going_modular import drawn
+from going_modular.app.model import DISH, OTHER, Predictor
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files, drawn_pictures
+from going_modular.files import FileError
+
+COMMITTED = Path(__file__).resolve().parents[1] / "models" / "foodvision_mini.onnx"
+
+
+def test_the_zip_is_small_and_holds_what_its_module_says():
+    assert drawn.ARCHIVE.stat().st_size < 2.6e6
+    seen = set()
+    for names, train, test in ((CLASS_NAMES, 36, 18), (OTHER_NAMES, 12, 6)):
+        for name in names:
+            for split, count in (("train", train), ("test", test)):
+                files = drawn_files(name, split)
+                assert [file.name for file in files] == [
+                    f"{name}_{split}_{number:02}.jpg" for number in range(count)
+                ]
+                seen |= {hashlib.sha256(file.read_bytes()).digest() for file in files}
+    assert len(seen) == 252, "no picture is there twice"
+    for folder in ("dishes", "other_dishes"):
+        assert "are no photos" in (drawn_pictures() / folder / drawn.MARKER).read_text()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_they_have_several_shapes_and_enough_pixels(split):
+    sizes = set()
+    for file in drawn_files("pizza", split):
+        with Image.open(file) as picture:
+            assert (picture.format, picture.mode) == ("JPEG", "RGB")
+            sizes.add(picture.size)
+    assert len(sizes) >= 4 and min(map(min, sizes)) >= 256
+
+
+def test_they_are_unpacked_once_and_whole(tmp_path, monkeypatch):
+    folder = drawn_pictures(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn_pictures"]
+    (folder / "notes.txt").write_text("mine")
+    assert drawn_pictures(tmp_path) == folder
+    for spoil in (Path.unlink, lambda file: file.write_bytes(b"torn")):
+        file = drawn_files("soup", "train", tmp_path)[3]
+        content = file.read_bytes()
+        spoil(file)
+        with pytest.raises(FileError, match="soup_train_03.*Delete .*run this again"):
+            drawn_pictures(tmp_path)
+        file.write_bytes(content)
+    assert (folder / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("asked", [("burger",), ("pizza", "val")])
+def test_what_is_not_there_is_named(asked):
+    with pytest.raises(ValueError, match=asked[-1]):
+        drawn_files(*asked)
+
+
+def test_the_committed_model_knows_the_examples_and_not_the_noodles():
+    predictor = Predictor(COMMITTED)
+    for name in CLASS_NAMES:
+        answer = predictor.predict(drawn_files(name)[0])
+        assert (answer.best[0], answer.verdict) == (name, DISH)
+    assert predictor.predict(drawn_files("noodles")[0]).verdict == OTHER
