@@ -13,13 +13,12 @@ import torch
 from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.training import EFFNETB2, LITE2, SETTINGS, Trained, our_way
 from going_modular.app.model import ModelMetadata
-from going_modular.demo_folder import APP, WRITTEN, copy_app, write_readme
+from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.engine import cross_validate
 from going_modular.export import Deployable, export_onnx, made_with
 from going_modular.gate import OODDetector, Thresholds, make_gate
 from going_modular.quantize import quantize
 
-DEMO = ROOT / "demos" / "foodvision_mini"
 OURS, TWIN = "ONNX int8", "PyTorch"
 TORCH_PACKAGES = ("torch", "torchvision", "timm")
 
@@ -48,8 +47,7 @@ def make_all(bench: Bench) -> Made:
     fp32_file = export_onnx(deployable, bench.workdir / "fp32.onnx", about=about)
     apps = {OURS: bench.workdir / "app", TWIN: bench.workdir / "twin"}
     for folder in apps.values():
-        copy_app(APP, folder)
-        copy_app(DEMO, folder, WRITTEN)
+        copy_app(APP, folder, [*COPIED, *WRITTEN])
         write_readme(about, folder)
     files = [file for file, _ in bench.datasets()[0].samples]
     some = random.Random(SEED).sample(files, min(100, len(files)))

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from types import SimpleNamespace as ModelMetadata
 from typing import NamedTuple
 
 import timm
@@ -34,6 +34,11 @@ class Answer(NamedTuple):
         return f"This looks like {name}.\nThe model is {probability:.0%} sure."
 
 
+def spoken(name: str) -> str:
+    """A class name as people read it."""
+    return name.replace("_", " ")
+
+
 def find_model(folder: Path) -> Path:
     """The only model file of the app's folder."""
     (file,) = folder.glob("*.pth")
@@ -46,7 +51,7 @@ class Predictor:
     def __init__(self, model_path: Path, *, threads: int) -> None:
         torch.set_num_threads(threads)
         content = torch.load(model_path, weights_only=True)
-        self.about = SimpleNamespace(**content["about"])
+        self.about = ModelMetadata(**content["about"])
         self._known, self._scales = content["known"], content["scales"]
         classes, size = len(self.about.class_names), self.about.input_size
         self._network = timm.create_model("tf_efficientnet_lite2", num_classes=classes)

@@ -10,8 +10,8 @@ CODE = (  # each keeps its place, so that imports read the same there
     "deploy/answers.py",
     "deploy/reply.py",
     "going_modular/__init__.py",
-    "going_modular/app/__init__.py",
-    "going_modular/app/model.py",
+    "going_modular/app.py",
+    "demos/foodvision_mini/model.py",
 )
 
 

@@ -1,10 +1,10 @@
 """A demo folder: what it holds, how it is filled, listed, packed and stored."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-import textwrap
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import ModelMetadata, spoken
 from going_modular.files import LessonError, atomic_write, staged_folder
 
-APP = Path(__file__).with_name("app")
-# The files of the app beside the model and its examples: copied from `APP`, written by
-# the lesson's cells, and filled in from what the model says about itself.
-COPIED = ("app.py", "model.py", "safety.py", "feedback.py", "style.css")
+APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
+# The files of the app beside the model and its examples: the same for every model, two
+# short ones that the lesson writes, and one that says what the model knows.
+COPIED = ("app.py", "model.py", "page.py", "safety.py", "style.css")
 WRITTEN = ("requirements.txt", ".gitattributes")
 FILLED_IN = ("README.md",)
 TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
@@ -73,7 +73,7 @@ def folder_files(folder: Path) -> list[str]:
 
 
 def write_readme(about: ModelMetadata, folder: Path) -> Path:
-    """Fill the README's blanks from what a model says about itself.
+    """Write FoodVision Mini's README for another model: its title and its dishes.
 
     Args:
         about: Of the model that goes into the folder.
@@ -82,21 +82,14 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
     Returns:
         The README.
     """
-    names = about.class_names
-    question = (
-        f"which of **{len(names)} dishes** it looks like"
-        if len(names) > 5
-        else f"whether it looks like **{', '.join(names[:-1])} or {names[-1]}**"
-    )
+    names = [spoken(name) for name in about.class_names]
+    dishes = f"{len(names)} dishes: **{', '.join(names)}**"
     text = (APP / "README.md").read_text("utf-8")
-    text = text.format(title=about.title, name=about.name, question=question)
-    paragraphs = [
-        textwrap.fill(part, 88) if part.startswith("Send a") else part
-        for part in text.split("\n\n")
-    ]
+    text = re.sub(r"\d+ dishes: \*\*.+\*\*", lambda _: dishes, text)
+    title = re.search(r"^title: (.+)$", text, re.MULTILINE)[1]
     readme = Path(folder) / "README.md"
     with atomic_write(readme) as part:
-        part.write_text("\n\n".join(paragraphs), "utf-8", newline="\n")
+        part.write_text(text.replace(title, about.title), "utf-8", newline="\n")
     return readme
 
 
@@ -105,7 +98,8 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
 
     Args:
         source: Where they are; `APP` holds those in `COPIED`.
-        folder: Made if missing; other files in it stay.
+        folder: Made if missing; other files in it stay. In `source` itself they stay
+            as they are.
         names: Which files.
 
     Returns:
@@ -120,9 +114,10 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
         raise DeployError(
             f"{source} lacks {', '.join(missing)}: run the cells that write it"
         )
-    with staged_folder(folder) as part:
-        for name in names:
-            shutil.copyfile(source / name, part / name)
+    if folder.resolve() != source.resolve():
+        with staged_folder(folder) as part:
+            for name in names:
+                shutil.copyfile(source / name, part / name)
     return folder
 
 

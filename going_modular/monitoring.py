@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from going_modular.app.feedback import Feedback
 from going_modular.app.model import DISH, Answer, ModelMetadata
+from going_modular.feedback import Feedback
 
 # The four things that can happen to a picture: was the guess right, and was it shown?
 OUTCOMES = (
@@ -38,7 +38,7 @@ def give_thumbs(
     """Let visitors say whether their answers were right.
 
     Args:
-        feedback: The app's own.
+        feedback: Where an app notes its thumbs.
         visits: Answers, each with the dish that was on the picture; None stands for no
             dish of ours, where a visitor is content to be told so.
 

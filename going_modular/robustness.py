@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import requests
 from PIL import Image
 from requests.adapters import HTTPAdapter
 
-from going_modular.app.model import Predictor, open_picture
+from going_modular.app.model import Predictor, open_picture, spoken
 from going_modular.files import atomic_write
 
 PATIENCE = 1.0  # seconds that an answer to the largest photo may take
@@ -33,7 +33,8 @@ class Reply:
     Attributes:
         words: What a visitor reads; empty where the app failed without a word.
         dish: The dish that it names, if any.
-        scores: Probabilities by class name; empty where there are none.
+        scores: Probabilities by `spoken` class name; empty where there are none. An
+            app may tell only the likeliest.
         seconds: From the question to the answer, the upload not counted.
     """
 
@@ -131,7 +132,7 @@ def _sideways(
         image = Image.fromarray(open_picture(plate))
         lying = np.asarray(image.transpose(Image.Transpose.ROTATE_90))
         upright, unturned = (
-            predictor.predict(pixels).probabilities
+            _by_spoken_name(predictor.predict(pixels).probabilities.items())
             for pixels in (np.asarray(image), lying)
         )
         apart = _apart(upright, unturned)
@@ -152,7 +153,12 @@ def _sideways(
 
 
 def _apart(one: dict[str, float], other: dict[str, float]) -> float:
-    return max(abs(one[name] - other[name]) for name in other)
+    """The largest difference, over the classes in the first."""
+    return max(abs(share - other[name]) for name, share in one.items())
+
+
+def _by_spoken_name(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    return {spoken(name): share for name, share in pairs}
 
 
 def _save(file: Path, image: Image.Image, **more) -> Path:
@@ -227,7 +233,7 @@ def _read(event: str, data: str, *, seconds: float) -> Reply:
         return Reply((told or {}).get("error") or "", seconds=seconds)
     label, note = told[0] or {}, told[1] if len(told) > 1 else ""
     pairs = label.get("confidences") or []
-    scores = {pair["label"]: pair["confidence"] for pair in pairs}
+    scores = _by_spoken_name((pair["label"], pair["confidence"]) for pair in pairs)
     name = label.get("label")
     if note and f"looks like {name}." not in note:  # scores are given all the same
         return Reply(" ".join(note.splitlines()[:2]), None, scores, seconds)

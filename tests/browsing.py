@@ -10,15 +10,16 @@ from going_modular.demo_folder import TEXTS, copy_app
 DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 844), (360, 740)
 
 
-def lay_out(folder: Path, **changes: str) -> Path:
+def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
     """Copy the demo to `folder`, as a reader would, with a stand-in model.
 
     Args:
         folder: Must not exist.
+        classes: How many the model knows.
         changes: Metadata of the model, as for `make_model`.
     """
     copy_app(DEMO, folder, TEXTS)
-    make_model(folder / "foodvision_mini.onnx", **changes)
+    make_model(folder / "foodvision_mini.onnx", classes=classes, **changes)
     (folder / "examples").mkdir()
     for name, colour in (("1", RED), ("2", DARK), ("3", GREEN)):
         photo_of(colour, folder / "examples" / f"{name}.jpg")

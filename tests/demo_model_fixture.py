@@ -4,6 +4,7 @@ It averages the colours of the picture. Red is pizza, dark is steak, green is su
 yellower a picture, the more like another dish, and the bluer, the less familiar it is.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,17 +43,20 @@ RED, DARK, GREEN = (210, 60, 40), (40, 22, 16), (60, 190, 70)
 YELLOW, BLUE = (250, 230, 20), (20, 40, 230)
 
 
-def _constants() -> list[onnx.TensorProto]:
+def _constants(classes: int) -> list[onnx.TensorProto]:
+    more = max(0, classes - 3)  # that are never likely
     arrays = {
         # columns: pizza, steak, sushi; rows: red, green, blue
-        "weights": [[7, -5, -4], [-4, -5, 7], [0, -5, 0]],
-        "bias": [0, 4, 0],
+        "weights": np.pad([[7, -5, -4], [-4, -5, 7], [0, -5, 0]], ((0, 0), (0, more))),
+        "bias": [0, 4, 0] + more * [-9],
         "bluish": [[0.8], [0.6], [-1.5]],
         "yellowish": [[-20], [-20], [20]],
         "no_yellow": 25.0,
         "one_half": 0.5,
         "white": 255.0,
     }
+    for name in ("weights", "bias"):
+        arrays[name] = np.array(arrays[name])[..., :classes]
     return [
         numpy_helper.from_array(np.array(values, np.float32), name)
         for name, values in arrays.items()
@@ -62,8 +66,13 @@ def _constants() -> list[onnx.TensorProto]:
     ]
 
 
-def make_model(path: Path, **changes: str | None) -> Path:
+def make_model(path: Path, *, classes: int = 3, **changes: str | None) -> Path:
     """Write the stand-in to `path`; `changes` replace metadata, None removes one."""
+    names = [*ABOUT.class_names, *(f"dish_{n}" for n in range(4, classes + 1))]
+    counts = [*ABOUT.reference_counts, *[150] * classes]
+    about = replace(
+        ABOUT, class_names=names[:classes], reference_counts=counts[:classes]
+    )
     node = helper.make_node
     nodes = [
         node("Cast", ["picture"], ["numbers"], to=TensorProto.FLOAT),
@@ -81,7 +90,6 @@ def make_model(path: Path, **changes: str | None) -> Path:
         node("Sigmoid", ["other"], ["mine"]),
         node("Reshape", ["mine", "scalar"], ["in_distribution_score"]),
     ]
-    classes = len(ABOUT.class_names)
     shape = ["height", "width", 3]
     graph = helper.make_graph(
         nodes,
@@ -96,11 +104,11 @@ def make_model(path: Path, **changes: str | None) -> Path:
                 "in_distribution_score", TensorProto.FLOAT, []
             ),
         ],
-        _constants(),
+        _constants(classes),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
-    texts = {**METADATA, **changes}
+    texts = {**about.to_metadata(), **changes}
     helper.set_model_props(
         model, {name: text for name, text in texts.items() if text is not None}
     )

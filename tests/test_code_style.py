@@ -11,9 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
-OURS = ("going_modular", "tools", "deploy", "benchmarks")
+OURS = ("going_modular", "demos", "tools", "deploy", "benchmarks")
 MODULE_LINES, FUNCTION_LINES = 400, 45
-PAGES = {"going_modular/app/app.py: make_demo"}  # lays one page out, top to bottom
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 TYPED = re.compile(
     r"^ +\*{0,2}\w+ \([^)\n]*\):", re.MULTILINE
@@ -96,9 +95,7 @@ def test_modules_and_functions_are_short():
         assert lines <= MODULE_LINES, f"{name} has {lines} lines"
         for function in walk(tree, *FUNCTIONS):
             lines, where = length(function), f"{name}: {function.name}"
-            assert lines <= FUNCTION_LINES or where in PAGES, (
-                f"{where} has {lines} lines"
-            )
+            assert lines <= FUNCTION_LINES, f"{where} has {lines} lines"
 
 
 def test_nothing_depends_on_where_python_was_started():
@@ -108,10 +105,9 @@ def test_nothing_depends_on_where_python_was_started():
 
 
 def test_the_app_prints_nothing():
-    for name, tree in modules("going_modular", "demos").items():
-        if name.startswith(("going_modular/app/", "demos/")):
-            called = {getattr(call.func, "id", "") for call in walk(tree, ast.Call)}
-            assert "print" not in called, f"{name} prints"
+    for name, tree in modules("demos").items():
+        called = {getattr(call.func, "id", "") for call in walk(tree, ast.Call)}
+        assert "print" not in called, f"{name} prints"
 
 
 def test_no_file_names_a_machine_or_a_registry():

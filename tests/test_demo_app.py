@@ -4,6 +4,8 @@ import http.client
 import json
 import os
 import re
+import runpy
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,13 +14,13 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import app
 import numpy as np
+import page as its_page
 import pytest
 from browsing import DESKTOP, PHONE, SMALL_PHONE, lay_out
-from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, YELLOW, make_model
+from demo_model_fixture import ABOUT, BLUE, DARK, DEMO, GREEN, RED, YELLOW
 from gradio_client import Client, handle_file
-from model import Answer, Predictor
+from model import Answer
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -126,7 +128,7 @@ def test_what_is_no_picture_gets_a_sentence(client, tmp_path, content, name):
 
 
 def test_no_picture_gets_an_invitation(client):
-    assert client.predict(None, api_name="/predict") == ({}, app.INVITATION)
+    assert client.predict(None, api_name="/predict") == ({}, its_page.INVITATION)
 
 
 def test_there_is_one_named_endpoint(client, url):
@@ -181,9 +183,9 @@ def test_uploads_are_bounded(url):
     assert status == 413 and "maximum allowed size" in text
 
 
-@pytest.fixture(scope="module")
-def predictor(tmp_path_factory):
-    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"))
+def build(folder: Path):
+    """Run the app up to its launch; returns the page that it built."""
+    return runpy.run_path(str(folder / "app.py"))["demo"]
 
 
 def texts(demo) -> str:
@@ -192,25 +194,23 @@ def texts(demo) -> str:
     return "\n".join(str(getattr(block, "value", "")) for block in blocks)
 
 
-def test_the_page_says_what_it_was_trained_on_and_keeps_nothing(predictor):
-    demo = app.make_demo(predictor)
+def test_the_page_says_what_it_was_trained_on_and_keeps_nothing(tmp_path):
+    demo = build(lay_out(tmp_path / "demo"))
     words = texts(demo)
+    assert "# FoodVision Mini\nPizza, steak or sushi? Show me a plate." in words
     assert "450 real photos" in words and "**147 of 150** test pictures" in words
     assert "deleted within two minutes" in words
-    assert app.PRACTICE not in words
+    assert its_page.PRACTICE not in words
     assert demo.delete_cache == (30, 60)
     assert demo.analytics_enabled is False
     assert demo._queue.max_size == 64
 
 
-def test_what_a_visitor_sent_is_deleted(predictor, tmp_path, monkeypatch):
+def test_what_a_visitor_sent_is_deleted(tmp_path, monkeypatch):
     uploads = tmp_path / "uploads"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
-    monkeypatch.setattr(app, "HERE", tmp_path)
-    (tmp_path / "examples").mkdir()
-    Image.new("RGB", (8, 8)).save(tmp_path / "examples" / "pizza.png")
-    demo = app.make_demo(predictor)
-    demo.delete_cache = (1, 1)  # seconds, to see in a moment what takes minutes
+    demo = build(lay_out(tmp_path / "demo"))
+    demo.delete_cache = (1, 4)  # seconds, to see in a moment what takes minutes
     _, url, _ = demo.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False
     )
@@ -224,39 +224,50 @@ def test_what_a_visitor_sent_is_deleted(predictor, tmp_path, monkeypatch):
         left = [path.name for path in uploads.rglob("*") if path.is_file()]
     finally:
         demo.close()
-    assert left == ["pizza.png"], "examples stay, uploads go"
+    assert sorted(left) == ["1.jpg", "2.jpg", "3.jpg"], "examples stay, uploads go"
 
 
 def test_a_practice_model_says_so(tmp_path):
     about = {"is_practice": "true", "trained_on": "450 drawn practice pictures"}
-    path = make_model(tmp_path / "m.onnx", **about)
-    words = texts(app.make_demo(Predictor(path)))
-    assert app.PRACTICE in words and "drawn practice pictures" in words
+    words = texts(build(lay_out(tmp_path / "demo", **about)))
+    assert its_page.PRACTICE in words and "drawn practice pictures" in words
 
 
-def test_examples_are_optional_and_sorted(predictor, tmp_path, monkeypatch):
+def test_examples_are_optional_and_sorted(tmp_path):
     def shown(demo):
         sets = [b for b in demo.blocks.values() if b.get_block_name() == "dataset"]
         return [Path(row[0]["path"]).name for block in sets for row in block.samples]
 
-    monkeypatch.setattr(app, "HERE", tmp_path)
-    assert shown(app.make_demo(predictor)) == []
-    (tmp_path / "examples").mkdir()
+    folder = lay_out(tmp_path / "demo")
+    shutil.rmtree(folder / "examples")
+    assert shown(build(folder)) == []
+    (folder / "examples").mkdir()
     for name in ("sushi.png", "pizza.jpg", "steak.jpg"):
-        Image.new("RGB", (8, 8)).save(tmp_path / "examples" / name)
-    assert shown(app.make_demo(predictor)) == ["pizza.jpg", "steak.jpg", "sushi.png"]
+        Image.new("RGB", (8, 8)).save(folder / "examples" / name)
+    assert shown(build(folder)) == ["pizza.jpg", "steak.jpg", "sushi.png"]
 
 
 def test_words():
-    assert app.join_names(["pizza", "steak", "sushi"]) == "pizza, steak or sushi"
-    assert app.join_names(["cat", "dog"]) == "cat or dog"
-    assert "101" in app.join_names([str(n) for n in range(101)])
+    assert its_page.join_names(["pizza", "steak", "sushi"]) == "pizza, steak or sushi"
+    assert its_page.join_names(["cat", "apple_pie"]) == "cat or apple pie"
+    assert "101" in its_page.join_names([str(n) for n in range(101)])
 
 
-def test_nothing_is_called_certain(predictor):
+def test_underscores_in_class_names_are_shown_as_spaces(tmp_path):
+    names = json.dumps(["BBQ_ribs", "beef_tartare", "miso_soup"])
+    folder = lay_out(tmp_path / "demo", class_names=names)
+    predict = runpy.run_path(str(folder / "app.py"))["predict"]
+    bars, note = predict(str(picture(tmp_path, GREEN)))
+    assert list(bars)[0] == "miso soup" and not any("_" in name for name in bars)
+    assert note.startswith("This looks like miso soup.\n")
+    heading = "BBQ ribs, beef tartare or miso soup? Show me a plate."
+    assert heading in texts(build(folder))
+
+
+def test_nothing_is_called_certain():
     named = {"pizza": 0.9999, "steak": 0.0001}
     answer = Answer(named, 0.8, 0.9, verdict="dish", seconds=0.0001)
-    note = app.describe(answer, predictor)
+    note = its_page.describe(answer, ABOUT)
     assert "more than 99% sure" in note and "100%" not in note and " 1 ms" in note
 
 
@@ -305,17 +316,17 @@ def test_in_a_browser(browser, url, tmp_path, size):
     box = answer.bounding_box()
     assert box["y"] + box["height"] < size[1], "the answer shows without scrolling"
 
-    page.get_by_label("Remove Image").click()
+    page.get_by_label("Example picture 3").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("This looks like sushi.").wait_for(timeout=20_000)
+
+    page.get_by_label("Remove Image").click()  # after an example: a picture of its own
     page.get_by_text("What is on your plate?").wait_for()
     upload = page.locator("#picture input[type=file]").first
     upload.set_input_files(notes)
     page.get_by_text("This picture did not work.").wait_for(timeout=20_000)
     assert page.get_by_text("Please send a JPEG, PNG or WebP photo").is_visible()
     assert not page.locator("#scores").is_visible()
-
-    page.get_by_label("Example picture 3").focus()
-    page.keyboard.press("Enter")
-    page.get_by_text("This looks like sushi.").wait_for(timeout=20_000)
 
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, "nothing reaches beyond the screen"

@@ -55,7 +55,7 @@ def send(running, method: str, path: str, body=None, kind="application/json"):
 def places(home: Path, running) -> list[str]:
     """Where a curious visitor would look."""
     demo, uploads = home / "demo", running.log_path.parent / "uploads"
-    names = ("app.py", "model.py", "feedback.py", "foodvision_mini.onnx", ".env")
+    names = ("app.py", "model.py", "page.py", "foodvision_mini.onnx", ".env")
     inside = [demo / name for name in (*names, "requirements.txt", "link.png")]
     return [
         *map(str, inside),
@@ -142,20 +142,44 @@ processing_utils.async_ssrf_protected_download = fetch
 """
 
 
-@pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
-def test_a_web_address_is_not_fetched(tmp_path, scheme):
-    """Nobody may send the app to ask another server in its own name."""
-    folder = lay_out(tmp_path / "demo")
+@pytest.fixture(scope="module")
+def spied(tmp_path_factory):
+    """The app, which notes what it would fetch."""
+    folder = lay_out(tmp_path_factory.mktemp("spied") / "demo")
     app = (folder / "app.py").read_text("utf-8")
     (folder / "app.py").write_text(f"{SPY}\n{app}", "utf-8")
+    with run_demo(folder) as running:
+        yield running, folder / "fetched.txt"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
+def test_a_web_address_is_not_fetched(spied, scheme):
+    """Nobody may send the app to ask another server in its own name."""
+    running, fetched = spied
     address = f"{scheme}://example.org/plate.png"
     body = json.dumps({"data": [{"path": address, "url": address}]})
-    with run_demo(folder) as running:
-        _, text = send(running, "POST", "/gradio_api/call/predict", body)
-        event = json.loads(text)["event_id"]
-        _, text = send(running, "GET", f"/gradio_api/call/predict/{event}")
+    _, text = send(running, "POST", "/gradio_api/call/predict", body)
+    event = json.loads(text)["event_id"]
+    _, text = send(running, "GET", f"/gradio_api/call/predict/{event}")
     assert b"event: error" in text
-    assert not (folder / "fetched.txt").exists()
+    assert not fetched.exists()
+
+
+def test_a_web_address_is_not_fetched_after_an_example(spied):
+    """Gradio makes a session another picture when an example is clicked."""
+    running, fetched = spied
+    _, text = send(running, "GET", "/config")
+    ids = {fn["api_name"]: fn["id"] for fn in json.loads(text)["dependencies"]}
+    session = {"session_hash": "somebody"}
+    click = session | {"fn_index": ids["load_example"], "data": [0]}
+    status, _ = send(running, "POST", "/gradio_api/run/predict", json.dumps(click))
+    assert status == 200
+    address = "https://example.org/plate.png"
+    ask = {"fn_index": ids["predict"], "data": [{"path": address, "url": address}]}
+    send(running, "POST", "/gradio_api/queue/join", json.dumps(session | ask))
+    _, text = send(running, "GET", "/gradio_api/queue/data?session_hash=somebody")
+    assert b"Please upload a picture." in text
+    assert not fetched.exists()
 
 
 def test_names_from_the_model_file_are_text_not_html(browser, tmp_path):

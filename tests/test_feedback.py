@@ -1,4 +1,4 @@
-"""The demo's feedback.py, and thumbs given on its page."""
+"""Thumbs in a file: noted, given by visitors who know, read."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -6,13 +6,12 @@ from contextlib import closing
 
 import pytest
 import torch
-from browsing import lay_out, open_page, photo_of
+from browsing import photo_of
 from demo_model_fixture import BLUE, RED, YELLOW, make_model
 
-from going_modular.app import feedback as module
-from going_modular.app.feedback import Feedback
+from going_modular import feedback as module
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
-from going_modular.app_process import run_demo
+from going_modular.feedback import Feedback
 from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
 
 
@@ -83,7 +82,7 @@ def test_an_earlier_apps_thumbs_stay_in_their_own_table(tmp_path):
 
 @pytest.mark.parametrize("name", ["none/thumbs.sqlite", "."])
 def test_an_unusable_file_is_refused_before_the_app_starts(tmp_path, name):
-    with pytest.raises(ValueError, match="unset FOODVISION_FEEDBACK"):
+    with pytest.raises(ValueError, match="Name a file in a folder"):
         Feedback(tmp_path / name)
 
 
@@ -121,40 +120,3 @@ def test_scores_become_the_answers_that_the_app_would_give(tmp_path):
     assert first.best == ("steak", pytest.approx(0.7)) and first.verdict == OTHER
     assert list(second.probabilities) == ["pizza", "steak", "sushi"]
     assert second.verdict == NO_PLATE
-
-
-def test_thumbs_on_the_page(browser, tmp_path, monkeypatch):
-    file = tmp_path / "thumbs.sqlite"
-    monkeypatch.setenv("FOODVISION_FEEDBACK", str(file))
-    with run_demo(lay_out(tmp_path / "demo")) as running:
-        page = open_page(browser, running.url)
-        page.get_by_label("Example picture 1").click()
-        page.get_by_text("This looks like pizza.").wait_for()
-        page.get_by_role("button", name="Yes").click()
-        page.get_by_text("Thank you.").first.wait_for()
-        page.get_by_text("Was that right?").wait_for(state="hidden")
-        page.get_by_label("Example picture 3").click()
-        page.get_by_text("This looks like sushi.").wait_for()
-        page.get_by_role("button", name="No", exact=False).last.click()
-        page.get_by_text("Was that right?").wait_for(state="hidden")
-        page.close()
-    table = read_feedback(file)
-    assert table[["label", "thumb"]].values.tolist() == [
-        ["pizza", "up"],
-        ["sushi", "down"],
-    ]
-    with closing(sqlite3.connect(file)) as database:
-        tables = database.execute("SELECT name FROM sqlite_master").fetchall()
-    assert tables == [("thumbs",)]
-
-
-def test_nobody_is_asked_unless_the_host_wants_it(browser, tmp_path, monkeypatch):
-    monkeypatch.delenv("FOODVISION_FEEDBACK", raising=False)
-    with run_demo(lay_out(tmp_path / "demo")) as running:
-        page = open_page(browser, running.url)
-        page.get_by_label("Example picture 1").click()
-        page.get_by_text("This looks like pizza.").wait_for()
-        assert page.get_by_text("Was that right?").count() == 0
-        assert page.get_by_text("A thumb notes").count() == 0
-        page.close()
-    assert not list(tmp_path.rglob("*.sqlite"))

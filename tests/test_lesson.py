@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from answers import DOTS, cells_to_write, fill_in
 
-from going_modular.demo_folder import APP, COPIED, WRITTEN
+from going_modular.demo_folder import WRITTEN
 from tools.drawn_outputs import is_drawn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,9 +44,6 @@ def test_committed_demo_files_are_what_the_lesson_writes(cells):
     for name, text in written.items():
         committed = (ROOT / "demos/foodvision_mini" / name).read_text(encoding="utf-8")
         assert committed == text + "\n", f"{name} differs from what the lesson writes"
-    for name in COPIED:
-        committed = (ROOT / "demos/foodvision_mini" / name).read_bytes()
-        assert committed == (APP / name).read_bytes(), f"{name}: make lesson copies it"
 
 
 def test_written_files_are_read_at_a_glance(cells):

@@ -7,7 +7,9 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from browsing import lay_out, photo_of
 from course_copy import LESSON, ROOT
+from demo_model_fixture import BLUE, DARK, RED
 from drawn_images import drawn_image
 from matplotlib import cbook
 from PIL import Image
@@ -68,6 +70,27 @@ def test_each_guard_turns_its_rows(folder, visits, app):
     wrong = table.index[table["as it should"].str.contains("no")]
     expected = {who for who in table.index if set(who.split()) & WRONG[app]}
     assert {who for who in wrong if "megapixels" not in who} == expected, table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 101])
+def test_models_of_few_and_of_many_classes_can_be_visited(tmp_path, classes):
+    folder = lay_out(tmp_path / "demo", classes=classes)
+    plates = [photo_of(c, tmp_path / f"{n}.png") for n, c in enumerate((RED, DARK))]
+    strangers = {"a blue sheet": photo_of(BLUE, tmp_path / "blue.png")}
+    visits = make_cases(
+        tmp_path / "sent",
+        Predictor(folder / "foodvision_mini.onnx"),
+        plates=plates,
+        strangers=strangers,
+    )
+    with run_demo(folder) as running:
+        table = run_cases(running.url, visits)
+    wrong = table.index[table["as it should"].str.contains("no")]
+    # Which way up a sheet of one colour lies, nobody can see; the other is timed.
+    assert {*wrong} <= {"a sideways phone photo", "48 megapixels"}, table
+    said = table.loc["a sideways phone photo", "what comes back"]
+    assert said.startswith("pizza"), table
 
 
 def test_the_sideways_photo_says_that_it_lies(visits):

@@ -40,6 +40,11 @@ SENTENCES = {
 }
 
 
+def spoken(name: str) -> str:
+    """A class name as people read it: "apple_pie" is "apple pie"."""
+    return name.replace("_", " ")
+
+
 class PictureError(ValueError):
     """A picture that cannot be used. Its message is meant for the visitor."""
 
@@ -236,7 +241,7 @@ class Answer:
     @property
     def text(self) -> str:
         """What a visitor reads, in two lines: the verdict, and how sure it is."""
-        name, probability = self.best
+        name, probability = spoken(self.best[0]), self.best[1]
         sure = "more than 99%" if probability > 0.99 else f"{probability:.0%}"
         if self.verdict == DISH:
             return f"This looks like {name}.\nThe model is {sure} sure."

@@ -16,13 +16,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy import DEFAULT_MODEL, ROOT
+from deploy import DEFAULT_MODEL
 from deploy.asking import Client, as_form, running
 from deploy.fastapi.try_it import FASTAPI
 from going_modular.app_process import run_demo
-from going_modular.demo_folder import TEXTS, copy_app
+from going_modular.demo_folder import APP, TEXTS, copy_app
 
-DEMO = ROOT / "demos" / "foodvision_mini"
 API = "/gradio_api"
 Ask = Callable[[Client, bytes], None]
 
@@ -74,7 +73,7 @@ def compare(args: argparse.Namespace, photos: list[bytes]) -> dict[str, list[flo
     rates = {"FastAPI": [], "the Gradio app": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "foodvision_mini")
-        copy_app(DEMO, folder, TEXTS)
+        copy_app(APP, folder, TEXTS)
         (folder / DEFAULT_MODEL.name).write_bytes(DEFAULT_MODEL.read_bytes())
         with running(FASTAPI) as server, run_demo(folder) as app:
             ports = server.port, urlsplit(app.url).port

@@ -9,24 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deploy import DEFAULT_MODEL as MODEL
-from deploy import ROOT
 from deploy.trial import WARM_UPS, TargetResult, main
 from going_modular.app_process import connected, run_demo
-from going_modular.demo_folder import TEXTS
+from going_modular.demo_folder import APP, TEXTS, copy_app
 from going_modular.pocket.site import write_pocket
 from going_modular.pocket.stopwatch import measure_in_browser
 
-APP = ROOT / "demos" / "foodvision_mini"
 SECONDS = 60
 
 
 def try_app(photos: list[Path]) -> TargetResult:
     """Start the app as a Gradio Space does, and ask it as a program would."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, "foodvision_mini")
-        folder.mkdir()
-        for file in [*(APP / name for name in TEXTS), MODEL]:
-            shutil.copyfile(file, folder / file.name)
+        folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
+        shutil.copyfile(MODEL, folder / MODEL.name)
         answers, waits = [], []
         with run_demo(folder) as running, connected(running.url) as ask:
             for photo in [*photos[:WARM_UPS], *photos]:

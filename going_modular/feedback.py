@@ -1,4 +1,4 @@
-"""Note what visitors think of the answers, if whoever runs the app wants that."""
+"""Note what visitors think of the answers, in an app that this file is copied to."""
 
 import sqlite3
 from contextlib import closing
@@ -37,7 +37,7 @@ class Feedback:
         except sqlite3.Error as error:
             raise ValueError(
                 f"Feedback cannot be kept in {self.file} ({error}). Name a file in a "
-                "folder that can be written, or unset FOODVISION_FEEDBACK."
+                "folder that can be written."
             ) from error
 
     def add(self, answer, *, up: bool) -> bool:

@@ -1,0 +1,102 @@
+"""What the page says and how it looks; app.py puts it together."""
+
+import sys
+from contextlib import suppress
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+from model import Answer, ModelMetadata, spoken
+
+with suppress(ImportError):
+    import spaces  # where a Space has ZeroGPU hardware
+
+    spaces.GPU(lambda: None)  # there one function must be marked, though none needs it
+
+HERE = Path(__file__).resolve().parent
+# Of the fonts inside Gradio, some lack most letters: look before choosing another.
+FONT = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
+LISTED = 8  # class names that the heading has room for
+
+INVITATION = "What is on your plate?\nAdd a picture and the answer appears here."
+PRACTICE = "Practice model: it learned from drawings, so do not expect much of photos."
+
+# Settings of the page's parts. Labels that are not shown are read aloud.
+PICTURE = {
+    "label": "Your picture",
+    "show_label": False,
+    "sources": ["upload", "webcam", "clipboard"],
+    "placeholder": "# Drop a picture here\nor tap to choose one",
+    "buttons": [],
+    "height": 380,
+    "elem_id": "picture",
+}
+NOTE = {
+    "label": "Answer in words",
+    # One paragraph a line; the first two words become the class that style.css knows.
+    "html_template": """<div class="${value.toLowerCase().split(" ", 2).join("-")}">
+${value.replace(/</g, "&lt;").split("\\n").map((line) => `<p>${line}</p>`).join("")}
+</div>""",
+    "js_on_load": "element.setAttribute('role', 'status')",  # changes are read aloud
+    "elem_id": "note",
+}
+SCORES = {
+    "label": "How likely each food is",
+    "show_label": False,
+    "show_heading": False,
+    "elem_id": "scores",
+}
+EXAMPLES = {"label": "No plate at hand? Try one of these", "elem_id": "examples"}
+NAME_EXAMPLES = """() => document.querySelectorAll("#examples button").forEach(
+    (b, i) => b.setAttribute("aria-label", `Example picture ${i + 1}`))"""
+
+
+def join_names(names: list[str]) -> str:
+    """Put class names into words: "pizza, steak or sushi"."""
+    if len(names) > LISTED:
+        return f"any of the {len(names)} foods I know"
+    return f"{', '.join(map(spoken, names[:-1]))} or {spoken(names[-1])}"
+
+
+def heading(about: ModelMetadata) -> str:
+    """The page's name, and what it can tell apart."""
+    names = join_names(about.class_names)
+    question = escape(names[0].upper() + names[1:])
+    return f"# {escape(about.title)}\n{question}? Show me a plate."
+
+
+def describe(answer: Answer, about: ModelMetadata) -> str:
+    """Say the answer in three lines: the verdict, how sure, and how it came about."""
+    return (
+        f"{answer.text}\n"
+        f"Familiarity {answer.knn_similarity:.2f} "
+        f"({about.knn_similarity_threshold:.2f} needed), likeness to my dishes "
+        f"{answer.in_distribution_score:.2f} "
+        f"({about.in_distribution_threshold:.2f} needed). "
+        f"Answered in {max(1, round(answer.seconds * 1000))} ms."
+    )
+
+
+def describe_model(about: ModelMetadata) -> str:
+    """Say where the answers come from and what happens to pictures."""
+    result = about.test_result
+    trained = escape(f"{about.contender}, trained on {about.trained_on}")
+    return (
+        f"{trained}: it got **{result['correct']} of {result['total']}** test "
+        "pictures right. "
+        "Your picture is not kept: it is deleted within two minutes."
+    )
+
+
+def launch_options() -> dict:
+    """How the page looks, and without which of Gradio's extras it starts."""
+    sys.modules["matplotlib"] = None  # Gradio would load it, which writes files at home
+    return {
+        "theme": gr.themes.Ember(font=[FONT, "system-ui", "sans-serif"]),
+        "css_paths": HERE / "style.css",
+        "footer_links": ["api"],
+        "ssr_mode": False,
+        "state_session_capacity": 500,  # each keeps 20 kB; Gradio would keep 10,000
+        "run_history": False,
+        "enable_monitoring": False,
+    }
