@@ -1,18 +1,24 @@
-"""Thumbs in a file: noted, given by visitors who know, read."""
+"""Thumbs: noted in a file, given by visitors who know, read; and companion 6's page."""
 
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import nbformat
 import pytest
 import torch
-from browsing import photo_of
+from browsing import PHONE, lay_out, open_page, photo_of
+from course_copy import ROOT
 from demo_model_fixture import BLUE, RED, YELLOW, make_model
 
 from going_modular import feedback as module
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
+from going_modular.app_process import ask_demo, run_demo
 from going_modular.feedback import Feedback
 from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
+
+COMPANION = ROOT / "companions" / "6_watch_it.ipynb"
 
 
 def answer(
@@ -120,3 +126,32 @@ def test_scores_become_the_answers_that_the_app_would_give(tmp_path):
     assert first.best == ("steak", pytest.approx(0.7)) and first.verdict == OTHER
     assert list(second.probabilities) == ["pizza", "steak", "sushi"]
     assert second.verdict == NO_PLATE
+
+
+@pytest.mark.slow
+def test_thumbs_on_the_page_that_companion_6_writes(browser, tmp_path, monkeypatch):
+    folder, file = lay_out(tmp_path / "demo"), tmp_path / "thumbs.sqlite"
+    shutil.copy(module.__file__, folder)
+    for cell in nbformat.read(COMPANION, as_version=4).cells:
+        magic, _, code = cell.source.partition("\n")
+        if magic.startswith("%%writefile"):
+            (folder / magic.rpartition("/")[2]).write_text(code, "utf-8")
+    monkeypatch.setenv("FOODVISION_FEEDBACK", str(file))
+    with run_demo(folder, app="app_with_thumbs.py") as running:
+        words = ask_demo(running.url, folder / "examples" / "1.jpg")[1]
+        assert words.startswith("This looks like pizza.")
+        page = open_page(browser, running.url, PHONE)
+        question = page.get_by_text("Was that right?")
+        for number, dish, button in ((1, "pizza", "Yes"), (3, "sushi", "No")):
+            assert question.count() == 0
+            page.get_by_label(f"Example picture {number}").click()
+            page.get_by_text(f"This looks like {dish}.").wait_for()
+            page.get_by_role("button", name=button, exact=True).click()
+            page.get_by_text("Thank you.").first.wait_for()
+            question.wait_for(state="hidden")
+        page.close()
+    table = read_feedback(file)
+    assert table[["label", "thumb"]].values.tolist() == [
+        ["pizza", "up"],
+        ["sushi", "down"],
+    ]
