@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -73,10 +74,10 @@ def body_of(files):
         (companion_4.live_mean, [mean_since(9)], "leave the old ones out"),
         (companion_4.live_mean, [lambda *_: [0, 1]], "their mean is [0.4, 0.6]"),
         (companion_4.live_mean, [mean_since(0.5)], "Right."),
-        (companion_4.unpacked, [lambda *_: ..., None], "three dots"),
-        (companion_4.unpacked, [lambda f, n: size(f, n, unpack=False), None], "unpack"),
-        (companion_4.unpacked, [lambda *_: 6000, None], "not all of the folder"),
-        (companion_4.unpacked, [lambda f, n: size(f, n, unpack=True), None], "Right."),
+        (companion_4.unpacked, [lambda *_: ..., None, {}], "three dots"),
+        (companion_4.unpacked, [partial(size, unpack=False), None, {}], "unpack"),
+        (companion_4.unpacked, [lambda *_: 6000, None, {}], "not all of the folder"),
+        (companion_4.unpacked, [partial(size, unpack=True), None, {}], "Right."),
         (companion_8.vertex_body, [lambda _: ...], "three dots"),
         (companion_8.vertex_body, [lambda f: body_of(f).decode()], "return bytes"),
         (companion_8.vertex_body, [lambda _: b"[]"], '{"instances": [...]}'),

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pandas as pd
+from onnx import numpy_helper
 
-from going_modular.pocket.preparation import constants_of
-from going_modular.pocket.site import first_visit
 from going_modular.your_turn.checking import count, given, need, says
 
 DEPTHWISE, OTHERS = "depthwise convolutions", "other convolutions"
@@ -29,7 +28,8 @@ def first_step(model_file: Path) -> float:
     """From one 8-bit integer to the next, where a network takes a prepared picture."""
     graph = onnx.load(model_file).graph
     first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
-    return constants_of(graph)[first.input[1]].item()
+    steps = {constant.name: constant for constant in graph.initializer}
+    return numpy_helper.to_array(steps[first.input[1]]).item()
 
 
 @says
@@ -109,12 +109,17 @@ def live_mean(mean_of: Callable[[Sequence[tuple], float], Sequence[float]]) -> s
 
 
 @says
-def unpacked(size_of: Callable[[Path, Sequence[str]], int], pocket: Path | None) -> str:
+def unpacked(
+    size_of: Callable[[Path, Sequence[str]], int],
+    pocket: Path | None,
+    fetched: dict[str, int],
+) -> str:
     """What files weigh if the .gz ones are counted as they are once unpacked.
 
     Args:
         size_of: The reader's function of a folder and names of files in it.
         pocket: The folder of the page, if there is one.
+        fetched: Sizes of what a first visit fetches of it, by name.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -131,6 +136,5 @@ def unpacked(size_of: Callable[[Path, Sequence[str]], int], pocket: Path | None)
     )
     if pocket is None:
         return "(There is no page here to weigh.)"
-    fetched = first_visit(pocket)
     before, after = size_of(pocket, list(fetched)) / 1e6, sum(fetched.values()) / 1e6
     return f"Unpacked, a first visit would be {before:.1f} MB in place of {after:.1f}."
