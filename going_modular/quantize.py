@@ -121,6 +121,18 @@ def round_columns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.round(values / scale).astype(np.int8), scale
 
 
+def activation_ranges(file: Path) -> dict[str, float]:
+    """How wide the range of each rounded activation is, in the order of the network.
+
+    Args:
+        file: Written by `quantize`.
+    """
+    graph = onnx.load(file).graph
+    values = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+    rounding = (node for node in graph.node if node.op_type == "QuantizeLinear")
+    return {n.input[0]: 255 * float(values[n.input[1]]) for n in rounding}
+
+
 def _share_equal_numbers(graph: onnx.GraphProto) -> None:
     """Keep equal constants once: the zero points, a tenth of a megabyte of zeros."""
     kept, renamed = {}, {}

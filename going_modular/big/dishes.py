@@ -5,7 +5,7 @@ steak and sushi, and the five others that Mini's gate learns from.
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -49,6 +49,18 @@ class ManyDishes:
     is_whole: bool = False
     photos: dict[str, list[Path]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+
+    def without(self, dish: str) -> "ManyDishes":
+        """The same without one of the dishes; photos are left out."""
+        number = self.names.index(dish)
+        kept = [name for name in self.names if name != dish]
+        halves = []
+        for features, labels in (self.train.tensors, self.test.tensors):
+            mine = labels != number
+            numbered = labels[mine] - (labels[mine] > number).long()  # no gap
+            halves.append(TensorDataset(features[mine], numbered))
+        train, test = halves
+        return replace(self, names=kept, train=train, test=test, photos={})
 
 
 def find_dishes(
