@@ -74,7 +74,8 @@ CHECKS = [
     (companion_7.worst_class, [lambda *_: ("stew", "pie"), GUESSES, LABELS, "abc"],
      "two stews are called soup"),
     (companion_7.worst_class,
-     [lambda *a: worst(*a, wrong_only=False), GUESSES, LABELS, "abc"], "the dish itself"),
+     [lambda *a: worst(*a, wrong_only=False), GUESSES, LABELS, "abc"],
+     "the dish itself"),
     (companion_7.worst_class, [worst, GUESSES, LABELS, ["a", "b", "c"]],
      "Right. Here it is a, 1 of 2 right; 1 are called c."),
 ]  # fmt: skip

@@ -139,6 +139,7 @@ def find_tree(named: str, data_dir: Path) -> Tree:
 
 
 def is_tree(folder: Path) -> bool:
+    """Whether a folder is in Food-101's own format."""
     return (folder / "images").is_dir() and (folder / "meta").is_dir()
 
 
