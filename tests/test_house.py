@@ -10,13 +10,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HOUSE = ROOT / "going_modular"
 WINGS = {"big", "pocket", "your_turn"}
-# Pictures for readers without internet are drawn in one wing, wherever they are needed.
-DRAWS = {
-    ("data_setup", "practice.pictures"),
-    ("big.food101", "practice.food101"),
-    ("big.food101", "practice.pictures"),
-    ("your_turn.exercises", "practice.pictures"),
-}
 
 
 def imports_of(file: Path) -> set[str]:

@@ -17,6 +17,7 @@ COMPANIONS = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("companions/*.ip
 of_companions = pytest.mark.parametrize("file", COMPANIONS, indirect=True)
 BUDGETS = {True: (190, 8_000, 550), False: (60, 2_200, 250)}  # cells, words, lines
 SECTION_WORDS, CELL_LINES, FILE_LINES, COLUMNS, ALT_TEXT = 1_500, 15, 60, 88, 40
+ALONE = {"FOODVISION_OFFLINE": "1", "FOODVISION_DATA": "", "FOODVISION_BIG": ""}
 UNREAD = re.compile(r"(?s)<details>.*?</details>|<!--.*?-->|!\[.*?\]\(.*?\)|```.*?```")
 WORD = re.compile(r"[A-Za-z0-9][\w'.,%-]*")
 LINK = re.compile(r'(!?)\[([^\[\]]*)\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"')
@@ -141,7 +142,7 @@ def test_answers_are_right_and_nothing_is_left_behind(file, book, tmp_path):
     kept = [course / "models", course / "demos/foodvision_mini"]
     before = [sorted(folder.iterdir()) for folder in kept]
     client = client_for(fill_in(book), course / "companions", connection(tmp_path))
-    client.execute(env=os.environ | {"FOODVISION_OFFLINE": "1"})
+    client.execute(env=os.environ | ALONE)
     for cell in of_kind(book, "code"):
         assert all(out.get("name") != "stderr" for out in cell.outputs), cell.id
         if cell.id in answers:

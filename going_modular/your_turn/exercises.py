@@ -156,7 +156,8 @@ def alarm(
 
     Args:
         alarm_at: The reader's function of scores, a level and a window.
-        noted: What the app noted in 6.10, with the columns ours and sent.
+        noted: What the app of companion 6 noted, with the columns
+            in_distribution_score and sent.
     """
     calm, falling = [0.8] * 30, [0.8] * 30 + [0.45] * 30
     found = given(alarm_at(falling, 0.5, 10))
