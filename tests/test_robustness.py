@@ -46,10 +46,10 @@ def folder(tmp_path_factory) -> Path:
 def visits(folder):
     predictor, plates = Predictor(MODEL), []
     for name in ("pizza", "steak", "sushi"):
-        for seed in range(8):
-            picture = drawn_image(name, seed, size=(512, 384))
+        for number in range(8):
+            picture = drawn_image(name, number, size=(512, 384))
             if predictor.predict(np.asarray(picture)).verdict == DISH:
-                plates.append(folder / f"{name}{seed}.png")
+                plates.append(folder / f"{name}{number}.png")
                 picture.save(plates[-1])
     assert len(plates) >= 3
     noodles = folder / "noodles.png"
