@@ -1,6 +1,6 @@
 """Measure training, predictions and the app against the usual way, in one run.
 
-Uses the lesson's pictures (FOODVISION_DATA), or draws them where there is no internet.
+Uses the lesson's pictures (FOODVISION_DATA), or drawn ones where there is no internet.
 A full run takes about 40 minutes on two cores, and longer the first time, when it
 installs an environment for each of the two apps it compares.
 """

@@ -70,9 +70,9 @@ def plates(lite2):
     from going_modular.drawn import CLASS_NAMES
 
     pictures, labels = [], []
-    for seed in range(8):
+    for number in range(8):
         for label, name in enumerate(CLASS_NAMES):
-            picture = drawn_image(name, seed, size=(256, 192))
+            picture = drawn_image(name, number, size=(256, 192))
             pictures.append(lite2.transform(picture))
             labels.append(label)
     return TensorDataset(torch.stack(pictures), torch.tensor(labels))

@@ -45,11 +45,11 @@ def run(python: str, *arguments: object) -> str:
 def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
     """Drawn plates of another size each, as files, and the list of them as JSON."""
     photos = []
-    for seed in range(each):
+    for number in range(each):
         for name in CLASS_NAMES:
-            photos.append(folder / f"{name}-{seed}.jpg")
-            size = (400 + 40 * seed, 380)
-            drawn_image(name, seed, size).save(photos[-1])
+            photos.append(folder / f"{name}-{number}.jpg")
+            size = (400 + 40 * number, 380)
+            drawn_image(name, number, size).save(photos[-1])
     listed = folder / "photos.json"
     listed.write_text(json.dumps([str(photo) for photo in photos]))
     return listed, photos

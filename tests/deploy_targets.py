@@ -95,9 +95,9 @@ def draw_photos(folder: Path, *, each: int) -> list[Path]:
     """Draw some pictures of every class."""
     files = []
     for name in CLASS_NAMES:
-        for seed in range(each):
-            files.append(folder / f"{name}_{seed}.jpg")
-            drawn_image(name, seed, size=(256, 192)).save(files[-1])
+        for number in range(each):
+            files.append(folder / f"{name}_{number}.jpg")
+            drawn_image(name, number, size=(256, 192)).save(files[-1])
     return files
 
 

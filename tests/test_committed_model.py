@@ -57,7 +57,7 @@ def test_model_counts_what_it_claims(model):
         pytest.skip("needs the real photos: set FOODVISION_DATA to them")
     pictures = find_pictures(ROOT / "data")
     if pictures.is_practice:
-        pytest.skip("needs the real photos; FOODVISION_DATA holds practice pictures")
+        pytest.skip("needs the real photos; FOODVISION_DATA holds drawn ones")
     _, test = make_datasets(pictures.folder, transform=None)
     answers = [model.predict(file).best[0] for file, _ in test.samples]
     right = sum(

@@ -9,12 +9,11 @@ import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from demo_model_fixture import make_model
-from drawn_images import drawn_image
 from onnx import helper, numpy_helper
 
 from going_modular.app.model import OUTPUTS, Predictor, open_picture
 from going_modular.data_setup import find_pictures
-from going_modular.drawn import CLASS_NAMES
+from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.files import FileError
 from going_modular.pocket.convert import tflite_of, write_tflite
 from going_modular.pocket.preparation import (
@@ -47,8 +46,8 @@ def pictures() -> list[np.ndarray]:
         folder = find_pictures(ROOT / "data").folder / "test"
         files = [sorted(folder.glob(f"{n}/*.jpg"))[:PER_CLASS] for n in CLASS_NAMES]
         return [open_picture(file) for some in files for file in some]
-    seeds = range(PER_CLASS)
-    return [np.asarray(drawn_image(n, seed)) for n in CLASS_NAMES for seed in seeds]
+    drawn = (file for n in CLASS_NAMES for file in drawn_files(n)[:PER_CLASS])
+    return [open_picture(file) for file in drawn]
 
 
 def test_answers_are_those_of_the_onnx_file(content, prepare):

@@ -42,9 +42,9 @@ def pictures():
     """Drawn plates, (9, 224, 224, 3), as an app hands them over."""
     return np.stack(
         [
-            np.asarray(drawn_image(name, seed, size=(224, 224)))
+            np.asarray(drawn_image(name, number, size=(224, 224)))
             for name in CLASS_NAMES
-            for seed in range(3)
+            for number in range(3)
         ]
     )
 

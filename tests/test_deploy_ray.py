@@ -141,9 +141,9 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     for name in CLASS_NAMES:
         (folder / name).mkdir()
-        for seed in range(6):
-            picture = drawn_image(name, seed, size=(256, 192))
-            picture.save(folder / name / f"{seed}.jpg")
+        for number in range(6):
+            picture = drawn_image(name, number, size=(256, 192))
+            picture.save(folder / name / f"{number}.jpg")
     odd = folder / "ein Käse, 50% off"
     odd.mkdir()
     Image.new("RGB", (80, 60), BLUE).save(odd / 'blue "sky".png')

@@ -104,9 +104,9 @@ def ask_pytorch(deployable, pixels):
 # The same answers
 
 
-def draw_as(mode, size, *, seed=50):
+def draw_as(mode, size, *, number=50):
     """A drawn plate of any size and kind; its corner is clear where it can be."""
-    picture = drawn_image("sushi", seed, size)
+    picture = drawn_image("sushi", number, size)
     if mode == "P":
         return picture.quantize(16)
     picture = picture.convert(mode)
@@ -359,10 +359,10 @@ def test_a_failure_leaves_nothing_new(harm, is_first, target, deployable, monkey
 def drawn_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     files = []
-    for seed in range(8):
+    for number in range(8):
         for name in CLASS_NAMES:
-            files.append(folder / f"{name}-{seed}.png")
-            drawn_image(name, seed, size=(256, 192)).save(files[-1])
+            files.append(folder / f"{name}-{number}.png")
+            drawn_image(name, number, size=(256, 192)).save(files[-1])
     return files
 
 

@@ -20,7 +20,7 @@ from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import MODEL, write_pocket
 
 COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
-DRAWN = [(name, seed) for name in CLASS_NAMES for seed in range(3)]
+DRAWN = [(name, number) for name in CLASS_NAMES for number in range(3)]
 CHOOSE = """([base64, name]) => {
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
     const chosen = new DataTransfer();
@@ -66,9 +66,9 @@ def ask_both(page, predictor, picture: bytes, apart: float) -> list[list[float]]
 
 def test_a_dish_can_be_taught_in_firefox(page, tmp_path):
     files = []
-    for seed in range(12):
-        files.append(tmp_path / f"{seed}.jpg")
-        drawn_image(OTHER_NAMES[0], seed).save(files[-1], "JPEG", quality=90)
+    for number in range(12):
+        files.append(tmp_path / f"{number}.jpg")
+        drawn_image(OTHER_NAMES[0], number).save(files[-1], "JPEG", quality=90)
     taught = teach(page, OTHER_NAMES[0], files[:8])
     assert taught["checked"]["asked"] == 8
     assert ask_all(page, files[8:]).count(OTHER_NAMES[0]) >= 3
@@ -78,10 +78,10 @@ def test_a_dish_can_be_taught_in_firefox(page, tmp_path):
     assert OTHER_NAMES[0] not in ask_all(page, files[8:])
 
 
-@pytest.mark.parametrize(("name", "seed"), DRAWN)
-def test_same_answers_as_python(page, predictor, name, seed):
+@pytest.mark.parametrize(("name", "number"), DRAWN)
+def test_same_answers_as_python(page, predictor, name, number):
     file = io.BytesIO()
-    drawn_image(name, seed).save(file, "JPEG", quality=88)
+    drawn_image(name, number).save(file, "JPEG", quality=88)
     theirs, ours = ask_both(page, predictor, file.getvalue(), 0.001)
     assert theirs.index(max(theirs)) == ours.index(max(ours))
 

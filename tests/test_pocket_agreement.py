@@ -36,9 +36,9 @@ def pictures():
         return [file.read_bytes() for file in sorted(folder.glob("*/*.jpg"))]
     drawn = []
     for name in CLASS_NAMES:
-        for seed in range(DRAWN_PER_CLASS):
+        for number in range(DRAWN_PER_CLASS):
             file = io.BytesIO()
-            drawn_image(name, seed).save(file, "JPEG", quality=88)
+            drawn_image(name, number).save(file, "JPEG", quality=88)
             drawn.append(file.getvalue())
     return drawn
 
@@ -83,9 +83,9 @@ def test_large_photos_get_much_the_same_answer(browser, site):
     predictor = Predictor(COMMITTED, threads=1)
     with serve_folder(site) as served:
         page = open_page(browser, served.url)
-        for name, seed in (("pizza", 35), ("steak", 39), ("sushi", 26)):
+        for name, number in (("pizza", 35), ("steak", 39), ("sushi", 26)):
             file = io.BytesIO()
-            drawn = drawn_image(name, seed, size=(512, 384))
+            drawn = drawn_image(name, number, size=(512, 384))
             drawn.resize((4032, 3024)).save(file, "JPEG", quality=90)
             theirs = ask_page(page, file.getvalue())
             ours = predictor.predict(io.BytesIO(file.getvalue()))

@@ -100,15 +100,15 @@ def opened(context, url):
     return page
 
 
-def drawn(name: str, *seeds: int) -> list[dict]:
+def drawn(name: str, *numbers: int) -> list[dict]:
     """Drawings of a dish, as files that a visitor chooses."""
     files = []
-    for seed in seeds:
+    for number in numbers:
         content = io.BytesIO()
-        drawn_image(name, seed).save(content, "JPEG", quality=90)
+        drawn_image(name, number).save(content, "JPEG", quality=90)
         files.append(
             {
-                "name": f"{name}_{seed}.jpg",
+                "name": f"{name}_{number}.jpg",
                 "mimeType": "image/jpeg",
                 "buffer": content.getvalue(),
             }
@@ -126,18 +126,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-def some(folder: Path, name: str, *seeds: int) -> list[Path]:
-    return [folder / f"{name}_{seed}.jpg" for seed in seeds]
+def some(folder: Path, name: str, *numbers: int) -> list[Path]:
+    return [folder / f"{name}_{number}.jpg" for number in numbers]
 
 
-def show(page, name: str, seed: int) -> None:
-    page.set_input_files("#file", drawn(name, seed))
+def show(page, name: str, number: int) -> None:
+    page.set_input_files("#file", drawn(name, number))
     page.locator("#teach-this").wait_for()
 
 
-def start_lesson(page, name: str = SOUP, seed: int = 0) -> None:
+def start_lesson(page, name: str = SOUP, number: int = 0) -> None:
     """Show a drawing and teach it by hand."""
-    show(page, name, seed)
+    show(page, name, number)
     page.click("#teach-this")
     page.fill("#name", name)
     page.press("#name", "Enter")

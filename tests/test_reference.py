@@ -45,8 +45,8 @@ def make_deployable(lite2, stored, head, *, with_others=True):
     return Deployable(lite2.preprocess, model, gate, temperature=1.5)
 
 
-def drawn(name, seed):
-    return np.array(drawn_image(name, seed, size=(256, 192)))
+def drawn(name, number):
+    return np.array(drawn_image(name, number, size=(256, 192)))
 
 
 @torch.inference_mode()
@@ -116,10 +116,10 @@ def test_the_committed_int8_file_is_of_the_same_mind():
         read_deployable(DEFAULT_MODEL),
     )
     names, same = predictor.about.class_names, 0
-    for seed in range(3):
+    for number in range(3):
         for name in CLASS_NAMES:
-            rounded = predictor.predict(drawn(name, seed))
-            *probabilities, knn_similarity, _ = numbers(rebuilt, drawn(name, seed))
+            rounded = predictor.predict(drawn(name, number))
+            *probabilities, knn_similarity, _ = numbers(rebuilt, drawn(name, number))
             same += rounded.best[0] == names[int(np.argmax(probabilities))]
             assert knn_similarity == pytest.approx(rounded.knn_similarity, abs=0.1)
     assert same >= 8

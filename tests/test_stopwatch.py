@@ -126,9 +126,9 @@ def drawn(tmp_path_factory):
     """Drawn pictures, of all classes."""
     folder, files = tmp_path_factory.mktemp("drawn"), []
     for name in CLASS_NAMES:
-        for seed in range(PER_CLASS):
-            files.append(folder / f"{name}{seed}.jpg")
-            drawn_image(name, seed, size=(512, 384)).save(files[-1], quality=88)
+        for number in range(PER_CLASS):
+            files.append(folder / f"{name}{number}.jpg")
+            drawn_image(name, number, size=(512, 384)).save(files[-1], quality=88)
     return files
 
 
