@@ -14,6 +14,7 @@ from going_modular.your_turn import companion_3, companion_7
 
 SLUG = "effnet_lite2"
 GUESSES, LABELS = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([0, 1, 2, 2, 0])
+FEW, FEW_LABELS = torch.tensor([0, 1]), torch.tensor([0, 1, 0])
 LOGITS = torch.tensor([[9.0, 1, 2], [1, 2, 9], [2, 1, 3]])
 MEASURED = {"fp32": {"right": 9, "same": 9, "total": 9, "megabytes": 4.0}}
 
@@ -62,17 +63,15 @@ CHECKS = [
     (companion_7.computers, [3, 0.02], "round up"),
     (companion_7.computers, [5, 0.02], "fewer will do: 4"),
     (companion_7.computers, [4, 0.02], "Right. 4 of them"),
-    (companion_7.among, [1, LOGITS, LABELS[:3], torch.tensor([1, 2])], "with all"),
-    (companion_7.among, [0, LOGITS, LABELS[:3], torch.tensor([1, 2])], "0 within"),
-    (companion_7.among, [2, LOGITS, torch.tensor([0, 1, 0]), torch.tensor([0, 1])],
-     "with all dishes"),
-    (companion_7.among, [3, LOGITS, torch.tensor([0, 1, 0]), torch.tensor([0, 1])],
+    (companion_7.among, [1, LOGITS, FEW_LABELS, FEW], "with all dishes"),
+    (companion_7.among, [2, LOGITS, FEW_LABELS, FEW], "0 within"),
+    (companion_7.among, [3, LOGITS, FEW_LABELS, FEW],
      "Right. 3 of 3 among 2 dishes, 1 of the same photos among all 3."),
     (companion_7.worst_class, [lambda *_: ("pie", "soup"), GUESSES, LABELS, "abc"],
-     "half of them are right"),
+     "6 of 16 pies"),
     (companion_7.worst_class, [lambda *_: "stew", GUESSES, LABELS, "abc"], "two names"),
     (companion_7.worst_class, [lambda *_: ("stew", "pie"), GUESSES, LABELS, "abc"],
-     "two stews are called soup"),
+     "three stews are called soup"),
     (companion_7.worst_class,
      [lambda *a: worst(*a, wrong_only=False), GUESSES, LABELS, "abc"],
      "the dish itself"),
