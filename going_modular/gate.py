@@ -132,10 +132,10 @@ class OODDetector(nn.Module):
     """Two scores by which strangers are told from our dishes.
 
     Args:
-        known: Features that familiarity compares with, (K, D).
-        second_head: From `fit_second_head`; None: familiarity is the second witness.
+        known: Features that pictures are compared with, (K, D).
+        second_head: From `fit_second_head`; None: knn_similarity is the second score.
         confidence: Our own held-out pictures' largest logits, (N,): the scale.
-        second: What the second witness says of them, (N,): the scale.
+        second: Their second scores, (N,): the scale.
     """
 
     def __init__(
@@ -170,9 +170,9 @@ class OODDetector(nn.Module):
         self, confidence: torch.Tensor, second: torch.Tensor
     ) -> torch.Tensor:
         """Sum of both standardised scores (N,), through a sigmoid; no probability."""
-        heard = zip((confidence, second), self.scales, strict=True)
+        scaled = zip((confidence, second), self.scales, strict=True)
         return sum(
-            (score - middle) / width for score, (middle, width) in heard
+            (score - middle) / width for score, (middle, width) in scaled
         ).sigmoid()
 
 
@@ -211,8 +211,8 @@ def make_gate(
         logits: Of the same by heads that had not seen them, (N, C): `CVResult.logits`.
         others: Features of other dishes to learn from, (M, D); None or empty if there
             are none.
-        carried: Which of the pictures familiarity compares with, (N,) bool; the others
-            set the thresholds. None: each is compared with all the others.
+        carried: Which pictures the gate compares with, (N,) bool; the others set the
+            thresholds. None: each is compared with all the others.
     """
     if carried is None:
         known, asked = features, slice(None)
@@ -242,7 +242,7 @@ def make_gate(
 def held_out_second(
     features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
 ) -> torch.Tensor:
-    """The second witness on our training pictures, by heads that had not seen them."""
+    """Second scores of our training pictures, by heads that had not seen them."""
     scores = torch.empty(len(features))
     for held_out, rest in deal(len(features)):
         head = fit_second_head(features[rest], labels[rest], others)

@@ -1,6 +1,6 @@
 """What a model file carries that a page can teach with: features, and known ones.
 
-Familiarity compares a picture's features with those of the training pictures. So both
+The gate compares a picture's features with those of the training pictures. So both
 are in the file already; here they are found, for a page whose head learns more.
 """
 
