@@ -343,7 +343,7 @@ def plot_drift(
     Args:
         table: From `read_feedback`.
         worlds: What was sent and how many answers long, in order.
-        thresholds: The model's, for familiarity and ours.
+        thresholds: The model's, for both scores.
         window: Answers that the thick line takes the median, or the share, of.
     """
     shown = {

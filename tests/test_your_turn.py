@@ -123,7 +123,6 @@ TELLS = [
     (exercises.card, [lambda gate: [], GATE], "ribs and stew"),
     (exercises.card, [lambda gate: [n for n, (a, b) in gate["near"].items()
      if a < b / 2], GATE], "does not know: ribs"),
-    (exercises.fourth_class, [nn.Linear(1, 1), None], "with_classes"),
     (exercises.batch, [lambda predictor, folder: [], None], "DataFrame"),
     (exercises.batch, [lambda predictor, folder: pd.DataFrame(), None], "0 rows"),
     (exercises.alarm, [lambda scores, level, window: 3, pd.DataFrame()], "None"),

@@ -12,21 +12,16 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pandas as pd
-import torch
 from PIL import Image
 from PIL.ExifTags import Base
-from torch.utils.data import TensorDataset
 
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.datasets import load_picture
-from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
-from going_modular.engine import features_of, ready
+from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.evaluation import Report
-from going_modular.model_builder import Built
 from going_modular.your_turn.checking import given, need, says
 
-FOUR_NAMES = (*CLASS_NAMES, OTHER_NAMES[0])
 PHONE_MEGABYTES, SMALL_MEGABYTES = 4.0, 0.06  # of a photo as it is, and made smaller
 
 
@@ -202,34 +197,6 @@ def batch(
         set(good.dish) <= set(predictor.about.class_names), "dish must be a class name."
     )
     return "One bad file loses none of the others."
-
-
-def four_dishes(built: Built, split: str = "train", each: int = 12) -> TensorDataset:
-    """Features (4 each, D) and labels of four drawn dishes: ours, and one more."""
-    base, pictures, labels = ready(built.model.base, "cpu"), [], []
-    for label, name in enumerate(FOUR_NAMES):
-        for file in drawn_files(name, split)[:each]:
-            pictures.append(built.transform(load_picture(file)))
-            labels.append(label)
-    rows = [features_of(base, picture.unsqueeze(0)) for picture in pictures]
-    return TensorDataset(torch.cat(rows), torch.tensor(labels))
-
-
-@says
-def fourth_class(four: Built, chosen: Built) -> str:
-    """Exercise 7: the chosen base with a trained head for four dishes."""
-    need(isinstance(four, Built), "start with with_classes(chosen, 4).")
-    need(four.model.base is chosen.model.base, "the base stays as it is.")
-    rows, labels = four_dishes(chosen, "test", each=6).tensors
-    with torch.inference_mode():
-        logits = four.model.head.eval()(rows)
-    need(logits.shape[1] == 4, f"its head has {logits.shape[1]} outputs, not 4.")
-    right = int((logits.argmax(dim=1) == labels).sum())
-    told = f"{right} of {len(labels)} drawn pictures right"
-    if not chosen.pretrained:
-        return f"{told}; with untrained weights that is no result."
-    need(right >= 0.75 * len(labels), f"{told}: train its head longer on four_rows.")
-    return f"{told}, of four dishes."
 
 
 @says
