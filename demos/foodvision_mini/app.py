@@ -13,7 +13,7 @@ about = predictor.about  # what the model file says about itself
 
 
 def predict(picture):
-    """Name the food in a picture, or say why there is no answer."""
+    """Name the food in a picture (in words with spaces), or say why not."""
     if picture is None:
         return {}, page.INVITATION
     try:
