@@ -16,6 +16,8 @@ import ray
 from deploy import DEFAULT_MODEL, answers
 from going_modular.app import model
 
+STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that both commands have."""
@@ -38,7 +40,16 @@ def start_ray(workers: int) -> None:
     """Join the cluster that RAY_ADDRESS names, or start Ray on this machine only."""
     cluster = os.environ.get("RAY_ADDRESS")
     here = {"num_cpus": workers, "include_dashboard": False}
-    ray.init(cluster or "local", log_to_driver=False, **({} if cluster else here))
+    for more in reversed(range(STARTS)):
+        try:
+            ray.init(
+                cluster or "local", log_to_driver=False, **({} if cluster else here)
+            )
+            break
+        except Exception as error:  # Ray has no kind of its own for it
+            if not more or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
     for module in (model, answers, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
 
