@@ -141,7 +141,7 @@ def witnesses(
         ),
         "second head": Witness(
             gate.held_out_second(rows, labels, others),
-            lambda asked: second(gate.spread(asked)).amax(dim=1),
+            lambda asked: second(gate.signed_sqrt(asked)).amax(dim=1),
         ),
     }
 
@@ -164,7 +164,8 @@ def judge(
             alike = own["knn_similarity"].deviations(score(own["knn_similarity"]))
             return total - 1e3 * (alike < -gate.FLOOR) if has_floor else total
 
-        line = gate.draw_line(rank(lambda own: own.held_out), right)
+        ours = rank(lambda own: own.held_out)
+        line = gate.threshold_at_tpr(ours[right] if right.any() else ours, gate.KEPT)
         for kind, rows in ({"near": others.test_of(dish)} | asked).items():
             ranks[kind].append(rank(lambda own, rows=rows: own.ask(rows)) - line)
     near = torch.cat(ranks["near"])
