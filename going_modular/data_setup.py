@@ -57,18 +57,6 @@ class Pictures:
         return "drawn practice pictures" if self.is_practice else "real photos"
 
 
-def planned_pictures(data_dir: Path) -> str:
-    """Which pictures `find_pictures` is going to use, in words; fetches nothing."""
-    if given := os.environ.get("FOODVISION_DATA", "").strip():
-        name = Path(given.partition("?")[0]).name or given  # a query may hold a secret
-        return f"your own, {name} (FOODVISION_DATA)"
-    if _published_is_here(data_dir):
-        return "the published photos, already here"
-    if is_offline():
-        return "drawn practice pictures, which come with the course (no internet)"
-    return "the published photos, to be downloaded"
-
-
 def find_pictures(
     data_dir: Path, *, photos: str | None = None, fetch: bool = True
 ) -> Pictures:

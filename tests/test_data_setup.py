@@ -8,7 +8,7 @@ from test_datasets import make_pictures
 from test_unpack import zip_bytes
 
 from going_modular import data_setup, downloads
-from going_modular.data_setup import find_pictures, planned_pictures
+from going_modular.data_setup import find_pictures
 from going_modular.datasets import DataError, count_pictures
 from going_modular.drawn import MARKER
 from going_modular.files import file_sha256, git_blob_sha1
@@ -243,23 +243,9 @@ def test_without_internet_they_are_drawn_and_called_so(data_dir, monkeypatch):
 # What is going to be used
 
 
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [
-        ("some/where/my photos", "my photos"),
-        ("some/where/my photos.zip", "my photos.zip"),
-        ("https://a.org/b/c.zip?token=secret", "c.zip"),
-        (".", "."),
-    ],
-)
-def test_the_plan_names_ones_own_pictures(given, name, data_dir, monkeypatch):
-    monkeypatch.setenv("FOODVISION_DATA", given)
-    assert planned_pictures(data_dir) == f"your own, {name} (FOODVISION_DATA)"
-
-
 @pytest.mark.parametrize("offline", ["0", "1"])
 @pytest.mark.parametrize("here", [None, "folder", "zip"])
-def test_the_plan_says_what_then_happens(
+def test_pictures_are_drawn_only_offline_and_where_no_photos_are(
     here, offline, published, site, data_dir, monkeypatch
 ):
     monkeypatch.setenv("FOODVISION_OFFLINE", offline)
@@ -268,10 +254,6 @@ def test_the_plan_says_what_then_happens(
         make_pictures(data_dir / name)
     elif here == "zip":
         (data_dir / f"{name}.zip").write_bytes(published)
-    before = sorted(os.listdir(data_dir))
-    plan = planned_pictures(data_dir)
-    assert sorted(os.listdir(data_dir)) == before and site.asked == []
     found = find_pictures(data_dir)
-    assert ("drawn practice pictures" in plan) == found.is_practice
-    assert ("already here" in plan) == (here is not None)
-    assert ("to be downloaded" in plan) == bool(site.asked)
+    assert found.is_practice == (here is None and offline == "1")
+    assert bool(site.asked) == (here is None and offline == "0")

@@ -26,7 +26,7 @@ def test_every_launch_of_notebooks_and_apps_says_no():
     code = [re.sub(r"(?m)^[%!].*", "", text) for text in code if ".launch(" in text]
     code += [file.read_text("utf-8") for file in ROOT.glob("demos/*/*.py")]
     found = [share for source in code for share in shares(source)]
-    assert len(found) >= 5 and not any(share is not False for share in found)
+    assert len(found) >= 9 and not any(share is not False for share in found)
 
 
 @pytest.mark.parametrize(("share", "asked"), [(False, 0), (None, 1)])
