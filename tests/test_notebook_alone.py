@@ -1,17 +1,19 @@
 """A notebook alone in a folder, as in Colab: it fetches the course, works there."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from course_copy import LESSON, ROOT
 from nbformat.v4 import new_code_cell
 
 from tools.drawn_outputs import copy_course
 from tools.kernel import client_for, connection, printed
-from tools.publish import LESSON, with_address
 
 WHERE = (
     "import going_modular, os; print(going_modular.__file__, os.getcwd(), sep='\\n')"
@@ -30,14 +32,34 @@ def published(tmp_path) -> Path:
     return course
 
 
+def set_address(address: str, folder: Path) -> list[Path]:
+    """The notebooks, copied and given an address by TEACHING.md's own command."""
+    command = re.search(r"perl .*COURSE_REPO.*", (ROOT / "TEACHING.md").read_text())[0]
+    shutil.copytree(ROOT / "companions", folder / "companions")
+    shutil.copy(ROOT / LESSON, folder)
+    command = command.replace("https://github.com/OWNER/NAME", address)
+    subprocess.run(command, shell=True, cwd=folder, check=True)
+    return sorted(folder.rglob("*.ipynb"))
+
+
+def test_the_address_is_set_in_every_notebook_and_nothing_else(tmp_path):
+    address = "https://github.com/some-one/food_vision.v2"
+    files = set_address(address, tmp_path)
+    assert len(files) == 10
+    for file in files:
+        text, before = file.read_text(), (ROOT / file.relative_to(tmp_path)).read_text()
+        assert text.count(f'COURSE_REPO = \\"{address}\\"') == 1
+        assert text.replace(address, "") == before
+
+
 @pytest.mark.slow
 def test_the_notebook_alone_works_in_the_course_that_it_fetches(published, tmp_path):
     alone, sockets = tmp_path / "colab", tmp_path / "sockets"
     alone.mkdir()
     sockets.mkdir()
-    book = nbformat.read(LESSON, as_version=4)
-    with_address(book, published.as_uri())
-    nbformat.write(book, alone / LESSON.name)
+    file = set_address(published.as_uri(), tmp_path / "addressed")[0]
+    shutil.copy(file, alone)
+    book = nbformat.read(file, as_version=4)
     end = next(n for n, cell in enumerate(book.cells) if cell.id == END) + 1
     book.cells[end:] = [new_code_cell(WHERE)]
     env = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
@@ -46,13 +68,13 @@ def test_the_notebook_alone_works_in_the_course_that_it_fetches(published, tmp_p
     clone = alone / "foodvision"
     imported, worked_in = printed(book.cells[-1]).splitlines()
     assert Path(imported).is_relative_to(clone) and Path(worked_in) == clone
-    assert {file.name for file in alone.iterdir()} == {LESSON.name, "foodvision"}
+    assert {file.name for file in alone.iterdir()} == {LESSON, "foodvision"}
 
 
 @pytest.fixture
 def find_course():
     """Runs a companion's first code cell as a kernel in some folder would."""
-    file = sorted((LESSON.parent / "companions").glob("*.ipynb"))[0]
+    file = sorted((ROOT / "companions").glob("*.ipynb"))[0]
     cells = {cell.id: cell.source for cell in nbformat.read(file, as_version=4).cells}
 
     def run(folder, repo=""):
@@ -65,7 +87,7 @@ def find_course():
 
 @pytest.mark.parametrize("start", [".", "companions", "demos/foodvision_mini"])
 def test_a_companion_finds_the_course_around_it(find_course, start):
-    assert find_course(LESSON.parent / start).stdout.strip() == str(LESSON.parent)
+    assert find_course(ROOT / start).stdout.strip() == str(ROOT)
 
 
 def test_a_companion_alone_says_what_to_do(find_course, tmp_path):
