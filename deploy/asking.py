@@ -1,8 +1,12 @@
-"""Start a server of this folder, ask it about pictures, and write down what it said."""
+"""Start a server of this folder, ask it about pictures, and write down what it said.
+
+This needs nothing but Python, so it runs in every place's environment.
+"""
 
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,18 +15,39 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import TargetResult, ask_all, kept, main
+from deploy.trial import KEPT, TargetResult, ask_all, main, versions_of
 
 HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for an answer
 TO_START = 300  # for a start: Ray brings up one process after another
+TO_STOP = 20  # from asking a server to stop to ending it
 PACKAGES = ("fastapi", "uvicorn", "onnxruntime")
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
+
+
+def as_bytes(picture: bytes) -> tuple[bytes, str]:
+    """Send a picture file as it is."""
+    return picture, "application/octet-stream"
+
+
+def as_form(picture: bytes, field: str = "picture") -> tuple[bytes, str]:
+    """Put a picture file into a form, as a browser does."""
+    head = (
+        f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
+        f'name="{field}"; filename="plate.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    )
+    body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def as_it_is(answer: Any) -> dict[str, Any]:
+    """For targets whose JSON is the answer."""
+    return answer
 
 
 @dataclass(frozen=True)
@@ -37,15 +62,19 @@ class Target:
         pack: Makes a request's body and content type from a picture file's bytes.
         unpack: Finds the answer in its JSON.
         packages: Those whose versions matter.
+        stages: Whether it takes a `--folder`, to lay out what its server reads.
+        archive: The file in there that it answers from, if it is not the model file.
     """
 
     name: str
     package: str
     health: str
     predict: str
-    pack: Callable[[bytes], tuple[bytes, str]]
-    unpack: Callable[[Any], dict[str, Any]]
+    pack: Callable[[bytes], tuple[bytes, str]] = as_bytes
+    unpack: Callable[[Any], dict[str, Any]] = as_it_is
     packages: tuple[str, ...] = PACKAGES
+    stages: bool = False
+    archive: str = ""
 
 
 class Client:
@@ -81,71 +110,96 @@ class Client:
         return target.unpack(json.loads(text))
 
 
-def as_form(picture: bytes, field: str = "picture") -> tuple[bytes, str]:
-    """Put a picture file into a form, as a browser does."""
-    head = (
-        f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
-        f'name="{field}"; filename="plate.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n"
-    )
-    body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return body, f"multipart/form-data; boundary={BOUNDARY}"
-
-
 @dataclass(frozen=True)
 class Server:
-    """A server that answers."""
+    """A server that answers.
+
+    Attributes:
+        port: Where.
+        process: It; what it starts is in its group.
+        folder: For as long as it runs: with its log, and what it staged.
+    """
 
     port: int
     process: subprocess.Popen
-    log: Path
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """A file with all that it prints."""
+        return self.folder / "log.txt"
+
+    @property
+    def staged(self) -> Path:
+        """The folder for a target that stages."""
+        return self.folder / "staged"
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of this machine that nobody uses now."""
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in found:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in found]
 
 
 def free_port() -> int:
     """A port of this machine that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 @contextlib.contextmanager
 def running(
-    target: Target, *, model: Path = DEFAULT_MODEL, environment: dict | None = None
+    target: Target,
+    *,
+    model: Path = DEFAULT_MODEL,
+    python: str | Path = sys.executable,
+    environment: dict | None = None,
 ) -> Iterator[Server]:
     """Run a target's server, as its README says, for as long as a with-block.
 
     Args:
         target: Whose server.
         model: The file that it answers with.
+        python: The interpreter that has the target's packages.
         environment: Variables that are set for it.
 
     Raises:
         RuntimeError: If it does not answer; ends with what it printed.
     """
-    port = free_port()
-    command = [sys.executable, "-m", f"{target.package}.serve", "--port", str(port)]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIP_")}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        log = Path(folder, "log.txt")
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [*command, "--model", str(model)],
-                cwd=ROOT,
-                env={**kept, "PYTHONUNBUFFERED": "1", **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+    # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        server = _start(target, Path(name), model, python, environment or {})
         try:
-            _wait(target, Server(port, process, log))
-            yield Server(port, process, log)
+            _wait(target, server)
+            yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(server.process)
+
+
+def _start(
+    target: Target, folder: Path, model: Path, python: str | Path, environment: dict
+) -> Server:
+    port = free_port()
+    command = [python, "-m", f"{target.package}.serve", "--port", port]
+    command += ["--model", Path(model).resolve()]
+    if target.stages:
+        command += ["--folder", Server(port, None, folder).staged]
+    # Not what would lead its Python astray, nor what Vertex AI would set.
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIP_", "PYTHON"))}
+    kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    with Server(port, None, folder).log.open("wb") as out:
+        process = subprocess.Popen(
+            list(map(str, command)),
+            cwd=ROOT,
+            env=kept | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group, so that what it starts stops with it
+        )
+    return Server(port, process, folder)
 
 
 def _wait(target: Target, server: Server) -> None:
@@ -159,25 +213,45 @@ def _wait(target: Target, server: Server) -> None:
     raise RuntimeError(f"{target.name} did not start:\n{said}")
 
 
-def try_target(target: Target, photos: list[Path]) -> TargetResult:
+def stop(process: subprocess.Popen) -> None:
+    """Ask a server to stop, then what it left of its group, and insist after a while.
+
+    Not all at once: Ray Serve needs its other processes in order to stop.
+    """
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(TO_STOP)
+    if hasattr(os, "killpg"):  # not on Windows
+        end = time.monotonic() + TO_STOP
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            while time.monotonic() < end:
+                process.poll()  # or it would stay in the group, as one that has ended
+                os.killpg(process.pid, 0)  # raises once nobody is left
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def try_target(target: Target, model: Path, photos: list[Path]) -> TargetResult:
     """Start a target's server and ask it about photos, one at a time."""
-    with running(target) as server, Client(server.port) as client:
-        answers, median_ms = ask_all(
-            lambda body: kept(client.ask(target, body)), photos
-        )
-    versions = {name: version(name) for name in target.packages}
-    size = DEFAULT_MODEL.stat().st_size
+
+    def ask(picture: bytes) -> dict[str, Any]:
+        answer = client.ask(target, picture)
+        return {key: answer[key] for key in KEPT}
+
+    with running(target, model=model) as server, Client(server.port) as client:
+        answers, median_ms = ask_all(ask, photos)
+        file = server.staged / target.archive if target.archive else model
+        size = file.stat().st_size
+    versions = versions_of(*target.packages)
     return TargetResult(target.name, versions, size, answers, median_ms)
 
 
 def try_it(target: Target) -> None:
     """The command of a target's `try_it`."""
     main(
-        lambda photos: [try_target(target, photos)],
+        lambda model, photos: [try_target(target, model, photos)],
         f"Ask {target.name} about pictures.",
     )
-
-
-def as_it_is(answer: Any) -> dict[str, Any]:
-    """For targets whose JSON is the answer."""
-    return answer

@@ -1,4 +1,4 @@
-"""What the places share that take a converted file: commands, and how photos are asked.
+"""What the places share that take a converted file: commands, and what the file says.
 
 All of them convert a model file by the one command, and try a list of photos by the
 other, each in an environment of its own:
@@ -8,38 +8,29 @@ other, each in an environment of its own:
 """
 
 import argparse
-import json
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import TargetResult, write_trials
+from deploy.trial import TargetResult, main
+from going_modular.app.model import ModelMetadata
 from going_modular.files import LessonError
 
 CONVERTED = ROOT / "build" / "targets"
+LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 
 
-def named(
-    class_names: Sequence[str],
-    probabilities: np.ndarray,
-    knn_similarity: np.ndarray,
-    in_distribution_score: np.ndarray,
-) -> dict:
-    """One answer as a trial has it.
-
-    Args:
-        class_names: C names, in the order of the probabilities.
-        probabilities: C numbers, of any shape.
-        knn_similarity: One number, of any shape; so is `in_distribution_score`.
-    """
-    pairs = zip(class_names, np.ravel(probabilities).tolist(), strict=True)
+def descriptions(about: ModelMetadata) -> dict[str, str]:
+    """What a file says of its input, "picture", and of its outputs, by their names."""
+    size, similar = about.input_size, about.knn_similarity_threshold
     return {
-        "probabilities": dict(pairs),
-        "knn_similarity": np.asarray(knn_similarity).item(),
-        "in_distribution_score": np.asarray(in_distribution_score).item(),
+        "picture": f"A photo's centred square, {size} x {size} pixels, RGB",
+        "probabilities": "Of each class, adding up to 1",
+        "knn_similarity": f"Under {similar:.4f} it is no plate of food",
+        "in_distribution_score": (
+            f"Under {about.in_distribution_threshold:.4f} it is another dish"
+        ),
     }
 
 
@@ -67,42 +58,28 @@ def convert_command(
         parser.add_argument(f"--{name}", action="store_true", help=text)
     told = vars(parser.parse_args())
     model, out = told.pop("model"), told.pop("out") or CONVERTED / default
-    try:
+    with _ends_with_a_sentence():
         written = write(model, out, **told)
-    except LessonError as error:
-        raise SystemExit(str(error)) from error
     print(f"{written}: {size_of(written) / 1e6:.1f} MB")
 
 
 def try_command(
     try_all: Callable[[Path, list[Path]], list[TargetResult]], what: str
 ) -> None:
-    """Write what a place says about a list of photos.
+    """The command of a place's `try_it`, as `deploy.trial.main` has it."""
+    with _ends_with_a_sentence():
+        main(try_all, what)
 
-    Args:
-        try_all: Called with the model file and the photos; returns a trial for each
-            file that it converted to.
-        what: The command's help.
-    """
-    parser = argparse.ArgumentParser(description=what)
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("out", type=Path, help="the answers, as JSON")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    args = parser.parse_args()
-    photos = json.loads(args.photos.read_text(encoding="utf-8"))
+
+@contextmanager
+def _ends_with_a_sentence() -> Iterator[None]:
     try:
-        trials = try_all(args.model, [Path(photo) for photo in photos])
+        yield
     except LessonError as error:
         raise SystemExit(str(error)) from error
-    write_trials(args.out, *trials)
 
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def versions_of(*packages: str) -> dict[str, str]:
-    """The installed version of each package."""
-    return {package: version(package) for package in packages}

@@ -4,17 +4,16 @@ The picture is prepared outside of it. Phones' runtimes know no antialiased bicu
 resizing, and each has its own way of handing a picture over.
 """
 
-import io
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from deploy.converting import named
-from deploy.trial import Answers
-from going_modular.app.model import open_picture
+from deploy.reference import answering, read_about, read_deployable
+from deploy.trial import TargetResult, ask_all, versions_of
 from going_modular.export import Deployable
-from going_modular.model_builder import Preprocess
 
 
 class Network(nn.Module):
@@ -44,26 +43,6 @@ class Network(nn.Module):
         return self.deployable.answer(self.deployable.model.base(picture))
 
 
-def answering(
-    run: Callable[[torch.Tensor], tuple], preprocess: Preprocess, names: list[str]
-) -> Answers:
-    """How a runtime answers for a picture's bytes, prepared as in training.
-
-    Args:
-        run: From a prepared picture (1, 3, S, S) to probabilities and
-            both scores.
-        preprocess: The preparation.
-        names: Of the classes.
-    """
-
-    @torch.inference_mode()
-    def ask(content: bytes) -> dict:
-        pixels = torch.tensor(open_picture(io.BytesIO(content)))
-        return named(names, *run(preprocess(pixels).unsqueeze(0)))
-
-    return ask
-
-
 class ChannelsLast(Network):
     """The same for pictures whose channels come last, as LiteRT wants them."""
 
@@ -75,3 +54,36 @@ class ChannelsLast(Network):
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Answer for one prepared picture, (1, S, S, 3), as `Network` does."""
         return super().forward(picture.permute(0, 3, 1, 2))
+
+
+def try_runtime(
+    target: str,
+    write: Callable[[Path, Path], Path],
+    runner: Callable[[Path], Callable[[torch.Tensor], Sequence]],
+    model: Path,
+    photos: list[Path],
+    *,
+    packages: Sequence[str],
+    precision: str = "fp32",
+) -> TargetResult:
+    """Convert a model file, and ask a phone's runtime about photos.
+
+    Args:
+        target: The place's name.
+        write: Converts: called with the model file and the file to write.
+        runner: From that file to a function that answers for a prepared picture, (1, 3,
+            S, S), on one thread.
+        model: The lesson's file.
+        photos: Prepared here as in training.
+        packages: Those whose versions matter.
+        precision: Of the converted file.
+    """
+    preprocess, about = read_deployable(model).preprocess, read_about(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = write(model, Path(folder, "converted"))
+        run = runner(file)
+        ask = answering(lambda pixels: run(preprocess(pixels)[None]), about.class_names)
+        answers, median_ms = ask_all(ask, photos)
+        size = file.stat().st_size
+    versions = versions_of(*packages)
+    return TargetResult(target, versions, size, answers, median_ms, precision)

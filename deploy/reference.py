@@ -9,15 +9,17 @@ features that knn_similarity compares with are as rounded as in the file.
 """
 
 import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import NodeProto, numpy_helper
 from torch import nn
 
-from deploy.converting import named, try_command, versions_of
-from deploy.trial import Answers, TargetResult, ask_all
+from deploy.converting import try_command
+from deploy.trial import KEPT, Answers, TargetResult, ask_all, versions_of
 from going_modular.app.model import ModelMetadata, open_picture
 from going_modular.export import Deployable, metadata_of
 from going_modular.files import LessonError
@@ -159,23 +161,26 @@ def _scales(constants: _Constants) -> list[tuple[float, float]]:
     return scales
 
 
-def answering(deployable: Deployable, class_names: list[str]) -> Answers:
-    """How PyTorch answers for a picture's bytes, on one thread."""
+def answering(
+    run: Callable[[torch.Tensor], Sequence], class_names: list[str]
+) -> Answers:
+    """How a trial asks about a picture's bytes; PyTorch has one thread then.
+
+    Args:
+        run: From pixels, uint8 (H, W, 3), to C probabilities and both scores, of any
+            shape; a deployable, for one.
+        class_names: C names, in the order of the probabilities.
+    """
     torch.set_num_threads(1)
 
     @torch.inference_mode()
     def ask(content: bytes) -> dict:
-        pixels = torch.tensor(open_picture(io.BytesIO(content)))
-        return named(class_names, *(score.numpy() for score in deployable(pixels)))
+        probabilities, *scores = run(torch.tensor(open_picture(io.BytesIO(content))))
+        pairs = zip(class_names, np.ravel(probabilities).tolist(), strict=True)
+        plain = [np.asarray(score).item() for score in scores]
+        return dict(zip(KEPT, [dict(pairs), *plain], strict=True))
 
     return ask
-
-
-def checkpoint_bytes(deployable: Deployable) -> int:
-    """How large a file of all its weights would be."""
-    written = io.BytesIO()
-    torch.save(deployable.state_dict(), written)
-    return len(written.getvalue())
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
@@ -183,7 +188,9 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     deployable, names = read_deployable(model), read_about(model).class_names
     answers, median_ms = ask_all(answering(deployable, names), photos)
     versions = versions_of("torch", "torchvision", "timm")
-    size = checkpoint_bytes(deployable)
+    weights = io.BytesIO()
+    torch.save(deployable.state_dict(), weights)
+    size = len(weights.getvalue())
     return [TargetResult("PyTorch", versions, size, answers, median_ms, "fp32")]
 
 

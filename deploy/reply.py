@@ -1,13 +1,33 @@
-"""From a request's body to a status and JSON, for servers that hand over bytes."""
+"""The one form in which every server answers, and the way from a body to it."""
 
 import io
 from typing import Any
 
-from deploy.answers import MAX_BYTES, as_json
-from going_modular.app.model import PictureError, Predictor
+from going_modular.app.model import Answer, PictureError, Predictor
 
+MAX_BYTES = 15_000_000  # a picture's, as in the Gradio app
 LARGE = f"That file is too large. Send at most {MAX_BYTES // 1_000_000} MB."
 FORM = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """Put an answer into words and numbers that JSON knows.
+
+    Returns:
+        The likeliest "class" and its "probability" in [0, 1], all "probabilities" by
+        class, likeliest first, the gate's scores "knn_similarity" and
+        "in_distribution_score", its "verdict", and the "text" that the app shows.
+    """
+    name, probability = answer.best
+    return {
+        "class": name,
+        "probability": probability,
+        "probabilities": answer.probabilities,
+        "knn_similarity": answer.knn_similarity,
+        "in_distribution_score": answer.in_distribution_score,
+        "verdict": answer.verdict,
+        "text": answer.text,
+    }
 
 
 def reply(

@@ -7,7 +7,6 @@ from deploy import ROOT
 
 CODE = (  # each keeps its place, so that imports read the same there
     "deploy/__init__.py",
-    "deploy/answers.py",
     "deploy/reply.py",
     "going_modular/__init__.py",
     "going_modular/app.py",

@@ -9,10 +9,14 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from deploy import DEFAULT_MODEL
+
 WARM_UPS = 5  # a runtime's first answers take longer
+KEPT = ("probabilities", "knn_similarity", "in_distribution_score")
 Answers = Callable[[bytes], dict]
 
 
@@ -28,7 +32,6 @@ class TargetResult:
             both scores, too. None where the runtime cannot run here.
         median_ms: From a photo's bytes to its answer, one at a time, after warm-ups.
         precision: Of the convolutions' weights, "int8" or "fp32".
-        resizes: Whether the photo is made smaller by another program than the lesson's.
         note: What else a reader of the table must know.
     """
 
@@ -38,7 +41,6 @@ class TargetResult:
     answers: list[dict[str, Any]]
     median_ms: float | None
     precision: str = "int8"
-    resizes: bool = False
     note: str = ""
 
 
@@ -53,12 +55,9 @@ def read_trials(file: str | Path) -> list[TargetResult]:
     return [TargetResult(**told) for told in json.loads(Path(file).read_text("utf-8"))]
 
 
-def kept(answer: dict[str, Any]) -> dict[str, Any]:
-    """What a trial keeps of a server's answer."""
-    return {
-        key: answer[key]
-        for key in ("probabilities", "knn_similarity", "in_distribution_score")
-    }
+def versions_of(*packages: str) -> dict[str, str]:
+    """The installed version of each package."""
+    return {package: version(package) for package in packages}
 
 
 def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], float]:
@@ -83,17 +82,18 @@ def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], flo
 
 
 def main(
-    try_it: Callable[[list[Path]], list[TargetResult]], description: str | None
+    try_it: Callable[[Path, list[Path]], list[TargetResult]], description: str | None
 ) -> None:
-    """The command of a place's `try_it`: read a list of photos, write the trials.
+    """The command of every `try_it`: read a list of photos, write the trials.
 
     Args:
-        try_it: Asks about photos.
+        try_it: Asks about photos: called with the model file and them.
         description: What `--help` says.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
     parser.add_argument("out", type=Path, help="the JSON file to write")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     args = parser.parse_args()
     photos = [Path(name) for name in json.loads(args.photos.read_text("utf-8"))]
-    write_trials(args.out, *try_it(photos))
+    write_trials(args.out, *try_it(args.model, photos))

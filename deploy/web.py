@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from deploy import DEFAULT_MODEL
-from deploy.answers import MAX_BYTES
+from deploy.reply import MAX_BYTES
 from deploy.request_limits import FULL, SECONDS, RequestLimits
 from going_modular.app.model import DISH, NO_PLATE, OTHER, PictureError, Predictor
 
@@ -28,7 +28,7 @@ HUNG_UP = "The upload ended too early. Send it again."
 
 
 class Reply(BaseModel):
-    """An answer for one picture, as `deploy.answers.as_json` puts it."""
+    """An answer for one picture, as `deploy.reply.as_json` puts it."""
 
     name: str = Field(alias="class", description="the likeliest dish")
     probability: float = Field(description="of that dish, from 0 to 1")

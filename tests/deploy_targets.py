@@ -1,5 +1,6 @@
-"""What tests of deploy/ share: a target's Python, bad input, its README's clients."""
+"""What tests of deploy/ share: its servers, what they get, its READMEs' clients."""
 
+import functools
 import io
 import json
 import os
@@ -7,230 +8,138 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from drawn_images import drawn_image
 from odd_pictures import JPEG, REFUSED, black_png
 from PIL import Image
 
-from deploy.local_server import post
-from deploy.trial import TargetResult, read_trials
+from deploy.asking import Client, Server, Target
+from deploy.azure_ml.try_it import AZURE_ML
+from deploy.fastapi.try_it import FASTAPI
+from deploy.reply import as_json
+from deploy.sagemaker.try_it import SAGEMAKER
+from deploy.torchserve.try_it import TORCHSERVE
+from deploy.vertex_ai.try_it import VERTEX_AI
 from going_modular.app.model import SENTENCES, Predictor
-from going_modular.drawn import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+WEB = (FASTAPI, SAGEMAKER, VERTEX_AI)
+ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
+SERVERS = (*WEB, *ELSEWHERE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+(/\S*\w)")
-LARGE = "Send at most 15 MB."
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
 
 
-def python_of(target: str, module: str, name: str) -> Path:
-    """The Python whose environment has a target's packages, or skip."""
-    for python in (ROOT / "build/targets" / target / "bin/python", sys.executable):
-        found = f"import importlib.util as u; assert u.find_spec({module!r})"
+def of(*targets: Target) -> pytest.MarkDecorator:
+    """Runs a test for each of some targets."""
+    return pytest.mark.parametrize("target", targets, ids=lambda target: target.name)
+
+
+@functools.cache
+def python_of(target: Target) -> str:
+    """The Python whose environment has a target's packages; skips where none has."""
+    if target in WEB:
+        return sys.executable
+    folder = target.package.rpartition(".")[2]
+    find = f"import importlib.util as u; assert u.find_spec({ELSEWHERE[target]!r})"
+    for python in (ROOT / "build/targets" / folder / "bin/python", sys.executable):
         if Path(python).exists() and not subprocess.call(
-            [python, "-c", found], stderr=subprocess.DEVNULL
+            [python, "-c", find], stderr=subprocess.DEVNULL
         ):
-            return Path(python)
-    pytest.skip(
-        f"needs {name}: make targets, or "
-        f"pip install -r deploy/{target}/requirements.txt"
-    )
+            break
+    else:
+        pytest.skip(f"needs {target.name}'s packages: make targets")
+    if target is TORCHSERVE and not shutil.which("java"):
+        pytest.skip("needs Java: apt install openjdk-17-jre-headless")
+    return str(python)
 
 
-def jpeg(width: int, height: int) -> bytes:
-    """A JPEG of one colour."""
+def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
+    """A picture file of one colour."""
     file = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 60, 40)).save(file, "JPEG")
+    Image.new("RGB", size, colour).save(file, kind)
     return file.getvalue()
 
 
-def bad_input() -> dict[str, tuple[bytes, int, str]]:
-    """What is no usable picture: its bytes, and the status and sentence it gets."""
+def post(server: Server, target: Target, picture: bytes) -> tuple[int, dict]:
+    """Ask about a picture over a connection of its own: status and JSON."""
+    with Client(server.port) as client:
+        status, text = client.send("POST", target.predict, *target.pack(picture))
+    return status, json.loads(text)
+
+
+def expected(predictor: Predictor, picture: bytes, near: float = 0.0) -> dict:
+    """What a server must answer; its numbers may be off by `near`."""
+    answer = as_json(predictor.predict(io.BytesIO(picture)))
+    return {
+        key: value if isinstance(value, str) else pytest.approx(value, abs=near)
+        for key, value in answer.items()
+    }
+
+
+def assert_right(
+    target: Target, answer: dict, predictor: Predictor, picture: bytes
+) -> None:
+    """Hold a server's answer against the Predictor's."""
+    wanted, found = expected(predictor, picture), dict(target.unpack(answer))
+    if target in ELSEWHERE:  # ONNX Runtime's versions differ in the last digits
+        wanted = expected(predictor, picture, near=1e-3)
+        for one in (wanted, found):
+            one["text"] = one["text"].splitlines()[0]
+    assert found == wanted
+
+
+def bad_pictures() -> dict[str, tuple[bytes, int, str]]:
+    """Files that are refused: their bytes, and the status and sentence they get."""
     refused = {
         name: (body, 400, SENTENCES[why]) for name, (body, why) in REFUSED.items()
     }
     return refused | {
         "200 megapixels": (black_png(20_000, 10_000), 400, SENTENCES["too large"]),
-        "20 MB": (JPEG + bytes(20_000_000), 413, LARGE),
+        "20 MB": (JPEG + bytes(20_000_000), 413, "Send at most 15 MB."),
     }
 
 
-def assert_bad_input_is_refused(url: str) -> int:
-    """Send all of that, a picture after each, and return the number of requests."""
-    for name, (body, wanted, sentence) in bad_input().items():
-        status, answer = post(url, body)
-        assert (name, status, answer) == (name, wanted, {"detail": answer["detail"]})
-        assert sentence in answer["detail"], name
-        assert post(url, JPEG)[0] == 200, f"not answered after {name}"
-    return 2 * len(bad_input())
+def readme(target: Target) -> str:
+    """A target's page."""
+    return (ROOT / target.package.replace(".", "/") / "README.md").read_text("utf-8")
 
 
-@contextmanager
-def logged(log: Path) -> Iterator[list[str]]:
-    """Collect the lines that are logged during the `with`, once it has ended."""
-    lines: list[str] = []
-    before = settled(log)
-    yield lines
-    lines += settled(log).removeprefix(before).splitlines()
-
-
-def settled(log: Path) -> str:
-    """A log's text, once nothing has been added for a while."""
-    text, since = log.read_text(), time.monotonic()
-    while time.monotonic() < since + 0.5:
-        time.sleep(0.05)
-        if text != (text := log.read_text()):
-            since = time.monotonic()
-    return text
-
-
-def draw_photos(folder: Path, *, each: int) -> list[Path]:
-    """Draw some pictures of every class."""
-    files = []
-    for name in CLASS_NAMES:
-        for number in range(each):
-            files.append(folder / f"{name}_{number}.jpg")
-            drawn_image(name, number, size=(256, 192)).save(files[-1])
-    return files
-
-
-def assert_same(answer: dict, photo: Path | bytes, predictor: Predictor) -> None:
-    """Hold a server's answer against the Predictor's, in another environment."""
-    picture = io.BytesIO(photo) if isinstance(photo, bytes) else photo
-    wanted = predictor.predict(picture)
-    near = {"abs": 1e-3}  # ONNX Runtime's versions differ in the last digits
-    assert answer["probabilities"] == pytest.approx(wanted.probabilities, **near)
-    assert answer["knn_similarity"] == pytest.approx(wanted.knn_similarity, **near)
-    assert answer["in_distribution_score"] == pytest.approx(
-        wanted.in_distribution_score, **near
-    )
-    if "text" in answer:
-        name, probability = wanted.best
-        assert (answer["class"], answer["verdict"]) == (name, wanted.verdict)
-        assert answer["probability"] == pytest.approx(probability, **near)
-        assert answer["text"].splitlines()[0] == wanted.text.splitlines()[0]
-
-
-class BytesServer:
-    """What every server does that takes a picture as a request's body.
-
-    Attributes:
-        target: Its folder in deploy/.
-        line: What each line of its log holds.
-        kinds: Content types that it takes for nothing more than a word.
-    """
-
-    target: str
-    line: str
-    kinds: tuple[str, ...]
-
-    def test_it_answers_as_the_predictor_does(self, url, photos, predictor):
-        for photo in photos:
-            status, answer = post(url, photo.read_bytes())
-            assert status == 200
-            assert_same(answer, photo, predictor)
-
-    def test_bad_input_gets_a_sentence_and_a_line(self, url, log):
-        with logged(log) as lines:
-            requests = assert_bad_input_is_refused(url)
-        assert len(lines) == requests
-        assert all(self.line in line for line in lines)
-
-    def test_a_phones_48_megapixels_are_answered(self, url, predictor):
-        body = jpeg(8000, 6000)
-        status, answer = post(url, body)
-        assert status == 200
-        assert_same(answer, body, predictor)
-
-    def test_the_bytes_say_what_it_is_not_the_content_type(self, url, log):
-        with logged(log) as lines:
-            for kind in self.kinds:
-                assert post(url, JPEG, kind)[0] == 200
-                status, answer = post(url, b'{"data": [1, 2]}', kind)
-                assert (status, answer) == (400, {"detail": SENTENCES["no picture"]})
-        assert len(lines) == 2 * len(self.kinds)
-
-    @pytest.mark.parametrize("client", ["curl", "python", "javascript"])
-    def test_the_readmes_clients(self, url, photos, predictor, tmp_path, client):
-        plate = tmp_path / "plate.jpg"
-        plate.write_bytes(photos[0].read_bytes())
-        said = run_client(self.target, client, url, tmp_path)
-        assert predictor.predict(plate).text.splitlines()[0] in said
-        plate.write_bytes(b"")
-        assert SENTENCES["empty"] in run_client(self.target, client, url, tmp_path)
-
-    def test_try_it_writes_a_trial(self, python, photos, predictor, tmp_path):
-        listed, out = tmp_path / "photos.json", tmp_path / "out.json"
-        listed.write_text(json.dumps([str(photo) for photo in photos]))
-        subprocess.run(
-            [python, "-m", f"deploy.{self.target}.try_it", listed, out],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-            check=True,
-            timeout=120,
-        )
-        (trial,) = read_trials(out)
-        assert trial.median_ms > 0
-        for answer, photo in zip(trial.answers, photos, strict=True):
-            assert_same(answer, photo, predictor)
-        self.check(trial)
-
-    def check(self, trial: TargetResult) -> None:
-        """Look at what only this target's trial has."""
-        raise NotImplementedError
-
-
-def ports_of(config: str) -> list[int]:
-    """The ports that the settings name."""
-    found = re.findall(r"(?:127\.0\.0\.1:|_port=)(\d+)", config)
-    return [int(port) for port in found]
-
-
-def clients_of(target: str) -> dict[str, str]:
-    """A README's clients: its curl line, its Python and its JavaScript."""
-    blocks = BLOCK.findall((ROOT / "deploy" / target / "README.md").read_text("utf-8"))
-    found = {
-        "curl" if language == "bash" else language: code
-        for language, code in blocks
-        if ADDRESS.search(code)
-    }
-    assert found.keys() == {"curl", "python", "javascript"}
-    assert all(len(code.splitlines()) <= 14 for code in found.values())
-    return found
-
-
-def run_client(target: str, client: str, url: str, folder: Path) -> str:
-    """Run one, with the README's address replaced, where plate.jpg lies.
+def run_client(
+    target: Target, client: str, port: int, folder: Path, plate: bytes
+) -> str:
+    """Run one of a README's clients, its address replaced, beside a plate.jpg.
 
     Returns:
-        What it printed.
+        All that it printed.
     """
-    code, asked = clients_of(target)[client], urlsplit(url)
-    assert {path for path in ADDRESS.findall(code)} == {asked.path}
-    code = ADDRESS.sub(url, code)
-    name, program = {
-        "curl": ("client.sh", "sh"),
-        "python": ("client.py", sys.executable),
-        "javascript": ("client.mjs", "node"),
+    clients = {
+        "curl" if language == "bash" else language: code
+        for language, code in BLOCK.findall(readme(target))
+        if ADDRESS.search(code)
+    }
+    assert clients.keys() == {"curl", "python", "javascript"}
+    code, name, program = {
+        "curl": (clients["curl"], "client.sh", "bash"),
+        "python": (clients["python"], "client.py", sys.executable),
+        "javascript": (clients["javascript"], "client.mjs", "node"),
     }[client]
-    for needed in (client, program):
-        if needed in ("curl", "node") and not shutil.which(needed):
-            pytest.skip(f"needs {needed}")
-    (folder / name).write_text(code, "utf-8")
+    if not shutil.which("curl" if client == "curl" else program):
+        pytest.skip(f"needs {client}")
+    assert len(code.splitlines()) <= 14
+    assert {path for _, path in ADDRESS.findall(code)} == {target.predict}
+    (folder / "plate.jpg").write_bytes(plate)
+    own = ADDRESS.sub(rf"http://127.0.0.1:{port}\2", code)
+    (folder / name).write_text(own, "utf-8")
     done = subprocess.run(
         [program, name],
         cwd=folder,
         env={**os.environ, "no_proxy": "127.0.0.1"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
     return done.stdout

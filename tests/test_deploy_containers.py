@@ -1,93 +1,61 @@
 """The images of deploy/sagemaker and deploy/vertex_ai: what is in them, and it runs."""
 
 import contextlib
-import os
+import io
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from deploy_targets import COMMITTED, ROOT, SAGEMAKER, VERTEX_AI, of
 from drawn_images import drawn_image
-from web_targets import SAGEMAKER, VERTEX_AI
 
-from deploy.asking import Client, Target, free_port
+from deploy import asking
+from deploy.asking import Client, Target, free_port, running
 from going_modular.app.model import Predictor
 
-ROOT = Path(__file__).resolve().parents[1]
-TARGETS = (SAGEMAKER, VERTEX_AI)
-COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
-START = re.compile(r"python -m (deploy\.\w+\.serve) --host 0\.0\.0\.0")
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=TARGETS, ids=lambda target: target.name)
-def target(request):
-    return request.param
+COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
 def dockerfile(target: Target) -> Path:
     return ROOT / target.package.replace(".", "/") / "Dockerfile"
 
 
-def copy_as_docker(text: str, folder: Path) -> None:
-    """Do what the COPY lines say."""
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory) -> bytes:
+    file = tmp_path_factory.mktemp("plate") / "plate.jpg"
+    drawn_image("pizza", 1, size=(256, 192)).save(file)
+    return file.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def right(plate) -> str:
+    return Predictor(COMMITTED, threads=1).predict(io.BytesIO(plate)).text
+
+
+@of(SAGEMAKER, VERTEX_AI)
+def test_what_is_copied_is_enough(target, tmp_path, plate, right, monkeypatch):
+    """In a folder with nothing else, started as the image is."""
+    text = dockerfile(target).read_text("utf-8")
     for line in COPY.findall(text):
         *sources, place = shlex.split(line)
         for source in sources:
-            file = folder / place / Path(source).name
+            file = tmp_path / place / Path(source).name
             file.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, file)
+    start = f"python -m {target.package}.serve --host 0.0.0.0"
+    assert start in text.replace('", "', " ")
+    monkeypatch.setattr(asking, "ROOT", tmp_path)
+    model = tmp_path / "models" / COMMITTED.name
+    with running(target, model=model) as server, Client(server.port) as client:
+        assert client.ask(target, plate)["text"] == right
 
 
-def answer_of(port: int, target: Target, picture: bytes) -> dict:
-    """Wait until it is up, and ask."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), Client(port) as client:
-            if client.send("GET", target.health)[0] == 200:
-                return client.ask(target, picture)
-        time.sleep(0.1)
-    pytest.fail("it does not answer")
-
-
-@pytest.fixture(scope="module")
-def plate(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("plate") / "plate.jpg"
-    drawn_image("pizza", 1, size=(256, 192)).save(file)
-    return file
-
-
-@pytest.fixture(scope="module")
-def right(plate):
-    model = ROOT / "models" / "foodvision_mini.onnx"
-    return Predictor(model, threads=1).predict(plate).text
-
-
-def test_what_is_copied_is_enough(target, tmp_path, plate, right):
-    """In a folder with nothing else, started as the image is."""
-    text = dockerfile(target).read_text("utf-8")
-    copy_as_docker(text, tmp_path)
-    module = START.search(text.replace('", "', " "))[1]
-    port = free_port()
-    # Here, unlike in a container, 0.0.0.0 would be the network.
-    command = [sys.executable, "-m", module, "--host", "127.0.0.1"]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    told = {"AIP_HTTP_PORT": str(port)}
-    command += [] if target is VERTEX_AI else ["--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env={**kept, **told}, stderr=subprocess.DEVNULL
-    )
-    try:
-        assert answer_of(port, target, plate.read_bytes())["text"] == right
-    finally:
-        process.terminate()
-        assert process.wait(20) in (0, -15)
-
-
+@of(SAGEMAKER, VERTEX_AI)
 def test_the_image_gets_its_own_requirements(target):
     text = dockerfile(target).read_text("utf-8")
     folder = target.package.replace(".", "/")
@@ -114,6 +82,18 @@ def daemon():
         pytest.skip("needs a running Docker: docker info cannot reach one")
 
 
+def answer_of(port: int, target: Target, picture: bytes) -> dict:
+    """Wait until it is up, and ask."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), Client(port) as client:
+            if client.send("GET", target.health)[0] == 200:
+                return client.ask(target, picture)
+        time.sleep(0.1)
+    pytest.fail("it does not answer")
+
+
+@of(SAGEMAKER, VERTEX_AI)
 def test_the_image_answers(daemon, target, plate, right):
     name = f"foodvision-test-{target.package.split('.')[-1]}"
     built = docker("build", "-f", str(dockerfile(target)), "-t", name, ".")
@@ -124,7 +104,7 @@ def test_the_image_answers(daemon, target, plate, right):
     started = docker("run", "--rm", "-d", *door, name, *word)
     assert started.returncode == 0, started.stderr
     try:
-        assert answer_of(port, target, plate.read_bytes())["text"] == right
+        assert answer_of(port, target, plate)["text"] == right
     finally:
         docker("stop", started.stdout.strip())
         docker("image", "rm", name)

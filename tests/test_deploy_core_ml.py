@@ -4,17 +4,18 @@ Core ML itself answers on Apple's systems only, so nothing here asks it.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from converted import FP32, python_of, run
+from converted import FP32, numbers, python_of, run
 from drawn_images import drawn_image
 
 from deploy.converting import DEFAULT_MODEL
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.drawn import CLASS_NAMES
 
 pytestmark = pytest.mark.slow
@@ -40,22 +41,14 @@ print(json.dumps({"description": description, "answers": plain}))
 @pytest.fixture(scope="module")
 def pictures():
     """Drawn plates, (9, 224, 224, 3), as an app hands them over."""
-    return np.stack(
-        [
-            np.asarray(drawn_image(name, number, size=(224, 224)))
-            for name in CLASS_NAMES
-            for number in range(3)
-        ]
-    )
+    plates = [(name, number) for name in CLASS_NAMES for number in range(3)]
+    return np.stack([drawn_image(*plate, size=(224, 224)) for plate in plates])
 
 
 @pytest.fixture(scope="module")
 def read(pictures, tmp_path_factory):
     """The package's description, and what its steps say of the pictures."""
-    python, folder = (
-        python_of("coremltools"),
-        tmp_path_factory.mktemp("ml"),
-    )
+    python, folder = python_of("coremltools"), tmp_path_factory.mktemp("ml")
     package, saved = folder / "m.mlpackage", folder / "pictures.npy"
     for _ in range(2):  # the second replaces the first
         run(python, "-m", "deploy.core_ml.convert", package)
@@ -71,14 +64,9 @@ def test_the_spec_says_what_an_app_needs(read):
     (picture,) = said["input"]
     assert picture["name"] == "picture" and picture["type"]["imageType"] == image
     outputs = {each["name"]: each["type"] for each in said["output"]}
-    assert set(outputs) == {
-        "classLabel",
-        "probabilities",
-        "knn_similarity",
-        "in_distribution_score",
-    }
+    assert set(outputs) == {"classLabel", *OUTPUTS}
     assert "stringKeyType" in outputs["probabilities"]["dictionaryType"]
-    for score in ("knn_similarity", "in_distribution_score"):
+    for score in OUTPUTS[1:]:
         assert outputs[score]["multiArrayType"]["dataType"] == "FLOAT32"
     assert said["predictedFeatureName"] == "classLabel"
     assert said["predictedProbabilitiesName"] == "probabilities"
@@ -86,11 +74,7 @@ def test_the_spec_says_what_an_app_needs(read):
     assert metadata["license"].startswith("MIT") and metadata["versionString"]
     assert "author" not in metadata
     about = ModelMetadata.from_metadata(metadata["userDefined"])
-    assert about.precision == "fp32"
-    assert (
-        about.in_distribution_threshold
-        == read_about(DEFAULT_MODEL).in_distribution_threshold
-    )
+    assert about == replace(read_about(DEFAULT_MODEL), precision="fp32")
 
 
 @torch.inference_mode()
@@ -100,16 +84,8 @@ def test_the_steps_compute_what_the_reference_says(read, pictures):
     network, how = Network(deployable), deployable.preprocess
     for answer, picture in zip(read["answers"], pictures, strict=True):
         pixels = torch.tensor(picture).permute(2, 0, 1)[None].float()
-        probabilities, knn_similarity, in_distribution_score = network(
-            pixels * how.scale + how.shift
-        )
+        probabilities, *scores = network(pixels * how.scale + how.shift)
         assert list(answer["probabilities"]) == list(CLASS_NAMES)
-        found = list(answer["probabilities"].values())
-        assert found == pytest.approx(probabilities[0].tolist(), abs=FP32)
         assert answer["classLabel"] == CLASS_NAMES[int(probabilities.argmax())]
-        assert answer["knn_similarity"] == pytest.approx(
-            knn_similarity.item(), abs=FP32
-        )
-        assert answer["in_distribution_score"] == pytest.approx(
-            in_distribution_score.item(), abs=FP32
-        )
+        expected = [*probabilities[0].tolist(), *(score.item() for score in scores)]
+        assert numbers(answer) == pytest.approx(expected, abs=FP32)

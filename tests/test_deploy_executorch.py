@@ -23,12 +23,6 @@ def test_the_file_answers_as_the_reference(tmp_path):
 def test_what_cannot_be_converted_is_refused_in_a_sentence(tmp_path):
     python = python_of("executorch")
     with pytest.raises(AssertionError, match="No model at"):
-        run(
-            python,
-            "-m",
-            "deploy.executorch.convert",
-            "--model",
-            tmp_path / "none.onnx",
-            tmp_path / "out.pte",
-        )
+        words = "--model", tmp_path / "none.onnx", tmp_path / "out.pte"
+        run(python, "-m", "deploy.executorch.convert", *words)
     assert not list(tmp_path.iterdir())

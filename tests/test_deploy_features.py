@@ -3,24 +3,23 @@
 The network of its own in which Ray runs, and why, is in test_deploy_ray.py.
 """
 
-import subprocess
-
 import pytest
 import torch
 from plain_dishes import write_dishes
 from test_deploy_ray import (  # noqa: F401  fixtures
-    ROOT,
     assert_all_stopped,
-    command,
+    assert_refused,
     environment,
     inside,
     network,
+    start,
 )
 
 from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos
 
 SHARE = 0.4
+FEATURES = "deploy.ray.features"
 SMALL = ("--share", SHARE, "--input-size", 64)
 
 
@@ -46,22 +45,6 @@ def data(tmp_path_factory):
     return tree
 
 
-@pytest.fixture
-def start(inside, environment):  # noqa: F811
-    def start(*arguments):
-        return inside.submit(
-            subprocess.run,
-            command("features", *arguments),
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return start
-
-
 def test_both_lite_networks_take_an_input_size(build):
     for slug in ("effnet_lite2", "effnet_lite0"):
         assert build(slug, 64).preprocess.size == 64
@@ -76,14 +59,14 @@ def stores(folder, part, built):
 
 
 def test_workers_make_the_features_that_the_lesson_makes(
-    start,
+    start,  # noqa: F811
     network,  # noqa: F811
     built,
     data,
     tmp_path,
 ):
     part, folder = choose_photos(data, share=SHARE), data.features_folder
-    done = start("effnet_lite2", data.folder, *SMALL).result()
+    done = start(FEATURES, "effnet_lite2", data.folder, *SMALL).result()
     assert done.returncode == 0, done.stderr[-3000:]
     assert_all_stopped(network)
     assert "200 photos, 200 made now by 2 workers" in done.stdout
@@ -110,29 +93,19 @@ def test_workers_make_the_features_that_the_lesson_makes(
     # broken photo is tried.
     test_file = stores(folder, part, built)[1].file
     test_file.write_bytes(test_file.read_bytes()[: -10 * 4 * 1280])
-    done = start("effnet_lite2", data.folder, *SMALL).result()
+    done = start(FEATURES, "effnet_lite2", data.folder, *SMALL).result()
     assert "200 photos, 11 made now" in done.stdout, done.stderr[-3000:]
     assert [len(s.missing()) for s in stores(folder, part, built)] == [1, 0]
     assert_all_stopped(network)
 
 
-def test_it_says_what_is_wrong_before_it_starts(start, data, tmp_path):
-    tree = data.folder
+def test_it_says_what_is_wrong_before_it_starts(start, data, tmp_path):  # noqa: F811
+    tree, out = data.folder, tmp_path / "f"
     cases = {
-        "invalid choice": ["squeezenet", tree, tmp_path / "f"],
-        "only effnet_lite2 and effnet_lite0 take": [
-            "vit",
-            tree,
-            tmp_path / "f",
-            "--input-size",
-            64,
-        ],
-        "no folder and no .zip": ["effnet_lite2", tmp_path / "none", tmp_path / "f"],
-        "at most 1": ["effnet_lite2", tree, tmp_path / "f", "--share", 7],
+        "invalid choice": ["squeezenet", tree, out],
+        "only effnet_lite2 and effnet_lite0 take": ["vit", tree, out, *SMALL],
+        "no folder and no .zip": ["effnet_lite2", tmp_path / "none", out],
+        "at most 1": ["effnet_lite2", tree, out, "--share", 7],
     }
-    runs = {sentence: start(*arguments) for sentence, arguments in cases.items()}
-    for sentence, run in runs.items():
-        done = run.result()
-        assert done.returncode and sentence in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not (tmp_path / "f").exists()
+    assert_refused(start, FEATURES, cases)
+    assert not out.exists()

@@ -35,18 +35,13 @@ from going_modular.pocket.convert import tflite_of
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("litert")
+def file(tmp_path_factory):
+    return write_tflite(DEFAULT_MODEL, tmp_path_factory.mktemp("ml") / "int8.tflite")
 
 
 @pytest.fixture(scope="module")
-def file(folder):
-    return write_tflite(DEFAULT_MODEL, folder / "int8.tflite")
-
-
-@pytest.fixture(scope="module")
-def ml_kit_file(folder):
-    return write_tflite(DEFAULT_MODEL, folder / "kit.tflite", for_ml_kit=True)
+def ml_kit_file(file):
+    return write_tflite(DEFAULT_MODEL, file.with_name("kit.tflite"), for_ml_kit=True)
 
 
 def ask(content: bytes, picture: np.ndarray) -> dict[str, np.ndarray]:
@@ -87,12 +82,9 @@ def test_labels_are_read_as_from_any_zip(file, ml_kit_file):
 class Reader:
     """Reads flatbuffers without the writer: fields by their number in the schema."""
 
-    def __init__(self, content: bytes, place: int):
-        self.table = Table(bytearray(content), place)
-
-    @classmethod
-    def root(cls, content: bytes) -> "Reader":
-        return cls(content, encode.Get(packer.uoffset, content, 0))
+    def __init__(self, content: bytes, place: int | None = None):
+        root = encode.Get(packer.uoffset, content, 0)
+        self.table = Table(bytearray(content), root if place is None else place)
 
     def place(self, field: int) -> int:
         offset = self.table.Offset(4 + 2 * field)
@@ -106,16 +98,13 @@ class Reader:
         return encode.Get(kind, self.table.Bytes, self.place(field))
 
     def inner(self, field: int) -> "Reader":
-        place = self.table.Indirect(self.place(field))
-        return Reader(self.table.Bytes, place)
+        return Reader(self.table.Bytes, self.table.Indirect(self.place(field)))
 
-    def count(self, field: int) -> int:
-        return self.table.VectorLen(self.place(field) - self.table.Pos)
-
-    def item(self, field: int, index: int) -> "Reader":
-        start = self.table.Vector(self.place(field) - self.table.Pos)
-        size = UOffsetTFlags.bytewidth
-        return Reader(self.table.Bytes, self.table.Indirect(start + size * index))
+    def items(self, field: int) -> list["Reader"]:
+        where = self.place(field) - self.table.Pos
+        start, size = self.table.Vector(where), UOffsetTFlags.bytewidth
+        places = range(start, start + size * self.table.VectorLen(where), size)
+        return [Reader(self.table.Bytes, self.table.Indirect(each)) for each in places]
 
     def float(self, field: int) -> float:
         start = self.table.Vector(self.place(field) - self.table.Pos)
@@ -127,28 +116,22 @@ def test_metadata_says_how_to_scale_and_where_the_labels_are(file):
     (entry,) = [each for each in model.metadata if each.name == b"TFLITE_METADATA"]
     content = bytes(model.buffers[entry.buffer].data)
     assert content[4:8] == b"M001"
-    root = Reader.root(content)
+    root = Reader(content)
     assert root.text(0) == "FoodVision Mini" and root.text(5).startswith("MIT")
-    graph = root.item(3, 0)
-    picture, (probability, *scores) = (
-        graph.item(2, 0),
-        [graph.item(3, index) for index in range(graph.count(3))],
-    )
+    (graph,) = root.items(3)
+    (picture,), (probability, *scores) = graph.items(2), graph.items(3)
     image = picture.inner(3)
     assert image.number(0, packer.uint8) == 2  # ImageProperties
     assert image.inner(1).number(0, packer.int8) == 1  # RGB
     size = image.inner(1).inner(1)
     assert [size.number(each, packer.uint32) for each in (0, 1)] == [224, 224]
-    scaling = picture.item(4, 0)
+    (scaling,) = picture.items(4)
     assert scaling.number(0, packer.uint8) == 1  # NormalizationOptions
     assert scaling.inner(1).float(0) == scaling.inner(1).float(1) == 127.5
-    labels = probability.item(6, 0)
+    (labels,) = probability.items(6)
     assert labels.text(0) == "labels.txt"
     assert labels.number(2, packer.int8) == 2  # TENSOR_AXIS_LABELS
-    assert [score.text(0) for score in scores] == [
-        "knn_similarity",
-        "in_distribution_score",
-    ]
+    assert [score.text(0) for score in scores] == list(OUTPUTS[1:])
 
 
 def test_int8_is_of_the_reference_s_mind(tmp_path, monkeypatch):
@@ -163,8 +146,8 @@ def test_int8_is_of_the_reference_s_mind(tmp_path, monkeypatch):
     assert sum(best(ours) == best(theirs) for ours, theirs in pairs) >= len(pairs) - 1
 
 
-def test_the_same_model_makes_the_same_file(file, folder):
-    again = write_tflite(DEFAULT_MODEL, folder / "again.tflite")
+def test_the_same_model_makes_the_same_file(file, tmp_path):
+    again = write_tflite(DEFAULT_MODEL, tmp_path / "again.tflite")
     assert again.read_bytes() == file.read_bytes()
 
 

@@ -6,7 +6,6 @@ Ray opens ports for the whole network, so all of this runs in a network of its o
 import contextlib
 import ctypes
 import importlib.util
-import io
 import json
 import os
 import select
@@ -24,21 +23,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from demo_model_fixture import BLUE, make_model
-from deploy_targets import run_client
+from deploy_targets import COMMITTED, ROOT, expected, run_client
 from drawn_images import drawn_image
+from odd_pictures import REFUSED
 from PIL import Image
 
-from going_modular.app.model import SEND, PictureError, Predictor
+from deploy.asking import HOST, running
+from deploy.ray.try_it import RAY_SERVE
+from going_modular.app.model import SENTENCES, PictureError, Predictor
 from going_modular.drawn import CLASS_NAMES
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 CLONE_NEWNET = 0x40000000
-PORT = 8000  # nobody else's: the network is ours alone
+NEAR = 1e-6
 QUEUED = 32  # requests that may wait
 ROOM = 2 * 4 + QUEUED  # and those that two replicas take on
 BROKEN = ["empty.jpg", "list.jpg", "pizza/half.jpg", "unreadable.jpg"]
 ANSWER = ["class", "probability", "knn_similarity", "in_distribution_score", "verdict"]
+BATCH = "deploy.ray.batch"
 COLUMNS = ["file", *ANSWER, "error"]
 
 
@@ -113,23 +114,8 @@ def environment() -> Iterator[dict[str, str]]:
         yield {**keep, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
-def command(script: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", f"deploy.ray.{script}", *map(str, arguments)]
-
-
-def expected(predictor: Predictor, picture: Path | io.BytesIO) -> dict:
-    """Return what the demo's Predictor says, in the words of deploy/."""
-    answer = predictor.predict(picture)
-    name = max(answer.probabilities, key=answer.probabilities.get)
-    return {
-        "class": name,
-        "probability": pytest.approx(answer.probabilities[name], abs=1e-6),
-        "knn_similarity": pytest.approx(answer.knn_similarity, abs=1e-6),
-        "in_distribution_score": pytest.approx(answer.in_distribution_score, abs=1e-6),
-        "verdict": answer.verdict,
-        "probabilities": pytest.approx(answer.probabilities, abs=1e-6),
-        "text": answer.text,
-    }
+def command(module: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", module, *map(str, arguments)]
 
 
 # A folder to a table
@@ -156,16 +142,22 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def batch(inside, environment, *arguments: object) -> Future:
-    return inside.submit(
-        subprocess.run,
-        command("batch", *arguments),
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def start(inside, environment):
+    """Starts a command of deploy/ray in that network; gives what comes of it."""
+
+    def start(*words: object, cwd: Path | str = ROOT, **settings: str) -> Future:
+        return inside.submit(
+            subprocess.run,
+            command(*words),
+            env=environment | settings,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return start
 
 
 def check_table(table: pd.DataFrame, folder: Path, predictor: Predictor) -> None:
@@ -174,7 +166,8 @@ def check_table(table: pd.DataFrame, folder: Path, predictor: Predictor) -> None
     assert table["file"].tolist() == names
     for row in table.to_dict("records"):
         try:
-            wanted = expected(predictor, folder / row["file"])
+            picture = (folder / row["file"]).read_bytes()
+            wanted = expected(predictor, picture, NEAR)
         except (PictureError, OSError) as error:
             assert row["file"] in BROKEN
             assert pd.isna([row[column] for column in ANSWER]).all()
@@ -187,11 +180,9 @@ def check_table(table: pd.DataFrame, folder: Path, predictor: Predictor) -> None
             }
 
 
-def test_a_folder_becomes_a_csv(
-    inside, network, environment, predictor, folder, tmp_path
-):
+def test_a_folder_becomes_a_csv(start, network, predictor, folder, tmp_path):
     file = tmp_path / "answers.csv"
-    done = batch(inside, environment, folder, file).result()
+    done = start(BATCH, folder, file).result()
     assert done.returncode == 0, done.stderr
     assert_all_stopped(network)
     assert os.listdir(tmp_path) == [file.name]
@@ -201,32 +192,25 @@ def test_a_folder_becomes_a_csv(
 
 
 def test_on_a_cluster_one_setting_changes(
-    inside, network, environment, folder, tmp_path
+    start, network, environment, folder, tmp_path
 ):
     """Two of Ray's nodes, one core each; the model is another one."""
     model, file = make_model(tmp_path / "model.onnx"), tmp_path / "answers.parquet"
 
     def ray(*arguments: str) -> None:
-        done = inside.submit(
-            subprocess.run,
-            [sys.executable, "-m", "ray.scripts.scripts", *arguments],
-            env={**environment, "RAY_AUTH_MODE": "token"},
-            cwd=environment["HOME"],
-            capture_output=True,
-            text=True,
-            timeout=300,
-        ).result()
+        told = {"cwd": environment["HOME"], "RAY_AUTH_MODE": "token"}
+        done = start("ray.scripts.scripts", *arguments, **told).result()
         assert done.returncode == 0, done.stdout + done.stderr
 
     try:
         ray("start", "--head", "--num-cpus=1", "--include-dashboard=false")
-        cluster = {**environment, "RAY_ADDRESS": "auto"}
-        hasty = {**cluster, "RAY_DATA_DEFAULT_WAIT_FOR_MIN_ACTORS_S": "10"}
-        done = batch(inside, hasty, folder, file, "--model", model).result()
+        words, cluster = (folder, file, "--model", model), {"RAY_ADDRESS": "auto"}
+        hasty = cluster | {"RAY_DATA_DEFAULT_WAIT_FOR_MIN_ACTORS_S": "10"}
+        done = start(BATCH, *words, **hasty).result()
         assert done.returncode and "no room for 2 workers" in done.stderr
         assert not file.exists()
         ray("start", "--address=127.0.0.1:6379", "--num-cpus=1")
-        done = batch(inside, cluster, folder, file, "--model", model).result()
+        done = start(BATCH, *words, **cluster).result()
         assert done.returncode == 0, done.stderr
         assert "23 files, 2 workers" in done.stdout
         nodes = [line for line in left_over(network).values() if "raylet" in line]
@@ -239,9 +223,7 @@ def test_on_a_cluster_one_setting_changes(
     check_table(pd.read_parquet(file), folder, Predictor(model, threads=1))
 
 
-def test_batch_says_what_is_wrong_before_it_starts(
-    inside, environment, folder, tmp_path
-):
+def test_batch_says_what_is_wrong_before_it_starts(start, folder, tmp_path):
     table, empty, text = tmp_path / "a.csv", tmp_path / "empty", tmp_path / "m.onnx"
     empty.mkdir()
     text.write_text("version https://git-lfs.github.com/spec/v1")
@@ -254,12 +236,17 @@ def test_batch_says_what_is_wrong_before_it_starts(
         "not an ONNX file": [folder, table, "--model", text],
         "at least 1": [folder, table, "--workers", 0],
     }
-    runs = {text: batch(inside, environment, *cases[text]) for text in cases}
-    for sentence, run in runs.items():
-        error = run.result().stderr
-        assert run.result().returncode and sentence in error
-        assert "Traceback" not in error
+    assert_refused(start, BATCH, cases)
     assert not table.exists()
+
+
+def assert_refused(start, module: str, cases: dict[str, list]) -> None:
+    """Start a command with each of some arguments; it ends with that sentence."""
+    runs = {sentence: start(module, *words) for sentence, words in cases.items()}
+    for sentence, run in runs.items():
+        done = run.result()
+        assert done.returncode and sentence in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 # A service
@@ -268,64 +255,46 @@ def test_batch_says_what_is_wrong_before_it_starts(
 class Asker:
     """Asks the service, from inside its network."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self.pool = pool
+    def __init__(self, pool: ThreadPoolExecutor, port: int) -> None:
+        self.pool, self.port = pool, port
 
     def __call__(self, *args, **kwargs) -> tuple[int, dict, dict | str]:
-        return self.submit(*args, **kwargs).result()
+        return read_reply(self.send(*args, **kwargs).result())
 
-    def submit(self, body=b"", method="POST", path="/predict", kind="") -> Future:
-        return self.pool.submit(self._ask, body, method, path, kind)
+    def send(self, body=b"", method="POST", path="/predict", kind="") -> Future:
+        return self.pool.submit(self._send, body, method, path, kind)
 
-    def _ask(self, body, method, path, kind):
-        connection = HTTPConnection("127.0.0.1", PORT, timeout=120)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, {"Content-Type": kind})
-            return read_reply(connection)
+    def _send(self, body, method, path, kind) -> HTTPConnection:
+        connection = HTTPConnection(HOST, self.port, timeout=120)
+        connection.request(method, path, body, {"Content-Type": kind})
+        return connection
 
 
 def read_reply(connection: HTTPConnection) -> tuple[int, dict, dict | str]:
-    reply = connection.getresponse()
-    headers, text = dict(reply.getheaders()), reply.read().decode()
+    with contextlib.closing(connection):
+        reply = connection.getresponse()
+        headers, text = dict(reply.getheaders()), reply.read().decode()
     is_json = headers.get("content-type") == "application/json"
     return reply.status, headers, json.loads(text) if is_json else text
 
 
 @pytest.fixture(scope="module")
-def service(inside, network, environment, tmp_path_factory) -> Iterator:
-    log = tmp_path_factory.mktemp("log") / "log.txt"
-
-    def start() -> subprocess.Popen:
-        with log.open("w") as out:
-            return subprocess.Popen(
-                command("serve"),
-                env=environment,
-                cwd=ROOT,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-
-    process = inside.submit(start).result()
+def service(inside, network, environment) -> Iterator:
+    service = running(RAY_SERVE, environment=environment)
+    server = inside.submit(service.__enter__).result()
     try:
-        end = time.monotonic() + 180
-        while "/predict answers" not in log.read_text():
-            if process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"the service did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.2)
-        yield process
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does
-        assert process.wait(120) == 0, log.read_text()[-3000:]
-        assert "Traceback" not in log.read_text()
+        yield server
+        os.killpg(server.process.pid, signal.SIGINT)  # as Ctrl+C does
+        assert server.process.wait(120) == 0, server.log.read_text()[-3000:]
+        assert "Traceback" not in server.log.read_text()
         assert_all_stopped(network)
     finally:
-        process.kill()
-        process.wait()
+        service.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module")
 def ask(service, inside) -> Asker:
-    return Asker(inside)
+    return Asker(inside, service.port)
 
 
 @pytest.mark.parametrize("name", CLASS_NAMES)
@@ -333,51 +302,38 @@ def test_service_answers_as_the_predictor_does(ask, predictor, folder, name):
     for picture in sorted((folder / name).glob("[0-9].jpg")):
         status, _, answer = ask(picture.read_bytes())
         assert status == 200
-        assert answer == expected(predictor, picture)
+        assert answer == expected(predictor, picture.read_bytes(), NEAR)
 
 
 @pytest.mark.parametrize("client", ["curl", "python", "javascript"])
-def test_the_readmes_clients_ask(service, inside, tmp_path, client):
-    url = f"http://127.0.0.1:{PORT}/predict"
-    drawn_image("sushi", 0).save(tmp_path / "plate.jpg")
-    said = inside.submit(run_client, "ray", client, url, tmp_path).result()
-    assert "This looks like sushi." in said
+def test_the_readmes_clients_ask(service, inside, folder, tmp_path, client):
+    plate = (folder / "sushi" / "0.jpg").read_bytes()
+    words = RAY_SERVE, client, service.port, tmp_path, plate
+    assert "This looks like sushi." in inside.submit(run_client, *words).result()
 
 
 def test_two_replicas_share_the_work(ask, folder):
     picture = (folder / "sushi" / "0.jpg").read_bytes()
     replicas = set()
     for _ in range(20):
-        replies = [ask.submit(picture) for _ in range(20)]
-        assert {reply.result()[0] for reply in replies} == {200}
-        replicas |= {reply.result()[1]["x-replica"] for reply in replies}
+        sent = [ask.send(picture) for _ in range(20)]
+        replies = [read_reply(each.result()) for each in sent]
+        assert {status for status, *_ in replies} == {200}
+        replicas |= {headers["x-replica"] for _, headers, _ in replies}
         if len(replicas) > 1:
             break
     assert len(replicas) == 2
 
 
-@pytest.mark.parametrize(
-    ("body", "sentence"),
-    [
-        (b"", "That file is empty."),
-        (b"my shopping list: milk, eggs", "That file is not a picture."),
-        (b"\x89PNG\r\n\x1a\n" + bytes(9), "That picture is damaged or incomplete."),
-    ],
-)
-def test_what_is_no_picture_gets_a_sentence(ask, body, sentence):
-    status, _, answer = ask(body)
-    assert status == 400
-    assert answer == {"detail": f"{sentence} {SEND}."}
-
-
-def test_half_a_picture_gets_a_sentence(ask, folder):
-    status, _, answer = ask((folder / "pizza" / "half.jpg").read_bytes())
-    assert status == 400 and "damaged" in answer["detail"]
+def test_what_is_no_picture_gets_a_sentence(ask):
+    for name, (body, reason) in REFUSED.items():
+        status, _, answer = ask(body)
+        assert (status, answer) == (400, {"detail": SENTENCES[reason]}), name
 
 
 def test_a_form_is_told_how_to_send_a_picture(ask):
     status, _, answer = ask(b"--x", kind="multipart/form-data; boundary=x")
-    assert status == 400 and "--data-binary" in answer["detail"]
+    assert status == 415 and "--data-binary" in answer["detail"]
 
 
 def test_wrong_method_and_wrong_place(ask):
@@ -391,21 +347,13 @@ def test_wrong_method_and_wrong_place(ask):
 def test_uploads_are_bounded(ask, folder, predictor):
     picture = folder / "steak" / "0.jpg"
     fits = picture.read_bytes() + bytes(14_000_000)
-    assert ask(fits)[2] == expected(predictor, picture)
+    assert ask(fits)[2] == expected(predictor, picture.read_bytes(), NEAR)
     status, _, answer = ask(fits + bytes(2_000_000))
     assert status == 413 and "15 MB" in answer["detail"]
 
 
-def test_a_full_queue_says_busy_and_loses_nobody(
-    ask, inside, network, predictor, folder
-):
-    picture = folder / "pizza" / "1.jpg"
-    body = picture.read_bytes()
-
-    def send() -> HTTPConnection:
-        connection = HTTPConnection("127.0.0.1", PORT, timeout=120)
-        connection.request("POST", "/predict", body)
-        return connection
+def test_a_full_queue_says_busy_and_loses_nobody(ask, network, predictor, folder):
+    body = (folder / "pizza" / "1.jpg").read_bytes()
 
     def has_reply(caller: HTTPConnection) -> bool:
         return bool(select.select([caller.sock], [], [], 0)[0])
@@ -416,7 +364,7 @@ def test_a_full_queue_says_busy_and_loses_nobody(
     for replica in replicas:
         os.kill(replica, signal.SIGSTOP)  # as if busy with a very long answer
     try:
-        callers = [inside.submit(send).result() for _ in range(2 * ROOM)]
+        callers = [ask.send(body).result() for _ in range(2 * ROOM)]
         counts, end = [], time.monotonic() + 60
         while time.monotonic() < end:  # until ten have one and no more come
             counts.append(sum(map(has_reply, callers)))
@@ -432,8 +380,6 @@ def test_a_full_queue_says_busy_and_loses_nobody(
     replies = [read_reply(caller) for caller in callers]
     refused = [reply[0] for reply in replies if reply[0] != 200]
     assert refused == [503] * len(turned_away)
-    right = expected(predictor, picture)
+    right = expected(predictor, body, NEAR)
     assert all(answer == right for status, _, answer in replies if status == 200)
-    for caller in callers:
-        caller.close()
     assert ask(body)[0] == 200

@@ -1,24 +1,41 @@
-"""What can be said of deploy/ without a server: its modules, settings and files."""
+"""What can be said of deploy/ with no server, or with one for each: files, commands."""
 
+import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+from converted import draw_photos
 from demo_model_fixture import RED, make_model
-from deploy_targets import COMMITTED, ROOT, clients_of, ports_of
-from odd_pictures import JPEG, REFUSED, as_bytes
-from PIL import Image
+from deploy_targets import (
+    ADDRESS,
+    COMMITTED,
+    FASTAPI,
+    ROOT,
+    SERVERS,
+    TORCHSERVE,
+    VERTEX_AI,
+    WEB,
+    expected,
+    file_of,
+    of,
+    python_of,
+    readme,
+)
+from odd_pictures import JPEG, REFUSED
 
 from deploy.azure_ml.stage import OWN
 from deploy.reply import MAX_BYTES, reply
+from deploy.request_limits import PLACES, SECONDS
 from deploy.stage import stage
-from deploy.torchserve.try_it import on_free_ports
-from deploy.trial import TargetResult, read_trials, write_trials
+from deploy.torchserve.serve import PORT, on_ports
+from deploy.trial import KEPT, read_trials
+from deploy.vertex_ai.serve import MOST
 from going_modular.app.model import SENTENCES, Predictor
 
 AZURE = ROOT / "deploy" / "azure_ml"
-CONFIG = (ROOT / "deploy/torchserve/config.properties").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +44,7 @@ def predictor(tmp_path_factory) -> Predictor:
 
 
 def test_a_picture_is_answered(predictor):
-    status, answer = reply(predictor, as_bytes(Image.new("RGB", (9, 9), RED), "PNG"))
-    assert (status, answer["class"], answer["verdict"]) == (200, "pizza", "dish")
-    assert answer["text"].startswith("This looks like pizza.")
+    assert reply(predictor, file_of(RED)) == (200, expected(predictor, file_of(RED)))
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -47,59 +62,119 @@ def test_a_form_and_a_large_file_get_a_sentence(predictor):
     assert status == 413 and "15 MB" in answer["detail"]
 
 
-def test_a_trial_is_read_as_it_was_written(tmp_path):
-    answer = {
-        "probabilities": {"süß": 1.0},
-        "knn_similarity": 0.5,
-        "in_distribution_score": 0.25,
-    }
-    trial = TargetResult("Azure ML", {"numpy": "2.4"}, 17, [answer], 1.5)
-    write_trials(tmp_path / "trial.json", trial)
-    assert read_trials(tmp_path / "trial.json") == [trial]
-
-
-def packages(text: str) -> list[str]:
-    """The lines of a file that ask for a package."""
-    return re.findall(r"^[ -]*([\w-]+>=[\d.,<]+)$", text, re.MULTILINE)
+# Azure's files, TorchServe's settings, the READMEs
 
 
 def test_azures_environment_is_ours():
-    in_distribution_score = packages((AZURE / "requirements.txt").read_text("utf-8"))
-    assert len(in_distribution_score) == 5
-    assert packages((AZURE / "conda.yml").read_text("utf-8")) == in_distribution_score
+    wanted, given = (
+        re.findall(r"^[ -]*([\w-]+>=[\d.,<]+)$", (AZURE / name).read_text(), re.M)
+        for name in ("requirements.txt", "conda.yml")
+    )
+    assert len(wanted) == 5 and given == wanted
 
 
-def test_the_yaml_names_files_that_are_there(tmp_path):
-    text = (AZURE / "deployment.yml").read_text("utf-8")
-    staged = stage(tmp_path, *OWN)
+def test_what_azure_gets_is_what_its_yaml_names_and_imports_nothing_else(tmp_path):
+    text, staged = (AZURE / "deployment.yml").read_text(), stage(tmp_path, *OWN)
     named = dict(re.findall(r"^ +(path|code|scoring_script): (.+)$", text, re.M))
     assert (AZURE / named["path"]).resolve() == COMMITTED
     assert (AZURE / named["code"]).resolve() == ROOT / "build" / "azure_ml"
     assert (staged / named["scoring_script"]).is_file()
-
-
-def test_what_azure_gets_imports_nothing_else(tmp_path):
-    stage(tmp_path, *OWN)
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import deploy.reply"
     subprocess.run([sys.executable, "-IBc", code], check=True, cwd="/")
     assert not [*tmp_path.rglob("*.onnx")], "the model is uploaded by itself"
 
 
-def test_azures_port_is_the_readmes():
-    help_text = subprocess.run(
-        [sys.executable, "-m", "deploy.azure_ml.serve", "--help"],
+def test_torchserves_other_ports_are_free_ones():
+    config = (ROOT / "deploy/torchserve/config.properties").read_text("utf-8")
+    (first, *others), (mine, *free) = map(PORT.findall, (config, on_ports(config, 1)))
+    assert first in ADDRESS.search(readme(TORCHSERVE))[0] and mine == "1"
+    assert len(free) == len(others) == 4 and not {*free} & {first, *others}
+
+
+@pytest.mark.slow
+@of(*SERVERS)
+def test_the_readmes_address_is_the_default(target):
+    def port(**settings: str) -> str:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("AIP_")}
+        done = subprocess.run(
+            [sys.executable, "-m", f"{target.package}.serve", "--help"],
+            cwd=ROOT,
+            env=kept | settings,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return re.search(r"--port.*default: (\d+)", done.stdout, re.DOTALL)[1]
+
+    assert set(ADDRESS.findall(readme(target))) >= {(port(), target.predict)}
+    assert len({port for port, _ in ADDRESS.findall(readme(target))}) == 1
+    if target is VERTEX_AI:
+        assert port(AIP_HTTP_PORT="9000") == "9000"
+
+
+def test_the_readmes_limits_are_those_of_the_code():
+    fastapi, _, vertex = map(readme, WEB)
+    size = f"{MAX_BYTES // 1_000_000} MB"
+    assert f"over {SECONDS} s, or was over {size}" in fastapi
+    assert f"{PLACES} requests" in fastapi
+    assert f"1 to {MOST} pictures of at most {size}" in vertex
+
+
+# The commands
+
+
+def command(python: str, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [python, "-m", *map(str, arguments)],
         cwd=ROOT,
-        check=True,
         capture_output=True,
         text=True,
-    ).stdout
-    assert ":5001/" in clients_of("azure_ml")["curl"] and "default: 5001" in help_text
+        timeout=300,
+    )
 
 
-def test_torchserves_port_is_the_readmes():
-    assert f":{ports_of(CONFIG)[0]}/" in clients_of("torchserve")["curl"]
+def test_asking_needs_nothing_installed():
+    """Several places have an environment of their own; -S leaves all packages out."""
+    code = [sys.executable, "-S", "-c", "import deploy.asking"]
+    subprocess.run(code, cwd=ROOT, check=True)
 
 
-def test_every_port_of_torchserves_is_replaced():
-    text, ports = on_free_ports(CONFIG)
-    assert ports_of(text) == ports and not {*ports} & {*ports_of(CONFIG)}
+@pytest.mark.slow
+@of(*SERVERS)
+def test_a_target_is_tried(target, tmp_path):
+    listed, photos = draw_photos(tmp_path, each=1)
+    out, here = tmp_path / "out.json", target in WEB
+    done = command(python_of(target), f"{target.package}.try_it", listed, out)
+    assert done.returncode == 0, done.stderr
+    (found,), predictor = read_trials(out), Predictor(COMMITTED, threads=1)
+    assert found.target == target.name and found.median_ms > 0
+    assert tuple(found.versions) == target.packages
+    if here:
+        assert found.versions["onnxruntime"] == version("onnxruntime")
+    size = COMMITTED.stat().st_size
+    assert found.file_bytes == size or (target.archive and found.file_bytes > size / 2)
+    for photo, said in zip(photos, found.answers, strict=True):
+        near = 0.0 if here else 1e-3  # another environment, another ONNX Runtime
+        answer = expected(predictor, photo.read_bytes(), near)
+        assert said == {key: answer[key] for key in KEPT}
+
+
+@pytest.mark.slow
+def test_fastapi_is_measured_beside_the_app(tmp_path):
+    _, photos = draw_photos(tmp_path, each=1)
+    short = ["--clients", 2, "--rounds", 1, "--seconds", 0.5]
+    done = command(sys.executable, "deploy.fastapi.measure", *photos, *short)
+    assert done.returncode == 0, done.stderr
+    for name in ("FastAPI", "the Gradio app"):
+        assert re.search(rf"^\| {name} \| \d+ \| \d+ to \d+ \|$", done.stdout, re.M)
+    assert re.search(r"^\d+\.\d times as many", done.stdout, re.M)
+
+
+@pytest.mark.slow
+def test_a_server_says_what_is_wrong_before_it_starts(tmp_path):
+    text = tmp_path / "model.onnx"
+    text.write_text("version https://git-lfs.github.com/spec/v1")
+    for model, sentence in (("none.onnx", "run the lesson"), (text, "git lfs pull")):
+        done = command(sys.executable, f"{FASTAPI.package}.serve", "--model", model)
+        assert done.returncode == 1 and sentence in done.stderr
+        assert "Traceback" not in done.stderr

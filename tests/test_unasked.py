@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -13,13 +12,10 @@ from pathlib import Path
 import pytest
 import watching
 from browsing import lay_out
-from deploy_targets import ROOT
+from deploy_targets import ROOT, SERVERS, WEB, post
 from odd_pictures import JPEG
-from web_targets import TARGETS, post
 
-from deploy import asking, local_server
-from deploy.azure_ml import try_it as azure_ml
-from deploy.torchserve import try_it as torchserve
+from deploy import asking
 from going_modular.app_process import ask_demo, run_demo
 
 pytestmark = [
@@ -75,15 +71,12 @@ def test_no_server_reports(watched):
     with ExitStack() as stack:
         demo = stack.enter_context(run_demo(lay_out(watched / "demo")))
         ask_demo(demo.url, photo)
-        for target in TARGETS:
-            server = stack.enter_context(asking.running(target))
-            assert post(server, target, JPEG)[0] == 200
-        for module in (azure_ml, torchserve):
-            python = ROOT / f"build/targets/{module.__package__[7:]}/bin/python"
-            if python.exists():
-                folder = Path(tempfile.mkdtemp(dir=watched))
-                url = stack.enter_context(module.serving(python, folder))
-                assert local_server.post(url, JPEG)[0] == 200
+        for target in SERVERS:
+            own = ROOT / f"build/targets/{target.package[7:]}/bin/python"
+            python = sys.executable if target in WEB else own
+            if Path(python).exists():
+                server = stack.enter_context(asking.running(target, python=python))
+                assert post(server, target, JPEG)[0] == 200
         time.sleep(SECONDS)
     assert watching.reported(watched) == []
 

@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -140,72 +140,46 @@ def run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def ask(place: Place, photos: Path) -> list[TargetResult]:
-    """Try a place in its environment.
+def ask(python: Path | str, module: str, photos: Path) -> list[TargetResult]:
+    """Have a module of deploy/ ask about photos, in its environment.
 
     Args:
-        place: Installed.
+        python: Of the environment, where its packages are installed.
+        module: Its name.
         photos: A JSON file, a list of paths.
 
     Raises:
         NotTried: If it fails.
     """
-    out = ENVIRONMENTS / f"{place.name}.json"
+    out = ENVIRONMENTS / f"{module}.json"
     out.unlink(missing_ok=True)
-    module = f"deploy.{place.name}.try_it"
-    run([str(place.python), "-m", module, str(photos), str(out)])
+    run([str(python), "-m", f"deploy.{module}", str(photos), str(out)])
     return read_trials(out)
 
 
-def reference(photos: Path) -> TargetResult:
-    """What the PyTorch model says of the photos."""
-    out = ENVIRONMENTS / "reference.json"
-    run([sys.executable, "-m", "deploy.reference", str(photos), str(out)])
-    return read_trials(out)[0]
-
-
-def compare(trial: TargetResult, truth: TargetResult) -> tuple[int, float]:
-    """On how many photos the class is the same, and how far a probability is off."""
-    same, most = 0, 0.0
-    for told, meant in zip(trial.answers, truth.answers, strict=True):
-        said, wanted = told["probabilities"], meant["probabilities"]
-        same += max(said, key=said.get) == max(wanted, key=wanted.get)
-        most = max(most, *(abs(said[name] - wanted[name]) for name in wanted))
-    return same, most
-
-
-def keeps_promise(trial: TargetResult, same: int, most: float) -> bool:
-    """Whether a file answers as alike as its kind of number allows."""
-    if trial.precision == "fp32" and not trial.resizes:
-        return most <= ALIKE
-    return same >= SAME * len(trial.answers)
-
-
 def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
-    """A trial as a row of the table, and whether it is as promised."""
+    """A trial as a row of the table, and whether it is as alike as its kind allows."""
     versions = ", ".join(f"{name} {v}" for name, v in trial.versions.items())
     megabytes = f"{trial.file_bytes / 1e6:.1f}"
     name = f"{trial.target}, {trial.precision}"
     if not trial.answers:
         return [name, "-", "-", "-", megabytes, trial.note, versions], True
-    same, most = compare(trial, truth)
-    kept = keeps_promise(trial, same, most)
-    said = "yes" if kept else "no"
+    same, most = 0, 0.0  # photos of the same class; how far a probability is off
+    for told, meant in zip(trial.answers, truth.answers, strict=True):
+        said, wanted = told["probabilities"], meant["probabilities"]
+        same += max(said, key=said.get) == max(wanted, key=wanted.get)
+        most = max(most, *(abs(said[name] - wanted[name]) for name in wanted))
+    alike, enough = most <= ALIKE, same >= SAME * len(trial.answers)
+    kept = alike if trial.precision == "fp32" else enough
     return [
         name,
         f"{same} of {len(trial.answers)}",
         f"{most:.1e}",
         f"{trial.median_ms:.1f}",
         megabytes,
-        f"{said}; {trial.note}" if trial.note else said,
+        "; ".join(filter(None, ("yes" if kept else "no", trial.note))),
         versions,
     ], kept
-
-
-def table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as a Markdown table."""
-    lines = [COLUMNS, ["---", *["---:"] * 4, "---", "---"], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -228,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     photos = ENVIRONMENTS / "photos.json"
     files = [str(Path(file).resolve()) for file, _ in test_data.samples]
     photos.write_text(json.dumps(files), "utf-8")
-    truth = reference(photos)
+    (truth,) = ask(sys.executable, "reference", photos)
 
     chosen = [place for place in PLACES if not args.places or place.name in args.places]
     rows, all_kept = [], True
@@ -238,7 +212,8 @@ def main(arguments: list[str] | None = None) -> int:
             print("   ", " | ".join(cells), flush=True)
             rows.append(cells)
             all_kept = all_kept and kept
-    told = table(rows)
+    lines = [COLUMNS, ["---", *["---:"] * 4, "---", "---"], *rows]
+    told = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
     if len(chosen) == len(PLACES):
         told += MANY + many_at_once(files)
         write(told, total=len(files), where=pictures.label)
@@ -253,7 +228,8 @@ def judged(
     try:
         if install_it:
             install(place)
-        return [row(trial, truth) for trial in ask(place, photos)]
+        trials = ask(place.python, f"{place.name}.try_it", photos)
+        return [row(trial, truth) for trial in trials]
     except NotTried as reason:
         return [([place.name, *"----", f"not tried: {reason}", "-"], False)]
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL as MODEL
+from deploy import DEFAULT_MODEL
 from deploy.azure_ml.stage import BUILD, OWN
 from deploy.stage import stage
 
@@ -18,11 +18,11 @@ APP = "azureml_inference_server_http.server.entry:app"
 SECONDS = 30  # for a whole request: a stalled upload must not hold the only worker
 
 
-def lay_model(models: Path) -> Path:
+def lay_model(model: Path, models: Path) -> Path:
     """Lay the model where Azure would: in a folder with its name, its version's."""
-    version = models / MODEL.stem / "1"
+    version = models / DEFAULT_MODEL.stem / "1"
     version.mkdir(parents=True, exist_ok=True)
-    shutil.copy(MODEL, version)
+    shutil.copy(model, version / DEFAULT_MODEL.name)
     return version
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     """Stage, and become the server."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5001, help="default: 5001, Azure's")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--folder", type=Path, default=BUILD, help="to stage into")
     args = parser.parse_args()
     folder = stage(args.folder.resolve(), *OWN)
@@ -39,7 +40,7 @@ def main() -> None:
     }
     if not os.environ.get("AZUREML_MODEL_DIR"):
         models = folder.with_name(f"{folder.name}_models")
-        os.environ["AZUREML_MODEL_DIR"] = str(lay_model(models))
+        os.environ["AZUREML_MODEL_DIR"] = str(lay_model(args.model, models))
     os.environ.setdefault("SCORING_TIMEOUT_MS", str(SECONDS * 1000))
     os.chdir(folder)
     server = ["gunicorn", f"--bind=127.0.0.1:{args.port}", "--access-logfile=-"]

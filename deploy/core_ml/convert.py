@@ -16,7 +16,7 @@ from torch import nn
 with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
     import coremltools as ct
 
-from deploy.converting import convert_command
+from deploy.converting import LICENCE, convert_command, descriptions
 from deploy.network import Network
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import ModelMetadata
@@ -27,7 +27,6 @@ from going_modular.model_builder import Preprocess
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
 ORDER = ("knn_similarity", "in_distribution_score", "probabilities")  # as traced
-LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
 
 
@@ -120,18 +119,10 @@ def _describe(package: ct.models.MLModel, about: ModelMetadata) -> None:
     package.short_description = f"{about.title}: {', '.join(about.class_names)}"
     package.license, package.version = LICENCE, "1.0"
     package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
-    size = about.input_size
-    package.input_description[PICTURE] = (
-        f"A photo's centred square, {size} x {size} pixels, RGB"
-    )
-    package.output_description[LABEL] = "The likeliest class"
-    package.output_description["probabilities"] = "Of each class, adding up to 1"
-    package.output_description["knn_similarity"] = (
-        f"Under {about.knn_similarity_threshold:.3f} it is no plate of food"
-    )
-    package.output_description["in_distribution_score"] = (
-        f"Under {about.in_distribution_threshold:.3f} it is another dish"
-    )
+    meaning = descriptions(about)
+    package.input_description[PICTURE] = meaning.pop(PICTURE)
+    for output, words in ({LABEL: "The likeliest class"} | meaning).items():
+        package.output_description[output] = words
 
 
 if __name__ == "__main__":

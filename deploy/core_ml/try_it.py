@@ -7,9 +7,9 @@ import logging
 import tempfile
 from pathlib import Path
 
-from deploy.converting import size_of, try_command, versions_of
+from deploy.converting import size_of, try_command
 from deploy.core_ml.convert import NAME, write_mlpackage
-from deploy.trial import TargetResult
+from deploy.trial import TargetResult, versions_of
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:

@@ -4,7 +4,7 @@ import logging
 
 from fastapi import FastAPI, HTTPException, UploadFile
 
-from deploy.answers import as_json
+from deploy.reply import as_json
 from deploy.web import (
     MAX_BYTES,
     TOO_LARGE,

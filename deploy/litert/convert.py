@@ -11,18 +11,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from deploy.converting import convert_command
-from deploy.litert.metadata import Normalization, with_metadata
+from deploy.litert.metadata import Normalization, packed, with_metadata
+from deploy.network import ChannelsLast
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import OUTPUTS
 from going_modular.export import quiet
 from going_modular.files import atomic_write
 from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.preparation import preparation_of
-from going_modular.pocket.tflite import IDENTIFIER
 
 NAME = "foodvision_mini.tflite"
 
@@ -45,9 +44,8 @@ def write_tflite(
     if fp32:
         preprocess = read_deployable(model).preprocess
         content = _floats(model)
-        how = _normalization(
-            preprocess.scale.ravel().tolist(), preprocess.shift.ravel().tolist()
-        )
+        scales, shifts = preprocess.scale.ravel(), preprocess.shift.ravel()
+        how = _normalization(scales.tolist(), shifts.tolist())
     else:
         preparation = preparation_of(model)
         content = _with_our_names(tflite_of(model))
@@ -74,8 +72,6 @@ def _floats(model: Path) -> bytes:
     os.environ["LITERT_TORCH_FULL_TFL_DECOMPS"] = "1"
     import litert_torch  # here: the int8 file needs none of it
 
-    from deploy.network import ChannelsLast
-
     network = ChannelsLast(read_deployable(model))
     with quiet(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder, NAME)
@@ -93,7 +89,7 @@ def _with_our_names(content: bytes) -> bytes:
         for entry in [*signature.inputs, *signature.outputs]:
             if entry.tensorIndex == place:
                 entry.name = name
-    return _packed(model)
+    return packed(model)
 
 
 def _first_output_only(content: bytes) -> bytes:
@@ -114,13 +110,7 @@ def _first_output_only(content: bytes) -> bytes:
     for place, buffer in enumerate(model.buffers):
         if place not in used:
             buffer.data = None  # its number stays, its numbers go
-    return _packed(model)
-
-
-def _packed(model: schema.ModelT) -> bytes:
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    return packed(model)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,22 @@ of the classes are a text file, in a zip that is put after the model's own end.
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
+from deploy.converting import LICENCE, descriptions
 from going_modular.app.model import ModelMetadata
 from going_modular.pocket.tflite import IDENTIFIER
 
 BUFFER = "TFLITE_METADATA"
 METADATA_IDENTIFIER = b"M001"
 LABELS = "labels.txt"
-LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 # From the schema, where each kind of content has a number.
 RGB, IMAGE_PROPERTIES, FEATURE_PROPERTIES, NORMALIZATION = 1, 2, 1, 1
 TENSOR_AXIS_LABELS = 2
@@ -55,25 +57,30 @@ def with_metadata(content: bytes, about: ModelMetadata, how: Normalization) -> b
     entry.name, entry.buffer = BUFFER, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content) + 4096)
+    return packed(model) + _zip(about.class_names)
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """A .tflite file's content, without what may stand behind its end."""
+    builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output()) + _zip(about.class_names)
+    return bytes(builder.Output())
 
 
 def _zip(class_names: list[str]) -> bytes:
     """A zip of the labels. Its offsets count from its own start; readers know that."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:  # stored: readers map it from disk
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:  # stored: readers map it from disk
         # A date of its own, or the same model would make another file each time.
         labels = zipfile.ZipInfo(LABELS, date_time=(1980, 1, 1, 0, 0, 0))
         archive.writestr(labels, "\n".join(class_names) + "\n")
-    return packed.getvalue()
+    return made.getvalue()
 
 
 def _tables(about: ModelMetadata, how: Normalization, outputs: list[str]) -> bytes:
     """The metadata: a table is a list of its fields, by their number in the schema."""
     make = _Tables()
-    size = about.input_size
+    size, meaning = about.input_size, descriptions(about)
     image_size = make.table({0: (Uint32Flags, size), 1: (Uint32Flags, size)})
     image = make.table({0: (Int8Flags, RGB), 1: image_size})
     content = make.table({0: (Uint8Flags, IMAGE_PROPERTIES), 1: image})
@@ -85,19 +92,18 @@ def _tables(about: ModelMetadata, how: Normalization, outputs: list[str]) -> byt
     picture = make.table(
         {
             0: make.text("picture"),
-            1: make.text(f"A photo's centred square, {size} x {size} pixels, RGB"),
+            1: make.text(meaning["picture"]),
             3: content,
             4: make.tables([unit]),
             5: stats,
         }
     )
-    meant = {
-        "knn_similarity": f"Under {about.knn_similarity_threshold:.4f} it is no plate",
-        "in_distribution_score": "Under "
-        f"{about.in_distribution_threshold:.4f} another dish",
-    }
-    answers = [_probabilities(make)]
-    answers += [_score(make, name, meant[name]) for name in outputs[1:]]
+    feature = make.table({0: (Uint8Flags, FEATURE_PROPERTIES), 1: make.table({})})
+    answers = [_probabilities(make, feature, meaning["probabilities"])]
+    answers += [
+        make.table({0: make.text(name), 1: make.text(meaning[name]), 3: feature})
+        for name in outputs[1:]
+    ]
     graph = make.table({2: make.tables([picture]), 3: make.tables(answers)})
     model = make.table(
         {
@@ -112,23 +118,17 @@ def _tables(about: ModelMetadata, how: Normalization, outputs: list[str]) -> byt
     return make.finish(model)
 
 
-def _probabilities(make: "_Tables") -> int:
-    feature = make.table({0: (Uint8Flags, FEATURE_PROPERTIES), 1: make.table({})})
+def _probabilities(make: "_Tables", feature: int, meaning: str) -> int:
     labels = make.table({0: make.text(LABELS), 2: (Int8Flags, TENSOR_AXIS_LABELS)})
     return make.table(
         {
             0: make.text("probability"),
-            1: make.text("Of each class, adding up to 1"),
+            1: make.text(meaning),
             3: feature,
             5: make.table({0: make.floats([1.0]), 1: make.floats([0.0])}),
             6: make.tables([labels]),
         }
     )
-
-
-def _score(make: "_Tables", name: str, description: str) -> int:
-    feature = make.table({0: (Uint8Flags, FEATURE_PROPERTIES), 1: make.table({})})
-    return make.table({0: make.text(name), 1: make.text(description), 3: feature})
 
 
 class _Tables:
@@ -141,15 +141,15 @@ class _Tables:
         return self.builder.CreateString(text)
 
     def floats(self, values: list[float]) -> int:
-        self.builder.StartVector(4, len(values), 4)
-        for value in reversed(values):
-            self.builder.PrependFloat32(value)
-        return self.builder.EndVector()
+        return self._vector(values, self.builder.PrependFloat32)
 
     def tables(self, tables: list[int]) -> int:
-        self.builder.StartVector(4, len(tables), 4)
-        for table in reversed(tables):
-            self.builder.PrependUOffsetTRelative(table)
+        return self._vector(tables, self.builder.PrependUOffsetTRelative)
+
+    def _vector(self, items: list, prepend: Callable[[Any], None]) -> int:
+        self.builder.StartVector(4, len(items), 4)
+        for item in reversed(items):
+            prepend(item)
         return self.builder.EndVector()
 
     def table(self, fields: dict[int, object]) -> int:

@@ -3,8 +3,8 @@
 python -m deploy.litert.try_it PHOTOS.json OUT.json
 """
 
-import tempfile
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from deploy.converting import try_command, versions_of
-from deploy.litert.convert import NAME, write_tflite
-from deploy.network import answering
-from deploy.reference import read_about, read_deployable
-from deploy.trial import TargetResult, ask_all
+from deploy.converting import try_command
+from deploy.litert.convert import write_tflite
+from deploy.network import try_runtime
+from deploy.trial import TargetResult
 from going_modular.app.model import OUTPUTS
 from going_modular.pocket.litert import without_remarks
 
@@ -39,20 +38,11 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[np.ndarray]]:
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert and ask: int8, and floats where litert-torch is installed."""
-    torch.set_num_threads(1)
-    preprocess, names = read_deployable(model).preprocess, read_about(model).class_names
     trials = []
     for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, NAME)
-            write_tflite(model, file, fp32=precision == "fp32")
-            ask = answering(runner(file), preprocess, names)
-            answers, median_ms = ask_all(ask, photos)
-            size = file.stat().st_size
-        versions = versions_of(*PACKAGES[precision])
-        trials.append(
-            TargetResult("LiteRT", versions, size, answers, median_ms, precision)
-        )
+        write = partial(write_tflite, fp32=precision == "fp32")
+        told = {"packages": PACKAGES[precision], "precision": precision}
+        trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
     return trials
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import ray
 from pyarrow import csv, fs, parquet
 
-from deploy.ray.workers import Worker, add_options, read_model, start_ray
+from deploy.ray.workers import Worker, add_options, enough_room, read_model, start_ray
 from going_modular.app.model import PictureError
 from going_modular.files import FileError, atomic_write
 
@@ -92,13 +92,8 @@ def main() -> None:
         batch_size=None,
         batch_format="pyarrow",
     )
-    try:
+    with enough_room(args.workers):
         table = pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
-    except ray.exceptions.GetTimeoutError as error:
-        raise SystemExit(
-            f"The cluster has no room for {args.workers} workers of one core: ask for "
-            "fewer with --workers, or start more machines."
-        ) from error
     seconds = time.perf_counter() - started
     ray.shutdown()
 

@@ -9,7 +9,7 @@ import ray
 import torch
 
 from deploy import ROOT
-from deploy.ray.workers import count, start_ray
+from deploy.ray.workers import count, enough_room, start_ray
 from going_modular.big.features import (
     Extractor,
     FeatureStore,
@@ -118,15 +118,11 @@ def main() -> None:
         missing = sum(len(store.missing()) for store in stores)
         if missing:
             start_ray(args.workers)
-            used = compute(stores, Extractor(built), args.workers)
+            with enough_room(args.workers):
+                used = compute(stores, Extractor(built), args.workers)
             ray.shutdown()
     except (LessonError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    except ray.exceptions.GetTimeoutError as error:
-        raise SystemExit(
-            f"The cluster has no room for {args.workers} workers of one core: ask "
-            "for fewer with --workers, or start more machines."
-        ) from error
     except ray.exceptions.RayTaskError as error:
         raise SystemExit(
             f"A worker failed: {error.cause}. Every machine must be able to read "

@@ -1,36 +1,33 @@
 """Answer over HTTP with Ray Serve: POST a picture's bytes to /predict, get JSON."""
 
 import argparse
-import io
 import os
 import signal
 import sys
 import threading
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from ray import serve
 
-from deploy.answers import MAX_BYTES
 from deploy.ray.workers import Worker, add_options, read_model, start_ray
-from going_modular.app.model import PictureError
+from deploy.reply import MAX_BYTES, reply
 
 APP = "foodvision"
 AT_ONCE, QUEUED = 4, 32  # requests at a replica; more waiting for one get a 503
-BODY = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
 LEAVING = 25  # seconds that Ray may take to stop the replicas
 SECONDS = 30  # for a whole request: a stalled upload must not hold its place
 app = FastAPI(title="FoodVision Mini", docs_url=None, redoc_url=None)
 
 
-async def read_body(request: Request) -> io.BytesIO:
-    """Collect what was sent, but no more than a picture may have."""
+async def read_body(request: Request) -> bytes:
+    """Collect what was sent, but of what is too large no more than shows it."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
-            limit = f"{MAX_BYTES // 1_000_000} MB"
-            raise HTTPException(413, f"That file is too large. Send at most {limit}.")
-    return io.BytesIO(body)
+            break
+    return bytes(body)
 
 
 @serve.deployment(
@@ -43,15 +40,12 @@ class Food(Worker):
     """One replica."""
 
     @app.post("/predict")
-    async def predict(self, request: Request, response: Response) -> dict:
-        """Say what is on the picture, or answer 400 and a sentence why not."""
-        response.headers["x-replica"] = serve.get_replica_context().replica_tag
-        if request.headers.get("content-type", "").startswith("multipart/"):
-            raise HTTPException(400, BODY)
-        try:
-            return self.answer(await read_body(request))
-        except PictureError as error:
-            raise HTTPException(400, str(error)) from error
+    async def predict(self, request: Request) -> JSONResponse:
+        """Say what is on the picture, or why there is no answer."""
+        kind = request.headers.get("content-type", "")
+        status, answer = reply(self.predictor, await read_body(request), kind)
+        replica = {"x-replica": serve.get_replica_context().replica_tag}
+        return JSONResponse(answer, status, replica)
 
 
 def main() -> None:

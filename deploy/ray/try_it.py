@@ -1,15 +1,12 @@
 """Start Ray Serve, ask it about pictures, and write down what it said."""
 
-from deploy.asking import Target, as_it_is, try_it
-from deploy.sagemaker.try_it import pack
+from deploy.asking import Target, try_it
 
 RAY_SERVE = Target(
     "Ray Serve",
     "deploy.ray",
     "/-/healthz",
     "/predict",
-    pack,
-    as_it_is,
     packages=("ray", "onnxruntime"),
 )
 

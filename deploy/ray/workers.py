@@ -8,12 +8,14 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import ray
 
-from deploy import DEFAULT_MODEL, answers
+from deploy import DEFAULT_MODEL, reply
 from going_modular.app import model
 
 STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
@@ -50,8 +52,20 @@ def start_ray(workers: int) -> None:
             if not more or "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
-    for module in (model, answers, sys.modules[__name__]):
+    for module in (model, reply, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
+
+
+@contextmanager
+def enough_room(workers: int) -> Iterator[None]:
+    """End with a sentence where the cluster cannot take the workers of a with-block."""
+    try:
+        yield
+    except ray.exceptions.GetTimeoutError as error:
+        raise SystemExit(
+            f"The cluster has no room for {workers} workers of one core: ask for "
+            "fewer with --workers, or start more machines."
+        ) from error
 
 
 def read_model(path: Path) -> bytes:
@@ -82,4 +96,4 @@ class Worker:
         Raises:
             PictureError: If it is no usable picture; the message is for the visitor.
         """
-        return answers.as_json(self.predictor.predict(picture))
+        return reply.as_json(self.predictor.predict(picture))

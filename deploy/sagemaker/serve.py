@@ -4,7 +4,7 @@ import io
 
 from fastapi import FastAPI, HTTPException, Request
 
-from deploy.answers import as_json
+from deploy.reply import as_json
 from deploy.web import MAX_BYTES, PredictPool, Reply, make_app, problems, serve
 from going_modular.app.model import Predictor
 

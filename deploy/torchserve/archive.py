@@ -6,22 +6,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL as MODEL
-from deploy import ROOT
+from deploy import DEFAULT_MODEL, ROOT
 from deploy.stage import stage
 
 HANDLER = Path(__file__).resolve().with_name("handler.py")
 STORE = ROOT / "build" / "torchserve"
-MAR = f"{MODEL.stem}.mar"
+NAME = DEFAULT_MODEL.stem
+MAR = f"{NAME}.mar"
 
 
-def archive(store: Path) -> Path:
+def archive(store: Path, model: Path = DEFAULT_MODEL) -> Path:
     """Have torch-model-archiver write the archive into a folder; return its path."""
     store.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as code:
         command = [Path(sys.executable).with_name("torch-model-archiver"), "--force"]
-        command += ["--model-name", MODEL.stem, "--version", "1.0"]
-        command += ["--serialized-file", MODEL, "--handler", HANDLER]
+        command += ["--model-name", NAME, "--version", "1.0"]
+        command += ["--serialized-file", model, "--handler", HANDLER]
         # The archiver copies what is in a folder, folders and all.
         command += ["--extra-files", stage(Path(code)), "--export-path", store]
         subprocess.run(list(map(str, command)), check=True)

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, ValidationError
 
-from deploy.answers import as_json
+from deploy.reply import as_json
 from deploy.web import MAX_BYTES, PredictPool, Reply, make_app, problems, serve
 from going_modular.app.model import PictureError, Predictor
 
