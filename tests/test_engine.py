@@ -2,20 +2,16 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from going_modular import engine
 from going_modular.engine import (
     Settings,
     cross_validate,
     evaluate,
     feature_loader,
-    milliseconds_a_picture,
-    store_features,
     train,
 )
 
@@ -79,73 +75,19 @@ def test_a_head_on_stored_features_is_the_whole_model(lite2, plates, stored):
     assert whole.std(dim=0).min() > 1e-2, "the answers differ from picture to picture"
 
 
-def test_storing_features_needs_no_evaluation_mode_from_the_caller():
-    base = nn.BatchNorm1d(4).train()
-    before = snapshot(base)
-    pictures = TensorDataset(torch.randn(10, 4, 1, 1), torch.zeros(10))
-    model = nn.Sequential(nn.Flatten(), base)
-    model.train()
-    first = store_features(model, DataLoader(pictures, batch_size=3)).tensors[0]
-    again = store_features(model, DataLoader(pictures, batch_size=7)).tensors[0]
-    torch.testing.assert_close(first, again)
-    assert changed(base, before) == set()
-
-
-@pytest.mark.parametrize(("batch_size", "batches"), [(1, 6), (64, 2)])
-def test_the_cost_of_a_picture_is_the_median_batch_after_a_warm_up(
-    batch_size, batches, monkeypatch
-):
-    seconds = [100.0, 2.0, 4.0, 6.0, 6.0, 6.0, 6.0][: 1 + batches]
-    ticks = iter([tick for second in seconds for tick in (0.0, second)])
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: next(ticks))
-    cost = milliseconds_a_picture(nn.Identity(), batch_size, size=8, pictures=6)
-    assert cost == pytest.approx(1000 * np.median(seconds[1:]) / batch_size)
-    assert next(ticks, None) is None, "as many batches as were asked for"
-
-
 # Counting
 
 
-def uneven():
-    """Inputs that are their own logits, 7 pictures: batches of 3, 3 and 1."""
-    logits = torch.randn(7, 3) * 2
+def test_pictures_are_pooled_where_batches_are_unequal():
+    """Seven pictures, which are their own logits, in batches of 3, 3 and 1."""
+    logits = 2 * torch.randn(7, 3)
     labels = logits.argmax(dim=1)
     labels[5:] = (labels[5:] + 1) % 3  # the last two are wrong
-    return TensorDataset(logits, labels)
-
-
-def independent_loss(logits, labels):
-    """Cross-entropy of every picture, in NumPy and float64."""
-    logits = logits.numpy().astype(np.float64)
-    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return -logs[np.arange(len(labels)), labels.numpy()]
-
-
-def test_pictures_are_pooled_where_batches_are_unequal():
-    pictures = uneven()
-    logits, labels = pictures.tensors
-    score = evaluate(nn.Identity(), DataLoader(pictures, batch_size=3))
-    answers = [int(np.argmax(row)) for row in logits.numpy()]
-    hits = [guess == label for guess, label in zip(answers, labels, strict=True)]
-    assert (score.right, score.total) == (sum(hits), len(hits)) == (5, 7)
-    assert score.accuracy == 5 / 7
-    assert score.loss == pytest.approx(independent_loss(logits, labels).mean())
-    mean_of_means = np.mean([np.mean(hits[:3]), np.mean(hits[3:6]), np.mean(hits[6:])])
-    assert abs(mean_of_means - score.accuracy) > 0.1, "what must not be reported"
-
-
-def test_training_scores_are_pooled_too():
-    """With a learning rate of 0 the head stands still, so its scores are known."""
-    features, labels = make_features(7).tensors
-    head = nn.Linear(6, 3)
-    loader = DataLoader(TensorDataset(features, labels), 3)
-    (epoch,) = train(head, loader, settings=Settings(lr=0.0, epochs=1))
-    with torch.inference_mode():
-        logits = head(features)
-    assert epoch.train.total == 7 and epoch.val is None
-    assert epoch.train.right == int((logits.argmax(1) == labels).sum())
-    expected = independent_loss(logits, labels).mean()
-    assert epoch.train.loss == pytest.approx(expected, rel=1e-5)
+    pictures = DataLoader(TensorDataset(logits, labels), batch_size=3)
+    score = evaluate(nn.Identity(), pictures)
+    assert (score.right, score.total, score.accuracy) == (5, 7, 5 / 7)
+    losses = -logits.double().log_softmax(dim=1)[torch.arange(7), labels]
+    assert score.loss == pytest.approx(losses.mean().item())
 
 
 def test_evaluating_trains_nothing():
@@ -215,32 +157,6 @@ def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone():
     assert epoch.train.loss == pytest.approx(smoothed, rel=1e-5)
     plain = -log_probabilities[torch.arange(23), labels].mean().item()
     assert epoch.val.loss == pytest.approx(plain, rel=1e-5)
-
-
-def test_each_epoch_is_reported_as_it_ends():
-    seen = []
-    history = train(
-        make_head(),
-        feature_loader(make_features()),
-        settings=QUICK,
-        after_epoch=lambda number, epoch: seen.append((number, epoch)),
-    )
-    assert seen == list(enumerate(history, start=1)) and len(seen) == 3
-
-
-def test_the_learning_rate_falls_to_zero_along_a_half_cosine(monkeypatch):
-    rates = []
-    adam_step = torch.optim.Adam.step
-
-    def step(self, *args, **kwargs):
-        rates.append(self.param_groups[0]["lr"])
-        return adam_step(self, *args, **kwargs)
-
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
-    settings = Settings(lr=0.5, epochs=2, batch_size=5)
-    train(make_head(), feature_loader(make_features(), batch_size=5), settings=settings)
-    steps = np.arange(10)  # 2 epochs of 5 batches
-    assert rates == pytest.approx(0.25 * (1 + np.cos(np.pi * steps / 10)))
 
 
 # Cross-validation
