@@ -44,20 +44,16 @@ def packages(monkeypatch):
     return (one,), brought
 
 
-def test_takes_the_named_files_only_and_only_once(packages, tmp_path):
+def test_the_named_files_come_and_are_the_same_each_time(packages, tmp_path):
     pinned, brought = packages
     folder = vendor(pinned, tmp_path / "vendor")
     names = {file.name for file in folder.iterdir()}
     assert names == {"a.mjs", "b.wasm.gz", RECORD}
     assert len((folder / "b.wasm.gz").read_bytes()) < 200
     assert vendor(pinned, folder) == folder
-    assert brought == ["left@1.0.0"]
-
-
-def test_compressing_gives_the_same_bytes_every_time(packages, tmp_path):
-    pinned, _ = packages
-    one, two = (vendor(pinned, tmp_path / name) for name in ("one", "two"))
-    assert (one / "b.wasm.gz").read_bytes() == (two / "b.wasm.gz").read_bytes()
+    assert brought == ["left@1.0.0"], "only once"
+    again = vendor(pinned, tmp_path / "again") / "b.wasm.gz"
+    assert again.read_bytes() == (folder / "b.wasm.gz").read_bytes()
 
 
 def test_a_lost_file_or_a_new_version_is_fetched(packages, tmp_path):
@@ -69,53 +65,37 @@ def test_a_lost_file_or_a_new_version_is_fetched(packages, tmp_path):
     assert brought == ["left@1.0.0", "left@1.0.0", "left@1.0.1"]
 
 
-def with_edits(pinned, **edits):
-    return (pinned[0]._replace(edits=edits | {"b.wasm.gz": ((b"", b"end"),)}),)
-
-
 def test_edits_replace_bytes_or_add_some_before_compressing(packages, tmp_path):
     pinned, brought = packages
-    edited = with_edits(pinned, **{"a.mjs": ((b"{}", b"{ a }"), (b"a", b"b"))})
-    folder = vendor(edited, tmp_path / "vendor")
-    assert (folder / "a.mjs").read_bytes() == b"export { b }", "one after the other"
+    folder, at_the_end = tmp_path / "vendor", {"b.wasm.gz": ((b"", b"end"),)}
+    for text in (b"{ b }", b"{ b }", b"{ c }"):
+        edits = {"a.mjs": ((b"{}", b"{ a }"), (b"{ a }", text))}
+        vendor((pinned[0]._replace(edits=edits | at_the_end),), folder)
+        assert (folder / "a.mjs").read_bytes() == b"export " + text
+    assert len(brought) == 2, "fetched again for another edit only"
     program = gzip.decompress((folder / "b.wasm.gz").read_bytes())
     assert program == CONTENT["dist/b.wasm"] + b"end"
     told = (folder / RECORD).read_text()
     assert "a.mjs: b'{}' became b'{ a }'" in told, "it says that it is not npm's"
-    assert vendor(edited, folder) == folder and len(brought) == 1
 
 
-@pytest.mark.parametrize("old", [b"import", b"{}"], ids=["absent", "not only once"])
-def test_a_file_that_an_edit_does_not_fit_is_refused(packages, tmp_path, old):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sha512": "AAAA"}, "checksum differs"),
+        ({"edits": {"a.mjs": ((b"import", b"y"),)}}, "a.mjs is not the file"),
+        ({"edits": {"a.mjs": ((b"export", b"{}"), (b"{}", b"y"))}}, "is not the file"),
+    ],
+    ids=["another checksum", "edits what is not there", "edits what is there twice"],
+)
+def test_what_was_not_pinned_is_refused(packages, tmp_path, change, told):
     pinned, _ = packages
     folder = vendor(pinned, tmp_path / "vendor")
-    misfit = with_edits(pinned, **{"a.mjs": ((b"export", b"{}"), (old, b"y"))})
-    with pytest.raises(FileError, match="a.mjs is not the file that the edit"):
-        vendor(misfit, tmp_path / "fresh")
-    assert not (tmp_path / "fresh").exists()
-    with pytest.raises(FileError, match="a.mjs is not the file"):
-        vendor(misfit, folder)
+    other = (pinned[0]._replace(**change),)
+    for place in (folder, tmp_path / "fresh"):
+        with pytest.raises(FileError, match=told):
+            vendor(other, place)
     assert (folder / "a.mjs").is_file(), "the old folder stays"
-
-
-def test_another_edit_is_fetched_for(packages, tmp_path):
-    pinned, brought = packages
-    for text in (b"{ a }", b"{ b }", b"{ b }"):
-        edited = with_edits(pinned, **{"a.mjs": ((b"{}", text),)})
-        folder = vendor(edited, tmp_path / "vendor")
-        assert (folder / "a.mjs").read_bytes() == b"export " + text
-    assert len(brought) == 2
-
-
-def test_another_checksum_is_refused_and_the_old_folder_stays(packages, tmp_path):
-    pinned, _ = packages
-    folder = vendor(pinned, tmp_path / "vendor")
-    forged = (pinned[0]._replace(sha512="AAAA"),)
-    with pytest.raises(FileError, match="checksum differs"):
-        vendor(forged, folder)
-    assert (folder / "a.mjs").is_file()
-    with pytest.raises(FileError):
-        vendor(forged, tmp_path / "fresh")
     assert not (tmp_path / "fresh").exists()
 
 
