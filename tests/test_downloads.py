@@ -1,23 +1,24 @@
-"""Downloads, the ways they go wrong, and that they then leave nothing."""
+"""Downloads and zips, the ways they go wrong, and that they then leave nothing."""
 
 import errno
 import hashlib
 import io
 import os
-import threading
+import stat
 import time
-from concurrent.futures import ThreadPoolExecutor
+import zipfile
+from unittest import mock
 
-import pooch
 import pytest
 import requests
 from local_site import BODY, Site
 
 from going_modular import downloads
-from going_modular.downloads import download
-from going_modular.files import FileError, file_sha256, git_blob_sha1
+from going_modular.downloads import download, unpack, zip_complaint
+from going_modular.files import FileError, file_sha256
 
 QUICK = (2.0, 0.4)  # seconds
+PAGE = b"<!DOCTYPE html><p>Please sign in"
 
 
 @pytest.fixture
@@ -38,54 +39,12 @@ def test_a_download_is_complete_and_shows_its_progress(site, folder, capsys):
     assert all(line.startswith("Downloading a.bin") for line in lines)
     assert "100%" in lines[-1] and "1.02M/1.02M" in lines[-1]
     assert lines[-1].isascii() and len(lines[-1]) <= 80
-
-
-def test_a_server_that_names_no_length_will_do(site, folder):
-    def answer(handler):
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(BODY)
-
-    site.pages["/a.bin"] = answer
-    assert download(site.root + "/a.bin", folder / "a.bin").read_bytes() == BODY
-
-
-def test_a_file_that_is_there_is_used_without_a_request(site, folder):
-    (folder / "a.bin").write_bytes(b"mine")
-    assert download(site.put("/a.bin"), folder / "a.bin").read_bytes() == b"mine"
-    assert site.asked == []
-
-
-def test_a_bad_file_that_is_there_is_named_and_kept(site, folder):
-    target = folder / "a.bin"
-    target.write_bytes(b"torn")
-    with pytest.raises(FileError, match="too short.*Delete it") as caught:
-        download(site.put("/a.bin"), target, verify=lambda path: "is too short")
-    assert str(target) in str(caught.value)
-    assert target.read_bytes() == b"torn" and site.asked == []
+    target.write_bytes(b"mine")
+    assert download(site.root + "/a.bin", target).read_bytes() == b"mine"
+    assert len(site.asked) == 1, "what is there is used"
 
 
 # Downloads that fail: the message says what to do, nothing is left, a retry works
-
-
-def not_found(site, monkeypatch):
-    site.pages.clear()
-
-
-def stalled(site, monkeypatch):
-    site.put("/a.bin", BODY[:1000], claim=len(BODY), stall=True)
-
-
-def truncated(site, monkeypatch):
-    site.put("/a.bin", BODY[:600_000], claim=len(BODY))
-
-
-def tampered(site, monkeypatch):
-    site.put("/a.bin", BODY[:-1] + b"!")
-
-
-def web_page(site, monkeypatch):
-    site.put("/a.bin", b"<!DOCTYPE html><p>Please sign in", Content_Type="text/html")
 
 
 def interrupted(site, monkeypatch):
@@ -98,42 +57,40 @@ def interrupted(site, monkeypatch):
     monkeypatch.setattr(requests.Response, "iter_content", stop_early)
 
 
-class FullDisk(io.BytesIO):
-    def write(self, _):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 def disk_full(site, monkeypatch):
-    fetch = pooch.HTTPDownloader.__call__
-
-    def fetch_to_full_disk(self, url, part, keeper):
-        part.touch()
-        fetch(self, url, FullDisk(), keeper)
-
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", fetch_to_full_disk)
-
-
-def full_on_sync(site, monkeypatch):
-    def fail(_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", fail)
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(os, "fsync", mock.Mock(side_effect=error))
 
 
 FAULTS = {
-    not_found: r"404 \(Not Found\).*Check the connection and the address",
-    stalled: "sent nothing for 0.4 seconds.*Check the connection",
-    truncated: "broke off before the end.*Check the connection.*run this again",
-    tampered: "hash differs.*thrown away. Run this again",
-    web_page: "hash differs.*open the address in a browser",
-    interrupted: "interrupted. Nothing was kept. Run this again",
-    disk_full: "No space left.*Make room on the disk.*run this again",
-    full_on_sync: "No space left.*Make room on the disk.*run this again",
+    "not found": (
+        lambda site, _: site.pages.clear(),
+        r"404 \(Not Found\).*Check the connection and the address",
+    ),
+    "stalled": (
+        lambda site, _: site.put("/a.bin", BODY[:1000], claim=len(BODY), stall=True),
+        "sent nothing for 0.4 seconds.*Check the connection",
+    ),
+    "truncated": (
+        lambda site, _: site.put("/a.bin", BODY[:600_000], claim=len(BODY)),
+        "broke off before the end.*Check the connection.*run this again",
+    ),
+    "tampered": (
+        lambda site, _: site.put("/a.bin", BODY[:-1] + b"!"),
+        "hash differs.*thrown away. Run this again",
+    ),
+    "web page": (
+        lambda site, _: site.put("/a.bin", PAGE, Content_Type="text/html"),
+        "hash differs.*open the address in a browser",
+    ),
+    "interrupted": (interrupted, "interrupted. Nothing was kept. Run this again"),
+    "disk full": (disk_full, "No space left.*Make room on the disk.*run this again"),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_failed_download_leaves_nothing_and_can_be_repeated(fault, site, folder):
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_failed_download_leaves_nothing_and_can_be_repeated(name, site, folder):
+    fault, message = FAULTS[name]
     right = hashlib.sha256(BODY).hexdigest()
 
     def verify(path):
@@ -145,7 +102,7 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(fault, site, folde
     url = site.put("/a.bin")
     with pytest.MonkeyPatch.context() as monkeypatch:
         fault(site, monkeypatch)
-        with pytest.raises(FileError, match=FAULTS[fault]):
+        with pytest.raises(FileError, match=message):
             fetch()
         assert os.listdir(folder) == []
     site.put("/a.bin")
@@ -153,18 +110,13 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(fault, site, folde
     assert os.listdir(folder) == ["a.bin"]
 
 
-def test_a_refused_connection_leaves_nothing_and_can_be_repeated(folder, monkeypatch):
+def test_a_refused_connection_leaves_nothing(folder, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     gone = Site()
     gone.close()
     with pytest.raises(FileError, match="no connection to the server.*run this"):
         download(gone.root + "/a.bin", folder / "a.bin", timeout=QUICK)
     assert os.listdir(folder) == []
-    back = Site(gone.port)
-    try:
-        assert download(back.put("/a.bin"), folder / "a.bin").read_bytes() == BODY
-    finally:
-        back.close()
 
 
 def test_secrets_in_an_address_are_not_shown(site, folder, capsys):
@@ -174,33 +126,107 @@ def test_secrets_in_an_address_are_not_shown(site, folder, capsys):
     assert "secret" not in str(caught.value) + capsys.readouterr().out
 
 
-def test_two_downloads_at_once_share_one_result(site, folder):
-    url, target = site.put("/a.bin"), folder / "a.bin"
-    both = threading.Barrier(2)
-
-    def verify(path):
-        if path != target:
-            both.wait(5)  # neither is in place before both have been fetched
-        return None
-
-    with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(download, url, target, verify=verify) for _ in range(2)]
-        assert {run.result() for run in runs} == {target}
-    assert target.read_bytes() == BODY
-    assert os.listdir(folder) == ["a.bin"]
-
-
 # Hashes
 
 
-def test_hashes_are_those_of_the_standard_tools(tmp_path):
-    (tmp_path / "hello").write_bytes(b"hello\n")
-    # printf 'hello\n' | git hash-object --stdin
-    blob = "ce013625030ba8dba906f756967f9e9ca394464a"
-    assert git_blob_sha1(tmp_path / "hello") == blob
-    # printf 'hello\n' | sha256sum
-    digest = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
-    assert file_sha256(tmp_path / "hello") == digest
+# Zips
+
+GOOD = {"train/pizza/1.jpg": b"a" * 5000, "test/pizza/2.jpg": b"b" * 5000}
+
+
+def zip_bytes(members):
+    """Zip {name or ZipInfo: bytes}."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A good zip."""
+    archive = tmp_path / "photos.zip"
+    archive.write_bytes(zip_bytes(GOOD))
+    return archive
+
+
+def test_a_zip_is_unpacked_once_without_clutter(archive, folder):
+    clutter = ["__MACOSX/train/._1.jpg", ".DS_Store", "train/._1.jpg"]
+    of_windows = {r"train\steak\3.jpg": b"c"}
+    members = {**GOOD, **of_windows, **dict.fromkeys(clutter, b"x")}
+    archive.write_bytes(zip_bytes(members))
+    (folder / "photos").mkdir()
+    unpacked = unpack(archive, folder / "photos")
+    files = {p for p in unpacked.rglob("*") if p.is_file()}
+    names = {p.relative_to(unpacked).as_posix() for p in files}
+    assert names == {*GOOD, "train/steak/3.jpg"}
+    assert os.listdir(folder) == ["photos"]
+    kept = unpacked / "train/pizza/1.jpg"
+    kept.write_bytes(b"changed")
+    unpack(archive, folder / "photos")
+    assert kept.read_bytes() == b"changed"
+
+
+def link_to_passwords():
+    link = zipfile.ZipInfo("train/pizza/1.jpg")
+    link.create_system = 3  # Unix
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return link
+
+
+def locked():
+    body = bytearray(zip_bytes(GOOD))
+    body[body.index(b"PK\x01\x02") + 8] |= 1  # the flag for "encrypted"
+    return bytes(body)
+
+
+def damaged():
+    body = bytearray(zip_bytes(GOOD))
+    body[body.index(b"aaaa") + 100] ^= 1
+    return bytes(body)
+
+
+BAD_ZIPS = {
+    "parent": (zip_bytes({**GOOD, "../evil": b"x"}), "outside the folder"),
+    "windows parent": (zip_bytes({r"a\..\..\evil": b"x"}), "outside the folder"),
+    "absolute": (zip_bytes({"/tmp/evil": b"x"}), "outside the folder"),
+    "drive": (zip_bytes({"C:evil": b"x"}), "outside the folder"),
+    "share": (zip_bytes({r"\\host\share\evil": b"x"}), "outside the folder"),
+    "symlink": (zip_bytes({link_to_passwords(): b"/etc/passwd"}), "is a link"),
+    "torn": (zip_bytes(GOOD)[:6000], "not a complete zip"),
+    "locked": (locked(), "needs a password"),
+    "damaged": (damaged(), "does not match its checksum"),
+    "web page": (b"\n<html>Please sign in", "is a web page"),
+    "empty": (b"", "not a complete zip"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ZIPS)
+def test_a_bad_zip_leaves_nothing_on_disk(kind, archive, folder, site):
+    body, reason = BAD_ZIPS[kind]
+    good = archive.read_bytes()
+    archive.write_bytes(body)
+    with pytest.raises(FileError, match=f"{reason}.*Delete it, get it again"):
+        unpack(archive, folder / "photos")
+    url = site.put("/photos.zip", body)
+    with pytest.raises(FileError, match=f"{reason}.*Run this again"):
+        download(url, folder / "photos.zip", verify=zip_complaint)
+    assert os.listdir(folder) == []
+    assert set(os.listdir(archive.parent)) == {"data", "photos.zip"}
+    archive.write_bytes(good)
+    assert (unpack(archive, folder / "photos") / "train/pizza/1.jpg").is_file()
+
+
+def test_a_zip_bomb_is_refused_unread(tmp_path, folder, monkeypatch):
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("train/pizza/1.jpg", bytes(2_000_000))
+    assert zip_complaint(archive) is None
+    monkeypatch.setattr(downloads, "ALWAYS_ALLOWED", 1_000_000)
+    with pytest.raises(FileError, match="no zip of pictures does"):
+        unpack(archive, folder / "bomb")
+    assert os.listdir(folder) == []
 
 
 # Offline or not
@@ -221,36 +247,23 @@ def test_the_setting_decides_without_looking(setting, offline, monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", setting)
     monkeypatch.setattr(downloads, "unreachable_hosts", pytest.fail)
     assert downloads.is_offline() is offline
-
-
-def test_an_unclear_setting_is_an_error(monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", "yes")
     with pytest.raises(ValueError, match="FOODVISION_OFFLINE is 'yes'.*1.*0"):
         downloads.is_offline()
 
 
-def test_both_hosts_offering_their_file_is_online_and_asked_once(look, site):
-    look(site.put("/photos.zip", claim=32_000_000), site.put("/w", claim=35_000_000))
-    assert downloads.is_offline() is False
-    assert downloads.is_offline() is False
-    assert sorted(site.asked) == ["/photos.zip", "/w"]
-
-
-def test_one_host_alone_is_offline(look, site):
-    look(site.put("/photos.zip", claim=32_000_000), site.root + "/missing")
-    assert downloads.is_offline() is True
-    assert downloads.unreachable_hosts() == ("127.0.0.1",)
-
-
-def test_a_sign_in_page_for_everything_is_offline(look, site):
-    page = {"claim": 2_000_000, "Content_Type": "text/html; charset=utf-8"}
-    look(site.put("/photos.zip", b"", **page), site.put("/w", b"Sign in here."))
-    assert downloads.is_offline() is True
-
-
-def test_a_host_that_never_answers_is_offline_soon(look, site):
-    site.pages["/slow"] = lambda handler: site.closing.wait(10)
-    look(site.root + "/slow", site.root + "/slow")
+@pytest.mark.parametrize("fault", [None, "missing", "sign-in page", "never answers"])
+def test_online_is_where_both_hosts_offer_their_file(fault, look, site):
+    urls = [site.put("/a.zip", claim=32_000_000), site.put("/w", claim=35_000_000)]
+    if fault == "missing":
+        del site.pages["/w"]
+    elif fault == "sign-in page":
+        site.put("/w", claim=2_000_000, Content_Type="text/html; charset=utf-8")
+    elif fault == "never answers":
+        site.pages["/w"] = lambda handler: site.closing.wait(10)
+    look(*urls)
     start = time.monotonic()
-    assert downloads.is_offline() is True
+    assert downloads.is_offline() is downloads.is_offline() is (fault is not None)
     assert time.monotonic() - start < 3
+    assert sorted(site.asked) == ["/a.zip", "/w"], "asked once"
+    assert downloads.unreachable_hosts() == (("127.0.0.1",) if fault else ())

@@ -2,10 +2,7 @@
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,7 +15,6 @@ from going_modular.big import features as feature_store
 from going_modular.big.features import FeatureStore, FeatureStoreError
 from going_modular.files import FileError
 
-ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 4
 PHOTOS = 18  # four whole chunks and a short one
 
@@ -67,112 +63,74 @@ def make_store(folder, samples, network="a network"):
 def full(samples, tmp_path):
     """A filled store."""
     store = make_store(tmp_path / "store", samples)
-    store.fill(Colours())
+    fill(store)
     return store
 
 
-def expected(samples):
-    return torch.tensor(np.array([mean_colours(file) for file, _ in samples]))
+def fill(store):
+    """Fill a store; returns what calculated the features, to see what it was asked."""
+    colours = Colours()
+    store.fill(colours)
+    return colours
+
+
+def assert_holds(store, samples):
+    """It gives the features of these photos, in order, and their labels."""
+    stored = store.read()
+    features, labels = stored.features.tensors
+    expected = torch.tensor(np.array([mean_colours(file) for file, _ in samples]))
+    assert features.dtype == torch.float32 and torch.equal(features, expected)
+    assert labels.tolist() == [label for _, label in samples]
+    assert stored.samples == samples
 
 
 def test_everything_comes_back_in_order(full, samples):
-    stored = full.read()
-    features, labels = stored.features.tensors
-    assert features.dtype == torch.float32 and torch.equal(features, expected(samples))
-    assert labels.tolist() == [label for _, label in samples]
-    assert stored.samples == samples and stored.skipped == {}
+    assert_holds(full, samples)
+    assert full.read().skipped == {}
     assert os.listdir(full.file.parent) == [full.file.name]
 
 
-def test_a_full_store_asks_nothing_and_says_so(full, samples, capsys):
-    again, colours = make_store(full.file.parent, samples), Colours()
-    capsys.readouterr()
-    again.fill(colours)
-    assert colours.asked == []
-    last = capsys.readouterr().out.split("\r")[-1]
-    assert "100%" in last and "18/18" in last
+# Interrupted
 
 
-def test_the_disk_is_reserved_at_once(full):
-    """Rows are not holes in the file: those would need room only later."""
-    status = full.file.stat()
-    assert 512 * status.st_blocks >= status.st_size
+class Interrupted(Colours):
+    """Somebody presses Stop after two chunks."""
 
-
-# Killed
-
-KILLED = """
-import os, signal, sys
-sys.path[:0] = {paths!r}
-import numpy as np
-from going_modular.big import features as feature_store
-from test_feature_store import CHUNK, Colours, make_store
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-feature_store.CHUNK = CHUNK
-class Dying(Colours):
     def __call__(self, photos):
-        if len(self.asked) == 8 and {point!r} == "while features are calculated":
-            super().__call__(photos[:2])
-            die()
+        if len(self.asked) == 2 * CHUNK:
+            raise KeyboardInterrupt
         return super().__call__(photos)
 
-dying, store = Dying(), make_store({folder!r}, {samples!r})
-flush = np.memmap.flush
-def third(self):
-    if len(dying.asked) == 12 and {point!r} == "while rows are written":
-        self["features"][11] = 0  # that one had not come to the disk
-        die()
-    flush(self)
-np.memmap.flush = third
-if {point!r} == "while the disk is reserved":
-    feature_store.open_memmap = lambda *a, real=feature_store.open_memmap: (
-        die() if a[1] == "w+" else real(*a)
-    )
-store.fill(dying)
-"""
-POINTS = {  # and the photos that are then to be done, in order
-    "while the disk is reserved": range(PHOTOS),
-    "while features are calculated": range(8, PHOTOS),
-    "while rows are written": range(11, PHOTOS),
-}
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-def test_a_killed_run_goes_on_where_it_was(point, samples, tmp_path):
-    folder = tmp_path / "store"
-    script = KILLED.format(
-        paths=[str(ROOT), str(ROOT / "tests")],
-        point=point,
-        folder=str(folder),
-        samples=[(str(file), label) for file, label in samples],
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    store, colours = make_store(folder, samples), Colours()
-    store.fill(colours)
-    assert colours.asked == [samples[number][0] for number in POINTS[point]]
-    assert torch.equal(store.read().features.tensors[0], expected(samples))
+def test_an_interrupted_run_goes_on_where_it_was(samples, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        make_store(tmp_path, samples).fill(Interrupted())
+    store = make_store(tmp_path, samples)
+    assert fill(store).asked == [file for file, _ in samples[2 * CHUNK :]]
+    assert_holds(store, samples)
 
 
 # Never the features of something else
 
 
-def test_another_network_has_a_file_of_its_own(full, samples):
-    other, colours = make_store(full.file.parent, samples, "B"), Colours()
-    other.fill(colours)
-    assert len(colours.asked) == PHOTOS
-    assert full.missing() == [], "and the first network's are kept"
-
-
-def test_other_photos_have_a_file_of_their_own(full, samples):
-    fewer, colours = make_store(full.file.parent, samples[1:]), Colours()
-    fewer.fill(colours)
-    assert len(colours.asked) == PHOTOS - 1
-    assert torch.equal(fewer.read().features.tensors[0], expected(samples[1:]))
+@pytest.mark.parametrize(
+    ("network", "photos"),
+    [("a network", PHOTOS), ("another", PHOTOS), ("a network", PHOTOS - 1)],
+    ids=["the same", "another network", "fewer photos"],
+)
+def test_only_the_same_photos_and_network_are_not_asked_again(
+    network, photos, full, samples, capsys
+):
+    store = make_store(full.file.parent, samples[:photos], network)
+    capsys.readouterr()
+    colours = fill(store)
+    is_same = (network, photos) == ("a network", PHOTOS)
+    assert (store.file == full.file) == is_same
+    assert colours.asked == ([] if is_same else [file for file, _ in samples[:photos]])
+    assert_holds(store, samples[:photos])
+    assert full.missing() == [], "and what was there is kept"
+    last = capsys.readouterr().out.split("\r")[-1]
+    assert "100%" in last and f"{photos}/{photos}" in last
 
 
 def test_a_file_of_another_width_under_this_name_is_not_taken(full, samples):
@@ -182,88 +140,67 @@ def test_a_file_of_another_width_under_this_name_is_not_taken(full, samples):
     assert len(wider.missing()) == PHOTOS
 
 
-def test_a_moved_data_set_keeps_its_features(full, samples, tmp_path):
-    root = samples[0][0].parents[1]
-    shutil.copytree(root, tmp_path / "moved")
-    moved = [(tmp_path / "moved" / file.relative_to(root), n) for file, n in samples]
-    assert make_store(full.file.parent, moved).missing() == []
+def test_a_moved_data_set_keeps_its_features(full, copied):
+    assert make_store(full.file.parent, copied).missing() == []
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "zeros", "text", "one bit"])
 def test_what_is_damaged_is_made_again_and_nothing_else(damage, full, samples):
     content = full.file.read_bytes()
     half = len(content) // 2
-    damaged = {
-        "empty": b"",
-        "half": content[:half],
-        "zeros": content[:half] + bytes(len(content) - half),
-        "text": b"my shopping list",
-        "one bit": content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    damaged, kept = {
+        "empty": (b"", 0),
+        "half": (content[:half], 3),
+        "zeros": (content[:half] + bytes(len(content) - half), 3),
+        "text": (b"my shopping list", 0),
+        "one bit": (content[:-9] + bytes([content[-9] ^ 1]) + content[-8:], PHOTOS - 1),
     }[damage]
     full.file.write_bytes(damaged)
     with pytest.raises(FeatureStoreError, match="again: it makes what is missing"):
         make_store(full.file.parent, samples).read()
-    colours = Colours()
-    full.fill(colours)
-    kept = PHOTOS - len(colours.asked)
-    assert kept == {"half": 3, "zeros": 3, "one bit": PHOTOS - 1}.get(damage, 0)
-    assert colours.asked == [file for file, _ in samples[kept:]]
-    assert torch.equal(full.read().features.tensors[0], expected(samples))
+    assert fill(full).asked == [file for file, _ in samples[kept:]]
+    assert_holds(full, samples)
 
 
 # Photos that cannot be opened
 
 
 @pytest.fixture
-def with_broken(samples, tmp_path):
+def copied(samples, tmp_path):
+    """The same photos, in a folder of this test's own."""
     root = samples[0][0].parents[1]
     shutil.copytree(root, tmp_path / "copy")
-    mine = [(tmp_path / "copy" / file.relative_to(root), n) for file, n in samples]
-    mine[5][0].write_bytes(b"not a photo")
-    return mine
+    return [(tmp_path / "copy" / file.relative_to(root), n) for file, n in samples]
+
+
+@pytest.fixture
+def with_broken(copied):
+    copied[5][0].write_bytes(b"not a photo")
+    return copied
 
 
 def test_a_broken_photo_is_named_and_skipped_and_counted(with_broken, tmp_path):
     store = make_store(tmp_path / "store", with_broken)
-    store.fill(Colours())
-    stored = store.read()
+    fill(store)
+    assert_holds(store, with_broken[:5] + with_broken[6:])
     bad = with_broken[5][0]
-    assert list(stored.skipped) == [f"{bad.parent.name}/{bad.name}"]
-    assert "cannot identify" in stored.skipped[f"{bad.parent.name}/{bad.name}"]
-    good = with_broken[:5] + with_broken[6:]
-    assert stored.samples == good and len(stored.features) == PHOTOS - 1
-    features, labels = stored.features.tensors
-    assert torch.equal(features, expected(good))
-    assert labels.tolist() == [label for _, label in good]
-
-
-def test_a_good_copy_in_its_place_is_taken_up(with_broken, samples, tmp_path):
-    make_store(tmp_path / "store", with_broken).fill(Colours())
-    shutil.copyfile(samples[5][0], with_broken[5][0])
-    store, colours = make_store(tmp_path / "store", with_broken), Colours()
-    store.fill(colours)
-    assert colours.asked == [with_broken[5][0]], "it alone"
-    assert store.read().skipped == {} and len(store.read().features) == PHOTOS
+    ((name, reason),) = store.read().skipped.items()
+    assert name == f"{bad.parent.name}/{bad.name}" and "cannot identify" in reason
+    for file, _ in with_broken:
+        file.write_bytes(b"not a photo")
+    store = make_store(tmp_path / "other", with_broken)
+    fill(store)
+    with pytest.raises(FeatureStoreError, match="None of the 18 photos"):
+        store.read()
 
 
 def test_a_photo_that_was_replaced_is_taken_anew(with_broken, samples, tmp_path):
+    fill(make_store(tmp_path / "store", with_broken))
     shutil.copyfile(samples[5][0], with_broken[5][0])
-    store = make_store(tmp_path / "store", with_broken)
-    store.fill(Colours())
     Image.new("RGB", (99, 77), "red").save(with_broken[9][0])
-    again, colours = make_store(tmp_path / "store", with_broken), Colours()
-    again.fill(colours)
-    assert colours.asked == [with_broken[9][0]]
-    assert torch.equal(again.read().features.tensors[0], expected(with_broken))
-
-
-def test_if_no_photo_opens_it_says_so(with_broken, tmp_path):
-    for file, _ in with_broken:
-        file.write_bytes(b"not a photo")
     store = make_store(tmp_path / "store", with_broken)
-    store.fill(Colours())
-    with pytest.raises(FeatureStoreError, match="None of the 18 photos"):
-        store.read()
+    assert fill(store).asked == [with_broken[5][0], with_broken[9][0]], "they alone"
+    assert_holds(store, with_broken)
 
 
 def test_a_missing_photo_and_no_photos_are_said_at_once(samples, tmp_path):
@@ -281,23 +218,11 @@ def test_a_missing_photo_and_no_photos_are_said_at_once(samples, tmp_path):
 def test_a_disk_that_takes_no_more_is_said_and_leaves_nothing(
     samples, tmp_path, monkeypatch
 ):
-    def full_disk(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(files.os, "fsync", full_disk)
-    store = make_store(tmp_path / "store", samples)
+    error = OSError(28, "No space left on device")
+    monkeypatch.setattr(files.os, "fsync", mock.Mock(side_effect=error))
     with pytest.raises(FileError, match="Make room"):
-        store.fill(Colours())
+        fill(make_store(tmp_path / "store", samples))
     assert os.listdir(tmp_path / "store") == []
-    monkeypatch.undo()
-    store.fill(Colours())
-    assert torch.equal(store.read().features.tensors[0], expected(samples))
-
-
-def test_a_file_in_the_folders_place_is_said(samples, tmp_path):
-    (tmp_path / "store").write_text("x")
-    with pytest.raises(FileError, match="could not be written"):
-        make_store(tmp_path / "store", samples).fill(Colours())
 
 
 def test_features_that_do_not_fit_the_photos_are_refused(full):
