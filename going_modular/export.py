@@ -131,10 +131,23 @@ def made_with() -> dict[str, str]:
 
 
 def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> Path:
-    """Write the ONNX file, all or nothing.
+    """Export and write the ONNX file, as `save_onnx` does.
 
     Args:
         deployable: What to export; moved to the CPU.
+        file: Where it goes.
+        about: What the file says about itself.
+    """
+    return save_onnx(_to_onnx(deployable.cpu().eval()), file, about=about)
+
+
+def save_onnx(
+    program: torch.onnx.ONNXProgram, file: Path, *, about: ModelMetadata
+) -> Path:
+    """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
+
+    Args:
+        program: With the input "picture" and the outputs `OUTPUTS`.
         file: Where it goes; replaced only by a complete, checked file.
         about: What the file says about itself.
 
@@ -142,16 +155,15 @@ def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> 
         ExportError: If the file cannot be run.
         FileError: If it cannot be written.
     """
-    model = _to_onnx(deployable.cpu().eval())
-    return _save(_with_metadata(model, about.to_metadata()), file)
+    return _save(_with_metadata(program.model_proto, about.to_metadata()), file)
 
 
-def _to_onnx(deployable: Deployable) -> onnx.ModelProto:
+def _to_onnx(deployable: Deployable) -> torch.onnx.ONNXProgram:
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
     height = torch.export.Dim("height", min=1, max=100_000)
     width = torch.export.Dim("width", min=1, max=100_000)
     with quiet():
-        program = torch.onnx.export(
+        return torch.onnx.export(
             deployable,
             (example,),
             input_names=["picture"],
@@ -159,7 +171,6 @@ def _to_onnx(deployable: Deployable) -> onnx.ModelProto:
             dynamic_shapes=({0: height, 1: width},),
             dynamo=True,
         )
-    return program.model_proto
 
 
 @contextlib.contextmanager
