@@ -1,19 +1,22 @@
-"""Uploading to a Hub on this machine, and what its refusals are turned into."""
+"""Uploading to a Hub on this machine, and pushes rehearsed with Git LFS."""
 
+import hashlib
 import json
-import socket
+import os
+import subprocess
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest import mock
 
 import pytest
 from huggingface_hub import HfApi, close_session
 from huggingface_hub.utils import filter_repo_objects
-from small_demo import FILES, TOKEN
+from small_demo import FILES, MODEL, TOKEN, write_files
 
 from going_modular import spaces
 from going_modular.demo_folder import DeployError
-from going_modular.spaces import upload_to_space
+from going_modular.spaces import git_lfs_missing, rehearse_push, upload_to_space
 
 
 class FakeHub(BaseHTTPRequestHandler):
@@ -63,14 +66,15 @@ def hub(monkeypatch):
     server.server_close()
 
 
-def test_upload_creates_the_space_and_sends_the_folder(hub, demo, capfd):
+@pytest.mark.parametrize("status", [200, 409], ids=["new", "there already"])
+def test_upload_creates_the_space_and_sends_the_folder(status, hub, demo, capfd):
+    hub.status = status
     url = upload_to_space(demo, "me/mini", token=f" {TOKEN}\n")
     assert url.endswith("/spaces/me/mini")
     [(path, asked, header)] = hub.asked
-    assert path == "/api/repos/create"
+    assert path == "/api/repos/create" and header == f"Bearer {TOKEN}"
     wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": "gradio"}
     assert asked == wanted
-    assert header == f"Bearer {TOKEN}"
     [sent] = hub.uploads
     assert (sent["repo_id"], sent["repo_type"]) == ("me/mini", "space")
     assert sent["folder_path"] == demo
@@ -111,29 +115,10 @@ def test_refusals_are_explained(hub, demo, status, words, capfd):
     assert TOKEN not in message + "".join(capfd.readouterr())
 
 
-def test_an_existing_space_is_updated(hub, demo):
-    hub.status = 409
-    url = upload_to_space(demo, "me/mini", token=TOKEN)
-    assert url.endswith("/spaces/me/mini")
-    assert len(hub.uploads) == 1
-
-
-def test_no_hub_in_reach(demo, monkeypatch):
-    with socket.socket() as taken:  # bound, so free of others, and not listening
-        taken.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(spaces, "HfApi", partial(HfApi, endpoint=address))
-        with pytest.raises(DeployError, match="could not be reached"):
-            upload_to_space(demo, "me/mini", token=TOKEN)
-
-
 def test_no_message_quotes_the_token(hub, demo, monkeypatch):
-    def fail(*_, **__):
-        raise RuntimeError(f"bad header b'Bearer {TOKEN}'")
-
-    monkeypatch.setattr(spaces, "_upload", fail)
-    with pytest.raises(DeployError) as caught:
+    error = ConnectionError(f"bad header b'Bearer {TOKEN}'")
+    monkeypatch.setattr(spaces, "_upload", mock.Mock(side_effect=error))
+    with pytest.raises(DeployError, match="could not be reached") as caught:
         upload_to_space(demo, "me/mini", token=TOKEN)
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
@@ -155,3 +140,88 @@ def test_plain_mistakes_never_reach_the_hub(hub, demo, changes, words):
         upload_to_space(**options)
     assert not hub.asked
     assert str(options["token"]) not in str(caught.value)
+
+
+# Pushing with real git and Git LFS, out of reach of the reader's settings
+
+missing_lfs = git_lfs_missing()
+needs_git_lfs = pytest.mark.skipif(
+    missing_lfs is not None, reason=f"git-lfs rehearsal: {missing_lfs}"
+)
+
+
+@pytest.fixture
+def no_git_settings(tmp_path, monkeypatch):
+    """An empty home, and misleading variables as a git hook or a reader sets them."""
+    home, settings = tmp_path / "home", tmp_path / "settings"
+    home.mkdir()
+    settings.write_text("[commit]\n\tgpgsign = true\n[core]\n\tautocrlf = true\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("GIT_LFS_SKIP_PUSH", "1")
+    before = settings.read_bytes()
+    yield
+    assert settings.read_bytes() == before
+    assert os.listdir(home) == []
+
+
+@needs_git_lfs
+def test_rehearsal_pushes_a_pointer_and_gets_the_same_bytes(
+    demo, tmp_path, no_git_settings
+):
+    workdir = tmp_path / "some where"
+    for _ in range(2):
+        result = rehearse_push(demo, workdir)
+        assert list(result.files) == FILES
+        assert result.same_bytes
+        assert result.model == "model.onnx"
+        assert result.pointer.splitlines() == [
+            "version https://git-lfs.github.com/spec/v1",
+            f"oid sha256:{hashlib.sha256(MODEL).hexdigest()}",
+            f"size {len(MODEL)}",
+        ]
+        assert os.listdir(workdir) == []
+    assert all(command.startswith("git ") for command in result.commands)
+    assert any("push origin main" in command for command in result.commands)
+    assert str(tmp_path) not in "".join(result.commands)
+
+
+@needs_git_lfs
+def test_rehearsal_notices_what_does_not_come_back(demo, tmp_path, no_git_settings):
+    write_files(demo, {".gitignore": b"README.md\n"})
+    result = rehearse_push(demo, tmp_path / "work")
+    assert not result.same_bytes
+    assert "README.md" not in result.files
+
+
+@needs_git_lfs
+def test_rehearsal_without_lfs_files_has_no_pointer(tmp_path):
+    folder = write_files(tmp_path / "demo", {"index.html": b"<p>hello</p>\n"})
+    result = rehearse_push(folder, tmp_path / "work")
+    assert (result.model, result.pointer, result.same_bytes) == ("", "", True)
+
+
+@needs_git_lfs
+@pytest.mark.parametrize("content", [MODEL, b"text\n" * 2_100_000], ids=len)
+def test_rehearsal_refuses_what_the_hub_would_refuse(demo, tmp_path, content):
+    write_files(demo, {"weights.dat": content})
+    with pytest.raises(DeployError, match=r"\*\.dat filter=lfs"):
+        rehearse_push(demo, tmp_path / "work")
+
+
+@pytest.mark.parametrize("found", [[], ["git"]], ids=["no git", "no git-lfs"])
+def test_missing_programs_are_named(demo, tmp_path, monkeypatch, found):
+    def run(words, **_):
+        if words[0] not in found:
+            raise FileNotFoundError(words[0])
+        if "lfs" in words:
+            raise subprocess.CalledProcessError(1, words)
+
+    monkeypatch.setattr(spaces.subprocess, "run", run)
+    message = git_lfs_missing()
+    assert message.startswith("git-lfs is" if found else "git is")
+    assert "apt-get install" in message
+    with pytest.raises(DeployError, match="not installed"):
+        rehearse_push(demo, tmp_path / "work")
