@@ -1,10 +1,6 @@
 """Dishes learned afterwards: what a file carries, the head, the file that travels."""
 
-import base64
 import copy
-import gzip
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +8,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from ai_edge_litert.interpreter import Interpreter
 from demo_model_fixture import make_model
 from drawn_images import drawn_image
+from taught_files import DAMAGES, NO_TAUGHT_FILES, damaged
 from torch.nn import functional as F
 
 from deploy.reference import read_deployable
 from going_modular.app.model import Predictor, open_picture
-from going_modular.data_setup import find_pictures
-from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from going_modular.export import export_onnx
-from going_modular.gate import STRENGTH, fit_softmax, signed_sqrt
 from going_modular.ood_data import find_strangers
 from going_modular.pocket.carried import (
     FEATURES,
@@ -31,9 +24,6 @@ from going_modular.pocket.carried import (
     read_known,
     with_features,
 )
-from going_modular.pocket.convert import tflite_of
-from going_modular.pocket.litert import without_remarks
-from going_modular.pocket.preparation import preparing_session
 from going_modular.pocket.taught_file import (
     TaughtError,
     clean_name,
@@ -41,10 +31,8 @@ from going_modular.pocket.taught_file import (
     write_taught,
 )
 from going_modular.pocket.teaching import (
-    MARGIN,
     TaughtHead,
     likeness_to,
-    needed,
     own_likeness,
     taught_table,
 )
@@ -54,6 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20
 OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
+OURS = read_features(ROOT / "data" / "photos_effnet_lite2_224.npz")
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +53,6 @@ def known():
 @pytest.fixture(scope="module")
 def session():
     return onnxruntime.InferenceSession(with_features(COMMITTED))
-
-
-def features_of(session, files) -> torch.Tensor:
-    rows = [
-        session.run([FEATURES], {"picture": open_picture(file)})[0] for file in files
-    ]
-    return torch.from_numpy(np.concatenate(rows))
 
 
 def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
@@ -84,27 +66,15 @@ def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
 
 def test_the_committed_file_carries_its_training_photos(known):
     about = Predictor(COMMITTED).about
-    assert (
-        known.counts == about.reference_counts
-        and known.class_names == about.class_names
-    )
+    assert known.counts == about.reference_counts
+    assert known.class_names == about.class_names
     assert known.features.shape == (sum(about.reference_counts), 1280)
     assert known.labels.bincount().tolist() == about.reference_counts
     assert known.features.norm(dim=1).sub(1).abs().max() < 0.01, "but for rounding"
-    content = gzip.decompress(known.to_bytes())
-    total, dimensions = known.rounded.shape
-    assert len(content) == total * (dimensions + 4)
-    rows = np.frombuffer(content, np.int8, total * dimensions).reshape(total, -1)
-    scale = np.frombuffer(content, "<f4", offset=total * dimensions)
-    assert (rows == known.rounded).all() and (scale == known.scale).all()
-
-
-def test_classes_are_where_the_counts_say(known):
-    """A photo resembles those of its class most, so few lie nearest to another one."""
-    rows, labels = known.features, known.labels
-    likeness = (rows @ rows.T).fill_diagonal_(-1)
-    nearest = labels[likeness.topk(5, dim=1).indices].mode(dim=1).values
-    assert (nearest == labels).float().mean() > 0.85
+    # A photo resembles those of its class most, so few lie nearest to another one.
+    alike = (known.features @ known.features.T).fill_diagonal_(-1)
+    nearest = known.labels[alike.topk(5, dim=1).indices].mode(dim=1).values
+    assert (nearest == known.labels).float().mean() > 0.85
 
 
 def test_features_are_those_that_familiarity_compares(session, known):
@@ -115,28 +85,7 @@ def test_features_are_those_that_familiarity_compares(session, known):
     ours = (unit @ known.features.T).topk(5).values.mean()
     assert ours.item() == pytest.approx(float(knn_similarity), abs=1e-3)
     plain = onnxruntime.InferenceSession(COMMITTED)
-    assert (
-        float(plain.run(["knn_similarity"], {"picture": picture})[0]) == knn_similarity
-    )
-
-
-def test_the_tflite_file_gives_the_same_features(session):
-    picture = np.asarray(drawn_image("sushi", 5))
-    prepared = preparing_session(COMMITTED)(picture).transpose(1, 2, 0)[None]
-    with without_remarks():
-        content = tflite_of(COMMITTED, with_features=True)
-        interpreter = Interpreter(model_content=content, num_threads=1)
-        interpreter.allocate_tensors()
-    theirs = interpreter.get_signature_runner()(picture=prepared)[FEATURES]
-    ours = session.run([FEATURES], {"picture": picture})[0]
-    assert theirs == pytest.approx(ours, abs=0.05)
-    assert FEATURES not in _outputs(tflite_of(COMMITTED)), "only where it is asked for"
-
-
-def _outputs(content: bytes) -> set[str]:
-    with without_remarks():
-        signatures = Interpreter(model_content=content).get_signature_list()
-    return set(signatures["serving_default"]["outputs"])
+    assert plain.run(["knn_similarity"], {"picture": picture})[0] == knn_similarity
 
 
 def test_a_float_file_carries_the_same(known, tmp_path):
@@ -165,37 +114,6 @@ def test_a_file_that_counts_wrongly_is_refused(tmp_path):
 
 
 # The head
-
-
-def test_the_head_is_what_pytorch_finds(known):
-    """Half the squared weights plus `STRENGTH` times the balanced cross-entropies."""
-    rows = signed_sqrt(
-        torch.cat([known.features, F.normalize(some_of("baklava"), dim=1)])
-    )
-    labels = torch.cat([known.labels, torch.full((PHOTOS,), 3)])
-    mean, width = rows[:450].double().mean(dim=0), rows[:450].double().std(0, False)
-    scaled = (rows.double() - mean) / width.where(width > 0, 1)
-    counts = labels.bincount()
-    weight = (len(labels) / (len(counts) * counts)).double()
-    weights = torch.zeros(4, rows.shape[1], dtype=torch.double, requires_grad=True)
-    bias = torch.zeros(4, dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weights, bias], max_iter=500, line_search_fn="strong_wolfe"
-    )
-
-    def closure():
-        optimizer.zero_grad()
-        logits = scaled @ weights.T + bias
-        loss = F.cross_entropy(logits, labels, weight, reduction="sum")
-        total = weights.square().sum() / 2 + STRENGTH * loss
-        total.backward()
-        return total
-
-    optimizer.step(closure)
-    with torch.no_grad():
-        theirs = scaled @ weights.T + bias
-    ours = fit_softmax(rows, labels, scale_by=rows[:450])(rows)
-    assert (ours - theirs).abs().max() < 0.02
 
 
 def test_likeness_is_the_mean_of_the_three_nearest():
@@ -238,19 +156,9 @@ def test_a_dish_that_is_called_like_ours_has_no_rival_of_its_name(known):
     assert (twin.find(asked) == 0).sum() > (other.find(asked) == 0).sum()
 
 
-def test_our_dishes_keep_their_names(alone, session):
-    if not os.environ.get("FOODVISION_DATA"):
-        pytest.skip("needs real photos: FOODVISION_DATA")
-    folder = find_pictures(ROOT / "data").folder / "test"
-    predictor, right, files = Predictor(COMMITTED), [], sorted(folder.glob("*/*.jpg"))
-    for file in files:
-        answer = predictor.predict(file)
-        is_right = answer.best[0] == file.parent.name
-        right.append(is_right and answer.verdict == "dish")
-    right, asked = torch.tensor(right), features_of(session, files)
+def test_our_dishes_keep_their_names(alone):
     for dish, head in alone.items():
-        lost = (right & (head.find(asked) == 0)).sum()
-        assert lost <= 2, dish
+        assert (head.find(OURS.test.tensors[0]) == 0).sum() <= 2, dish
 
 
 def test_the_gate_stays_honest(known):
@@ -271,7 +179,9 @@ def test_the_gate_stays_honest(known):
 
 
 def test_what_is_no_food_is_never_called_a_taught_dish(alone, session):
-    asked = features_of(session, find_strangers())
+    pictures = [open_picture(file) for file in find_strangers()]
+    rows = [session.run([FEATURES], {"picture": pixels})[0] for pixels in pictures]
+    asked = torch.from_numpy(np.concatenate(rows))
     for dish, head in alone.items():
         assert (head.find(asked) == -1).all(), dish
 
@@ -288,10 +198,6 @@ def test_the_table_counts_what_it_says(known):
     nobody = few.without(*few.names)
     alone = taught_table(known, nobody, ours=ours, right=right)
     assert list(alone.index) == [0], "nothing to teach, nothing to say"
-
-
-def test_more_is_asked_where_more_can_be_mistaken():
-    assert [needed(count) for count in (1, 2, 4)] == [MARGIN, 2 * MARGIN, 3 * MARGIN]
 
 
 # The file that travels
@@ -312,56 +218,27 @@ def test_what_was_written_is_read(saved):
         assert ((read[name] - rows).abs() <= 0.5 * step + 1e-6).all()
 
 
-FEATURE = base64.b64encode(b"\x01" * 1280).decode()
-PHOTO = {"features": FEATURE, "scale": 0.01}
-WRONG = {
-    "no dishes": lambda c: c.pop("dishes"),
-    "dishes of another kind": lambda c: c.update(dishes=3),
-    "a name that is no text": lambda c: c["dishes"][0].update(name=7),
-    "an empty name": lambda c: c["dishes"][0].update(name=" \n\u202e "),
-    "no photos": lambda c: c["dishes"][0].update(photos=[]),
-    "too many photos": lambda c: c["dishes"][0].update(photos=[PHOTO] * 401),
-    "a photo that is none": lambda c: c["dishes"][0].update(photos=[None]),
-    "features too short": lambda c: c["dishes"][0]["photos"][0].update(features="AAA="),
-    "features that are no base64": lambda c: c["dishes"][0]["photos"][0].update(
-        features="\u00e4" * 1708
-    ),
-    "features of zeros": lambda c: c["dishes"][0]["photos"][0].update(
-        features=base64.b64encode(bytes(1280)).decode()
-    ),
-    "a scale below zero": lambda c: c["dishes"][0]["photos"][0].update(scale=-1),
-    "a scale without end": lambda c: c["dishes"][0]["photos"][0].update(
-        scale=float("inf")
-    ),
-    "a scale that is text": lambda c: c["dishes"][0]["photos"][0].update(scale="1"),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_file_is_refused(saved, what):
     file, _ = saved
-    content = json.loads(file.read_text())
-    WRONG[what](content)
-    file.write_text(json.dumps(content))
+    file.write_text(damaged(file.read_text(), what))
     with pytest.raises(TaughtError, match="taught.json is damaged"):
         read_taught(file, model_file=COMMITTED)
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "holds no taught dishes"),
-        (b"\xff\xd8\xff", "holds no taught dishes"),
-        (b"[" * 100_000, "holds no taught dishes"),
-        (b"[]", "holds no taught dishes"),
-        (b'{"format": "something else"}', "holds no taught dishes"),
-        (b'{"format": "FoodVision taught dishes", "version": 2}', "newer page"),
-    ],
-)
-def test_what_is_no_such_file_is_refused(tmp_path, content, why):
-    (tmp_path / "t.json").write_bytes(content)
-    with pytest.raises(TaughtError, match=why):
-        read_taught(tmp_path / "t.json", model_file=COMMITTED)
+def test_a_dish_without_photos_is_refused(saved):
+    file, _ = saved
+    empty = '"dishes": [{"name": "pho", "photos": []}, '
+    file.write_text(file.read_text().replace('"dishes": [', empty))
+    with pytest.raises(TaughtError, match="without photos"):
+        read_taught(file, model_file=COMMITTED)
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    for content, why in NO_TAUGHT_FILES.values():
+        (tmp_path / "t.json").write_bytes(content)
+        with pytest.raises(TaughtError, match=why):
+            read_taught(tmp_path / "t.json", model_file=COMMITTED)
     with pytest.raises(TaughtError, match="There is no"):
         read_taught(tmp_path / "none.json", model_file=COMMITTED)
 
@@ -379,14 +256,3 @@ def test_names_are_cleaned():
     assert clean_name("  pho\u202e \n  bo\x00 ") == "pho bo"
     assert clean_name("x" * 99) == "x" * 40
     assert clean_name("cre\u0300me") == "cr\u00e8me"
-
-
-@pytest.mark.parametrize("name", OTHER_NAMES[:2])
-def test_drawn_dishes_can_be_taught(known, session, name):
-    """What the tests of the page count on."""
-    taught, asked = (
-        features_of(session, drawn_files(name, split)) for split in ("train", "test")
-    )
-    head = TaughtHead(known, {name: taught})
-    assert (head.find(asked) == 0).sum() >= 4
-    assert len(CLASS_NAMES) == head.own
