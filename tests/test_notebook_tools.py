@@ -9,23 +9,17 @@ import pytest
 import torch
 
 from going_modular import notebook_tools
-from going_modular.notebook_tools import (
-    outdated,
-    pick_device,
-    show_page,
-)
-
-INSTALLED = {"torch": "2.10.0", "gradio": "6.31.0", "pandas": "2.2.3rc1"}
+from going_modular.notebook_tools import outdated, pick_device, show_page
 
 
 @pytest.fixture
 def check(tmp_path, monkeypatch):
-    """Checks a requirements file against `INSTALLED`."""
+    """Checks a requirements file where torch 2.10.0 is installed and nothing else."""
 
     def version(name):
-        if name not in INSTALLED:
+        if name != "torch":
             raise importlib.metadata.PackageNotFoundError(name)
-        return INSTALLED[name]
+        return "2.10.0"
 
     def check(text):
         (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
@@ -36,28 +30,18 @@ def check(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wanted",
-    ["torch>=2.9", "torch >= 2.10", "torch", "torch>=2.9,<3", "torch==2.10.0"],
+    "wanted", ["torch>=2.9", "torch >= 2.10", "torch", "# torch>=99\n\ntorch>=2.9,<3 #"]
 )
 def test_2_10_is_newer_than_2_9(wanted, check):
     assert check(wanted) == []
 
 
-@pytest.mark.parametrize("wanted", ["torch>=2.11", "torch<2.10", "torch==2.1"])
-def test_what_does_not_fit_is_named_with_what_is_wanted(wanted, check):
-    assert check(wanted) == [f"torch is 2.10.0 (wanted: {wanted})"]
-
-
-def test_missing_packages_are_named(check):
-    assert check("timm>=1.0\ntorch>=2.9\nonnx") == [
+def test_what_does_not_fit_is_named_with_what_is_wanted(check):
+    assert check("torch>=2.11\ntimm>=1.0\ntorch<2.10\ntorch>=2.9") == [
+        "torch is 2.10.0 (wanted: torch>=2.11)",
         "timm is missing (wanted: timm>=1.0)",
-        "onnx is missing (wanted: onnx)",
+        "torch is 2.10.0 (wanted: torch<2.10)",
     ]
-
-
-def test_comments_and_empty_lines_are_passed_over(check):
-    text = "# torch>=99\n\n   \ngradio>=6.0,<7  # not 7: torch>=99\r\n#\n"
-    assert check(text) == []
 
 
 def test_the_lessons_own_requirements_are_met_here():
@@ -67,12 +51,7 @@ def test_the_lessons_own_requirements_are_met_here():
 
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"),
-    [
-        (False, False, "cpu"),
-        (False, True, "mps"),
-        (True, False, "cuda"),
-        (True, True, "cuda"),
-    ],
+    [(False, False, "cpu"), (False, True, "mps"), (True, True, "cuda")],
 )
 def test_the_fastest_device_is_picked(cuda, mps, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)

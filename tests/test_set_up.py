@@ -69,13 +69,11 @@ def test_uv_keeps_an_environment_that_is_there(set_up):
 
 
 @WITHOUT_UV
-def test_without_uv_pip_does_it(set_up):
-    assert set_up(there="exit 0") == PIP  # keeps what is there
-
-
-@WITHOUT_UV
-def test_an_environment_of_an_older_python_is_made_anew(set_up):
-    assert set_up(there="exit 1") == ["python3 -m venv .venv", *PIP]
+@pytest.mark.parametrize(
+    ("there", "made"), [("exit 0", []), ("exit 1", ["python3 -m venv .venv"])]
+)
+def test_without_uv_pip_does_it_and_an_older_python_is_replaced(there, made, set_up):
+    assert set_up(there=there) == [*made, *PIP]
 
 
 @WITHOUT_UV
