@@ -6,11 +6,13 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.transforms.functional import to_tensor
 
 from going_modular import predictions
-from going_modular.predictions import WARM_UP, predict_picture, predict_pictures
+from going_modular.predictions import WARM_UP, predict_pictures
 
-COLOURS = {"pizza": "red", "steak": "lime", "sushi": "blue"}
+CLASS_NAMES = ["pizza", "steak", "sushi"]
+COLOURS = ["red", "lime", "blue"]
 
 
 class MostlyOneColour(nn.Module):
@@ -27,36 +29,27 @@ class MostlyOneColour(nn.Module):
         return self.scale * pictures.mean(dim=(2, 3))
 
 
-def to_tensor(picture):
-    pixels = torch.tensor(list(picture.convert("RGB").tobytes()), dtype=torch.float32)
-    return pixels.view(picture.height, picture.width, 3).permute(2, 0, 1) / 255
-
-
 @pytest.fixture
 def samples(tmp_path):
-    """Eight pictures in the colours of their classes, the last with a wrong label."""
-    names = list(COLOURS)
-    labels = [2, 0, 1, 1, 0, 2, 0, 1]
-    found = []
-    for number, label in enumerate(labels):
-        file = tmp_path / f"{number}.png"
-        Image.new("RGB", (6, 4), COLOURS[names[label]]).save(file)
-        found.append((file, label))
-    return [*found[:-1], (found[-1][0], 0)]
+    """Six pictures in the colours of their classes, the last with a wrong label."""
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    for file, label in zip(files, [2, 0, 1, 1, 0, 1], strict=True):
+        Image.new("RGB", (6, 4), COLOURS[label]).save(file)
+    return list(zip(files, [2, 0, 1, 1, 0, 0], strict=True))
 
 
 def test_pictures_are_predicted_in_order_after_a_warm_up(samples):
     model = MostlyOneColour().train()
-    table = predict_pictures(model, to_tensor, samples, list(COLOURS))
+    table = predict_pictures(model, to_tensor, samples, CLASS_NAMES)
     assert model.calls == len(samples) + WARM_UP
     assert list(table.file) == [file for file, _ in samples]
-    truth = ["sushi", "pizza", "steak", "steak", "pizza", "sushi", "pizza", "pizza"]
+    truth = ["sushi", "pizza", "steak", "steak", "pizza", "pizza"]
     assert list(table.truth) == truth
     assert list(table.guess) == [*truth[:-1], "steak"]
-    assert list(table.right) == [True] * 7 + [False]
+    assert list(table.right) == [True] * 5 + [False]
     sure = math.exp(5) / (math.exp(5) + 2)
-    assert list(table.prob_guess) == pytest.approx([sure] * 8)
-    assert list(table.prob_truth) == pytest.approx([sure] * 7 + [(1 - sure) / 2])
+    assert list(table.prob_guess) == pytest.approx([sure] * 6)
+    assert list(table.prob_truth) == pytest.approx([sure] * 5 + [(1 - sure) / 2])
 
 
 def test_the_clock_runs_from_file_to_answer_and_splits_at_every_step(
@@ -72,16 +65,11 @@ def test_the_clock_runs_from_file_to_answer_and_splits_at_every_step(
 
         return step_that_takes_time
 
-    monkeypatch.setattr(
-        predictions, "load_picture", taking(0.007, predictions.load_picture)
-    )
+    load = taking(0.007, predictions.load_picture)
+    monkeypatch.setattr(predictions, "load_picture", load)
     model = MostlyOneColour().eval()
     monkeypatch.setattr(model, "forward", taking(0.020, model.forward))
-    transform = taking(0.003, to_tensor)
-    probabilities, times = predict_picture(model, transform, samples[0][0])
-    assert times == pytest.approx((30, 7, 20))
-    assert times._fields == ("total_ms", "decode_ms", "forward_ms")
-    assert probabilities.shape == (3,) and probabilities.sum() == pytest.approx(1)
-    table = predict_pictures(model, transform, samples, list(COLOURS))
-    for name, milliseconds in times._asdict().items():
+    table = predict_pictures(model, taking(0.003, to_tensor), samples, CLASS_NAMES)
+    times = {"total_ms": 30, "decode_ms": 7, "forward_ms": 20}
+    for name, milliseconds in times.items():
         assert list(table[name]) == pytest.approx([milliseconds] * len(samples))
