@@ -1,6 +1,7 @@
 """FoodVision Big, whole: from a tree like Food-101 to an app that knows 101 dishes."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import requests
@@ -9,44 +10,36 @@ from demo_model_fixture import ABOUT
 from plain_dishes import write_dishes
 from torch.utils.data import DataLoader
 
-from going_modular.app.model import ModelMetadata, Predictor
+from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.big.features import (
-    Extractor,
-    FeatureStore,
-    seconds_a_photo,
-    weights_fingerprint,
-)
-from going_modular.big.food101 import choose_photos, find_tree, spoken
+from going_modular.big.dishes import find_dishes
+from going_modular.big.features import Extractor, seconds_a_photo, weights_fingerprint
+from going_modular.big.food101 import choose_photos, find_tree
 from going_modular.big.many_classes import score_features, top_k_right
+from going_modular.companion import train_head
 from going_modular.datasets import DataError, load_picture
 from going_modular.demo_folder import COPIED, WRITTEN, copy_app, write_readme
-from going_modular.engine import (
-    Settings,
-    evaluate,
-    feature_loader,
-    fresh_copy,
-    store_features,
-    train,
-)
-from going_modular.export import Deployable, export_onnx, made_with, ship
+from going_modular.engine import store_features
+from going_modular.export import Deployable, export_onnx, ship
 from going_modular.gate import make_gate, sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
-from going_modular.predictions import answer_all, compare_answers
+from going_modular.predictions import answer_all
 from going_modular.quantize import quantize
 
 pytestmark = pytest.mark.slow
 
 SIZE = 96  # pixels: quick; the lesson uses more
+TORN = 7
 
 
 @pytest.fixture(scope="module")
-def part(tmp_path_factory):
+def photos(tmp_path_factory):
+    """A folder with a tree of 101 dishes; one photo that is chosen of it is torn."""
     folder = tmp_path_factory.mktemp("data")
-    write_dishes(folder, {"train": 10, "test": 5}, dishes=101)
-    part = choose_photos(find_tree(str(folder), folder), share=0.4)
-    part.train[7][0].write_bytes(part.train[7][0].read_bytes()[:300])  # torn
-    return part
+    write_dishes(folder / "dishes", {"train": 4, "test": 2}, dishes=101)
+    torn, _ = choose_photos(find_tree(str(folder), folder), share=1).train[TORN]
+    torn.write_bytes(torn.read_bytes()[:300])
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,149 +50,103 @@ def built():
 
 
 @pytest.fixture(scope="module")
-def extract(built):
-    return Extractor(built, batch_size=8)
-
-
-@pytest.fixture(scope="module")
-def stored(part, built, extract, tmp_path_factory):
-    """Features of both halves, through the files."""
-    folder, halves = tmp_path_factory.mktemp("features"), []
-    for samples in (part.train, part.test):
-        network = weights_fingerprint(built)
-        store = FeatureStore(folder, samples, network=network, width=1280)
-        store.fill(extract)
-        halves.append(store.read())
-    return halves
-
-
-@pytest.fixture(scope="module")
-def trained(built, stored):
-    torch.manual_seed(0)
-    built.model.head = fresh_copy(built.model.head)
-    settings = Settings(lr=3e-3, epochs=30, label_smoothing=0.1)
-    loader = feature_loader(stored[0].features, seed=0)
-    train(built.model.head, loader, settings=settings)
-    return built
+def dishes(photos, built):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("FOODVISION_BIG", str(photos))
+        return find_dishes(built, "big", photos / "data", share=1)
 
 
 # Features
 
 
-def test_features_are_those_of_section_2(built, part, extract):
-    samples = part.test[:12]
-    pictures = [(built.transform(load_picture(file)), n) for file, n in samples]
+def test_features_are_those_of_section_2(built, dishes, tmp_path):
+    files, extract = dishes.photos["test"][:12], Extractor(built, batch_size=8)
+    pictures = [(built.transform(load_picture(file)), 0) for file in files]
     expected = store_features(built.model.base, DataLoader(pictures, batch_size=5))
-    features, reasons = extract([file for file, _ in samples])
+    features, reasons = extract(files)
     assert reasons == {}
     torch.testing.assert_close(
         torch.from_numpy(features), expected.tensors[0], atol=1e-4, rtol=1e-3
     )
+    assert torch.equal(dishes.test.tensors[0][:8], torch.from_numpy(features[:8]))
+    with pytest.raises(DataError, match="gone.jpg"):
+        extract([files[0], tmp_path / "gone.jpg"])
+    assert seconds_a_photo(extract, files[:3]) > 0
 
 
-def test_the_torn_photo_is_skipped_by_name_and_counted(part, stored):
-    train_half, test_half = stored
-    torn = part.train[7][0]
-    assert list(train_half.skipped) == [f"{torn.parent.name}/{torn.name}"]
-    assert len(train_half.features) == len(part.train) - 1 == 403
-    assert test_half.skipped == {} and len(test_half.features) == 202
+def test_the_torn_photo_is_skipped_by_name_and_counted(photos, dishes):
+    torn, _ = choose_photos(find_tree(str(photos), photos), share=1).train[TORN]
+    assert list(dishes.skipped) == [f"{torn.parent.name}/{torn.name}"]
+    assert (len(dishes.train), len(dishes.test)) == (403, 202)
+    assert torn not in dishes.photos["train"] and len(dishes.photos["train"]) == 403
 
 
 def test_any_change_of_weights_or_preparation_is_another_network(built):
-    same = weights_fingerprint(built)
-    assert same == weights_fingerprint(copy.deepcopy(built))
-    assert same != weights_fingerprint(build_effnet_lite2(101, input_size=SIZE + 32))
-    other = copy.deepcopy(built)
+    other, scaled, headless = (copy.deepcopy(built) for _ in range(3))
     next(other.model.base.parameters()).data[0, 0, 0, 0] += 1e-3
-    assert same != weights_fingerprint(other)
-    scaled = copy.deepcopy(built)
     scaled.preprocess.scale *= 2
-    assert same != weights_fingerprint(scaled)
-    headless = copy.deepcopy(built)
-    headless.model.head[1].weight.data += 1
-    assert same == weights_fingerprint(headless), "features do not depend on the head"
-
-
-def test_a_photo_that_is_gone_stops_the_run(extract, part, tmp_path):
-    with pytest.raises(DataError, match="gone.jpg"):
-        extract([part.test[0][0], tmp_path / "gone.jpg"])
-
-
-def test_the_cost_of_a_photo_is_measured_on_photos(extract, part):
-    assert seconds_a_photo(extract, [file for file, _ in part.test[:3]]) > 0
+    headless.model.head[1].weight.data += 1  # features do not depend on the head
+    larger = build_effnet_lite2(101, input_size=SIZE + 32)
+    same = weights_fingerprint(built)
+    assert weights_fingerprint(headless) == same
+    assert same not in map(weights_fingerprint, (other, scaled, larger))
 
 
 # The folder
 
 
 @pytest.fixture(scope="module")
-def shipped(trained, stored, part, demo_texts, tmp_path_factory):
-    """FoodVision Mini's folder, with Big's file in it."""
-    folder = tmp_path_factory.mktemp("demo") / "foodvision_big"
-    copy_app(demo_texts, folder, [*COPIED, *WRITTEN])
-    train_half, test_half = stored
-    rows, labels = train_half.features.tensors
-    logits = score_features(trained.model.cpu().head, rows)
+def logits(built, dishes):
+    """Of the test photos, (202, 101), by a head that has learned."""
+    train_head(built, dishes)
+    return score_features(built.model.head, dishes.test.tensors[0])
+
+
+@pytest.fixture(scope="module")
+def fp32(built, dishes, logits, tmp_path_factory):
+    rows, labels = dishes.train.tensors
     carried = sample_references(labels, per_class=2)
-    gate, thresholds = make_gate(rows, labels, logits, carried=carried)
-    deployable = Deployable(trained.preprocess, trained.model, gate)
-    score = evaluate(trained.model.head, feature_loader(test_half.features))
-    about = ModelMetadata(
+    known = score_features(built.model.head, rows)
+    gate, thresholds = make_gate(rows, labels, known, carried=carried)
+    about = replace(
+        ABOUT,
         name="foodvision_big",
         title="FoodVision Big",
-        class_names=spoken(part.class_names),
+        class_names=dishes.names,
         knn_similarity_threshold=thresholds.knn_similarity,
         in_distribution_threshold=thresholds.in_distribution_score,
-        temperature=1.0,
-        calibration=ABOUT.calibration,
-        gate=ABOUT.gate | {"near": {}, "auroc": None},
         reference_counts=labels[carried].bincount().tolist(),
-        contender="EffNet-Lite2",
         input_size=SIZE,
-        precision="fp32",
-        trained_on=f"{len(train_half.features)} photos of 101 dishes",
-        is_practice=False,
-        test_result={"correct": score.right, "total": score.total},
-        made_with=made_with(),
     )
-    write_readme(about, folder)
-    fp32 = export_onnx(deployable, folder.parent / "fp32.onnx", about=about)
-    some = [file for file, _ in train_half.samples[::8]]
-    int8 = quantize(fp32, folder.parent / "int8.onnx", calibrate_on=some)
-    ship(int8, folder / "foodvision_big.onnx")
-    return folder, deployable, fp32, score
+    deployable = Deployable(built.preprocess, built.model, gate)
+    return export_onnx(deployable, tmp_path_factory.mktemp("big") / "a", about=about)
 
 
-def test_stored_features_and_the_file_count_alike(shipped, stored, trained, part):
-    _, deployable, fp32, score = shipped
-    features, labels = stored[1].features.tensors
-    logits = score_features(trained.model.head, features)
-    assert top_k_right(logits, labels, 1) == score.right > 101
-    names = spoken(part.class_names)
-    said = answer_all(fp32, [file for file, _ in part.test])
-    probabilities = torch.tensor([[a.probabilities[n] for n in names] for a in said])
-    assert probabilities.shape == (202, 101)
-    assert torch.allclose(probabilities, logits.softmax(dim=1), atol=1e-4)
-    answers = compare_answers(deployable, fp32, part.test[:10])
-    assert answers.same_class.all() and answers.difference.max() < 1e-4
+def test_stored_features_and_the_file_count_alike(fp32, logits, dishes):
+    assert top_k_right(logits, dishes.test.tensors[1], 1) > 101
+    answers = answer_all(fp32, dishes.photos["test"])
+    probabilities = [[a.probabilities[name] for name in dishes.names] for a in answers]
+    torch.testing.assert_close(
+        torch.tensor(probabilities), logits.softmax(dim=1), atol=1e-4, rtol=0
+    )
 
 
-def test_the_app_answers_with_101_names(shipped, part):
-    folder = shipped[0]
-    model = Predictor(folder / "foodvision_big.onnx")
+def test_the_app_answers_with_101_names(fp32, dishes, demo_texts, tmp_path):
+    folder = copy_app(demo_texts, tmp_path / "foodvision_big", [*COPIED, *WRITTEN])
+    some = dishes.photos["train"][::8]
+    int8 = quantize(fp32, tmp_path / "int8.onnx", calibrate_on=some)
+    file = ship(int8, folder / "foodvision_big.onnx")
+    assert file.stat().st_size < 10_000_000
+    model = Predictor(file)
+    readme = write_readme(model.about, folder).read_text("utf-8")
     names = model.about.class_names
     assert len(set(names)) == 101 and "grilled cheese sandwich" in names
+    assert f"It knows 101 dishes: **{', '.join(names)}**." in readme
     with run_demo(folder) as running:
         page = requests.get(running.url, timeout=60).text
         assert "FoodVision Big" in page and "FoodVision Mini" not in page
-        for file, _ in part.test[98:102]:
-            scores, note = ask_demo(running.url, file)
-            expected, _ = model.predict(file).best
+        for photo in dishes.photos["test"][98:102]:
+            scores, note = ask_demo(running.url, photo)
+            expected, _ = model.predict(photo).best
             assert scores["label"] == expected and expected in note
             assert len(scores["confidences"]) == 5 and "_" not in note
-    readme = (folder / "README.md").read_text("utf-8")
-    assert f"It knows 101 dishes: **{', '.join(names)}**." in readme
-
-
-def test_the_file_stays_small(shipped):
-    assert (shipped[0] / "foodvision_big.onnx").stat().st_size < 10_000_000

@@ -13,16 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_images import drawn_image
-from pocket_site import need_runtime
 
 from going_modular.app.model import Predictor
 from going_modular.demo_folder import DeployError
-from going_modular.drawn import CLASS_NAMES
+from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.pocket import stopwatch
 from going_modular.pocket.runtimes import MODEL, TFLITE
 from going_modular.pocket.server import MOST_BYTES, Extra, serve_folder
-from going_modular.pocket.site import write_pocket
 from going_modular.pocket.stopwatch import (
     BrowserSpeed,
     browser_speed,
@@ -32,10 +29,8 @@ from going_modular.pocket.stopwatch import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = ROOT / "models" / MODEL
 REPORT = ROOT / "benchmarks" / "results.md"
 PS = shutil.which("ps")
-PER_CLASS = 4
 GONE_WITHIN = 10.0  # s; a browser's crash handler ends by itself
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/156.0.0.0 Safari/537.36"
 ANSWERED = {
@@ -82,26 +77,28 @@ def processes_that_name(text: str) -> list[str]:
 @pytest.fixture
 def page(tmp_path):
     """A folder that can be served, and pictures, where no real browser comes."""
-    folder = tmp_path / "page"
-    folder.mkdir()
-    (folder / "index.html").write_text("the demo")
+    (tmp_path / "index.html").write_text("the demo")
     pictures = [tmp_path / f"{n}.jpg" for n in range(3)]
     for number, picture in enumerate(pictures):
         picture.write_text(f"picture {number}")
-    return folder, pictures
+    return tmp_path, pictures
 
 
 @pytest.fixture
-def program(tmp_path):
-    """Write a program that stands for a browser."""
+def installed(tmp_path, monkeypatch):
+    """Have these programs and no others on PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(stopwatch, "PLACES", ())
 
-    def write(text: str) -> Path:
-        file = tmp_path / "some-browser"
-        file.write_text(text)
-        file.chmod(0o755)
-        return file
+    def install(*names: str, text: str = "#!/bin/sh\nexit 3") -> Path:
+        for name in names:
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        return folder
 
-    return write
+    return install
 
 
 def reporting(told: dict) -> str:
@@ -115,63 +112,44 @@ def chromium():
     return browser
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    need_runtime()
-    return write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Drawn pictures, of all classes."""
-    folder, files = tmp_path_factory.mktemp("drawn"), []
-    for name in CLASS_NAMES:
-        for number in range(PER_CLASS):
-            files.append(folder / f"{name}{number}.jpg")
-            drawn_image(name, number, size=(512, 384)).save(files[-1], quality=88)
-    return files
-
-
 @pytest.mark.browser
-def test_a_real_browser_answers_as_python_does(chromium, site, drawn, scratch):
-    before = sorted(site.rglob("*"))
-    speed = measure_in_browser(site, drawn)
+def test_a_real_browser_answers_as_python_does(chromium, committed_site, scratch):
+    pictures = [file for name in CLASS_NAMES for file in drawn_files(name, "test")[:4]]
+    before = sorted(committed_site.rglob("*"))
+    speed = measure_in_browser(committed_site, pictures)
     assert re.fullmatch(r"Chromium \d+", speed.browser)
     assert speed.runs == "LiteRT with relaxed SIMD, 1 thread"
-    assert len(speed.milliseconds) == len(speed.answers) == len(drawn)
+    assert len(speed.milliseconds) == len(speed.answers) == len(pictures)
     assert 0 < min(speed.milliseconds) <= 1000 / speed.per_second <= speed.p95
-    predictor = Predictor(COMMITTED, threads=1)
-    said = [predictor.predict(file).probabilities for file in drawn]
+    predictor = Predictor(ROOT / "models" / MODEL, threads=1)
+    said = [predictor.predict(file).probabilities for file in pictures]
     expected = np.array([[one[name] for name in CLASS_NAMES] for one in said])
     answers = np.array(speed.answers)
     assert (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
     assert np.abs(answers - expected).max() < 0.001
-    assert sorted(site.rglob("*")) == before, "the page is no part of the folder"
+    after = sorted(committed_site.rglob("*"))
+    assert after == before, "the page is no part of the folder"
 
 
 @pytest.mark.browser
 def test_what_the_page_says_of_its_failure_is_passed_on(
-    chromium, tmp_path, drawn, scratch
+    chromium, committed_site, tmp_path, scratch
 ):
-    need_runtime()
-    site = write_pocket(COMMITTED, tmp_path / "site")
-    (site / TFLITE).unlink()
-    with pytest.raises(DeployError, match="could not answer: The model could not be"):
-        measure_in_browser(site, drawn, browser=chromium)
-
-
-@pytest.mark.browser
-def test_a_file_that_is_no_picture_is_an_error(chromium, site, tmp_path, scratch):
+    site = shutil.copytree(committed_site, tmp_path / "site")
     (tmp_path / "notes.jpg").write_text("no picture")
     with pytest.raises(DeployError, match="could not answer: .*picture"):
         measure_in_browser(site, [tmp_path / "notes.jpg"], browser=chromium)
+    (site / TFLITE).unlink()
+    pictures = drawn_files("pizza", "test")[:1]
+    with pytest.raises(DeployError, match="could not answer: The model could not be"):
+        measure_in_browser(site, pictures, browser=chromium)
 
 
-def test_what_a_browser_reports_is_what_comes_back(page, program, scratch):
-    speed = measure_in_browser(*page, browser=program(reporting(ANSWERED)))
-    assert speed == BrowserSpeed(
-        "Chromium 156", "LiteRT", ANSWERED["milliseconds"], ANSWERED["answers"]
-    )
+def test_what_a_browser_reports_is_what_comes_back(page, installed, scratch):
+    folder = installed("some-browser", text=reporting(ANSWERED))
+    speed = measure_in_browser(*page, browser=folder / "some-browser")
+    told = ANSWERED["milliseconds"], ANSWERED["answers"]
+    assert speed == BrowserSpeed("Chromium 156", "LiteRT", *told)
     assert speed.per_second == 50
     assert speed.p95 == pytest.approx(38)  # a tenth of the way from 40 to 20
 
@@ -182,28 +160,21 @@ def test_what_a_browser_reports_is_what_comes_back(page, program, scratch):
         ("#!/bin/sh\nexit 3", "some-browser stopped by itself with exit code 3"),
         ("#!/no/such/shell\n", "some-browser could not be started"),
         (reporting({"failed": "No model."}), "could not answer: No model"),
+        (
+            "#!/bin/sh\n/bin/sleep 61.7 & /bin/sleep 61.7",
+            "did not finish in 1 s",
+        ),
     ],
-    ids=["ends at once", "cannot start", "says why not"],
+    ids=["ends at once", "cannot start", "says why not", "never answers"],
 )
-def test_a_browser_that_does_not_work_is_an_error(
-    page, program, scratch, text, sentence
+def test_a_browser_that_does_not_work_is_an_error_and_stopped(
+    page, installed, scratch, text, sentence
 ):
+    browser = installed("some-browser", text=text) / "some-browser"
+    timeout = 1.0 if "sleep" in text else 60.0
     with pytest.raises(DeployError, match=sentence):
-        measure_in_browser(*page, browser=program(text))
-
-
-def test_a_browser_that_never_answers_is_stopped_with_all_it_started(
-    page, program, scratch
-):
-    endless = program("#!/bin/sh\nsleep 61.7 & sleep 61.7")
-    with pytest.raises(DeployError, match="some-browser did not finish in 1 s"):
-        measure_in_browser(*page, browser=endless, timeout=1.0)
-    assert not processes_that_name("sleep 61.7")
-
-
-def test_a_folder_without_a_page_is_an_error(tmp_path, program, scratch):
-    with pytest.raises(DeployError, match="no index.html"):
-        measure_in_browser(tmp_path, [], browser=program("#!/bin/sh\nexit 3"))
+        measure_in_browser(*page, browser=browser, timeout=timeout)
+    assert not processes_that_name("sleep 61.7"), "nor what it has started"
 
 
 def post(url: str, content: bytes, **headers: str) -> int:
@@ -220,12 +191,11 @@ def post(url: str, content: bytes, **headers: str) -> int:
 def test_only_one_path_takes_a_report_and_no_endless_one(page):
     taken = []
     extra = Extra({"/secret/": b"x"}, "/secret/result", taken.append)
-    sizes = {"too-large": str(MOST_BYTES + 1), "odd": "-1", "none": "all of it"}
     with serve_folder(page[0], extra=extra) as served:
         url = f"{served.url}secret/result"
         for path in ("", "result", "secret/", "index.html"):
             assert post(served.url + path, b"[]") == 404
-        for size in sizes.values():
+        for size in (str(MOST_BYTES + 1), "-1", "all of it"):
             assert post(url, b"[]", **{"Content-Length": size}) == 413
         assert taken == []
         assert post(url, b"[1]") == 204
@@ -234,30 +204,13 @@ def test_only_one_path_takes_a_report_and_no_endless_one(page):
         assert post(f"{served.url}secret/result", b"[1]") == 404
 
 
-@pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """Have these programs and no others on PATH."""
-
-    def install(*names: str, text: str = "#!/bin/sh\nexit 3") -> Path:
-        folder = tmp_path / "bin"
-        folder.mkdir()
-        for name in names:
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
-        monkeypatch.setenv("PATH", str(folder))
-        monkeypatch.setattr(stopwatch, "PLACES", ())
-        return folder
-
-    return install
-
-
-def test_a_browser_is_found_by_its_name(installed):
+def test_a_browser_is_found_by_its_name_or_in_its_usual_place(
+    installed, tmp_path, monkeypatch
+):
     folder = installed("microsoft-edge", "google-chrome", "firefox")
     assert find_browser() == folder / "google-chrome"
-
-
-def test_a_browser_is_found_in_its_usual_place(installed, tmp_path, monkeypatch):
-    installed("firefox")
+    (folder / "google-chrome").unlink()
+    (folder / "microsoft-edge").unlink()
     assert find_browser() is None
     place = tmp_path / "msedge.exe"
     place.touch()
@@ -294,18 +247,18 @@ def test_measured_where_a_browser_works(page, installed, scratch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_without_a_browser_or_a_page_the_report_counts(page, installed, capsys):
+@pytest.mark.parametrize(
+    ("browsers", "told"),
+    [
+        ([], ""),
+        (["chromium"], "Not measured here: chromium stopped by itself with exit"),
+    ],
+    ids=["no browser", "a browser that fails"],
+)
+def test_else_the_report_counts(browsers, told, page, installed, scratch, capsys):
     where = "another computer's, benchmarks/results.md"
     reported = speed_in_report(REPORT), where, None
-    assert browser_speed(None, page[1], report=REPORT) == reported
-    installed()
+    assert browser_speed(None, page[1], report=REPORT) == reported, "without a page"
+    installed(*browsers)
     assert browser_speed(*page, report=REPORT) == reported
-    assert capsys.readouterr().out == ""
-
-
-def test_a_browser_that_fails_is_told_in_one_line(page, installed, scratch, capsys):
-    installed("chromium")
-    number, where, _ = browser_speed(*page, report=REPORT)
-    assert number == speed_in_report(REPORT) and where.startswith("another computer's")
-    told = "Not measured here: chromium stopped by itself with exit code 3\n"
-    assert capsys.readouterr().out == told
+    assert capsys.readouterr().out.startswith(told)
