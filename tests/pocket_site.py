@@ -1,30 +1,102 @@
-"""What the tests of the browser demo share: its folder, a server, Chromium."""
+"""What the tests of the browser demo share: its folder, pictures to show it, a tab.
+
+conftest.py gives its fixtures to all of them. In a file that defines another `url`,
+`context` and `page` are of that.
+"""
 
 import base64
+import io
+from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
+from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
+from drawn_images import drawn_image
 from PIL import Image
 
 from benchmarks.browser import READY, READY_MS
+from going_modular.app.model import Answer
+from going_modular.drawn import CLASS_NAMES
 from going_modular.files import FileError
-from going_modular.pocket import server as pocket_server
+from going_modular.pocket.npm import Package, vendor
 from going_modular.pocket.runtimes import LITE_RT, ORT_WEB
+from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import write_pocket
 
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+EXAMPLES = [RED, BLUE, GREEN, YELLOW, DARK]  # pictures to try, in the page's order
+SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
+AXE = Package(
+    "axe-core",
+    "4.14.1",
+    "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudV"
+    "GtQ==",
+    {"axe.min.js": "axe.min.js"},
+)
 PIXELS = """async ([base64, share]) => {
     const { openPicture, toPixels } = await import("./picture.js");
     const { pictures } = await (await fetch("model.json")).json();
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
-    const bitmap = await openPicture(new Blob([bytes]), pictures);
+    const file = new Blob([Uint8Array.fromBase64(base64)]);
+    const bitmap = await openPicture(file, pictures);
     const { data, height, width } = toPixels(bitmap, pictures, share ?? undefined);
-    let text = "";
-    for (let at = 0; at < data.length; at += 8192) {
-        text += String.fromCharCode(...data.subarray(at, at + 8192));
-    }
-    return [btoa(text), height, width];
+    return [new Uint8Array(data.buffer).toBase64(), height, width];
 }"""
+
+
+@pytest.fixture(scope="session")
+def stand_in_site(tmp_path_factory):
+    """The demo of a stand-in model, which answers for a picture's colour."""
+    return write_site(tmp_path_factory.mktemp("pocket") / "site")
+
+
+@pytest.fixture(scope="session")
+def committed_site(tmp_path_factory):
+    """The demo of the committed model."""
+    need_runtime()
+    return write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
+
+
+@pytest.fixture(scope="session")
+def url(stand_in_site):
+    """Where the stand-in's demo is served."""
+    with serve_folder(stand_in_site) as served:
+        yield served.url
+
+
+@pytest.fixture(scope="session")
+def committed_url(committed_site):
+    """Where the committed model's demo is served."""
+    with serve_folder(committed_site) as served:
+        yield served.url
+
+
+@contextmanager
+def visitor(browser, url: str):
+    """Somebody with a phone and its camera, who has never been at `url`."""
+    crashes = []
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        context.on("weberror", lambda crash: crashes.append(str(crash.error)))
+        context.grant_permissions(["camera"], origin=url.rstrip("/"))
+        yield context
+    assert not crashes, crashes
+
+
+@pytest.fixture
+def context(browser, url):
+    """A visitor, whose pages must not crash."""
+    with visitor(browser, url) as context:
+        yield context
+
+
+@pytest.fixture
+def page(context, url):
+    """The demo at `url`, ready; when the test ends it must not have complained."""
+    page = open_page(context, url)
+    yield page
+    assert not page.complaints, page.complaints
 
 
 def need_runtime() -> None:
@@ -43,34 +115,35 @@ def _not_fetched() -> str | None:
     return None
 
 
-def write_site(folder: Path, model: Path, colours: dict[str, tuple]) -> Path:
-    """Write the demo with plain pictures to try, one a colour."""
+def write_site(folder: Path, **about: str) -> Path:
+    """Write the demo of a stand-in model that says this about itself."""
     need_runtime()
     examples = []
-    for name, colour in colours.items():
-        examples.append(folder.with_name(f"{name}.png"))
-        Image.new("RGB", (80, 60), colour).save(examples[-1])
+    for number, colour in enumerate(EXAMPLES):
+        examples.append(folder.with_name(f"{number}.png"))
+        examples[-1].write_bytes(plate(colour, "PNG"))
+    model = make_model(folder.with_name("stand_in.onnx"), **about)
     return write_pocket(model, folder, examples=examples)
 
 
-class Counting(pocket_server._Handler):
-    """The server of the demo, which notes what it sends."""
+def plate(colour=RED, kind="JPEG", size=(80, 60)) -> bytes:
+    """A picture of one colour, as a file."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind)
+    return file.getvalue()
 
-    sent: list[list] = []  # path and bytes of each file, as far as they went out
 
-    def copyfile(self, source, outputfile) -> None:
-        entry = [self.path, 0]
-        self.sent.append(entry)
-        while piece := source.read(65_536):
-            outputfile.write(piece)
-            entry[1] += len(piece)
+def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> bytes:
+    """A drawn dish as a file, the test pictures first."""
+    file = io.BytesIO()
+    drawn_image(name, number, size).save(file, "JPEG", quality=88)
+    return file.getvalue()
 
 
 def open_page(context, url: str, *, wait: bool = True):
-    """Open the demo in a new tab, with lists of its crashes and of its complaints."""
+    """Open the demo in a new tab, with a list of its complaints."""
     page = context.new_page()
-    page.crashes, page.complaints = [], []
-    page.on("pageerror", lambda error: page.crashes.append(str(error)))
+    page.complaints = []
     page.on("console", lambda line: _note(page.complaints, line))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
@@ -84,6 +157,29 @@ def _note(complaints: list[str], line) -> None:
         complaints.append(line.text)
 
 
+def choose(page, content: bytes, name="plate.jpg", kind="image/jpeg") -> None:
+    """Choose a file, as a visitor does."""
+    file = {"name": name, "mimeType": kind, "buffer": content}
+    page.set_input_files("#file", file)
+
+
+def try_example(page, number: int) -> None:
+    """Click on one of the pictures to try."""
+    page.get_by_role("button", name=f"Example picture {number}").click()
+
+
+def start_camera(page) -> None:
+    """Click on the button, and wait for the film."""
+    page.get_by_role("button", name="Start camera").click()
+    page.wait_for_selector("#stage[data-state=live]")
+
+
+def expect(page, *texts: str) -> None:
+    """Wait for texts in the answer."""
+    for text in texts:
+        page.locator("#answer").get_by_text(text).first.wait_for(timeout=30_000)
+
+
 def pixels_of(page, content: bytes, share: float | None = None) -> Image.Image:
     """What the page would show the model of a file, or of the square in its middle."""
     asked = [base64.b64encode(content).decode(), share]
@@ -93,16 +189,46 @@ def pixels_of(page, content: bytes, share: float | None = None) -> Image.Image:
     return image.convert("RGB")
 
 
+def assert_agree(theirs: dict, ours: Answer, apart: float) -> None:
+    """Compare a page's answer with Python's; probabilities may be `apart`."""
+    probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
+    assert theirs["probabilities"] == pytest.approx(probabilities, abs=apart)
+    assert theirs["knn_similarity"] == pytest.approx(ours.knn_similarity, abs=0.02)
+    # Counted in standard deviations, so what rounding does shows more here.
+    score = pytest.approx(ours.in_distribution_score, abs=0.1)
+    assert theirs["in_distribution_score"] == score
+
+
 def status(page) -> str:
     """What a screen reader said last."""
     return page.locator("#say").text_content()
 
 
-def grave_complaints(page) -> list[tuple[str, list]]:
-    """What axe, once it is in the page, finds serious or critical: rules and places."""
-    violations = page.evaluate("axe.run().then(({ violations }) => violations)")
-    return [
-        (rule["id"], [node["target"] for node in rule["nodes"]])
-        for rule in violations
-        if rule["impact"] in ("serious", "critical")
-    ]
+@cache
+def _axe() -> str:
+    try:
+        folder = vendor((AXE,), ROOT / "build" / "axe")
+    except FileError as error:
+        pytest.skip(f"needs a package from npm: {error}")
+    return (folder / "axe.min.js").read_text("utf-8")
+
+
+def grave_complaints(page) -> list[tuple]:
+    """What axe finds serious or critical, narrow and wide, in light and in dark.
+
+    And whether anything reaches beyond the screen.
+    """
+    page.evaluate(_axe())
+    found = []
+    for width, scheme in product((360, 1440), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        violations = page.evaluate("axe.run().then(({ violations }) => violations)")
+        found += [
+            (width, scheme, rule["id"], [node["target"] for node in rule["nodes"]])
+            for rule in violations
+            if rule["impact"] in ("serious", "critical")
+        ]
+        if page.evaluate(SIDEWAYS):
+            found.append((width, scheme, "scrolls sideways"))
+    return found

@@ -1,17 +1,17 @@
-"""The browser demo on its second visit: whatever is stored, the page comes back."""
+"""The browser demo visit after visit: whatever is stored, the page comes back."""
 
 import os
 import time
 
 import pytest
-from demo_model_fixture import BLUE, make_model
 from playwright.sync_api import Error
-from pocket_site import open_page, write_site
+from pocket_site import expect, open_page, try_example, write_site
 
+from benchmarks.browser import READY
 from going_modular.pocket import server as pocket_server
 from going_modular.pocket.server import serve_folder
+from going_modular.pocket.site import first_visit
 
-pytestmark = pytest.mark.browser
 # What a page has that died behind clean URLs: a worker that answers for ever with what
 # came by way of a redirection, which no browser takes for a page.
 DEAD = """self.onfetch = (event) => {
@@ -35,9 +35,10 @@ IS_WHOLE = """async ([name]) => {
 
 
 class CleanUrls(pocket_server._Handler):
-    """A host that answers /index.html by a redirection to /."""
+    """A host that answers /index.html by a redirection to /; notes what it sends."""
 
     pause = 0.0  # s, before it answers
+    sent: list[str] = []  # paths
 
     def do_GET(self) -> None:
         time.sleep(self.pause)
@@ -48,18 +49,16 @@ class CleanUrls(pocket_server._Handler):
         self.send_header("Content-Length", "0")
         return self.end_headers()
 
+    def copyfile(self, source, outputfile) -> None:
+        self.sent.append(self.path)
+        super().copyfile(source, outputfile)
+
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     monkeypatch.setattr(pocket_server, "_Handler", CleanUrls)
-    model = make_model(tmp_path / "m.onnx")
-    return write_site(tmp_path / "site", model, {"blue": BLUE})
-
-
-@pytest.fixture
-def context(browser):
-    with browser.new_context() as context:
-        yield context
+    monkeypatch.setattr(CleanUrls, "sent", [])
+    return write_site(tmp_path / "site")
 
 
 def visit(context, url: str):
@@ -69,15 +68,31 @@ def visit(context, url: str):
 
 
 def test_it_works_at_every_visit_behind_clean_urls(site, context, monkeypatch):
+    assert sum(first_visit(site).values()) <= 5_000_000
     with serve_folder(site) as served:
         for address in ("", "", "index.html", "?from=a-friend"):
-            visit(context, served.url + address)
+            page = visit(context, served.url + address)
+        for large in ("/foodvision_mini.onnx", "/vendor/ort.wasm.gz"):
+            assert CleanUrls.sent.count(large) == 1
+        kept = page.evaluate(
+            """async () => [
+                localStorage.length, sessionStorage.length, document.cookie,
+                (await indexedDB.databases()).length, (await caches.keys()).length]"""
+        )
+        assert kept == [0, 0, "", 0, 1], "only the copy for days without network"
+        assert context.cookies() == []
         monkeypatch.setattr(CleanUrls, "pause", 10)
         page = context.new_page()
         page.goto(served.url, timeout=9_000)  # what is stored: the host takes too long
-        page.wait_for_selector("body[data-model=ready]", timeout=9_000)
+        page.wait_for_selector(READY, timeout=9_000)
     for address in ("", "index.html", "?from=a-friend"):
-        visit(context, served.url + address)  # the server is gone
+        page = visit(context, served.url + address)  # the server is gone
+    assert page.evaluate("crossOriginIsolated"), "the copy keeps its headers"
+    context.set_offline(True)
+    page.reload()
+    page.wait_for_selector(READY, timeout=60_000)
+    try_example(page, 1)
+    expect(page, "This looks like pizza.")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +131,7 @@ def test_a_page_that_is_dead_today_comes_back(site, context, way_out):
             except Error:
                 assert time.monotonic() < until, "it stays dead"
                 time.sleep(4)  # Chromium looks for a new worker a while after a visit
-        page.wait_for_selector("body[data-model=ready]")
+        page.wait_for_selector(READY)
         if way_out == "sw.js":
             assert visit(context, served.url).evaluate(KEPT) == [1, [False]]
         else:

@@ -1,21 +1,27 @@
-"""The page prepares pictures as the ONNX file does: every number, every bit."""
+"""The page and Python see the same in a picture, and say the same of it.
+
+It prepares pictures as the ONNX file does: every number, every bit. What follows is
+another container of the same network, in three builds of LiteRT, whose answers agree.
+"""
 
 import base64
 import io
+import os
 import platform
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from pocket_site import need_runtime
+from pocket_site import COMMITTED, assert_agree, drawn_jpeg, open_page
 
-from going_modular.app.model import open_picture
+from benchmarks.browser import READY, ask_page
+from going_modular.app.model import Predictor, open_picture
+from going_modular.data_setup import find_pictures
+from going_modular.drawn import CLASS_NAMES
 from going_modular.pocket.preparation import preparing_session
 from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import MODEL, write_pocket
 
-COMMITTED = Path(__file__).resolve().parents[1] / "models" / MODEL
 # Height and width: smaller and larger than the network takes, the same, odd ones, and
 # long ones; the sides of the square that is looked at are a share of the shorter one.
 SIZES = [
@@ -31,36 +37,44 @@ PREPARE = """async (base64) => {
     const { pictures, preparation } = await (await fetch("model.json")).json();
     const code = await (await fetch("prepare.wasm")).arrayBuffer();
     globalThis.prepare ??= await makePrepare(code, preparation);
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
-    const bitmap = await openPicture(new Blob([bytes]), pictures);
-    const numbers = prepare(toPixels(bitmap, pictures, preparation.crop));
-    const all = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
-    let text = "";
-    for (let at = 0; at < all.length; at += 8192) {
-        text += String.fromCharCode(...all.subarray(at, at + 8192));
-    }
-    return btoa(text);
+    const file = new Blob([Uint8Array.fromBase64(base64)]);
+    const bitmap = await openPicture(file, pictures);
+    const { buffer, byteOffset, byteLength } = prepare(
+        toPixels(bitmap, pictures, preparation.crop));
+    return new Uint8Array(buffer, byteOffset, byteLength).toBase64();
 }"""
 
 
-@pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
-    need_runtime()
-    site = write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
-    with serve_folder(site) as served:
-        page = browser.new_page()
-        page.goto(served.url)
-        yield page
-        page.close()
+SHAPES = [(512, 512), (700, 400), (384, 512), (64, 48)]  # of drawn pictures
+EIGHT_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', {get: () => 8})"
+NOT_RELAXED = f"{EIGHT_CORES}; WebAssembly.validate = () => false"
 
 
 @pytest.fixture(scope="module")
-def prepare():
-    """The steps of the ONNX file before its network, as a function of pixels."""
-    return preparing_session(COMMITTED)
+def url(committed_url):
+    return committed_url
 
 
-def test_every_number_is_that_of_the_onnx_file(page, prepare):
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor(COMMITTED, threads=1)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """JPEG files: the 150 test photos, or drawn pictures where there are none."""
+    if os.environ.get("FOODVISION_DATA"):
+        folder = find_pictures(COMMITTED.parents[1] / "data").folder / "test"
+        return [file.read_bytes() for file in sorted(folder.glob("*/*.jpg"))]
+    return [
+        drawn_jpeg(name, number, SHAPES[number % len(SHAPES)])
+        for name in CLASS_NAMES
+        for number in range(10)
+    ]
+
+
+def test_every_number_is_that_of_the_onnx_file(page):
+    prepare = preparing_session(COMMITTED)
     random = np.random.default_rng(0)
     largest = {}
     for height, width in SIZES:
@@ -75,3 +89,45 @@ def test_every_number_is_that_of_the_onnx_file(page, prepare):
         ours = prepare(pixels).transpose(1, 2, 0)
         largest[height, width] = np.abs(theirs.reshape(ours.shape) - ours).max()
     assert {size: apart for size, apart in largest.items() if apart > APART} == {}
+
+
+@pytest.mark.parametrize(
+    ("build", "runs", "script", "isolated"),
+    [
+        ("relaxed", "LiteRT with relaxed SIMD, 1 thread", EIGHT_CORES, False),
+        ("threads", "LiteRT with relaxed SIMD, 4 threads", EIGHT_CORES, True),
+        ("plain", "LiteRT with SIMD, 1 thread", NOT_RELAXED, True),
+    ],
+    ids=["relaxed", "threads", "plain"],
+)
+def test_each_build_answers_as_python(
+    context, committed_site, predictor, pictures, build, runs, script, isolated
+):
+    context.add_init_script(script)
+    asked = []
+    context.on("request", lambda request: asked.append(request.url))
+    with serve_folder(committed_site, isolated=isolated) as served:
+        page = open_page(context, served.url)
+        assert page.inner_text("#runs") == runs
+        answers = [ask_page(page, picture) for picture in pictures]
+        page.locator("#offline").wait_for()
+    expected = [predictor.predict(io.BytesIO(picture)) for picture in pictures]
+    for theirs, ours in zip(answers, expected, strict=True):
+        assert_agree(theirs, ours, 0.001)
+        assert CLASS_NAMES[np.argmax(theirs["probabilities"])] == ours.best[0]
+    files = {Path(url).name for url in asked if "/vendor/litert" in url}
+    assert files == {"litert.js", f"litert_{build}.js", f"litert_{build}.wasm.gz"}
+    assert page.complaints == []
+    page.reload()  # the server is gone
+    page.get_by_text(runs).wait_for()
+    page.wait_for_selector(READY)
+
+
+def test_large_photos_get_much_the_same_answer(page, predictor):
+    for name, number in (("pizza", 35), ("steak", 39), ("sushi", 26)):
+        photo = drawn_jpeg(name, number, (4032, 3024))
+        # Pillow shrinks while it decodes, so the pixels are not quite the same.
+        ours = predictor.predict(io.BytesIO(photo))
+        expected = [ours.probabilities[name] for name in CLASS_NAMES]
+        answer = ask_page(page, photo)
+        assert answer["probabilities"] == pytest.approx(expected, abs=0.1)
