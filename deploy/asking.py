@@ -45,11 +45,6 @@ def as_form(picture: bytes, field: str = "picture") -> tuple[bytes, str]:
     return body, f"multipart/form-data; boundary={BOUNDARY}"
 
 
-def as_it_is(answer: Any) -> dict[str, Any]:
-    """For targets whose JSON is the answer."""
-    return answer
-
-
 @dataclass(frozen=True)
 class Target:
     """A server, and how it is asked.
@@ -60,7 +55,7 @@ class Target:
         health: Where it says that it is up.
         predict: Where it is asked.
         pack: Makes a request's body and content type from a picture file's bytes.
-        unpack: Finds the answer in its JSON.
+        unpack: Finds the answer in its JSON; for most, that is the answer.
         packages: Those whose versions matter.
         stages: Whether it takes a `--folder`, to lay out what its server reads.
         archive: The file in there that it answers from, if it is not the model file.
@@ -71,7 +66,7 @@ class Target:
     health: str
     predict: str
     pack: Callable[[bytes], tuple[bytes, str]] = as_bytes
-    unpack: Callable[[Any], dict[str, Any]] = as_it_is
+    unpack: Callable[[Any], dict[str, Any]] = dict
     packages: tuple[str, ...] = PACKAGES
     stages: bool = False
     archive: str = ""
@@ -117,22 +112,14 @@ class Server:
     Attributes:
         port: Where.
         process: It; what it starts is in its group.
-        folder: For as long as it runs: with its log, and what it staged.
+        log: A file with all that it prints.
+        staged: The folder that a target that stages has filled.
     """
 
     port: int
     process: subprocess.Popen
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        """A file with all that it prints."""
-        return self.folder / "log.txt"
-
-    @property
-    def staged(self) -> Path:
-        """The folder for a target that stages."""
-        return self.folder / "staged"
+    log: Path
+    staged: Path
 
 
 def free_ports(number: int) -> list[int]:
@@ -166,30 +153,26 @@ def running(
         environment: Variables that are set for it.
 
     Raises:
-        RuntimeError: If it does not answer; ends with what it printed.
+        RuntimeError: If it does not start.
     """
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        server = _start(target, Path(name), model, python, environment or {})
+        command = [python, "-m", f"{target.package}.serve", "--model", model.resolve()]
+        server = _start(target, command, Path(name), environment or {})
         try:
-            _wait(target, server)
+            wait(target, server)
             yield server
         finally:
             stop(server.process)
 
 
-def _start(
-    target: Target, folder: Path, model: Path, python: str | Path, environment: dict
-) -> Server:
-    port = free_port()
-    command = [python, "-m", f"{target.package}.serve", "--port", port]
-    command += ["--model", Path(model).resolve()]
-    if target.stages:
-        command += ["--folder", Server(port, None, folder).staged]
+def _start(target: Target, command: list, folder: Path, environment: dict) -> Server:
+    port, log, staged = free_port(), folder / "log.txt", folder / "staged"
+    command += ["--port", port, *(["--folder", staged] if target.stages else [])]
     # Not what would lead its Python astray, nor what Vertex AI would set.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIP_", "PYTHON"))}
     kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    with Server(port, None, folder).log.open("wb") as out:
+    with log.open("wb") as out:
         process = subprocess.Popen(
             list(map(str, command)),
             cwd=ROOT,
@@ -199,10 +182,15 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a group, so that what it starts stops with it
         )
-    return Server(port, process, folder)
+    return Server(port, process, log, staged)
 
 
-def _wait(target: Target, server: Server) -> None:
+def wait(target: Target, server: Server) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        RuntimeError: If it does not; ends with what it printed.
+    """
     end = time.monotonic() + TO_START
     while time.monotonic() < end and server.process.poll() is None:
         with contextlib.suppress(OSError), Client(server.port) as client:

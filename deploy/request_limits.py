@@ -1,7 +1,6 @@
 """The limits of a web app: which requests it takes, how large, and for how long."""
 
 import asyncio
-from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -34,10 +33,13 @@ class RequestLimits:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await self.app(scope, receive, send)
         visit = Visit(receive, send, self.limit, self.too_large)
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
         if self.taken >= PLACES:
-            await refuse(503, FULL, scope, visit, {"Retry-After": "1"})
-        elif declared_length(scope) > self.limit:
-            await refuse(413, self.too_large, scope, visit)
+            full = JSONResponse({"detail": FULL}, 503, {"Retry-After": "1"})
+            await full(scope, visit.receive, visit.send)
+        elif declared.isdigit() and float(declared) > self.limit:
+            large = JSONResponse({"detail": self.too_large}, 413)
+            await large(scope, visit.receive, visit.send)
         else:
             self.taken += 1
             try:
@@ -105,21 +107,3 @@ class Visit:
         except TimeoutError:
             pass
         await self._send({**self.last, "body": b""})
-
-
-async def refuse(
-    status: int,
-    sentence: str,
-    scope: Scope,
-    visit: Visit,
-    headers: Mapping[str, str] | None = None,
-) -> None:
-    """Answer without asking the app."""
-    reply = JSONResponse({"detail": sentence}, status, headers=headers)
-    await reply(scope, visit.receive, visit.send)
-
-
-def declared_length(scope: Scope) -> float:
-    """What the request says about the length of its body, or 0."""
-    said = dict(scope["headers"]).get(b"content-length", b"0")
-    return float(said) if said.isdigit() else 0.0

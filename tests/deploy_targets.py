@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn_images import drawn_image
 from odd_pictures import JPEG, REFUSED, black_png
 from PIL import Image
 
@@ -22,6 +23,7 @@ from deploy.sagemaker.try_it import SAGEMAKER
 from deploy.torchserve.try_it import TORCHSERVE
 from deploy.vertex_ai.try_it import VERTEX_AI
 from going_modular.app.model import SENTENCES, Predictor
+from going_modular.drawn import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -30,6 +32,11 @@ ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
 SERVERS = (*WEB, *ELSEWHERE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
+CLIENTS = {
+    "bash": ["bash"],
+    "python": [sys.executable, "-"],
+    "javascript": ["node", "--input-type=module", "-"],
+}
 
 
 def of(*targets: Target) -> pytest.MarkDecorator:
@@ -38,22 +45,47 @@ def of(*targets: Target) -> pytest.MarkDecorator:
 
 
 @functools.cache
-def python_of(target: Target) -> str:
-    """The Python whose environment has a target's packages; skips where none has."""
-    if target in WEB:
-        return sys.executable
-    folder = target.package.rpartition(".")[2]
-    find = f"import importlib.util as u; assert u.find_spec({ELSEWHERE[target]!r})"
-    for python in (ROOT / "build/targets" / folder / "bin/python", sys.executable):
+def python_of(environment: str, module: str) -> str:
+    """The Python of an environment of `make targets`, or ours, if it has a module."""
+    find = f"import importlib.util as u; assert u.find_spec({module!r})"
+    for python in (ROOT / "build/targets" / environment / "bin/python", sys.executable):
         if Path(python).exists() and not subprocess.call(
             [python, "-c", find], stderr=subprocess.DEVNULL
         ):
-            break
-    else:
-        pytest.skip(f"needs {target.name}'s packages: make targets")
+            return str(python)
+    pytest.skip(f"needs {module}: make targets")
+
+
+def python_for(target: Target) -> str:
+    """The Python that runs a target's server; skips where there is none."""
     if target is TORCHSERVE and not shutil.which("java"):
         pytest.skip("needs Java: apt install openjdk-17-jre-headless")
-    return str(python)
+    if target in WEB:
+        return sys.executable
+    return python_of(target.package.rpartition(".")[2], ELSEWHERE[target])
+
+
+def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
+    """Drawn plates of another size each, as files, and the list of them as JSON."""
+    photos = []
+    for number in range(each):
+        for name in CLASS_NAMES:
+            photos.append(folder / f"{name}-{number}.jpg")
+            drawn_image(name, number, (400 + 40 * number, 380)).save(photos[-1])
+    listed = folder / "photos.json"
+    listed.write_text(json.dumps([str(photo) for photo in photos]))
+    return listed, photos
+
+
+def command(python: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run a module of deploy/ from the repository's root."""
+    return subprocess.run(
+        [python, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
 
 
 def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
@@ -93,10 +125,8 @@ def assert_right(
 
 def bad_pictures() -> dict[str, tuple[bytes, int, str]]:
     """Files that are refused: their bytes, and the status and sentence they get."""
-    refused = {
-        name: (body, 400, SENTENCES[why]) for name, (body, why) in REFUSED.items()
-    }
-    return refused | {
+    refused = REFUSED.items()
+    return {name: (body, 400, SENTENCES[why]) for name, (body, why) in refused} | {
         "200 megapixels": (black_png(20_000, 10_000), 400, SENTENCES["too large"]),
         "20 MB": (JPEG + bytes(20_000_000), 413, "Send at most 15 MB."),
     }
@@ -108,38 +138,30 @@ def readme(target: Target) -> str:
 
 
 def run_client(
-    target: Target, client: str, port: int, folder: Path, plate: bytes
+    target: Target, language: str, port: int, folder: Path, plate: bytes
 ) -> str:
     """Run one of a README's clients, its address replaced, beside a plate.jpg.
 
     Returns:
         All that it printed.
     """
-    clients = {
-        "curl" if language == "bash" else language: code
-        for language, code in BLOCK.findall(readme(target))
-        if ADDRESS.search(code)
-    }
-    assert clients.keys() == {"curl", "python", "javascript"}
-    code, name, program = {
-        "curl": (clients["curl"], "client.sh", "bash"),
-        "python": (clients["python"], "client.py", sys.executable),
-        "javascript": (clients["javascript"], "client.mjs", "node"),
-    }[client]
-    if not shutil.which("curl" if client == "curl" else program):
-        pytest.skip(f"needs {client}")
+    blocks, command = BLOCK.findall(readme(target)), CLIENTS[language]
+    (code,) = [
+        code for name, code in blocks if name == language and ADDRESS.search(code)
+    ]
+    for program in (command[0], "curl" if language == "bash" else command[0]):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
     assert len(code.splitlines()) <= 14
     assert {path for _, path in ADDRESS.findall(code)} == {target.predict}
     (folder / "plate.jpg").write_bytes(plate)
-    own = ADDRESS.sub(rf"http://127.0.0.1:{port}\2", code)
-    (folder / name).write_text(own, "utf-8")
-    done = subprocess.run(
-        [program, name],
+    return subprocess.run(
+        command,
+        input=ADDRESS.sub(rf"http://127.0.0.1:{port}\2", code),
         cwd=folder,
         env={**os.environ, "no_proxy": "127.0.0.1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=60,
-    )
-    return done.stdout
+    ).stdout

@@ -1,4 +1,4 @@
-"""deploy/ray/: a folder through Ray Data, and Ray Serve asked over HTTP.
+"""deploy/ray/: folders through Ray Data, and Ray Serve asked over HTTP.
 
 Ray opens ports for the whole network, so all of this runs in a network of its own.
 """
@@ -22,15 +22,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from demo_model_fixture import BLUE, make_model
-from deploy_targets import COMMITTED, ROOT, expected, run_client
+from deploy_targets import CLIENTS, COMMITTED, ROOT, expected, run_client
 from drawn_images import drawn_image
 from odd_pictures import REFUSED
 from PIL import Image
+from plain_dishes import write_dishes
 
 from deploy.asking import HOST, running
 from deploy.ray.try_it import RAY_SERVE
 from going_modular.app.model import SENTENCES, PictureError, Predictor
+from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
+from going_modular.big.food101 import Tree, choose_photos
 from going_modular.drawn import CLASS_NAMES
 
 CLONE_NEWNET = 0x40000000
@@ -41,6 +45,8 @@ BROKEN = ["empty.jpg", "list.jpg", "pizza/half.jpg", "unreadable.jpg"]
 ANSWER = ["class", "probability", "knn_similarity", "in_distribution_score", "verdict"]
 BATCH = "deploy.ray.batch"
 COLUMNS = ["file", *ANSWER, "error"]
+FEATURES, SHARE = "deploy.ray.features", 0.4
+SMALL = ("--share", SHARE, "--input-size", 64)
 
 
 @pytest.fixture(scope="module")
@@ -249,25 +255,74 @@ def assert_refused(start, module: str, cases: dict[str, list]) -> None:
         assert "Traceback" not in done.stderr
 
 
+# A folder to the lesson's own file of features
+
+
+@pytest.fixture(scope="module")
+def built(network):
+    from deploy.ray.features import build  # here, because it imports Ray
+
+    return build("effnet_lite2", 64)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A small tree, with one photo that is broken."""
+    folder = tmp_path_factory.mktemp("data") / "dishes"
+    each = {"train": 10, "test": 10}
+    tree = Tree(write_dishes(folder, each, dishes=25), is_practice=True)
+    choose_photos(tree, share=SHARE).train[70][0].write_bytes(b"not a photo")
+    return tree
+
+
+def test_workers_make_the_features_that_the_lesson_makes(
+    start, network, built, data, tmp_path
+):
+    def stores(folder: Path) -> list[FeatureStore]:
+        told = {"network": weights_fingerprint(built), "width": 1280}
+        return [FeatureStore(folder, samples, **told) for samples in halves]
+
+    part, folder = choose_photos(data, share=SHARE), data.features_folder
+    halves = part.train, part.test
+    done = start(FEATURES, "effnet_lite2", data.folder, *SMALL).result()
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_all_stopped(network)
+    assert "200 photos, 200 made now by 2 workers" in done.stdout
+
+    assert built.preprocess.size == 64
+    extract = Extractor(built)
+    for theirs, mine in zip(stores(folder), stores(tmp_path / "here"), strict=True):
+        mine.fill(extract)
+        theirs.fill(extract)  # the broken photo alone is tried again
+        got, wanted = theirs.read(), mine.read()
+        assert (got.samples, got.skipped) == (wanted.samples, wanted.skipped)
+        pairs = zip(got.features.tensors, wanted.features.tensors, strict=True)
+        for one, other in pairs:
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+    # Run again with the end of a file gone, it makes that; with nothing gone, only the
+    # broken photo is tried.
+    test_file = stores(folder)[1].file
+    test_file.write_bytes(test_file.read_bytes()[: -10 * 4 * 1280])
+    done = start(FEATURES, "effnet_lite2", data.folder, *SMALL).result()
+    assert "200 photos, 11 made now" in done.stdout, done.stderr[-3000:]
+    assert [len(s.missing()) for s in stores(folder)] == [1, 0]
+    assert_all_stopped(network)
+
+
+def test_features_says_what_is_wrong_before_it_starts(start, data, tmp_path):
+    tree, out = data.folder, tmp_path / "f"
+    cases = {
+        "invalid choice": ["squeezenet", tree, out],
+        "only effnet_lite2 and effnet_lite0 take": ["vit", tree, out, *SMALL],
+        "no folder and no .zip": ["effnet_lite2", tmp_path / "none", out],
+        "at most 1": ["effnet_lite2", tree, out, "--share", 7],
+    }
+    assert_refused(start, FEATURES, cases)
+    assert not out.exists()
+
+
 # A service
-
-
-class Asker:
-    """Asks the service, from inside its network."""
-
-    def __init__(self, pool: ThreadPoolExecutor, port: int) -> None:
-        self.pool, self.port = pool, port
-
-    def __call__(self, *args, **kwargs) -> tuple[int, dict, dict | str]:
-        return read_reply(self.send(*args, **kwargs).result())
-
-    def send(self, body=b"", method="POST", path="/predict", kind="") -> Future:
-        return self.pool.submit(self._send, body, method, path, kind)
-
-    def _send(self, body, method, path, kind) -> HTTPConnection:
-        connection = HTTPConnection(HOST, self.port, timeout=120)
-        connection.request(method, path, body, {"Content-Type": kind})
-        return connection
 
 
 def read_reply(connection: HTTPConnection) -> tuple[int, dict, dict | str]:
@@ -293,8 +348,23 @@ def service(inside, network, environment) -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def ask(service, inside) -> Asker:
-    return Asker(inside, service.port)
+def send(service, inside):
+    """Sends the service a request, from inside its network."""
+
+    def send(body=b"", method="POST", path="/predict", kind="") -> HTTPConnection:
+        def send() -> HTTPConnection:
+            connection = HTTPConnection(HOST, service.port, timeout=120)
+            connection.request(method, path, body, {"Content-Type": kind})
+            return connection
+
+        return inside.submit(send).result()
+
+    return send
+
+
+@pytest.fixture(scope="module")
+def ask(send):
+    return lambda *args, **kwargs: read_reply(send(*args, **kwargs))
 
 
 @pytest.mark.parametrize("name", CLASS_NAMES)
@@ -305,19 +375,18 @@ def test_service_answers_as_the_predictor_does(ask, predictor, folder, name):
         assert answer == expected(predictor, picture.read_bytes(), NEAR)
 
 
-@pytest.mark.parametrize("client", ["curl", "python", "javascript"])
+@pytest.mark.parametrize("client", CLIENTS)
 def test_the_readmes_clients_ask(service, inside, folder, tmp_path, client):
     plate = (folder / "sushi" / "0.jpg").read_bytes()
     words = RAY_SERVE, client, service.port, tmp_path, plate
     assert "This looks like sushi." in inside.submit(run_client, *words).result()
 
 
-def test_two_replicas_share_the_work(ask, folder):
+def test_two_replicas_share_the_work(send, folder):
     picture = (folder / "sushi" / "0.jpg").read_bytes()
     replicas = set()
     for _ in range(20):
-        sent = [ask.send(picture) for _ in range(20)]
-        replies = [read_reply(each.result()) for each in sent]
+        replies = [read_reply(sent) for sent in [send(picture) for _ in range(20)]]
         assert {status for status, *_ in replies} == {200}
         replicas |= {headers["x-replica"] for _, headers, _ in replies}
         if len(replicas) > 1:
@@ -352,7 +421,7 @@ def test_uploads_are_bounded(ask, folder, predictor):
     assert status == 413 and "15 MB" in answer["detail"]
 
 
-def test_a_full_queue_says_busy_and_loses_nobody(ask, network, predictor, folder):
+def test_a_full_queue_says_busy_and_loses_nobody(send, network, predictor, folder):
     body = (folder / "pizza" / "1.jpg").read_bytes()
 
     def has_reply(caller: HTTPConnection) -> bool:
@@ -364,7 +433,7 @@ def test_a_full_queue_says_busy_and_loses_nobody(ask, network, predictor, folder
     for replica in replicas:
         os.kill(replica, signal.SIGSTOP)  # as if busy with a very long answer
     try:
-        callers = [ask.send(body).result() for _ in range(2 * ROOM)]
+        callers = [send(body) for _ in range(2 * ROOM)]
         counts, end = [], time.monotonic() + 60
         while time.monotonic() < end:  # until ten have one and no more come
             counts.append(sum(map(has_reply, callers)))
@@ -382,4 +451,4 @@ def test_a_full_queue_says_busy_and_loses_nobody(ask, network, predictor, folder
     assert refused == [503] * len(turned_away)
     right = expected(predictor, body, NEAR)
     assert all(answer == right for status, _, answer in replies if status == 200)
-    assert ask(body)[0] == 200
+    assert read_reply(send(body))[0] == 200

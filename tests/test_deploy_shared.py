@@ -2,30 +2,39 @@
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
-from converted import draw_photos
 from demo_model_fixture import RED, make_model
 from deploy_targets import (
     ADDRESS,
     COMMITTED,
     FASTAPI,
     ROOT,
+    SAGEMAKER,
     SERVERS,
     TORCHSERVE,
     VERTEX_AI,
     WEB,
+    assert_right,
+    command,
+    draw_photos,
     expected,
     file_of,
     of,
-    python_of,
+    post,
+    python_for,
     readme,
 )
 from odd_pictures import JPEG, REFUSED
 
+from deploy import asking
+from deploy.asking import HOST, Server, Target, free_port, running
 from deploy.azure_ml.stage import OWN
 from deploy.reply import MAX_BYTES, reply
 from deploy.request_limits import PLACES, SECONDS
@@ -36,6 +45,7 @@ from deploy.vertex_ai.serve import MOST
 from going_modular.app.model import SENTENCES, Predictor
 
 AZURE = ROOT / "deploy" / "azure_ml"
+COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -123,16 +133,6 @@ def test_the_readmes_limits_are_those_of_the_code():
 # The commands
 
 
-def command(python: str, *arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [python, "-m", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def test_asking_needs_nothing_installed():
     """Several places have an environment of their own; -S leaves all packages out."""
     code = [sys.executable, "-S", "-c", "import deploy.asking"]
@@ -144,7 +144,7 @@ def test_asking_needs_nothing_installed():
 def test_a_target_is_tried(target, tmp_path):
     listed, photos = draw_photos(tmp_path, each=1)
     out, here = tmp_path / "out.json", target in WEB
-    done = command(python_of(target), f"{target.package}.try_it", listed, out)
+    done = command(python_for(target), "-m", f"{target.package}.try_it", listed, out)
     assert done.returncode == 0, done.stderr
     (found,), predictor = read_trials(out), Predictor(COMMITTED, threads=1)
     assert found.target == target.name and found.median_ms > 0
@@ -163,7 +163,7 @@ def test_a_target_is_tried(target, tmp_path):
 def test_fastapi_is_measured_beside_the_app(tmp_path):
     _, photos = draw_photos(tmp_path, each=1)
     short = ["--clients", 2, "--rounds", 1, "--seconds", 0.5]
-    done = command(sys.executable, "deploy.fastapi.measure", *photos, *short)
+    done = command(sys.executable, "-m", "deploy.fastapi.measure", *photos, *short)
     assert done.returncode == 0, done.stderr
     for name in ("FastAPI", "the Gradio app"):
         assert re.search(rf"^\| {name} \| \d+ \| \d+ to \d+ \|$", done.stdout, re.M)
@@ -172,9 +172,89 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
 
 @pytest.mark.slow
 def test_a_server_says_what_is_wrong_before_it_starts(tmp_path):
-    text = tmp_path / "model.onnx"
+    text, serve = tmp_path / "model.onnx", ("-m", f"{FASTAPI.package}.serve")
     text.write_text("version https://git-lfs.github.com/spec/v1")
     for model, sentence in (("none.onnx", "run the lesson"), (text, "git lfs pull")):
-        done = command(sys.executable, f"{FASTAPI.package}.serve", "--model", model)
+        done = command(sys.executable, *serve, "--model", model)
         assert done.returncode == 1 and sentence in done.stderr
         assert "Traceback" not in done.stderr
+
+
+# The images of deploy/sagemaker and deploy/vertex_ai
+
+
+def dockerfile(target: Target) -> Path:
+    return ROOT / target.package.replace(".", "/") / "Dockerfile"
+
+
+def assert_answers(server: Server, target: Target) -> None:
+    status, answer = post(server, target, JPEG)
+    assert status == 200
+    assert_right(target, answer, Predictor(COMMITTED, threads=1), JPEG)
+
+
+@pytest.mark.slow
+@of(SAGEMAKER, VERTEX_AI)
+def test_what_is_copied_is_enough(target, tmp_path, monkeypatch):
+    """In a folder with nothing else, started as the image is."""
+    text = dockerfile(target).read_text("utf-8")
+    for line in COPY.findall(text):
+        *sources, place = shlex.split(line)
+        for source in sources:
+            file = tmp_path / place / Path(source).name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, file)
+    start = f"python -m {target.package}.serve --host 0.0.0.0"
+    assert start in text.replace('", "', " ")
+    monkeypatch.setattr(asking, "ROOT", tmp_path)
+    model = tmp_path / "models" / COMMITTED.name
+    with running(target, model=model) as server:
+        assert_answers(server, target)
+
+
+@of(SAGEMAKER, VERTEX_AI)
+def test_the_image_gets_its_own_requirements(target):
+    text = dockerfile(target).read_text("utf-8")
+    folder = target.package.replace(".", "/")
+    assert f"pip install --no-cache-dir -r {folder}/requirements.txt" in text
+    assert f"docker build -f {folder}/Dockerfile" in text
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    for line in COPY.findall(text):
+        for source in shlex.split(line)[:-1]:
+            assert source in let_in or source.split("/")[0] in let_in, source
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["docker", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    if not shutil.which("docker"):
+        pytest.skip("needs docker: apt install docker.io")
+    if docker("info").returncode:
+        pytest.skip("needs a running Docker: docker info cannot reach one")
+
+
+@pytest.mark.slow
+@of(SAGEMAKER, VERTEX_AI)
+def test_the_image_answers(daemon, target, tmp_path):
+    name = f"foodvision-test-{target.package.split('.')[-1]}"
+    built = docker("build", "-f", str(dockerfile(target)), "-t", name, ".")
+    assert built.returncode == 0, built.stderr[-3000:]
+    port, log = free_port(), tmp_path / "log.txt"
+    command = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
+    command += [name, *(["serve"] if target is SAGEMAKER else [])]  # as each starts it
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+    try:
+        server = Server(port, process, log, tmp_path)
+        asking.wait(target, server)
+        assert_answers(server, target)
+    finally:
+        docker("stop", name)
+        process.wait()
+        docker("image", "rm", name)

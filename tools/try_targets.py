@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -47,74 +46,54 @@ with them.
 
 """
 SOME = 30  # photos that they send
-COLUMNS = (
-    "place",
-    "same class as PyTorch",
-    "largest difference",
-    "median ms",
-    "MB",
-    "as promised",
-    "versions",
-)
+COLUMNS = ["place", "same class as PyTorch", "largest difference", "median ms", "MB"]
+COLUMNS += ["as promised", "versions"]
 
 
-@dataclass(frozen=True)
-class Place:
-    """A folder of deploy/ that is tried.
-
-    Attributes:
-        name: The folder.
-        environment: Where its packages are, in build/targets/; "" for the lesson's.
-    """
-
-    name: str
-    environment: str = ""
-
-    @property
-    def python(self) -> Path:
-        """The Python that has its packages."""
-        if not self.environment:
-            return Path(sys.executable)
-        folder = ENVIRONMENTS / self.environment
-        windows = folder / "Scripts" / "python.exe"
-        return windows if windows.exists() else folder / "bin" / "python"
-
-
-PLACES = (
-    Place("fastapi"),
-    Place("sagemaker"),
-    Place("vertex_ai"),
-    Place("azure_ml", "azure_ml"),
-    Place("torchserve", "torchserve"),
-    Place("executorch", "converters"),
-    Place("core_ml", "converters"),
-    Place("litert", "converters"),
-    Place("ray"),
-    Place("spaces"),
-)
+# The folders of deploy/, and the environment of each in build/targets/; "" is the
+# lesson's own.
+PLACES = {
+    "fastapi": "",
+    "sagemaker": "",
+    "vertex_ai": "",
+    "azure_ml": "azure_ml",
+    "torchserve": "torchserve",
+    "executorch": "converters",
+    "core_ml": "converters",
+    "litert": "converters",
+    "ray": "",
+    "spaces": "",
+}
 
 
 class NotTried(Exception):
     """A place that could not be tried; says why, for its row of the table."""
 
 
-def install(place: Place) -> None:
+def python_of(place: str) -> Path:
+    """The Python that has a place's packages."""
+    if not PLACES[place]:
+        return Path(sys.executable)
+    folder = ENVIRONMENTS / PLACES[place]
+    windows = folder / "Scripts" / "python.exe"
+    return windows if windows.exists() else folder / "bin" / "python"
+
+
+def install(place: str) -> None:
     """Install what a place needs, where it is to run.
 
     Raises:
         NotTried: If that fails.
     """
     uv = shutil.which("uv")
-    if place.environment and not place.python.exists():
-        folder = str(ENVIRONMENTS / place.environment)
-        run([*([uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]), folder])
-    python = str(place.python)
-    pip = (
-        [uv, "pip", "install", "-q", "--python", python]
-        if uv
-        else [python, "-m", "pip", "install", "-q"]
-    )
-    run([*pip, "-r", str(DEPLOY / place.name / "requirements.txt")])
+    if PLACES[place] and not python_of(place).exists():
+        make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
+        run([*make, str(ENVIRONMENTS / PLACES[place])])
+    python = str(python_of(place))
+    pip = [uv, "pip"] if uv else [python, "-m", "pip"]
+    where = ["--python", python] if uv else []
+    needed = str(DEPLOY / place / "requirements.txt")
+    run([*pip, "install", "-q", *where, "-r", needed])
 
 
 def run(command: Sequence[str]) -> str:
@@ -184,17 +163,14 @@ def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Try the places that the command line names, or all; write the table for all."""
-    names = [place.name for place in PLACES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "places", nargs="*", metavar="PLACE", help=f"of {', '.join(names)}"
-    )
-    parser.add_argument(
-        "--installed", action="store_true", help="install nothing: it is all there"
-    )
+    all_of_them = ", ".join(PLACES)
+    parser.add_argument("places", nargs="*", metavar="PLACE", help=f"of {all_of_them}")
+    there = "install nothing: it is all there"
+    parser.add_argument("--installed", action="store_true", help=there)
     args = parser.parse_args(arguments)
-    if unknown := set(args.places) - set(names):
-        parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(names)}")
+    if unknown := set(args.places) - set(PLACES):
+        parser.error(f"{', '.join(sorted(unknown))}: choose from {all_of_them}")
 
     pictures = find_pictures(Path("data"))
     _, test_data = make_datasets(pictures.folder, transform=None)
@@ -204,10 +180,10 @@ def main(arguments: list[str] | None = None) -> int:
     photos.write_text(json.dumps(files), "utf-8")
     (truth,) = ask(sys.executable, "reference", photos)
 
-    chosen = [place for place in PLACES if not args.places or place.name in args.places]
+    chosen = [place for place in PLACES if not args.places or place in args.places]
     rows, all_kept = [], True
     for place in chosen:
-        print(f"{place.name} ...", flush=True)
+        print(f"{place} ...", flush=True)
         for cells, kept in judged(place, photos, truth, install_it=not args.installed):
             print("   ", " | ".join(cells), flush=True)
             rows.append(cells)
@@ -222,16 +198,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def judged(
-    place: Place, photos: Path, truth: TargetResult, *, install_it: bool
+    place: str, photos: Path, truth: TargetResult, *, install_it: bool
 ) -> list[tuple[list[str], bool]]:
     """Rows of the table for a place, each with whether it is as promised."""
     try:
         if install_it:
             install(place)
-        trials = ask(place.python, f"{place.name}.try_it", photos)
+        trials = ask(python_of(place), f"{place}.try_it", photos)
         return [row(trial, truth) for trial in trials]
     except NotTried as reason:
-        return [([place.name, *"----", f"not tried: {reason}", "-"], False)]
+        return [([place, *"----", f"not tried: {reason}", "-"], False)]
 
 
 def many_at_once(files: list[str]) -> str:

@@ -11,7 +11,6 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
-from torch import nn
 
 with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
     import coremltools as ct
@@ -30,15 +29,11 @@ ORDER = ("knn_similarity", "in_distribution_score", "probabilities")  # as trace
 NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
 
 
-class _InOrder(nn.Module):
+class _InOrder(Network):
     """A network's answers in the order in which they are traced."""
 
-    def __init__(self, network: Network):
-        super().__init__()
-        self.network = network.eval()
-
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        probabilities, knn_similarity, in_distribution_score = self.network(picture)
+        probabilities, knn_similarity, in_distribution_score = super().forward(picture)
         return knn_similarity, in_distribution_score, probabilities
 
 
@@ -55,7 +50,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
         FileError: If the package cannot be written.
     """
     deployable, about = read_deployable(model), read_about(model)
-    package = _convert(Network(deployable), deployable.preprocess, about)
+    package = _convert(_InOrder(deployable), deployable.preprocess, about)
     _describe(package, about)
     with atomic_write(out) as part, tempfile.TemporaryDirectory() as folder:
         named = Path(folder, NAME)  # coremltools insists on the ending
@@ -70,9 +65,8 @@ def write_mlpackage(model: Path, out: Path) -> Path:
 def _convert(
     network: Network, preprocess: Preprocess, about: ModelMetadata
 ) -> ct.models.MLModel:
-    traced_as = _InOrder(network).eval()
     with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
-        traced = torch.export.export(traced_as, (network.example,))
+        traced = torch.export.export(network, (network.example,))
         traced = traced.run_decompositions({})
         names = dict(zip(ORDER, traced.graph_signature.user_outputs, strict=True))
         package = ct.convert(

@@ -4,10 +4,9 @@ import json
 import shutil
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
-from deploy.trial import WARM_UPS, TargetResult, main, versions_of
+from deploy.trial import TargetResult, ask_all, main, versions_of
 from going_modular.app_process import connected, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
 from going_modular.pocket.site import write_pocket
@@ -18,26 +17,21 @@ SECONDS = 60
 
 def try_app(model: Path, photos: list[Path]) -> TargetResult:
     """Start the app as a Gradio Space does, and ask it as a program would."""
+
+    def ask(content: bytes) -> dict:
+        plate.write_bytes(content)
+        label, _ = ask_demo(plate, SECONDS)
+        parts = label["confidences"]
+        return {"probabilities": {part["label"]: part["confidence"] for part in parts}}
+
     with tempfile.TemporaryDirectory() as scratch:
+        plate = Path(scratch, "plate.jpg")
         folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
         shutil.copyfile(model, folder / "foodvision_mini.onnx")
-        answers, waits = [], []
-        with run_demo(folder) as running, connected(running.url) as ask:
-            for photo in [*photos[:WARM_UPS], *photos]:
-                start = time.perf_counter()
-                label, _ = ask(photo, SECONDS)
-                waits.append(1000 * (time.perf_counter() - start))
-                parts = label["confidences"]
-                answers.append(
-                    {"probabilities": {p["label"]: p["confidence"] for p in parts}}
-                )
-    return TargetResult(
-        "Spaces, Gradio",
-        versions_of("gradio", "onnxruntime"),
-        model.stat().st_size,
-        answers[WARM_UPS:],
-        statistics.median(waits[WARM_UPS:]),
-    )
+        with run_demo(folder) as running, connected(running.url) as ask_demo:
+            answers, median_ms = ask_all(ask, photos)
+    versions, size = versions_of("gradio", "onnxruntime"), model.stat().st_size
+    return TargetResult("Spaces, Gradio", versions, size, answers, median_ms)
 
 
 def try_page(model: Path, photos: list[Path]) -> TargetResult:
