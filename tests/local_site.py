@@ -9,7 +9,7 @@ BODY = bytes(range(256)) * 4000  # 1 MB, several chunks
 class Site:
     """A web site on this machine: `pages` maps a path to how it answers."""
 
-    def __init__(self, port=0):
+    def __init__(self):
         site = self
         self.pages, self.asked, self.closing = {}, [], threading.Event()
 
@@ -24,10 +24,9 @@ class Site:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.port = self.server.server_port
-        self.root = f"http://127.0.0.1:{self.port}"
+        self.root = f"http://127.0.0.1:{self.server.server_port}"
         # A short poll, so that a test does not wait for its server to stop.
         threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
 

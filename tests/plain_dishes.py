@@ -8,12 +8,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 MADE_UP = [f"dish_{number:02}" for number in range(98)]
-NAMES = [
-    "apple_pie",
-    *MADE_UP,
-    "grilled_cheese_sandwich",
-    "waffles",
-]  # as many as it has
+# As many as it has.
+NAMES = ["apple_pie", *MADE_UP, "grilled_cheese_sandwich", "waffles"]
 COUNTS = {"train": 6, "test": 3}  # of each class
 
 
