@@ -39,6 +39,7 @@ def test_it_answers_as_the_app_does_and_asks_no_other_host(browser, folder, tmp_
         page.on("request", lambda request: asked.add(request.url))
         page.goto(site.url)
         page.get_by_text("The model is here.").wait_for()
+        assert not page.locator("img").is_visible()
         for dish in (*CLASS_NAMES, OTHER_NAMES[1]):
             photo = drawn_files(dish)[0]
             expected = predictor.predict(photo)
