@@ -152,7 +152,7 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
     with tempfile.TemporaryDirectory(dir=workdir, prefix="push-") as scratch:
         git = _Git(Path(scratch).resolve())
         _push(git, folder)
-        return _clone_back(git, folder)
+        return _clone_back(git)
 
 
 def _check_sizes(folder: Path) -> None:
@@ -181,19 +181,20 @@ def _push(git: _Git, folder: Path) -> None:
     git("-C", "space", "push", "origin", "main")
 
 
-def _clone_back(git: _Git, folder: Path) -> Rehearsal:
+def _clone_back(git: _Git) -> Rehearsal:
     git("clone", "hub.git", "check")
-    check = git.folder / "check"
+    # What was copied, not the folder: another run may be writing there just now.
+    check, space = git.folder / "check", git.folder / "space"
     in_lfs = git("-C", "check", "lfs", "ls-files", "--name-only").splitlines()
     # Before `lfs pull` the clone holds what git itself stores: pointers.
-    model = max(in_lfs, key=lambda name: (folder / name).stat().st_size, default="")
+    model = max(in_lfs, key=lambda name: (space / name).stat().st_size, default="")
     pointer = (check / model).read_text("utf-8") if model else ""
     git("-C", "check", "lfs", "install", "--local")
     git("-C", "check", "lfs", "pull")
     same = all(
         (check / name).is_file()
-        and (check / name).read_bytes() == (folder / name).read_bytes()
-        for name in folder_files(folder)
+        and (check / name).read_bytes() == (space / name).read_bytes()
+        for name in folder_files(space)
     )
     return Rehearsal(
         files=tuple(folder_files(check)),

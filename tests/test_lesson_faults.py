@@ -53,6 +53,7 @@ def course(tmp_path, monkeypatch) -> Path:
     drawn = copy_few(tmp_path / "drawn", train=6, test=2)
     monkeypatch.setenv("FOODVISION_DATA", str(zip_pictures(drawn)))
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
+    monkeypatch.setenv("FOODVISION_BIG", "")
     return copy_course(tmp_path / "course")
 
 

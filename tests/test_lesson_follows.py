@@ -48,6 +48,7 @@ def run_all(course: Path, names: tuple[str, ...], notebooks: list[str]) -> list:
     variables = {
         "FOODVISION_DATA": str(folder_of(course.parent / "photos", names)),
         "FOODVISION_OFFLINE": "1",
+        "FOODVISION_BIG": "",
     }
     runs = [
         (start if watching.STRACE else subprocess.Popen)(
