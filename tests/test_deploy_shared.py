@@ -133,6 +133,23 @@ def test_the_readmes_limits_are_those_of_the_code():
 # The commands
 
 
+@pytest.mark.parametrize(
+    ("python", "passed_on"), [(sys.executable, True), ("x", False)]
+)
+def test_a_servers_own_python_finds_what_ours_does(
+    python, passed_on, tmp_path, monkeypatch
+):
+    started = {}
+    monkeypatch.setattr(
+        asking.subprocess, "Popen", lambda _, **how: started.update(how)
+    )
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    monkeypatch.setenv("AIP_HTTP_PORT", "1")
+    asking._start(FASTAPI, [python], tmp_path, {})
+    assert ("PYTHONPATH" in started["env"]) == passed_on
+    assert "AIP_HTTP_PORT" not in started["env"]
+
+
 def test_asking_needs_nothing_installed():
     """Several places have an environment of their own; -S leaves all packages out."""
     code = [sys.executable, "-S", "-c", "import deploy.asking"]

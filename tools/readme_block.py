@@ -33,13 +33,13 @@ def get_block(page: str, name: str) -> str:
 
 
 def put_block(page: str, name: str, text: str) -> str:
-    """A page with a new text in a block; an empty text leaves the markers alone.
+    """A page with a new text in a block.
 
     Raises:
         ValueError: If it has no such block.
     """
     get_block(page, name)
-    inside = f"\n{text}\n\n" if text else ""
+    inside = f"\n{text}\n\n"
     return block(name).sub(lambda m: m["begin"] + inside + m["end"], page, count=1)
 
 
