@@ -12,9 +12,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from going_modular.app.model import FORMATS, PictureError, open_picture
+from going_modular.app.model import FORMATS, KINDS, PictureError, open_picture
 from going_modular.files import LessonError
 
 SPLITS = ("train", "test")
@@ -47,10 +46,11 @@ def class_names(split: Path) -> list[str]:
     return sorted(entry.name for entry in folders if not entry.name.startswith("."))
 
 
-def _is_picture(path: str) -> bool:
+def is_picture(path: str | Path) -> bool:
+    """Whether a file has the name of a picture: one of `KINDS`, in any case."""
     path = Path(path)
     hidden = path.name.startswith(".") or path.parent.name.startswith(".")
-    return path.suffix.lower() in IMG_EXTENSIONS and not hidden
+    return path.suffix.lower() in KINDS and not hidden
 
 
 class PictureDataset(ImageFolder):
@@ -65,7 +65,7 @@ class PictureDataset(ImageFolder):
             str(folder),
             transform,
             loader=load_picture,
-            is_valid_file=_is_picture,
+            is_valid_file=is_picture,
             allow_empty=True,  # counted and reported by `find_pictures`
         )
         self.samples = self.imgs = [(Path(file), n) for file, n in self.samples]

@@ -1,25 +1,49 @@
 """Turn a picture into an answer: all an app needs, without PyTorch or Gradio."""
 
+import io
 import json
 import os
 import re
 import time
+import zlib
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+import pi_heif
+from PIL import Image, ImageCms, PngImagePlugin
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else the import reports to its makers
 import onnxruntime
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+pi_heif.register_heif_opener()  # HEIC, the photos of many phones
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of a colour profile
+PNG_START = b"\x89PNG\r\n\x1a\n"
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM")
+KINDS = (".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .avif .heic .heif").split()
 # How files begin, one character a byte. The browser demo goes by the same patterns.
-HEIC_START = "....ftyp(heic|heix|hevc|mif1|msf1)"  # some phones' photos: not for Pillow
-PICTURE_START = "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|....ftypavif|BM....\0\0\0\0"
+STARTS = {
+    "damaged": "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0\0\0\0|"
+    "....ftyp.{0,64}avi[fs]",
+    "HEIC": "....ftyp.{0,64}(hei[cxms]|hev[cxms])",
+    "JPEG XL": "\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG 2000": "\xff\x4f\xff\x51|\0\0\0\x0cjP  ",
+    "Photoshop": "8BPS",
+    "PDF": "%PDF",
+}
+BESIDE_PIXELS = (b"iCCP", b"eXIf", b"tRNS")  # of a PNG: profile, turn, transparency
+SRGB = ImageCms.createProfile("sRGB")
+TURNS = {  # EXIF's orientation, and what brings such a picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at over 288
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 # What an answer can be: one of the model's dishes, food of another kind, or no food.
@@ -32,7 +56,7 @@ OUTPUTS = [
 SEND = "Please send a JPEG, PNG or WebP photo"
 SENTENCES = {
     "empty": f"That file is empty. {SEND}.",
-    "heic": f"HEIC photos cannot be read here. {SEND}.",
+    **{kind: f"{kind} files cannot be read here. {SEND}." for kind in list(STARTS)[1:]},
     "no picture": f"That file is not a picture. {SEND}.",
     "too large": f"That picture is too large. {SEND} of at most "
     f"{MAX_PIXELS // 1_000_000} megapixels.",
@@ -63,43 +87,95 @@ def open_picture(source: str | Path | BinaryIO) -> np.ndarray:
         PictureError: If it is empty, broken, too large or not a picture.
     """
     is_path = isinstance(source, str | Path)
-    with open(source, "rb") if is_path else nullcontext(source) as file:
-        head = file.read(16).decode("latin-1")
-        file.seek(0)
-        if not head:
-            raise PictureError(SENTENCES["empty"])
-        if re.match(HEIC_START, head, re.DOTALL):
-            raise PictureError(SENTENCES["heic"])
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                return np.asarray(to_upright_rgb(image))
-        except Image.UnidentifiedImageError as error:
-            begun = re.match(PICTURE_START, head, re.DOTALL)
-            reason = "damaged" if begun else "no picture"
-            raise PictureError(SENTENCES[reason]) from error
-        except (Image.DecompressionBombError, MemoryError) as error:
-            raise PictureError(SENTENCES["too large"]) from error
-        except Exception as error:  # decoders fail in many ways on a broken file
-            raise PictureError(SENTENCES["damaged"]) from error
+    content = Path(source).read_bytes() if is_path else source.read()
+    if not content:
+        raise PictureError(SENTENCES["empty"])
+    try:
+        with Image.open(as_pillow_wants(content), formats=FORMATS) as image:
+            return np.asarray(to_upright_rgb(image))
+    except Image.UnidentifiedImageError as error:
+        raise PictureError(SENTENCES[why_not(content)]) from error
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise PictureError(SENTENCES["too large"]) from error
+    except Exception as error:  # decoders fail in many ways on a broken file
+        raise PictureError(SENTENCES["damaged"]) from error
+
+
+def why_not(content: bytes) -> str:
+    """Why a file is no picture here, as far as its first bytes tell: of `SENTENCES`."""
+    head = content[:80].decode("latin-1")
+    found = (why for why, start in STARTS.items() if re.match(start, head, re.DOTALL))
+    return next(found, "no picture")
+
+
+def as_pillow_wants(content: bytes) -> io.BytesIO:
+    """A picture file without what would keep Pillow from its pixels."""
+    if content[:8] == PNG_START:
+        content = only_pixels(content)
+    length = int.from_bytes(content[:4])
+    if content[4:8] == b"ftyp" and b"avif" in content[8 : min(length, 256)]:
+        content = content[:8] + b"avif" + content[12:]  # the first of its brands
+    return io.BytesIO(content)
+
+
+def only_pixels(png: bytes) -> bytes:
+    """A PNG's pixels, and beside them a profile, a turn and transparency that hold."""
+    kept, at = [png[:8]], 8
+    while at + 8 <= len(png):
+        length, name = int.from_bytes(png[at : at + 4]), png[at + 4 : at + 8]
+        end = at + 12 + length
+        checksum = int.from_bytes(png[end - 4 : end])
+        is_whole = zlib.crc32(png[at + 4 : end - 4]) == checksum
+        is_needed = not name[0] & 32  # a capital letter: no picture without it
+        fits = name != b"tRNS" or length == {0: 2, 2: 6}.get(png[25], length)
+        if is_needed or (name in BESIDE_PIXELS and is_whole and fits):
+            kept.append(png[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What EXIF says, as browsers read it: nothing else tells a turn."""
+    for note in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(note, None)
+    try:
+        return TURNS.get(image.getexif().get(0x0112))
+    except Exception:  # noqa: BLE001 - EXIF is beside the picture, and may be anything
+        return None
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """A picture in the colours of screens, whatever its profile says they are."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA"):
+        return image
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(image, own, SRGB)
+    except (OSError, ImageCms.PyCMSError):  # no profile, or not of such a picture
+        return image
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
-    """Shrink, turn as EXIF says, and put transparent parts on white."""
+    """Shrink, turn as EXIF says, and put transparent parts on white, in sRGB."""
     image.draft(None, (ENOUGH, ENOUGH))  # JPEG: decodes at 1/2, 1/4 or 1/8
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
-    ImageOps.exif_transpose(image, in_place=True)  # does not copy an upright one
+    image.load()
+    turn = turn_of(image)
     if image.mode.startswith(("I", "F")):  # 16-bit grey, or a TIFF of any numbers
         values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         top = 65535 if image.mode.startswith("I") else max(values.max(), 1e-6)
         image = Image.fromarray((values.clip(0, top) / top * 255).astype(np.uint8))
+    image = in_srgb(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode != "RGB":  # for which `convert` would only copy
         image = image.convert("RGB")
-    factor = min(image.size) // ENOUGH
-    return image.reduce(factor) if factor > 1 else image
+    if (factor := min(image.size) // ENOUGH) > 1:
+        image = image.reduce(factor)
+    return image if turn is None else image.transpose(turn)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ let context;
 export class PictureError extends Error {}
 
 /**
- * Decode a file; EXIF's turn is applied, colour profiles are not (Pillow's way).
+ * Decode a file: upright, and in the colours of screens.
  *
  * @param {Blob} file Anything at all.
  * @param rules What model.json says about pictures.
@@ -27,9 +27,9 @@ export async function openPicture(file, rules) {
   }
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
+    bitmap = await createImageBitmap(file);
   } catch {
-    throw new PictureError(sentences[whyNot(bytes.subarray(0, 16), rules)]);
+    throw new PictureError(sentences[whyNot(bytes.subarray(0, 80), rules)]);
   }
   if (bitmap.width * bitmap.height > rules.max_pixels) {
     bitmap.close();
@@ -39,11 +39,10 @@ export async function openPicture(file, rules) {
 }
 
 /** Say why a browser would not decode a file that starts with these bytes. */
-function whyNot(head, rules) {
+function whyNot(head, { starts }) {
   const text = String.fromCharCode(...head);
-  const startsWith = (pattern) => new RegExp(`^(?:${pattern})`, "s").test(text);
-  if (startsWith(rules.heic_start)) return "heic";
-  return startsWith(rules.picture_start) ? "damaged" : "no picture";
+  const isSo = (why) => new RegExp(`^(?:${starts[why]})`, "s").test(text);
+  return Object.keys(starts).find(isSo) ?? "no picture";
 }
 
 function isJpeg(head) {

@@ -164,8 +164,7 @@ def describe_model(model_file: Path) -> dict:
         "pictures": {
             "enough": app.ENOUGH,
             "max_pixels": app.MAX_PIXELS,
-            "heic_start": app.HEIC_START,
-            "picture_start": app.PICTURE_START,
+            "starts": app.STARTS,
             "sentences": app.SENTENCES,
         },
     }
