@@ -22,7 +22,10 @@ pi_heif.register_heif_opener()  # HEIC, the photos of many phones
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of a colour profile
 PNG_START = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM")
-KINDS = (".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .avif .heic .heif").split()
+KINDS = [  # how names of pictures end, in any case
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif"),
+    *(".tiff", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm"),
+]
 # How files begin, one character a byte. The browser demo goes by the same patterns.
 STARTS = {
     "damaged": "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0\0\0\0|"
@@ -48,11 +51,8 @@ ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at ov
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 # What an answer can be: one of the model's dishes, food of another kind, or no food.
 DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
-OUTPUTS = [
-    "probabilities",
-    "knn_similarity",
-    "in_distribution_score",
-]  # of the model file
+# Of the model file.
+OUTPUTS = ["probabilities", "knn_similarity", "in_distribution_score"]
 SEND = "Please send a JPEG, PNG or WebP photo"
 SENTENCES = {
     "empty": f"That file is empty. {SEND}.",
@@ -124,14 +124,26 @@ def only_pixels(png: bytes) -> bytes:
     while at + 8 <= len(png):
         length, name = int.from_bytes(png[at : at + 4]), png[at + 4 : at + 8]
         end = at + 12 + length
-        checksum = int.from_bytes(png[end - 4 : end])
-        is_whole = zlib.crc32(png[at + 4 : end - 4]) == checksum
         is_needed = not name[0] & 32  # a capital letter: no picture without it
-        fits = name != b"tRNS" or length == {0: 2, 2: 6}.get(png[25], length)
-        if is_needed or (name in BESIDE_PIXELS and is_whole and fits):
+        if is_needed or _holds(name, png[at + 4 : end], png[25]):
             kept.append(png[at:end])
         at = end
     return b"".join(kept)
+
+
+def _holds(name: bytes, chunk: bytes, colours: int) -> bool:
+    """Whether something beside a PNG's pixels is of use, and whole."""
+    data, checksum = chunk[4:-4], int.from_bytes(chunk[-4:])
+    if name not in BESIDE_PIXELS or zlib.crc32(chunk[:-4]) != checksum:
+        return False
+    if name == b"tRNS":
+        return len(data) == {0: 2, 2: 6}.get(colours, len(data))
+    if name == b"iCCP":  # a title, a zero, the method (always zero), and the profile
+        try:
+            return len(zlib.decompress(data.partition(b"\0\0")[2])) > 0
+        except zlib.error:
+            return False
+    return True
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
@@ -147,11 +159,14 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
 def in_srgb(image: Image.Image) -> Image.Image:
     """A picture in the colours of screens, whatever its profile says they are."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA"):
+    if not profile or image.mode not in ("RGB", "RGBA", "L", "CMYK"):
         return image
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image, own, SRGB)
+        if ImageCms.getProfileDescription(own).startswith("sRGB"):
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, own, SRGB, outputMode=mode)
     except (OSError, ImageCms.PyCMSError):  # no profile, or not of such a picture
         return image
 
@@ -232,11 +247,8 @@ class ModelMetadata:
             raise ValueError("reference_counts must be one count a class")
         if not isinstance(self.is_practice, bool):
             raise ValueError("is_practice must be true or false")
-        for name in (
-            "knn_similarity_threshold",
-            "in_distribution_threshold",
-            "temperature",
-        ):
+        keys = "knn_similarity_threshold", "in_distribution_threshold", "temperature"
+        for name in keys:
             if not isinstance(getattr(self, name), float | int):
                 raise ValueError(f"{name} must be a number")
 
@@ -244,9 +256,8 @@ class ModelMetadata:
         """What kind of picture this is: `DISH`, `OTHER` or `NO_PLATE`."""
         if knn_similarity < self.knn_similarity_threshold:
             return NO_PLATE
-        return (
-            DISH if in_distribution_score >= self.in_distribution_threshold else OTHER
-        )
+        is_dish = in_distribution_score >= self.in_distribution_threshold
+        return DISH if is_dish else OTHER
 
     def answer(
         self,
@@ -273,14 +284,8 @@ class ModelMetadata:
         Raises:
             KeyError, TypeError, ValueError: If a key is missing or makes no sense.
         """
-        return cls(
-            **{
-                field.name: texts[field.name]
-                if field.type is str
-                else json.loads(texts[field.name])
-                for field in fields(cls)
-            }
-        )
+        found = [(field, texts[field.name]) for field in fields(cls)]
+        return cls(**{f.name: t if f.type is str else json.loads(t) for f, t in found})
 
     def to_metadata(self) -> dict[str, str]:
         """Write it as metadata: texts as they are, all else as JSON."""
