@@ -4,8 +4,11 @@ A folder of pictures looks like this, with the same classes in both halves::
 
     train/pizza/*.jpg   train/steak/*.jpg   train/sushi/*.jpg
     test/pizza/*.jpg    test/steak/*.jpg    test/sushi/*.jpg
+
+A reader's own folder may look otherwise: see `own_pictures`.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -13,13 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from going_modular.datasets import (
-    SPLITS,
-    DataError,
-    PictureDataset,
-    class_names,
-    count_pictures,
-)
+from going_modular.datasets import SPLITS, DataError, count_pictures
 from going_modular.downloads import (
     PHOTOS_URL,
     download,
@@ -30,6 +27,7 @@ from going_modular.downloads import (
 )
 from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import FileError, git_blob_sha1
+from going_modular.own_pictures import lay_out, read_layout
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
 # What Git calls the published zip, so that no other file passes for it.
@@ -101,9 +99,10 @@ def _own(given: str, data_dir: Path) -> Pictures:
     if is_address:
         folder = _from_address(given, data_dir)
     elif path.is_dir():
-        folder = _checked(path, "Put that right and run this again.")
+        folder = _laid_out(path, "Put that right and run this again.", data_dir)
     elif path.is_file():
-        folder = unpack_checked(path, data_dir, _checked)
+        check = functools.partial(_laid_out, data_dir=data_dir)
+        folder = unpack_checked(path, data_dir, check)
     else:
         raise DataError(
             f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
@@ -121,7 +120,8 @@ def _from_address(url: str, data_dir: Path) -> Path:
     is_new = not archive.exists()
     download(url, archive, verify=zip_complaint)
     try:
-        return unpack_checked(archive, data_dir, _checked)
+        check = functools.partial(_laid_out, data_dir=data_dir)
+        return unpack_checked(archive, data_dir, check)
     except DataError:
         if is_new:  # so that the next run fetches it anew
             archive.unlink(missing_ok=True)
@@ -139,14 +139,19 @@ def _published(data_dir: Path, url: str) -> Pictures:
     if not folder.exists():
         unpack(download(url, archive, verify=photos_complaint), folder)
     again = f"Delete {folder} and run this again."
-    counts = count_pictures(_checked(folder, again))["total"]
-    if counts[list(SPLITS)].to_dict() != PHOTOS_COUNTS:
+    try:
+        layout = read_layout(folder)
+    except DataError as error:
+        raise DataError(f"{error} {again}") from error
+    counts = {half: sum(map(len, layout.halves[half].values())) for half in SPLITS}
+    if counts != PHOTOS_COUNTS or not layout.is_in_place():
         raise DataError(
             f"{folder} should hold the published {PHOTOS_COUNTS['train']} training and "
             f"{PHOTOS_COUNTS['test']} test photos, but holds {counts['train']} and "
             f"{counts['test']}. {again} To learn from pictures of your own, set "
             "FOODVISION_DATA to their folder."
         )
+    count_pictures(folder)  # which names those that are no pictures
     return Pictures(folder, "published photos", is_practice=False)
 
 
@@ -157,34 +162,9 @@ def photos_complaint(archive: Path) -> str | None:
     return zip_complaint(archive) or "is not the published one (its hash differs)"
 
 
-def _checked(folder: Path, advice: str) -> Path:
+def _laid_out(folder: Path, advice: str, data_dir: Path) -> Path:
     """Return the folder that holds train/ and test/, or say what is missing."""
-    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    if len(visible) == 1 and visible[0].is_dir() and visible[0].name not in SPLITS:
-        folder = visible[0]  # zipping a folder puts its name on top
-    if complaint := _folder_complaint(folder):
-        raise DataError(f"{folder} cannot be used: {complaint}. {advice}")
-    return folder
-
-
-def _folder_complaint(folder: Path) -> str | None:
-    missing = [f"{split}/" for split in SPLITS if not (folder / split).is_dir()]
-    if missing:
-        return (
-            f"it has no {' and no '.join(missing)}; it should hold train/ and test/ "
-            "with one folder for each class in both"
-        )
-    train, test = (class_names(folder / split) for split in SPLITS)
-    if train != test:
-        return (
-            "train/ and test/ should hold the same class folders, but train/ has "
-            f"{', '.join(train) or 'none'} and test/ has {', '.join(test) or 'none'}"
-        )
-    if len(train) < 2:
-        return f"there should be at least two class folders, but found {train}"
-    for split in SPLITS:
-        counts = PictureDataset(folder / split).class_counts()
-        empty = [f"{split}/{name}" for name, n in counts.items() if n == 0]
-        if empty:
-            return f"there is no picture in {', '.join(empty)}"
-    return None
+    try:
+        return lay_out(folder, data_dir)
+    except DataError as error:
+        raise DataError(f"{error} {advice}") from error

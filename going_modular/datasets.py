@@ -3,6 +3,7 @@
 The folder holds train/ and test/, and each of those one folder for each class.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,22 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from going_modular.app.model import FORMATS, KINDS, PictureError, open_picture
+from going_modular.app.model import (
+    FORMATS,
+    KINDS,
+    PictureError,
+    as_pillow_wants,
+    open_picture,
+)
 from going_modular.files import LessonError
 
 SPLITS = ("train", "test")
+# What operating systems, notebooks and photo programs put into folders.
+SYSTEM = re.compile(
+    r"\..*|__MACOSX|__pycache__|@eaDir|\$RECYCLE\.BIN|System Volume Information|"
+    r"lost\+found|[._]?thumb(nail)?s?(\.db)?|desktop\.ini|picasa.*\.ini|ehthumbs.*\.db",
+    re.IGNORECASE,
+)
 Sample = tuple[Path, int]  # a picture's file, and the number of its class
 
 
@@ -33,24 +46,24 @@ def load_picture(path: Path) -> Image.Image:
     try:
         return Image.fromarray(open_picture(path))
     except (PictureError, OSError) as error:
+        why = f"{error}".partition(". ")[0]
         raise DataError(
-            f"{path} is not a complete picture ({error.__cause__ or error}). Delete it "
-            "or put a good copy in its place, then run this again."
+            f"{path} cannot be used: {why} ({error.__cause__ or error}). Move it out "
+            "of the folder or put a readable copy in its place, then run this again."
         ) from error
 
 
 def class_names(split: Path) -> list[str]:
     """Name the class folders in train/ or test/, in alphabetical order."""
-    # Jupyter and macOS put hidden folders anywhere; those are not classes.
     folders = (entry for entry in Path(split).iterdir() if entry.is_dir())
-    return sorted(entry.name for entry in folders if not entry.name.startswith("."))
+    return sorted(entry.name for entry in folders if not SYSTEM.fullmatch(entry.name))
 
 
 def is_picture(path: str | Path) -> bool:
     """Whether a file has the name of a picture: one of `KINDS`, in any case."""
     path = Path(path)
-    hidden = path.name.startswith(".") or path.parent.name.startswith(".")
-    return path.suffix.lower() in KINDS and not hidden
+    is_system = any(map(SYSTEM.fullmatch, (path.name, path.parent.name)))
+    return path.suffix.lower() in KINDS and not is_system
 
 
 class PictureDataset(ImageFolder):
@@ -124,8 +137,9 @@ def count_pictures(folder: Path) -> pd.DataFrame:
         some = ", ".join(map(str, bad[:5]))
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise DataError(
-            f"Not pictures, whatever their names say: {some}{more}. "
-            "Delete them or put good copies in their place, then run this again."
+            f"Not readable as pictures, whatever their names say: {some}{more}. "
+            "Move them out of the folder or put readable copies in their place, then "
+            "run this again."
         )
     table = pd.DataFrame({split: d.class_counts() for split, d in datasets.items()}).T
     table["total"] = table.sum(axis=1)
@@ -135,7 +149,15 @@ def count_pictures(folder: Path) -> pd.DataFrame:
 
 def _opens(path: Path) -> bool:
     try:
-        with Image.open(path, formats=FORMATS):
+        with path.open("rb") as file, Image.open(file, formats=FORMATS):
             return True
     except Exception:  # noqa: BLE001 - decoders fail in many ways on a broken file
+        return _opens_at_length(path)
+
+
+def _opens_at_length(path: Path) -> bool:
+    try:
+        with Image.open(as_pillow_wants(path.read_bytes()), formats=FORMATS):
+            return True
+    except Exception:  # noqa: BLE001 - as above
         return False

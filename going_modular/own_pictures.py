@@ -9,13 +9,16 @@ import os
 import random
 import re
 import shutil
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
-from going_modular.datasets import SPLITS, DataError, is_picture
-from going_modular.files import file_sha256, staged_folder
+from going_modular.datasets import SPLITS, SYSTEM, DataError, is_picture, make_datasets
+from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
 HALVES = {
@@ -23,12 +26,6 @@ HALVES = {
     "test": re.compile("test(ing)?", re.I),
     "validation": re.compile("val|valid|validation", re.I),
 }
-# What operating systems, notebooks and photo programs put into folders.
-SYSTEM = re.compile(
-    r"\..*|__MACOSX|__pycache__|@eaDir|\$RECYCLE\.BIN|System Volume Information|"
-    r"lost\+found|[._]?thumb(nail)?s?(\.db)?|desktop\.ini|picasa.*\.ini",
-    re.I,
-)
 
 
 @dataclass
@@ -36,41 +33,71 @@ class Layout:
     """Which picture goes where.
 
     Attributes:
+        folder: Where the halves or the classes lie.
         halves: "train" and "test": the pictures of each class, by its name.
         remarks: What was done and left out, in words.
     """
 
-    halves: dict[str, dict[str, list[Path]]]
+    folder: Path
+    halves: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
+    def is_in_place(self) -> bool:
+        """Whether the folder can be used as it is."""
+        if not all((self.folder / half).is_dir() for half in SPLITS):
+            return False
+        found = make_datasets(self.folder, None)
+        return all(
+            half.classes == sorted(classes)
+            and {file for file, _ in half.samples} == {*chain(*classes.values())}
+            for half, classes in zip(found, self.halves.values(), strict=True)
+        )
 
-def lay_out(folder: Path, target: Path) -> list[str]:
-    """Make train/ and test/ of a folder's pictures, whole or not at all.
+
+def lay_out(folder: Path, data_dir: Path) -> Path:
+    """Find train/ and test/ in a folder of pictures, or make them beside it.
 
     Args:
         folder: As somebody has it; nothing in it changes.
-        target: Gets links to its files, or copies where links cannot be made.
+        data_dir: Gets, where need be, a folder with links to its files, or copies where
+            links cannot be made. Another run on the same files finds it again.
 
     Returns:
-        What was done and what was left out, in words.
+        The folder that holds train/ and test/.
 
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
+        FileError: If it cannot be written.
     """
     layout = read_layout(folder)
-    with staged_folder(target) as stage:
-        for half, classes in layout.halves.items():
-            for name, files in classes.items():
-                place = stage / half / name
-                place.mkdir(parents=True)
-                for number, file in enumerate(files):
-                    _link(file, place / f"{number:05}_{file.name}")
-    return layout.remarks
+    target = layout.folder if layout.is_in_place() else _copy(layout, Path(data_dir))
+    sizes = (sum(map(len, layout.halves[half].values())) for half in SPLITS)
+    taken = "Your pictures: {} to train on, {} to test on".format(*sizes)
+    print("; ".join([taken, *layout.remarks]) + ".")
+    return target
+
+
+def _copy(layout: Layout, data_dir: Path) -> Path:
+    places = {
+        file: Path(half, name, f"{number:05}_{file.name}")
+        for half, classes in layout.halves.items()
+        for name, files in classes.items()
+        for number, file in enumerate(files)
+    }
+    states = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in places]
+    mark = sha256(repr([states, [*places.values()]]).encode()).hexdigest()[:8]
+    target = data_dir / f"{layout.folder.name}-{mark}"
+    if not target.exists():
+        with atomic_write(target, "Laying out your pictures") as part:
+            for file, place in places.items():
+                (part / place).parent.mkdir(parents=True, exist_ok=True)
+                _link(file, part / place)
+    return target
 
 
 def _link(file: Path, place: Path) -> None:
     try:
-        os.link(file, place)
+        os.link(file.resolve(), place)
     except OSError:  # another disk, or one without links
         shutil.copyfile(file, place)
 
@@ -81,21 +108,29 @@ def read_layout(folder: Path) -> Layout:
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
     """
-    folder, skipped = _inner(folder), []
-    parts = {half: _matching(folder, pattern) for half, pattern in HALVES.items()}
-    if not parts["test"]:
-        parts["test"], parts["validation"] = parts["validation"], []
-    parts["train"] += parts["validation"] if parts["train"] else []
-    if parts["train"] and parts["test"]:
-        halves = {half: _classes(parts[half], skipped) for half in SPLITS}
-        layout = Layout(_spelt_alike(halves))
-        _keep_copies_out(layout)
+    layout, skipped, spelling = Layout(_inner(Path(folder))), [], {}
+    halves = {
+        half: _classes(_matching(layout.folder, pattern), skipped, spelling)
+        for half, pattern in HALVES.items()
+    }
+    train, test, validation = halves.values()
+    if train and test and validation:
+        train = {name: train[name] + validation.get(name, []) for name in train}
+        layout.remarks.append("validation pictures are trained on")
+    test = test or validation
+    if train and test:
+        layout.halves = {"train": train, "test": test}
+        _name_copies(layout)
+    elif train or test:
+        _split(layout, train or test)
     else:
-        layout = _split(_classes([folder], skipped))
-    _complain(folder, layout.halves)
+        skipped.clear()
+        _split(layout, _classes([layout.folder], skipped, spelling))
+    _complain(layout.folder, layout.halves)
     if skipped:
-        some = ", ".join(sorted({file.name for file in skipped})[:5])
-        layout.remarks.append(f"left out, no pictures: {len(skipped)} ({some})")
+        names = sorted({file.name for file in skipped})
+        some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        layout.remarks.append(f"{len(skipped)} left out as no pictures: {some}")
     return layout
 
 
@@ -104,11 +139,20 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name))
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    for entry in _visible(folder):
+        yield from _files(entry) if entry.is_dir() else [entry]
+
+
+def _with_pictures(folder: Path) -> list[Path]:
+    folders = (entry for entry in _visible(folder) if entry.is_dir())
+    return [each for each in folders if any(map(is_picture, _files(each)))]
+
+
 def _inner(folder: Path) -> Path:
-    """The folder that holds more than one other folder: zipping puts one on top."""
-    inside = _visible(folder)
-    while len(inside) == 1 and inside[0].is_dir():
-        folder, inside = inside[0], _visible(inside[0])
+    """The folder that holds the others with pictures: zipping puts one on top."""
+    while len(inside := _with_pictures(folder)) == 1 and _with_pictures(inside[0]):
+        folder = inside[0]
     return folder
 
 
@@ -116,79 +160,74 @@ def _matching(folder: Path, pattern: re.Pattern) -> list[Path]:
     return [e for e in _visible(folder) if e.is_dir() and pattern.fullmatch(e.name)]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for entry in _visible(folder):
-        yield from _files(entry) if entry.is_dir() else [entry]
-
-
-def _classes(folders: list[Path], skipped: list[Path]) -> dict[str, list[Path]]:
-    """The pictures of each class; what is none goes to `skipped`."""
+def _classes(
+    folders: list[Path], skipped: list[Path], spelling: dict[str, str]
+) -> dict[str, list[Path]]:
+    """The pictures of each class; Pizza is pizza, as it was spelt first."""
     found = defaultdict(list)
-    for folder in folders:
-        for entry in _visible(folder):
-            if not entry.is_dir():
-                skipped.append(entry)
-                continue
-            for file in _files(entry):
-                (found[entry.name] if is_picture(file) else skipped).append(file)
-    return {name: files for name, files in found.items() if files}
+    for entry in (entry for folder in folders for entry in _visible(folder)):
+        name = unicodedata.normalize("NFC", entry.name).strip()
+        for file in (entry.is_dir() and [*_files(entry)]) or [entry]:
+            if file != entry and is_picture(file):
+                found[spelling.setdefault(name.casefold(), name)].append(file)
+            else:
+                skipped.append(file)
+    return dict(sorted(found.items()))
 
 
-def _spelt_alike(halves: dict[str, dict]) -> dict[str, dict]:
-    """Both halves with the training half's spelling: pizza and Pizza are one class."""
-    names = {name.casefold(): name for name in halves["train"]}
-    test = {names.get(name.casefold(), name): f for name, f in halves["test"].items()}
-    return {"train": halves["train"], "test": test}
+def _photos(files: list[Path]) -> dict[Path, str]:
+    """What is alike for copies of a photo: the same bytes, or IMG_1.HEIC and .JPG."""
+    sizes = {file: file.stat().st_size for file in files}
+    often, first = Counter(sizes.values()), {}  # most differ in size already
+    return {
+        file: first.setdefault(file_sha256(file) if often[size] > 1 else file, stem)
+        for file, size in sizes.items()
+        if (stem := str(file.with_suffix("")).casefold())
+    }
 
 
-def _keep_copies_out(layout: Layout) -> None:
-    """Leave out of training what is also a test picture."""
-    asked = {file_sha256(f) for files in layout.halves["test"].values() for f in files}
-    left = 0
-    for name, files in layout.halves["train"].items():
-        kept = [file for file in files if file_sha256(file) not in asked]
-        left += len(files) - len(kept)
-        layout.halves["train"][name] = kept
-    if left:
-        layout.remarks.append(f"left out of training, as they are in test/: {left}")
+def _name_copies(layout: Layout) -> None:
+    """Whoever made the halves decides what is in them, but should know of copies."""
+    train, test = ([*chain(*layout.halves[half].values())] for half in SPLITS)
+    photo = _photos([*train, *test])
+    learned = {photo[file] for file in train}
+    if copies := sum(photo[file] in learned for file in test):
+        layout.remarks.append(
+            f"{copies} test pictures are training pictures, too, and show nothing"
+        )
 
 
-def _split(classes: dict[str, list[Path]]) -> Layout:
+def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
     """Deal each class by a seed; copies of a photo stay on one side."""
-    layout = Layout({half: {} for half in SPLITS})
-    for name, files in classes.items():
-        copies = defaultdict(list)
-        for file in files:
-            copies[file_sha256(file)].append(file)
-        photos = sorted(copies.values())
-        random.Random(SEED).shuffle(photos)
-        tests = min(max(1, round(TEST_SHARE * len(photos))), len(photos) - 1)
-        for half, some in (("test", photos[:tests]), ("train", photos[tests:])):
-            layout.halves[half][name] = sorted(file for same in some for file in same)
-    sizes = {half: sum(map(len, layout.halves[half].values())) for half in SPLITS}
-    layout.remarks.append(
-        f"split by a seed: {sizes['train']} to train on, {sizes['test']} to test on"
-    )
-    return layout
+    photo, sides = _photos([*chain(*classes.values())]), {}
+    for files in classes.values():
+        new = [one for one in dict.fromkeys(map(photo.get, files)) if one not in sides]
+        random.Random(SEED).shuffle(new)
+        tests = min(max(1, round(TEST_SHARE * len(new))), len(new) - 1)
+        sides |= {one: "test" if n < tests else "train" for n, one in enumerate(new)}
+    layout.halves = {
+        half: {
+            n: [f for f in fs if sides[photo[f]] == half] for n, fs in classes.items()
+        }
+        for half in SPLITS
+    }
+    layout.remarks.append(f"split by a seed, {TEST_SHARE:.0%} of each class to test on")
 
 
 def _complain(folder: Path, halves: dict[str, dict[str, list[Path]]]) -> None:
-    names = {half: sorted(classes) for half, classes in halves.items()}
-    if names["train"] != names["test"]:
-        raise DataError(
-            f"{folder} cannot be used: training and test pictures should be of the same "
-            f"classes, but are of {', '.join(names['train']) or 'none'} and of "
-            f"{', '.join(names['test']) or 'none'}. Put that right and run this again."
+    train, test = (sorted(halves[half]) for half in SPLITS)
+    if train != test:
+        wrong = (
+            "train/ and test/ should hold the same class folders, but train/ has "
+            f"{', '.join(train)} and test/ has {', '.join(test)}"
         )
-    if len(names["train"]) < 2:
-        raise DataError(
-            f"{folder} cannot be used: there should be at least two folders with "
-            f"pictures, one for each class, but found {names['train']}. "
-            "Put that right and run this again."
+    elif len(train) < 2:
+        wrong = (
+            "there should be at least two class folders (a folder for each class, or "
+            f"train/ and test/ with one for each class in both), but found {train}"
         )
-    for half, classes in halves.items():
-        if empty := [name for name, files in classes.items() if not files]:
-            raise DataError(
-                f"{folder} cannot be used: {', '.join(empty)} has too few pictures for "
-                f"{half}/. Add some and run this again."
-            )
+    elif empty := [name for name in train if not all(halves[h][name] for h in SPLITS)]:
+        wrong = f"of {', '.join(empty)} there are too few pictures to train and test on"
+    else:
+        return
+    raise DataError(f"{folder} cannot be used: {wrong}.")
