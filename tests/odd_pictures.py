@@ -1,5 +1,6 @@
 """Odd files: what the app's Python and the browser's page must make of them alike."""
 
+import base64
 import io
 import struct
 import zlib
@@ -50,13 +51,67 @@ def animated(kind: str) -> bytes:
     return as_bytes(halves(), kind, **options)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A piece of a PNG."""
+    end = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + end
+
+
+def png_and(beside: bytes) -> bytes:
+    """The two halves, with something between the header and the pixels."""
+    png = as_bytes(halves(), "PNG")
+    return png[:33] + beside + png[33:]
+
+
+def jpeg_and(number: int, data: bytes) -> bytes:
+    """The two halves, with an APP segment before all others."""
+    jpeg = as_bytes(halves(), "JPEG", quality=95)
+    size = struct.pack(">H", len(data) + 2)
+    return jpeg[:2] + bytes([0xFF, 0xE0 + number]) + size + data + jpeg[2:]
+
+
+def webp_and(kind: str, data: bytes) -> bytes:
+    """The two halves, with EXIF, a profile or XMP that may be anything."""
+    return as_bytes(halves(), "WEBP", lossless=True, **{kind: data})
+
+
+def wide_gamut(image: Image.Image, kind: str) -> bytes:
+    """The same numbers in a file that says they are Display P3, as phones' photos do.
+
+    The profile has only what a reader needs: the three colours, white, and a gamma.
+    """
+
+    def fixed(*values: float) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    xyz = {
+        b"wtpt": (0.9642, 1.0, 0.8249),
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    gamma = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    parts = {tag: b"XYZ \0\0\0\0" + fixed(*value) for tag, value in xyz.items()}
+    parts |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma)
+    text = b"desc\0\0\0\0" + struct.pack(">I", 3) + b"P3\0" + bytes(79)
+    parts |= {b"desc": text, b"cprt": b"text\0\0\0\0none\0\0\0\0"}
+    at, table, body = 132 + 12 * len(parts), b"", b""
+    for tag, value in parts.items():
+        value += bytes(-len(value) % 4)
+        table += tag + struct.pack(">II", at + len(body), len(value))
+        body += value
+    head = struct.pack(
+        ">I4xI4s4s4s", at + len(body), 0x02100000, b"mntr", b"RGB ", b"XYZ "
+    )
+    head += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
+    profile = (
+        head + bytes(128 - len(head)) + struct.pack(">I", len(parts)) + table + body
+    )
+    return as_bytes(image, kind, icc_profile=profile, quality=95)
+
+
 def black_png(width: int, height: int, *, rows: int | None = None) -> bytes:
     """A black PNG, tiny however large it is; with few rows its header lies."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        end = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + end
-
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     pixels = zlib.compress(bytes((width // 8 + 1) * (rows or height)), 9)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
@@ -80,6 +135,19 @@ PNG = as_bytes(halves(400, 300), "PNG")
 NOISY_PNG = as_bytes(NOISE.resize((400, 300)), "PNG")
 IEND = 12  # bytes of a PNG's last chunk: length 0, name, checksum
 
+# The halves as a phone's photo, turned by EXIF: nothing installed here makes one.
+HEIC = zlib.decompress(
+    base64.b85decode(
+        b"c-mc2-75r96hC(-W0bFa6hf2-JRuJxwfQI|uaZ*6-I?~(%<gS=+Eyu)#2Y1#@`R#1DZDIC`~lwNK_p4>"
+        b"K&>q6+?gTmY3`hJe&=`YIrkg@s5jkN5jBtliH&Bbv~AQ)0Cs5`t`5F5M<bRK*dUO*kSE<}#l1_0!Vm%`"
+        b"E%xkdl77NSLT!IY3!NUsnCW>kT1}4O(TEdG@=o{%GD#Uup+_$j=-Lo4Ss@BXko|yy$4MtCcaSL(TJuPa"
+        b"uaN!9WB|&PY09VxvtpLZNrEC7iu@W+Lt&kQ?E{SEMYfw33pStbcTSGAXh#!4iu^(I4AIpgcAhv}r6QF)"
+        b"ZaFb-r3ftnb%CHNOb8=*Za6rt+|p%d9e(p3M$P12gCYD5qg-GLrK4z?Myd#%xJ&&&EeiX0DGZpp7*YzB"
+        b"mdU9@$1sCHDUT$$w+2}Q?T9Y-)!WJrD;F~5x4XIQ`rcu7<$XRqmF}9jd$@l2-tRm4Y<NuGjC@RvUhRJ$"
+        b"ZEd6vK4PXiH-7wfLCLB={IM};Cr<;$D&&0R4E&luzlC^z"
+    )
+)
+
 # Both must make the same pixels of these.
 READABLE = {
     "jpeg": as_bytes(halves(), "JPEG", quality=95),
@@ -96,6 +164,20 @@ READABLE = {
     "bmp": as_bytes(NOISE, "BMP"),
     **{f"animated {kind}": animated(kind) for kind in ("GIF", "WEBP", "PNG")},
     **{f"exif {orientation}": turned(orientation) for orientation in UNDO},
+    # Beside the pixels may be anything.
+    "beside: much text": png_and(chunk(b"tEXt", b"a\0" + bytes(2_000_000))),
+    "beside: packed text": png_and(chunk(b"zTXt", b"a\0\0" + b"not packed")),
+    "beside: no profile": png_and(chunk(b"iCCP", b"name\0\0junk")),
+    "beside: a wrong sum": png_and(chunk(b"pHYs", bytes(9))[:-4] + b"oops"),
+    "beside: odd gaps": png_and(chunk(b"bKGD", b"") + chunk(b"vpAg", b"\xff" * 30)),
+    "beside: bad EXIF": png_and(chunk(b"eXIf", b"\xff" * 7)),
+    "beside: half a tRNS": png_and(chunk(b"tRNS", b"\0\1\0")),
+    "beside: bad EXIF in a jpeg": jpeg_and(1, b"Exif\0\0II*\0\xff\xff\xff\x7f"),
+    "beside: half a preview": jpeg_and(2, b"MPF\0MM\0*\0\0\0\x08\0\x63"),
+    "beside: Photoshop's": jpeg_and(13, b"Photoshop 3.0\x008BIM\4\4\0\0\xff\xff\xff"),
+    "beside: bad EXIF in a webp": webp_and("exif", b"Exif\0\0MM\0*\xff"),
+    "beside: no profile in a webp": webp_and("icc_profile", b"junk" * 99),
+    "beside: XMP's turn": webp_and("xmp", b"<x tiff:Orientation='6'/>"),
     "one pixel": as_bytes(Image.new("RGB", (1, 1), LEFT), "PNG"),
     "jpeg with a film": JPEG + bytes(5000),
     "png with a film": NOISY_PNG + bytes(5000),
@@ -112,8 +194,16 @@ READABLE = {
 REFUSED = {
     "empty": (b"", "empty"),
     "text": (b"my shopping list: milk, eggs", "no picture"),
-    "pdf": (b"%PDF-1.7\n1 0 obj\n", "no picture"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
+    "web page": (b"<!doctype html><html>", "no picture"),
+    "pdf": (b"%PDF-1.7\n1 0 obj\n", "PDF"),
+    "svg": (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+    "jpeg xl": (b"\xff\x0a\xfa\x3f\x12", "JPEG XL"),
+    "jpeg xl in a box": (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    "jpeg 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    "photoshop": (b"8BPS\0\1" + bytes(20), "Photoshop"),
+    "raw": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "Camera raw"),
+    "a phone's film": (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "Video"),
+    "half an avif": (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "damaged"),
     "zeros": (bytes(1000), "no picture"),
     "only a start": (b"\xff\xd8\xff\xe0", "damaged"),
     "half a jpeg": (JPEG[: len(JPEG) // 2], "damaged"),
@@ -124,12 +214,18 @@ REFUSED = {
         "damaged",
     ),
     "a torn header": (PNG[:30], "damaged"),
+    "huge": (black_png(9000, 8000), "too large"),
+}
+
+# Python reads such files, but these are damaged; many browsers read none of the kind.
+NOT_IN_BROWSERS = {
     **{
         f"heic {brand}": (
             b"\0\0\0\x18ftyp" + brand.encode() + b"\0\0\0\0mif1heic",
-            "heic",
+            "HEIC",
         )
         for brand in ("heic", "heix", "hevc", "mif1", "msf1")
     },
-    "huge": (black_png(9000, 8000), "too large"),
+    "half a tiff": (as_bytes(halves(), "TIFF")[:300], "TIFF"),
+    "half a ppm": (as_bytes(halves(), "PPM")[:300], "PPM"),
 }

@@ -21,13 +21,16 @@ from demo_model_fixture import (
     make_model,
 )
 from odd_pictures import (
+    HEIC,
     LEFT,
+    NOT_IN_BROWSERS,
     READABLE,
     REFUSED,
     RIGHT,
     as_bytes,
     black_png,
     halves,
+    wide_gamut,
 )
 from PIL import Image
 
@@ -92,12 +95,35 @@ def test_formats_and_modes(kind, mode, options):
     assert_halves(pixels)
 
 
-@pytest.mark.parametrize("name", [n for n in READABLE if n[:4] in ("exif", "anim")])
+UPRIGHT_HALVES = [name for name in READABLE if name[:4] in ("exif", "anim", "besi")]
+
+
+@pytest.mark.parametrize("name", UPRIGHT_HALVES)
 @pytest.mark.reliability(GOOD, 1)
 def test_turned_ones_are_upright_and_animations_give_their_first_frame(name):
     pixels = open_picture(io.BytesIO(READABLE[name]))
     assert pixels.shape == (40, 60, 3)
     assert_halves(pixels)
+
+
+@pytest.mark.reliability(GOOD, 2)
+def test_a_phones_photo_is_upright_and_its_colours_are_those_of_screens():
+    assert_halves(open_picture(io.BytesIO(HEIC)))
+    for kind, mode in (("PNG", "RGB"), ("PNG", "RGBA"), ("JPEG", "RGB")):
+        file = io.BytesIO(wide_gamut(halves().convert(mode), kind))
+        left, right = open_picture(file)[20, [5, -5]].astype(int)
+        assert np.abs(left - srgb_of_p3(LEFT)).max() <= 3
+        assert np.abs(right - srgb_of_p3(RIGHT)).max() <= 3
+
+
+def srgb_of_p3(colour) -> np.ndarray:
+    """By the two standards' numbers (CSS Color 4), gamma 2.2 in, sRGB's curve out."""
+    matrix = [[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]]
+    linear = (matrix @ (np.array(colour) / 255) ** 2.2).clip(0, 1)
+    curve = np.where(
+        linear > 0.0031, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear
+    )
+    return (255 * curve).round().astype(int)
 
 
 @pytest.mark.reliability(GOOD, 2)
@@ -164,11 +190,18 @@ def test_what_is_not_large_keeps_every_pixel(kind):
     assert open_picture(as_file(halves(900, 672), kind)).shape == (336, 450, 3)
 
 
-@pytest.mark.parametrize("name", [*REFUSED, "a claim of 50,000 x 50,000"])
+CLAIM = black_png(50_000, 50_000, rows=10)  # a decompression bomb
+REFUSED_HERE = {
+    **REFUSED,
+    **{name: (content, "damaged") for name, (content, _) in NOT_IN_BROWSERS.items()},
+    "a claim of 50,000 x 50,000": (CLAIM, "too large"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_HERE)
 @pytest.mark.reliability(BAD, 1)
 def test_what_cannot_be_read_gets_a_friendly_sentence(name, tmp_path):
-    claim = black_png(50_000, 50_000, rows=10)  # a decompression bomb
-    content, reason = REFUSED.get(name, (claim, "too large"))
+    content, reason = REFUSED_HERE[name]
     path = tmp_path / "secret_name.jpg"
     path.write_bytes(content)
     for source in (path, io.BytesIO(content)):

@@ -31,21 +31,23 @@ STARTS = {
     "damaged": "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0\0\0\0|"
     "....ftyp.{0,64}avi[fs]",
     "HEIC": "....ftyp.{0,64}(hei[cxms]|hev[cxms])",
+    "TIFF": "II[*+]\0|MM\0[*+]",
+    "PPM": "P[1-7]\\s",
     "JPEG XL": "\xff\x0a|\0\0\0\x0cJXL ",
     "JPEG 2000": "\xff\x4f\xff\x51|\0\0\0\x0cjP  ",
+    "SVG": "[^<]{0,9}<(svg|[?]xml.{0,400}<svg)",
+    "Camera raw": "....ftypcrx|FUJIFILMCCD-RAW|IIR[OS]|IIU\0",
+    "Video": "....ftyp(isom|iso\\d|mp4\\d|qt  |M4V|avc1|3gp)|....moov|\x1aE\xdf\xa3",
     "Photoshop": "8BPS",
+    "ICO": "\0\0\1\0",
     "PDF": "%PDF",
 }
+READ_HERE = ("HEIC", "TIFF", "PPM")  # which browsers often cannot
 BESIDE_PIXELS = (b"iCCP", b"eXIf", b"tRNS")  # of a PNG: profile, turn, transparency
 SRGB = ImageCms.createProfile("sRGB")
 TURNS = {  # EXIF's orientation, and what brings such a picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"},
+    **{6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"},
 }
 ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at over 288
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
@@ -103,9 +105,10 @@ def open_picture(source: str | Path | BinaryIO) -> np.ndarray:
 
 def why_not(content: bytes) -> str:
     """Why a file is no picture here, as far as its first bytes tell: of `SENTENCES`."""
-    head = content[:80].decode("latin-1")
+    head = content[:500].decode("latin-1")
     found = (why for why, start in STARTS.items() if re.match(start, head, re.DOTALL))
-    return next(found, "no picture")
+    why = next(found, "no picture")
+    return "damaged" if why in READ_HERE else why
 
 
 def as_pillow_wants(content: bytes) -> io.BytesIO:
@@ -151,7 +154,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
     for note in ("xmp", "XML:com.adobe.xmp"):
         image.info.pop(note, None)
     try:
-        return TURNS.get(image.getexif().get(0x0112))
+        return Image.Transpose[TURNS[image.getexif()[0x0112]]]
     except Exception:  # noqa: BLE001 - EXIF is beside the picture, and may be anything
         return None
 
