@@ -17,7 +17,14 @@ from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
-from going_modular.datasets import SPLITS, SYSTEM, DataError, is_picture, make_datasets
+from going_modular.datasets import (
+    SPLITS,
+    SYSTEM,
+    DataError,
+    PictureDataset,
+    class_names,
+    is_picture,
+)
 from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
@@ -44,14 +51,14 @@ class Layout:
 
     def is_in_place(self) -> bool:
         """Whether the folder can be used as it is."""
-        if not all((self.folder / half).is_dir() for half in SPLITS):
-            return False
-        found = make_datasets(self.folder, None)
-        return all(
-            half.classes == sorted(classes)
-            and {file for file, _ in half.samples} == {*chain(*classes.values())}
-            for half, classes in zip(found, self.halves.values(), strict=True)
-        )
+        for half, classes in self.halves.items():
+            place = self.folder / half
+            if not place.is_dir() or class_names(place) != sorted(classes):
+                return False
+            found = {file for file, _ in PictureDataset(place).samples}
+            if found != {*chain(*classes.values())}:
+                return False
+        return True
 
 
 def lay_out(folder: Path, data_dir: Path) -> Path:
@@ -178,12 +185,14 @@ def _classes(
 def _photos(files: list[Path]) -> dict[Path, str]:
     """What is alike for copies of a photo: the same bytes, or IMG_1.HEIC and .JPG."""
     sizes = {file: file.stat().st_size for file in files}
-    often, first = Counter(sizes.values()), {}  # most differ in size already
-    return {
-        file: first.setdefault(file_sha256(file) if often[size] > 1 else file, stem)
-        for file, size in sizes.items()
-        if (stem := str(file.with_suffix("")).casefold())
-    }
+    often = Counter(sizes.values())  # most differ in size already
+    first, photos = {}, {}
+    for file, size in sizes.items():
+        stem = str(file.with_suffix("")).casefold()
+        marks = stem, file_sha256(file) if often[size] > 1 else file
+        photos[file] = next((first[mark] for mark in marks if mark in first), stem)
+        first |= dict.fromkeys(marks, photos[file])
+    return photos
 
 
 def _name_copies(layout: Layout) -> None:
