@@ -11,7 +11,6 @@ from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.report import Goal, Part
 from benchmarks.training import LITE2
 from going_modular import engine, gate
-from going_modular.big.features import Extractor
 from going_modular.datasets import make_loader
 from going_modular.drawn import drawn_pictures
 from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, MOST_OURS_AWAY
@@ -23,6 +22,7 @@ from going_modular.ood_data import (
     find_strangers,
     from_folder,
 )
+from going_modular.stored_features import Extractor
 
 SETTINGS = engine.Settings(lr=1e-2, weight_decay=1e-2)  # what the lesson chooses
 BATCH_SIZE = 4

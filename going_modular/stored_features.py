@@ -6,23 +6,28 @@ out. Whether it is the same base is checked with a probe: both must give one fix
 picture the same features.
 """
 
-from collections.abc import Sequence
+import copy
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import TensorDataset
 
-from going_modular.datasets import make_datasets, make_loader
-from going_modular.engine import features_of, ready, store_features
+from going_modular.datasets import DataError, load_picture, make_datasets
+from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
 FILE = "{}_{}_{}.npz"  # what the pictures are, the contender's slug, its input size
 KINDS = {True: "drawn pictures", False: "real photos"}
 HALVES = ("train", "test")
+# From n photo files to features, (n - m, D), and why m of them, by place, have none.
+Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
 SAME = 0.999  # cosine of two bases' features of one picture, if they are the same base
 
 
@@ -76,6 +81,82 @@ class StoredFeatures:
         )
 
 
+class Extractor:
+    """Gets the features of photo files.
+
+    Args:
+        built: Its base does the work.
+        device: Where the base runs. A GPU waits for photos: threads decode them
+            meanwhile, and what a `Preprocess` does is done on the GPU, too.
+        batch_size: Photos that go through it together; by default 8, on a GPU 64.
+        decoders: Threads that decode; by default 0, the own one, and 2 for a GPU.
+    """
+
+    def __init__(
+        self,
+        built: Built,
+        *,
+        device: str | torch.device = "cpu",
+        batch_size: int | None = None,
+        decoders: int | None = None,
+    ):
+        on_gpu = torch.device(device).type == "cuda"
+        self.base, self.device = ready(built.model.base, device), device
+        self.batch_size = batch_size or (64 if on_gpu else 8)
+        self.decoders = 2 * on_gpu if decoders is None else decoders
+        self.moves = built.transform is built.preprocess
+        self.transform = built.transform
+        if self.moves:
+            self.transform = copy.deepcopy(built.preprocess).to(device)
+
+    def __call__(self, photos: Sequence[Path]) -> tuple[np.ndarray, dict[int, str]]:
+        """Features (n, D) of those that can be opened; why not, by place, of the rest.
+
+        Raises:
+            DataError: If a photo is gone: then most likely all are.
+        """
+        rows, reasons, batch = [], {}, []
+        for place, opened in enumerate(self._opened(photos)):
+            if isinstance(opened, str):
+                reasons[place] = opened
+            else:
+                batch.append(opened)
+            if len(batch) == self.batch_size or (batch and place == len(photos) - 1):
+                rows.append(self._features(batch))
+                batch = []
+        features = torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
+        return features, reasons
+
+    def _features(self, batch: list[torch.Tensor]) -> torch.Tensor:
+        if self.moves:
+            batch = [self.transform(pixels.to(self.device)) for pixels in batch]
+        return features_of(self.base, torch.stack(batch), device=self.device)
+
+    def _opened(self, photos: Sequence[Path]) -> Iterator[torch.Tensor | str]:
+        if not self.decoders:
+            yield from map(self._open, photos)
+            return
+        with ThreadPoolExecutor(self.decoders) as pool:
+            ahead = deque()  # as many as the next two batches take
+            for photo in photos:
+                ahead.append(pool.submit(self._open, photo))
+                if len(ahead) > 2 * self.batch_size:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _open(self, photo: Path) -> torch.Tensor | str:
+        try:
+            picture = load_picture(photo)
+        except DataError as error:
+            if not Path(photo).exists():
+                raise
+            return str(error.__cause__)
+        if self.moves:
+            return torch.from_numpy(np.array(picture))
+        return self.transform(picture)
+
+
 def store_pictures(
     built: Built, folder: Path, half: str, device: str | torch.device = "cpu"
 ) -> TensorDataset:
@@ -90,13 +171,18 @@ def store_pictures(
 
     Returns:
         Features (N, D) and labels (N,), float32, on the CPU, in file order.
+
+    Raises:
+        DataError: If a picture cannot be read, naming it.
     """
-    data = make_datasets(folder, built.transform)[HALVES.index(half)]
+    samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
-        data = Subset(data, range(0, len(data), max(1, len(data) // 60)))
-    size = 64 if torch.device(device).type == "cuda" else 8
-    loader = make_loader(data, batch_size=size)
-    return store_features(built.model.base, loader, device=device)
+        samples = samples[:: max(1, len(samples) // 60)]
+    features, reasons = Extractor(built, device=device)([file for file, _ in samples])
+    for place in reasons:
+        load_picture(samples[place][0])  # which says what to do
+    labels = torch.tensor([label for _, label in samples])
+    return TensorDataset(torch.from_numpy(features), labels)
 
 
 def features_file(folder: Path, what: str, slug: str, size: int) -> Path:

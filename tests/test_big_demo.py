@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import requests
 import torch
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.big.dishes import find_dishes
-from going_modular.big.features import Extractor, seconds_a_photo, weights_fingerprint
+from going_modular.big.features import seconds_a_photo, weights_fingerprint
 from going_modular.big.food101 import choose_photos, find_tree
 from going_modular.big.many_classes import score_features, top_k_right
 from going_modular.companion import train_head
@@ -25,6 +26,7 @@ from going_modular.gate import make_gate, sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
 from going_modular.predictions import answer_all
 from going_modular.quantize import quantize
+from going_modular.stored_features import Extractor
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +71,10 @@ def test_features_are_those_of_section_2(built, dishes, tmp_path):
         torch.from_numpy(features), expected.tensors[0], atol=1e-4, rtol=1e-3
     )
     assert torch.equal(dishes.test.tensors[0][:8], torch.from_numpy(features[:8]))
+    ahead, reasons = Extractor(built, batch_size=8, decoders=2)(files)  # as for a GPU
+    assert np.array_equal(ahead, features) and reasons == {}
+    other = replace(built, transform=lambda picture: built.transform(picture))
+    assert np.array_equal(Extractor(other, decoders=2)(files)[0], features)
     with pytest.raises(DataError, match="gone.jpg"):
         extract([files[0], tmp_path / "gone.jpg"])
     assert seconds_a_photo(extract, files[:3]) > 0

@@ -33,9 +33,10 @@ from plain_dishes import write_dishes
 from deploy.asking import HOST, running
 from deploy.ray.try_it import RAY_SERVE
 from going_modular.app.model import SENTENCES, PictureError, Predictor
-from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
+from going_modular.big.features import FeatureStore, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos
 from going_modular.drawn import CLASS_NAMES
+from going_modular.stored_features import Extractor
 
 CLONE_NEWNET = 0x40000000
 NEAR = 1e-6

@@ -19,7 +19,6 @@ import torch
 from torch.utils.data import TensorDataset
 from torchvision.transforms import v2
 
-from going_modular.big.features import Extractor
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import Sample, make_datasets
@@ -27,6 +26,7 @@ from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.stored_features import (
     HALVES,
+    Extractor,
     StoredFeatures,
     features_file,
     probe_features,

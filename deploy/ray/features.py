@@ -10,15 +10,11 @@ import torch
 
 from deploy import ROOT
 from deploy.ray.workers import count, enough_room, start_ray
-from going_modular.big.features import (
-    Extractor,
-    FeatureStore,
-    in_chunks,
-    weights_fingerprint,
-)
+from going_modular.big.features import FeatureStore, in_chunks, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
+from going_modular.stored_features import Extractor
 
 CONTENDER = {contender.slug: contender for contender in CONTENDERS}
 OF_ANY_SIZE = " and ".join(c.slug for c in CONTENDERS if c.takes_size)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import TensorDataset
 
-from going_modular.big.features import Extractor, FeatureStore, weights_fingerprint
+from going_modular.big.features import FeatureStore, weights_fingerprint
 from going_modular.big.food101 import (
     DATA,
     Food101Part,
@@ -22,7 +22,12 @@ from going_modular.big.food101 import (
 )
 from going_modular.model_builder import Built
 from going_modular.ood_data import find_other_dishes
-from going_modular.stored_features import HALVES, StoredFeatures, find_features
+from going_modular.stored_features import (
+    HALVES,
+    Extractor,
+    StoredFeatures,
+    find_features,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def find_dishes(
     share: float | None = None,
     seed: int = 42,
     device: str | torch.device = "cpu",
-    batch_size: int = 8,
+    batch_size: int | None = None,
 ) -> ManyDishes:
     """Find the dishes that the environment variable FOODVISION_BIG names.
 
@@ -86,7 +91,7 @@ def find_dishes(
         share: Of each class's photos, as `choose_photos` takes it.
         seed: Chooses the photos.
         device: Where the base runs.
-        batch_size: Photos that go through it together.
+        batch_size: Photos that go through it together; see `Extractor`.
 
     Raises:
         DataError: If FOODVISION_BIG names something else.

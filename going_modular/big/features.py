@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,64 +18,19 @@ import torch
 from numpy.lib.format import open_memmap
 from torch.utils.data import TensorDataset
 
-from going_modular.datasets import DataError, Sample, load_picture
-from going_modular.engine import features_of, ready
+from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, progress_bar
 from going_modular.model_builder import Built
 from going_modular.predictions import WARM_UP
+from going_modular.stored_features import Extract
 
 CHUNK = 128  # photos written at once; a run that is killed loses fewer
 FORMAT = "2"  # raise it when rows are written otherwise
 ZEROS = bytes(1 << 24)  # written to reserve the disk
 
-# From n photo files to features, (n - m, D), and why m of them, by place, have none.
-Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
-
 
 class FeatureStoreError(LessonError):
     """Features cannot be stored: what happened, what to do next."""
-
-
-class Extractor:
-    """Gets the features of photo files, as `store_features` does.
-
-    Args:
-        built: Its base does the work.
-        device: Where the base runs.
-        batch_size: Photos that go through it together.
-    """
-
-    def __init__(
-        self,
-        built: Built,
-        *,
-        device: str | torch.device = "cpu",
-        batch_size: int = 8,
-    ):
-        self.base, self.device = ready(built.model.base, device), device
-        self.transform, self.batch_size = built.transform, batch_size
-
-    def __call__(self, photos: Sequence[Path]) -> tuple[np.ndarray, dict[int, str]]:
-        """Features (n, D) of those that can be opened; why not, by place, of the rest.
-
-        Raises:
-            DataError: If a photo is gone: then most likely all are.
-        """
-        rows, reasons = [], {}
-        for first in range(0, len(photos), self.batch_size):
-            pictures = []
-            for place in range(first, min(first + self.batch_size, len(photos))):
-                try:
-                    pictures.append(self.transform(load_picture(photos[place])))
-                except DataError as error:
-                    if not Path(photos[place]).exists():
-                        raise
-                    reasons[place] = str(error.__cause__)
-            if pictures:
-                batch = torch.stack(pictures)
-                rows.append(features_of(self.base, batch, device=self.device))
-        features = torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
-        return features, reasons
 
 
 def weights_fingerprint(built: Built) -> str:
