@@ -9,7 +9,8 @@ QUICK := not slow and not browser and not cluster
 WHICH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
 needed, and this is %s: name one, as in make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: help lesson companions lab html demo pocket check test targets bench reliability stick constraints refresh
+.PHONY: help setup lesson companions lab html demo pocket check test colab targets \
+    bench reliability stick constraints refresh
 
 help:  ## show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +28,8 @@ else
 	$(BIN)/python -m pip install -r tests/requirements.txt -e .
 endif
 	@touch $@
+
+setup: $(READY)  ## only set up .venv, for an editor to open the lesson with
 
 lesson: $(READY)  ## run the whole lesson and write the demo folder
 	$(BIN)/python -m tools.run_lesson
@@ -53,6 +56,9 @@ check: $(READY)  ## style, and every quick test: in about two minutes
 
 test: $(READY)  ## run the lesson as a test, and all other tests
 	$(BIN)/python -m pytest -n 2
+
+colab: $(READY)  ## run the lesson with Colab's packages, 12 GB: make colab LIST=pip-freeze.txt
+	$(BIN)/python -m tools.try_colab $(LIST)
 
 targets: $(READY)  ## install and try every place of deploy/
 	$(BIN)/python -m tools.try_targets

@@ -52,9 +52,11 @@ def check_packages(requirements: Path = Path("requirements.txt")) -> None:
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version}")
     if complaints := outdated(requirements):
         print(*complaints, sep="\n")
+        then = "this one again"
+        if any(" is missing (" not in complaint for complaint in complaints):
+            then = "restart the kernel (in Colab: the session), and begin again"
         raise SystemExit(
-            f"Run  %pip install -r {requirements}  in a cell of its own, restart the "
-            "kernel, and begin again."
+            f"Run  %pip install -r {requirements}  in a cell of its own, then {then}."
         )
     print("Every package is here, and new enough.")
 

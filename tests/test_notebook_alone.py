@@ -1,8 +1,6 @@
 """A notebook alone in a folder, as in Colab: it fetches the course, works there."""
 
 import os
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from nbformat.v4 import new_code_cell
 
 from tools.drawn_outputs import copy_course
 from tools.kernel import client_for, connection, printed
+from tools.publish import with_address
 
 WHERE = (
     "import going_modular, os; print(going_modular.__file__, os.getcwd(), sep='\\n')"
@@ -32,33 +31,19 @@ def published(tmp_path) -> Path:
     return course
 
 
-def set_address(address: str, folder: Path) -> list[Path]:
-    """The notebooks, copied and given an address by TEACHING.md's own command."""
-    command = re.search(r"perl .*COURSE_REPO.*", (ROOT / "TEACHING.md").read_text())[0]
-    shutil.copytree(ROOT / "companions", folder / "companions")
-    shutil.copy(ROOT / LESSON, folder)
-    command = command.replace("https://github.com/OWNER/NAME", address)
-    subprocess.run(command, shell=True, cwd=folder, check=True)
-    return sorted(folder.rglob("*.ipynb"))
-
-
-def test_the_address_is_set_in_every_notebook_and_nothing_else(tmp_path):
-    address = "https://github.com/some-one/food_vision.v2"
-    files = set_address(address, tmp_path)
-    assert len(files) == 10
-    for file in files:
-        text, before = file.read_text(), (ROOT / file.relative_to(tmp_path)).read_text()
-        assert text.count(f'COURSE_REPO = \\"{address}\\"') == 1
-        assert text.replace(address, "") == before
+def set_address(address: str, folder: Path) -> Path:
+    """The lesson, copied and given an address."""
+    text = (ROOT / LESSON).read_text("utf-8")
+    folder.mkdir(exist_ok=True)
+    (folder / LESSON).write_text(with_address(text, LESSON, address), "utf-8")
+    return folder / LESSON
 
 
 @pytest.mark.slow
 def test_the_notebook_alone_works_in_the_course_that_it_fetches(published, tmp_path):
     alone, sockets = tmp_path / "colab", tmp_path / "sockets"
-    alone.mkdir()
     sockets.mkdir()
-    file = set_address(published.as_uri(), tmp_path / "addressed")[0]
-    shutil.copy(file, alone)
+    file = set_address(published.as_uri(), alone)
     book = nbformat.read(file, as_version=4)
     end = next(n for n, cell in enumerate(book.cells) if cell.id == END) + 1
     book.cells[end:] = [new_code_cell(WHERE)]

