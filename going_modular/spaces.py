@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 
 # The base of everything the Hub's client raises; its HTTP library differs by version.
 from huggingface_hub.errors import HTTPError
@@ -208,8 +208,9 @@ def _clone_back(git: _Git) -> Rehearsal:
 def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
     """Upload a demo folder if the environment names a Space; else show what would go.
 
-    HF_TOKEN, FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. Nothing
-    is sent without internet, or of a model that learned from drawn pictures.
+    FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. The token is that of
+    HF_TOKEN, of `hf auth login` or of Colab's secrets. Nothing is sent without
+    internet, or of a model that learned from drawn pictures.
 
     Args:
         folder: The demo folder.
@@ -218,13 +219,13 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
     Returns:
         The name of the Space that FOODVISION_SPACE gives, whatever was sent.
     """
-    asked = ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE")
-    token, space, hardware = (os.environ.get(name) for name in asked)
-    if token and space and not (is_practice or is_offline()):
+    asked = ("FOODVISION_SPACE", "FOODVISION_HARDWARE")
+    space, hardware = (os.environ.get(name) for name in asked)
+    if space and not (is_practice or is_offline()) and (token := get_token()):
         url = upload_to_space(folder, space, token=token, hardware=hardware)
         print("Live after the build:", url)
         return space
-    print("Nothing is sent; that takes HF_TOKEN, FOODVISION_SPACE, photos, internet.")
+    print("Nothing is sent; that takes FOODVISION_SPACE, a token, photos, internet.")
     for planned in upload_plan(folder):
         print(f"{planned.size / 1e6:8.3f} MB by {planned.storage:7} {planned.path}")
     return space
