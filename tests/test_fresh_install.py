@@ -4,11 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import torch
@@ -143,36 +140,3 @@ def tab_to(page, words: str) -> None:
         if words in (page.evaluate("document.activeElement.ariaLabel") or ""):
             return
     pytest.fail(f"Tab never reaches {words}")
-
-
-class Device(BaseHTTPRequestHandler):
-    """What ZeroGPU hardware runs beside an app: it wants to hear of one function."""
-
-    told: ClassVar[list[str]] = []
-
-    def do_POST(self):
-        self.told.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-# The last one: from here on the environment has one package more.
-def test_it_starts_on_zerogpu(fresh_python, demo_folder, pictures, monkeypatch):
-    pip = [fresh_python, "-m", "pip", "install", "-q", "spaces"]
-    subprocess.run(pip, check=True)
-    (picture,) = (pictures / "test" / "pizza").glob("*.jpg")
-    with run_demo(demo_folder, python=fresh_python) as running:  # other hardware
-        assert ask_demo(running.url, picture)[0]["label"] == "pizza"
-    assert Device.told == []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Device) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", address)
-        with run_demo(demo_folder, python=fresh_python) as running:
-            assert ask_demo(running.url, picture)[0]["label"] == "pizza"
-        server.shutdown()
-    assert Device.told == ["/startup-report"], "told of a function, lent no GPU"

@@ -1,0 +1,128 @@
+"""The demo folder as a Space's builder installs it, and as its computer starts it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from course_copy import ROOT
+
+from going_modular.app_process import ask_demo, run_demo
+from going_modular.demo_folder import APP, TEXTS, copy_app
+from going_modular.drawn import CLASS_NAMES, drawn_files
+
+pytestmark = pytest.mark.slow
+
+FACTS = dict(re.findall(r'^(\w+): "?([^"\n]+)', (APP / "README.md").read_text(), re.M))
+FIND_DEMO = "import app, gradio; print(isinstance(app.demo, gradio.Blocks))"
+# Root may write everywhere; without its capabilities it is a user like any other. And
+# what `run_demo` puts right for an app, a Space's computer does not.
+START = """#!/bin/sh
+unset GRADIO_TEMP_DIR GRADIO_EXAMPLES_CACHE GRADIO_ANALYTICS_ENABLED
+unset PYTHONDONTWRITEBYTECODE
+[ $(id -u) != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all {python} "$@"
+exec {python} "$@"
+"""
+
+
+class Device(BaseHTTPRequestHandler):
+    """What ZeroGPU hardware runs beside an app: it wants to hear of one function."""
+
+    told: ClassVar[list[str]] = []
+
+    def do_POST(self):
+        self.told.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def device():
+    Device.told.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Device) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The Python of a Space: the builder's packages first, then the folder's own."""
+    pip = [sys.executable, "-m", "pip"]
+    reach = subprocess.run([*pip, "index", "versions", "gradio"], capture_output=True)
+    if reach.returncode:
+        pytest.skip("needs a package index that pip can reach, to install from")
+    environment = tmp_path_factory.mktemp("space") / "venv"
+    base = shutil.which(f"python{FACTS['python_version']}") or sys.executable
+    subprocess.run([base, "-m", "venv", environment], check=True)
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    needed = [f"gradio[oauth]=={FACTS['sdk_version']}", "spaces"]
+    asked = [*needed, "-r", str(APP / "requirements.txt")]
+    subprocess.run([python, "-m", "pip", "install", "-q", *asked], check=True)
+    start = environment / "start"
+    start.write_text(START.format(python=python))
+    start.chmod(0o755)
+    return str(start)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """The folder as another user has cloned it, with a home beside it."""
+    folder = copy_app(APP, tmp_path / "app", TEXTS)
+    shutil.copyfile(
+        ROOT / "models/foodvision_mini.onnx", folder / "foodvision_mini.onnx"
+    )
+    (folder / "examples").mkdir()
+    for dish in CLASS_NAMES:
+        shutil.copyfile(drawn_files(dish)[0], folder / "examples" / f"{dish}.jpg")
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("SYSTEM", "spaces")
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+        if os.geteuid() == 0:
+            shutil.chown(path, "nobody", "nogroup")
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("zero_gpu", [False, True])
+def test_a_space_answers_and_writes_nowhere_else(
+    built, checkout, device, monkeypatch, zero_gpu
+):
+    if zero_gpu:
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", device)
+    before = files_below(checkout.parent)
+    with run_demo(checkout, python=built) as running:
+        label, note = ask_demo(running.url, checkout / "examples/pizza.jpg")
+        text = ask_demo(running.url, checkout / "requirements.txt")[1]
+    assert label["label"] in CLASS_NAMES and "pizza" in note
+    assert "not a picture" in text
+    new = files_below(checkout.parent) - before
+    assert {name.partition("/")[0] for name in new} <= {"tmp"}, sorted(new)
+    told = ["/startup-report"] if zero_gpu else []  # of a function, lent no GPU
+    assert Device.told == told
+
+
+def test_the_spaces_tools_find_the_demo(built, checkout):
+    done = subprocess.run(
+        [built, "-c", FIND_DEMO], cwd=checkout, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "True", done.stderr
