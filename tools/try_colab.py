@@ -113,15 +113,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Build, install, run; ends with an error if Colab would show one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("list", type=Path, nargs="?", default=PUBLISHED)
-    held = read_list(parser.parse_args(arguments).list)
+    parser.add_argument("--python", default=PYTHON, help="a version, or a program")
+    asked = parser.parse_args(arguments)
+    held = read_list(asked.list)
     FOLDER.mkdir(parents=True, exist_ok=True)
     uv, python = make_uv(FOLDER), FOLDER / "env" / "bin" / "python"
-    wanted = shutil.which(f"python{PYTHON}") or sys.executable
-    run(uv, "venv", "--clear", "--python", wanted, python.parents[1], check=True)
+    make = [uv, "venv", "--clear", "--seed", python.parents[1], "--python"]
+    if run(*make, asked.python).returncode:
+        print(f"There is no Python {asked.python} here: another one stands in for it.")
+        run(*make, sys.executable, check=True)
     left_out = fill(uv, python, held)
-    print(
-        f"{len(held)} of Colab's packages on {wanted}; no wheel: {', '.join(left_out)}"
-    )
+    print(f"{len(held)} of Colab's packages; no wheel: {', '.join(left_out)}")
     added, replaced, said = install(python, held)
     print(
         f"{len(added)} added: {', '.join(added)}\n{len(replaced)} replaced: {replaced}"
