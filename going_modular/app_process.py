@@ -15,8 +15,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from going_modular.app.surroundings import settings
 from going_modular.demo_folder import DeployError
 
+COURSE = os.path.realpath(Path(__file__).resolve().parents[1])
+# A notebook's plots; where imports are looked for; what turns a warning into an end.
+HARMFUL = ("MPLBACKEND", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT")
 HOST = "127.0.0.1"  # this machine only: nobody else on the network can reach the demo
 LOG_LINES = 20
 STOP_SECONDS = 10.0  # from asking a demo to stop to ending it
@@ -88,22 +92,23 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
+def app_environment() -> dict[str, str]:
+    """This process's environment, less what would lead an app in its folder astray."""
+    env = {name: value for name, value in os.environ.items() if name not in HARMFUL}
+    places = env.pop("PYTHONPATH", "").split(os.pathsep)
+    # The course is not where the app will run; packages may lie anywhere else.
+    kept = [p for p in map(os.path.realpath, filter(None, places)) if p != COURSE]
+    return env | ({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})
+
+
 def _start(
     folder: Path, command: list[str], port: int, log_path: Path
 ) -> subprocess.Popen:
     env = {
-        # A Space has none of these; the notebook's would lead the app astray.
-        **{
-            k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MPLBACKEND")
-        },
+        **{k: v for k, v in app_environment().items() if not k.startswith("GRADIO_")},
+        **settings(log_path.parent / "uploads"),
         "GRADIO_SERVER_NAME": HOST,
         "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_SHARE": "False",
-        "GRADIO_TEMP_DIR": str(log_path.parent / "uploads"),
-        "GRADIO_EXAMPLES_CACHE": str(log_path.parent / "examples"),
-        "NO_PROXY": f"{HOST},localhost",  # Gradio asks itself whether it is up
-        "no_proxy": f"{HOST},localhost",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",

@@ -12,15 +12,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from PIL import Image
 
-from going_modular.app.model import DISH, ModelMetadata, spoken
+from going_modular.app.model import (
+    DISH,
+    SHOWN,
+    ModelMetadata,
+    open_picture,
+    spoken,
+)
 from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, staged_folder
 
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = ("app.py", "model.py", "page.py", "safety.py", "style.css")
+COPIED = ("app.py", "model.py", "page.py", "safety.py", "style.css", "surroundings.py")
 WRITTEN = ("requirements.txt", ".gitattributes")
 FILLED_IN = ("README.md",)
 TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
@@ -143,6 +150,20 @@ def pick_examples(
     return {name: chosen[name] for name in class_names}
 
 
+def shown_suffix(file: Path) -> str:
+    """How the name of a picture's copy ends that every browser shows."""
+    suffix = Path(file).suffix
+    return suffix if suffix.lower() in SHOWN else ".jpg"
+
+
+def copy_shown(file: Path, target: Path) -> None:
+    """Copy a picture; one that browsers do not show, such as HEIC, becomes a JPEG."""
+    if Path(file).suffix.lower() in SHOWN:
+        shutil.copyfile(file, target)
+    else:
+        Image.fromarray(open_picture(file)).save(target, "JPEG", quality=90)
+
+
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
     """Make a folder hold these pictures and no others.
 
@@ -155,10 +176,10 @@ def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
     Returns:
         `folder`.
     """
-    wanted = {f"{name}{Path(file).suffix}": file for name, file in pictures.items()}
+    wanted = {f"{name}{shown_suffix(file)}": file for name, file in pictures.items()}
     with staged_folder(folder) as part:
         for name, file in wanted.items():
-            shutil.copyfile(file, part / name)
+            copy_shown(file, part / name)
     for old in folder.iterdir():
         if old.is_file() and old.name not in wanted:
             old.unlink(missing_ok=True)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from IPython.display import Code, IFrame, display
 from packaging.requirements import Requirement
 
+from going_modular.app.surroundings import prepare
+
 
 def outdated(requirements: Path) -> list[str]:
     """Compare what is installed with what a requirements file asks for.
@@ -45,6 +47,8 @@ def outdated(requirements: Path) -> list[str]:
 def check_packages(requirements: Path = Path("requirements.txt")) -> None:
     """Stop with the command that helps if a package is missing or too old.
 
+    If all is well, this notebook's Gradio gets a folder of its own (`surroundings`).
+
     Raises:
         SystemExit: With what to do.
     """
@@ -58,6 +62,7 @@ def check_packages(requirements: Path = Path("requirements.txt")) -> None:
         raise SystemExit(
             f"Run  %pip install -r {requirements}  in a cell of its own, then {then}."
         )
+    prepare()
     print("Every package is here, and new enough.")
 
 

@@ -87,16 +87,29 @@ def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_prox
 
 
 def test_what_the_app_sees_and_prints(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/found_by_path.py").touch()
+    (tmp_path / "page.py").write_text("raise SystemExit('not this one')")
+    course = Path(app_process.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(course), "site", "", "."]))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    check = "import os\nassert not {'PYTHONPATH', 'MPLBACKEND'} & set(os.environ)\n"
+    for name in ("PYTHONSAFEPATH", "PYTHONINSPECT", "GRADIO_SHARE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("GRADIO_ROOT_PATH", "/elsewhere")
+    check = (
+        "import os, importlib.util, found_by_path, page\n"
+        "assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)\n"
+        "assert importlib.util.find_spec('going_modular') is None\n"
+    )
     folder = app_folder(tmp_path, check + PLAIN_APP)
+    (folder / "page.py").touch()
     monkeypatch.chdir(tmp_path)
     with run_demo(Path("demo"), timeout=30) as demo:
         assert "up and running" in demo.log_path.read_text()
     assert_stopped(demo)
     assert not demo.log_path.exists()
-    assert os.listdir(folder) == ["app.py"]
+    assert sorted(os.listdir(folder)) == ["app.py", "page.py"]
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])

@@ -285,8 +285,8 @@ def test_readme_and_requirements_agree():
     front = dict(line.split(": ", 1) for line in lines)
     assert (DEMO / front["app_file"]).is_file() and front["sdk"] == "gradio"
     wanted = (DEMO / "requirements.txt").read_text().split()
-    needs = {re.match(r"[a-z]+", line)[0]: line for line in wanted}
-    assert set(needs) == {"gradio", "onnxruntime", "numpy", "pillow"}
+    needs = {re.match(r"[a-z-]+", line)[0]: line for line in wanted}
+    assert set(needs) == {"gradio", "onnxruntime", "numpy", "pillow", "pi-heif"}
     low, high = re.match(r"gradio>=([\d.]+),<(\d+)", needs["gradio"]).groups()
     version = [int(part) for part in front["sdk_version"].split(".")]
     assert [int(part) for part in low.split(".")] <= version < [int(high)]

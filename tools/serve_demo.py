@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from going_modular.app_process import app_environment
 from going_modular.demo_folder import copy_examples
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.files import atomic_write
@@ -41,7 +42,7 @@ def main() -> int:
     # -B: the folder goes to a Space as it is.
     command = [sys.executable, "-B", "app.py"]
     try:
-        return subprocess.run(command, cwd=folder).returncode
+        return subprocess.run(command, cwd=folder, env=app_environment()).returncode
     except KeyboardInterrupt:
         return 0
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import page  # first: it gives Gradio a folder of its own
 import gradio as gr
-import page
 from model import PictureError, Predictor, find_model, spoken
 from safety import accept_only_uploads
 
@@ -36,13 +36,13 @@ with gr.Blocks(
         with gr.Column(elem_id="answer"):
             note = gr.HTML(page.INVITATION, **page.NOTE)
             scores = gr.Label(num_top_classes=5, **page.SCORES)
-    if examples := sorted((HERE / "examples").glob("*.[jp][pn]g")):
-        gr.Examples([str(file) for file in examples], picture, **page.EXAMPLES)
+    if examples := page.list_examples(HERE / "examples"):
+        gr.Examples(examples, picture, **page.EXAMPLES)
     gr.Markdown(page.describe_model(about), elem_id="about")
 
     accept_only_uploads(picture)
     picture.change(predict, picture, [scores, note], api_name="predict")
-    demo.load(None, js=page.NAME_EXAMPLES)
+    demo.load(None, js=page.ON_LOAD)
 
 # Two are answered at a time, 64 may wait. Who comes then reads that the app is busy.
 demo.queue(max_size=64, default_concurrency_limit=2)

@@ -22,10 +22,9 @@ pi_heif.register_heif_opener()  # HEIC, the photos of many phones
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of a colour profile
 PNG_START = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM")
-KINDS = [  # how names of pictures end, in any case
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif"),
-    *(".tiff", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm"),
-]
+# How names of pictures end, in any case; browsers show the first of these.
+SHOWN = ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif"
+KINDS = *SHOWN, ".tif", ".tiff", ".heic", ".heif", ".hif", ".ppm", ".pgm"
 # How files begin, one character a byte. The browser demo goes by the same patterns.
 STARTS = {
     "damaged": "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0\0\0\0|"

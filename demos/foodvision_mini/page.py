@@ -1,12 +1,16 @@
 """What the page says and how it looks; app.py puts it together."""
 
+import logging
 import sys
 from contextlib import suppress
 from html import escape
 from pathlib import Path
 
+from model import SHOWN, Answer, ModelMetadata, spoken
+from surroundings import prepare
+
+prepare()  # before Gradio is imported: it remembers where uploads go
 import gradio as gr
-from model import Answer, ModelMetadata, spoken
 
 with suppress(ImportError):
     import spaces  # where a Space has ZeroGPU hardware
@@ -47,8 +51,29 @@ SCORES = {
     "elem_id": "scores",
 }
 EXAMPLES = {"label": "No plate at hand? Try one of these", "elem_id": "examples"}
-NAME_EXAMPLES = """() => document.querySelectorAll("#examples button").forEach(
-    (b, i) => b.setAttribute("aria-label", `Example picture ${i + 1}`))"""
+# Examples get names that are read aloud. And where a system does not know that a HEIC
+# file is a picture, Gradio's page would refuse it before the app sees it.
+ON_LOAD = """() => {
+  document.querySelectorAll("#examples button").forEach(
+    (b, i) => b.setAttribute("aria-label", `Example picture ${i + 1}`));
+  const named = (file) => file.type || !/[.](heic|heif|hif|avif)$/i.test(file.name)
+    ? file : new File([file], file.name, { type: "image/heic" });
+  const again = new WeakSet();
+  for (const event of ["change", "drop"]) document.addEventListener(event, (e) => {
+    const from = e.type === "drop" ? e.dataTransfer : e.target;
+    const files = [...(from?.files ?? [])];
+    if (again.has(e) || !files.some((file) => named(file) !== file)) return;
+    e.stopImmediatePropagation();
+    e.preventDefault();
+    const data = new DataTransfer();
+    files.map(named).forEach((file) => data.items.add(file));
+    if (e.type === "change") e.target.files = data.files;
+    const next = e.type === "change" ? new Event("change", { bubbles: true })
+      : new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
+    again.add(next);
+    e.target.dispatchEvent(next);
+  }, true);
+}"""
 
 
 def join_names(names: list[str]) -> str:
@@ -56,6 +81,15 @@ def join_names(names: list[str]) -> str:
     if len(names) > LISTED:
         return f"any of the {len(names)} foods I know"
     return f"{', '.join(map(spoken, names[:-1]))} or {spoken(names[-1])}"
+
+
+def list_examples(folder: Path) -> list[str]:
+    """The pictures in a folder that browsers show; names the others in the log."""
+    files = sorted(file for file in folder.glob("[!.]*") if file.is_file())
+    shown = [str(file) for file in files if file.suffix.lower() in SHOWN]
+    if others := [file.name for file in files if str(file) not in shown]:
+        logging.warning("Browsers do not show these examples: %s", ", ".join(others))
+    return shown
 
 
 def heading(about: ModelMetadata) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import onnx
 
 from going_modular.app import model as app
-from going_modular.demo_folder import DeployError
+from going_modular.demo_folder import DeployError, copy_shown, shown_suffix
 from going_modular.export import metadata_of
 from going_modular.files import FileError, file_sha256, staged_folder
 from going_modular.gate import STRENGTH
@@ -247,8 +247,8 @@ def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -
     copy(ICONS, part / "icons")
     (part / "examples").mkdir()
     for number, picture in enumerate(examples, start=1):
-        target = part / "examples" / f"{number}{Path(picture).suffix.lower()}"
-        shutil.copyfile(picture, target)
+        target = part / "examples" / f"{number}{shown_suffix(picture).lower()}"
+        copy_shown(picture, target)
 
 
 def _names(part: Path, folder: str) -> list[str]:
