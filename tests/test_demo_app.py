@@ -21,6 +21,7 @@ from browsing import DESKTOP, PHONE, SMALL_PHONE, lay_out
 from demo_model_fixture import ABOUT, BLUE, DARK, DEMO, GREEN, RED, YELLOW
 from gradio_client import Client, handle_file
 from model import Answer
+from odd_pictures import HEIC
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -333,3 +334,31 @@ def test_in_a_browser(browser, url, tmp_path, size):
     page.close()
     assert hosts <= {"127.0.0.1", None}, "no request leaves this machine"
     assert crashes == []
+
+
+DROP = """([target, bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "IMG_2.heic"));
+  const options = { bubbles: true, cancelable: true, dataTransfer: data };
+  document.querySelector(target).dispatchEvent(new DragEvent("drop", options));
+}"""
+
+
+@pytest.mark.parametrize("way", ["chosen", "dropped"])
+def test_a_phones_heic_photo_is_answered_where_its_kind_is_unknown(
+    browser, url, tmp_path, way
+):
+    (tmp_path / "IMG_1.HEIC").write_bytes(HEIC)
+    page = browser.new_page()
+    page.goto(url)
+    page.get_by_text("What is on your plate?").wait_for()
+    page.get_by_label("Example picture 1").wait_for()  # the page's own script has run
+    if way == "chosen":
+        upload = page.locator("#picture input[type=file]").first
+        upload.set_input_files(tmp_path / "IMG_1.HEIC")
+    else:
+        page.evaluate(DROP, ["#picture button", list(HEIC)])
+    page.get_by_text("Answered in").wait_for(timeout=20_000)
+    assert page.locator("#scores meter").count() == 3
+    assert page.get_by_alt_text("Your browser cannot show this file.").count() == 1
+    page.close()

@@ -58,6 +58,11 @@ ON_LOAD = """() => {
     (b, i) => b.setAttribute("aria-label", `Example picture ${i + 1}`));
   const named = (file) => file.type || !/[.](heic|heif|hif|avif)$/i.test(file.name)
     ? file : new File([file], file.name, { type: "image/heic" });
+  document.addEventListener("error", ({ target }) => {
+    if (!target.matches?.("#picture img")) return;
+    Object.assign(target.style, { width: "100%", padding: "1rem" });
+    target.alt = "Your browser cannot show this file.";
+  }, true);
   const again = new WeakSet();
   for (const event of ["change", "drop"]) document.addEventListener(event, (e) => {
     const from = e.type === "drop" ? e.dataTransfer : e.target;
