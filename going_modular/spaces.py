@@ -31,6 +31,7 @@ from going_modular.downloads import is_offline
 # What the Hub takes outside Git LFS: huggingface_hub#657 (binary), #91 (any file).
 MAX_BINARY_BYTES = 1_000_000
 MAX_BYTES = 10_000_000
+SAFE = re.compile(r"([A-Za-z]:)?[\w./\\ ~-]+")  # a path with nothing of a URL's
 HOW_TO_INSTALL = (
     "Debian, Ubuntu, Colab: apt-get install git git-lfs; "
     "macOS: brew install git-lfs; Windows: https://gitforwindows.org has both"
@@ -138,7 +139,8 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
 
     Args:
         folder: The demo folder.
-        workdir: Where the temporary folder goes; made if missing.
+        workdir: Where the temporary folder goes; made if missing. Where Git LFS could
+            take its path for an address ("C#", "100%"), it goes among the system's.
 
     Raises:
         DeployError: If git or Git LFS is missing or fails, or the Hub would refuse a
@@ -149,10 +151,18 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
         raise DeployError(missing)
     _check_sizes(folder)
     workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=workdir, prefix="push-") as scratch:
+    place = _safe_place(workdir)
+    with tempfile.TemporaryDirectory(dir=place, prefix="push-") as scratch:
         git = _Git(Path(scratch).resolve())
         _push(git, folder)
         return _clone_back(git)
+
+
+def _safe_place(workdir: Path) -> Path:
+    """The first place whose path means the same as a path and as a part of a URL."""
+    places = workdir, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")
+    safe = (p for p in map(Path.resolve, places) if SAFE.fullmatch(str(p)))
+    return next((p for p in safe if os.access(p, os.W_OK)), workdir)
 
 
 def _check_sizes(folder: Path) -> None:

@@ -55,7 +55,7 @@ def network() -> Iterator[Path]:
     """A network with nothing in it but this machine's loopback; its file in /proc."""
     if not importlib.util.find_spec("ray"):
         pytest.skip("needs Ray: pip install -r deploy/ray/requirements.txt")
-    if not sys.platform.startswith("linux") or os.geteuid():
+    if sys.platform != "linux" or os.geteuid():
         pytest.skip("needs root on Linux, to keep Ray's open ports off the network")
     if not (shutil.which("unshare") and shutil.which("ip")):
         pytest.skip("needs unshare and ip: apt install util-linux iproute2")

@@ -8,6 +8,7 @@ file is ever taken for a whole one.
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,11 +18,9 @@ import nbformat
 import pytest
 from course_copy import LESSON, assert_files_are_whole, copy_course, zip_pictures
 from drawn_images import copy_few
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from traitlets.config import Config
 
-from tools.run_lesson import connection, printed
+from tools.kernel import client_for, connection, printed
 
 # In each section a cell, and the seconds after which it is interrupted: none while it
 # imports a large package, of which Python would keep one half until a restart.
@@ -62,13 +61,8 @@ class Kernel:
 
     def __init__(self, course: Path) -> None:
         self.book = nbformat.read(course / LESSON, as_version=4)
-        self.client = NotebookClient(
-            self.book,
-            config=Config({"KernelManager": connection(course.parent)}),
-            timeout=SECONDS,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(course)}},
-        )
+        reached = connection(course.parent)
+        self.client = client_for(self.book, course, reached, timeout=SECONDS)
 
     def run(self, name: str) -> str:
         """Run a cell; returns what it showed, without blanks: text comes in pieces.
@@ -97,7 +91,7 @@ def small_disk(course):
     folder = course / "models"
     kept = {file.name: file.read_bytes() for file in folder.iterdir()}
     mount = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+    if shutil.which("mount") is None or subprocess.run(mount).returncode:
         pytest.skip("needs the right to mount a small disk (root on Linux)")
     for name, content in kept.items():
         (folder / name).write_bytes(content)

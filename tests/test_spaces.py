@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -186,6 +187,18 @@ def test_rehearsal_pushes_a_pointer_and_gets_the_same_bytes(
     assert all(command.startswith("git ") for command in result.commands)
     assert any("push origin main" in command for command in result.commands)
     assert str(tmp_path) not in "".join(result.commands)
+
+
+@needs_git_lfs
+@pytest.mark.parametrize("name", ["F#", "5%", "%41", "who?", "a;b=c", "https:", "[x]"])
+def test_rehearsal_works_in_folders_of_any_name(demo, tmp_path, monkeypatch, name):
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    result = rehearse_push(demo, tmp_path / name / "work")
+    assert result.same_bytes and result.pointer
+    assert os.listdir(tmp_path / name) == ["work"]
 
 
 @needs_git_lfs

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from PIL import Image
 
-from tools.kernel import client_for, connection, printed
+from tools.kernel import client_for, connection, less_astray, printed
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWS_PHOTOS = "shows-photos"  # a tag: what such cells show of photos is not committed
@@ -88,7 +88,8 @@ def copy_course(folder: Path) -> Path:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        env=less_astray(),
     ).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():

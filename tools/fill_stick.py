@@ -26,6 +26,7 @@ from going_modular.downloads import PHOTOS_URL, download, zip_complaint
 from going_modular.files import LessonError, atomic_write, staged_folder
 from going_modular.model_builder import CONTENDERS, Contender, weights_file
 from going_modular.pocket.runtimes import LITE_RT
+from tools.kernel import less_astray
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ("requirements.txt", "tests/requirements.txt")
@@ -62,7 +63,13 @@ def git(*words: str) -> str:
     """
     command = ["git", "-C", str(ROOT), *words]
     try:
-        run = subprocess.run(command, capture_output=True, text=True)
+        run = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=less_astray(),
+        )
     except OSError as error:
         raise LessonError(f"git could not be started ({error}). Install it.") from error
     if run.returncode:

@@ -1,17 +1,60 @@
 """Kernels that run the lesson's cells, and what the cells showed."""
 
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from going_modular.app_process import HARMFUL
+
 CELL_SECONDS = 900
+LONGEST = 100  # bytes of a socket's path: systems allow 103 or 107 with its number
+HERE = "127.0.0.1"
+# What of the environment would lead astray what is started here; last, a git hook's.
+ASTRAY = {
+    *HARMFUL,
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
+}
+
+
+def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment, this process's own if none is given, less what leads astray."""
+    return {name: text for name, text in environment.items() if name not in ASTRAY}
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts kernels of this very Python, whichever one `python3` is elsewhere.
+
+    Nothing of the reader's own Jupyter and IPython is read or written.
+    """
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """How this Python starts a kernel, in place of what is installed."""
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f"]
+        return KernelSpec(argv=[*command, "{connection_file}"], language="python")
+
+    async def start_kernel(self, **options) -> None:
+        """Start one in an environment that does not lead it astray."""
+        env = less_astray(options.pop("env", os.environ))
+        env["IPYTHONDIR"] = str(Path(self.connection_file).with_name("ipython"))
+        await super().start_kernel(env=env, **options)
 
 
 def client_for(
-    notebook: NotebookNode, folder: Path, reached: dict[str, str], **hooks
+    notebook: NotebookNode,
+    folder: Path,
+    reached: dict[str, str],
+    *,
+    timeout: int = CELL_SECONDS,
+    **hooks,
 ) -> NotebookClient:
     """What runs a notebook's cells in place, in a fresh kernel of this very Python.
 
@@ -19,12 +62,14 @@ def client_for(
         notebook: The lesson.
         folder: Where the kernel starts.
         reached: How to reach the kernel, from `connection`.
+        timeout: Seconds for a cell.
         hooks: What `NotebookClient` is to call, such as `on_cell_executed`.
     """
     return NotebookClient(
         notebook,
         config=Config({"KernelManager": reached}),
-        timeout=CELL_SECONDS,
+        timeout=timeout,
+        kernel_manager_class=OwnKernel,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         **hooks,
@@ -34,11 +79,13 @@ def client_for(
 def connection(folder: Path) -> dict[str, str]:
     """How to reach a kernel: by sockets in a folder of its own, so on no port.
 
-    Where the folder is shared, two runs at once would take each other's sockets.
+    Where the folder is shared, two runs at once would take each other's sockets. Where
+    there are none, or their paths would be too long, by ports of this machine.
     """
-    if os.name == "nt":
-        return {"transport": "tcp"}
-    return {"transport": "ipc", "ip": str(folder / "kernel")}
+    file, sockets = {"connection_file": str(folder / "kernel.json")}, folder / "kernel"
+    if os.name == "nt" or len(os.fsencode(sockets)) > LONGEST:
+        return file | {"transport": "tcp", "ip": HERE}
+    return file | {"transport": "ipc", "ip": str(sockets)}
 
 
 def printed(cell: NotebookNode) -> str:

@@ -17,7 +17,9 @@ HEAD = """\
 def main() -> None:
     """Ask pip, and keep what has a plain version."""
     command = [sys.executable, "-m", "pip", "freeze", "--exclude-editable"]
-    frozen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    frozen = subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", errors="replace"
+    ).stdout
     lines = [line for line in frozen.splitlines() if "==" in line]
     with atomic_write(FILE) as part:
         part.write_text(HEAD + "\n".join(lines) + "\n", "utf-8")

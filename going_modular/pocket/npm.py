@@ -106,7 +106,12 @@ def fetch_tarball(package: Package, folder: Path) -> Path:
         with_own = Path(tempfile.mkdtemp(dir=folder))
         command += ["--pack-destination", str(with_own)]
         run = subprocess.run(
-            command, cwd=with_own, capture_output=True, text=True, timeout=PACK_SECONDS
+            command,
+            cwd=with_own,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PACK_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FileError(f"npm could not fetch {wanted}: {error}") from error
