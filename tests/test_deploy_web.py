@@ -4,6 +4,7 @@ FastAPI, SageMaker and Vertex AI share their limits and the lesson's environment
 Azure's server and TorchServe have their own. Ray Serve is in test_deploy_ray.py.
 """
 
+import base64
 import contextlib
 import json
 import select
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -225,6 +227,8 @@ def test_another_content_type_gets_a_sentence(
     ("target", "kinds"),
     [
         (SAGEMAKER, [None, "image/png", "IMAGE/JPEG", "application/octet-stream"]),
+        (SAGEMAKER, ["application/x-image", "Application/X-Image; v=1", "*/*"]),
+        (SAGEMAKER, ["binary/octet-stream", "image/heic; charset=binary"]),
         (AZURE_ML, ["application/json", "text/plain", WEB_FORM, "odd"]),
         (TORCHSERVE, ["application/json", "text/plain", "odd"]),
     ],
@@ -535,12 +539,35 @@ def test_vertex_ai_gets_one_prediction_an_instance(server, target, predictor):
 
 
 @of(VERTEX_AI)
+def test_vertex_ai_takes_base64_as_clients_write_it(server, target, predictor):
+    picture = file_of(GREEN)
+    plain = base64.b64encode(picture).decode()
+    lines = [plain[at : at + 64] for at in range(0, len(plain), 64)]
+    safe = base64.urlsafe_b64encode(picture).decode()
+    ways = [
+        plain + "\n",
+        "\r\n".join(lines) + "\r\n",
+        base64.encodebytes(picture).decode(),
+        safe,
+        safe.rstrip("="),
+        f"data:image/jpeg;base64,{plain}",
+        f"DATA:image/png;name=a%20b;BASE64,{quote(plain)}",
+        "data:;base64," + "\n".join(lines),
+    ]
+    question = {"instances": [{"b64": way} for way in ways]}
+    wanted = [expected(predictor, picture)] * len(ways)
+    assert ask_vertex(server, question) == (200, {"predictions": wanted})
+
+
+@of(VERTEX_AI)
 def test_vertex_ai_is_told_which_instance_is_bad(server, target):
     for bad, words in [
         (instance(b"my shopping list"), "That file is not a picture."),
         ({"b64": ""}, "That file is empty."),
         ({"b64": "no base64!"}, "That is not base64."),
         ({"b64": "Käse"}, "That is not base64."),
+        ({"b64": "data:image/png,abcd"}, "That is not base64."),
+        ({"b64": "abcde"}, "That is not base64."),
     ]:
         question = {"instances": [instance(file_of(RED)), bad]}
         status, answer = ask_vertex(server, question)

@@ -14,9 +14,13 @@ HOW = (
     "Send the picture itself: "
     'curl -H "Content-Type: image/jpeg" --data-binary @plate.jpg'
 )
+# No picture comes under these names; under all others it may: SageMaker's clients say
+# application/x-image, S3 says binary/octet-stream.
+WRAPPED = ("multipart/", "text/", "application/json", "application/x-www-form")
 BODY = {"schema": {"type": "string", "format": "binary"}}
+KINDS = ("image/*", BYTES, "application/x-image")
 TAKES = {
-    "requestBody": {"required": True, "content": {"image/*": BODY, BYTES: BODY}}
+    "requestBody": {"required": True, "content": dict.fromkeys(KINDS, BODY)}
 }  # for the OpenAPI page, which cannot tell it from `Request`
 
 
@@ -33,8 +37,8 @@ def make(predictor: Predictor) -> FastAPI:
     )
     async def invoke(request: Request) -> dict:
         """Say what is on a picture, or why there is no answer."""
-        kind = request.headers.get("content-type", BYTES).lower()
-        if not kind.startswith(("image/", BYTES)):
+        kind = request.headers.get("content-type", BYTES).lower().strip()
+        if kind.startswith(WRAPPED):
             raise HTTPException(415, HOW)
         picture = io.BytesIO(await request.body())
         return as_json(await pool.do(predictor.predict, picture))

@@ -8,6 +8,7 @@ import binascii
 import io
 import os
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, ValidationError
@@ -19,7 +20,8 @@ from going_modular.app.model import PictureError, Predictor
 PORT, HEALTH, PREDICT = 8080, "/health", "/predict"  # where nothing else is said
 MOST = 16  # pictures in a request
 EXAMPLE = "R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="  # a GIF of one pixel
-LIMIT = MAX_BYTES * 4 // 3 + 10_000  # in base64, four characters are three bytes
+LIMIT = MAX_BYTES * 3 // 2  # in base64, four characters are three bytes; then lines
+URL_SAFE = str.maketrans("-_", "+/")
 JSON = "application/json"
 HOW = (
     'Send JSON, as application/json: {"instances": [{"b64": "..."}]}, with 1 to '
@@ -52,6 +54,19 @@ def schema() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {JSON: {"schema": question}}}}
 
 
+def decode(text: str) -> bytes:
+    """Bytes of base64 as clients write it: in lines, URL-safe, unpadded, a data URI.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    start, comma, rest = text.strip().partition(",")
+    if comma and start.lower().startswith("data:") and start.lower().endswith("base64"):
+        text = unquote(rest)
+    text = "".join(text.split()).rstrip("=").translate(URL_SAFE)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
 def answer(predictor: Predictor, body: bytes) -> dict[str, list]:
     """Answer for every picture of a request, or for none.
 
@@ -66,8 +81,7 @@ def answer(predictor: Predictor, body: bytes) -> dict[str, list]:
     found = []
     for number, instance in enumerate(question.instances):
         try:
-            picture = io.BytesIO(base64.b64decode(instance.b64, validate=True))
-            found.append(as_json(predictor.predict(picture)))
+            found.append(as_json(predictor.predict(io.BytesIO(decode(instance.b64)))))
         except (PictureError, binascii.Error, ValueError) as error:
             known = isinstance(error, PictureError)
             why = str(error) if known else "That is not base64."
