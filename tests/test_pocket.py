@@ -9,7 +9,14 @@ import json
 import numpy as np
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
-from odd_pictures import READABLE, REFUSED, turned
+from odd_pictures import (
+    NOT_IN_BROWSERS,
+    READABLE,
+    REFUSED,
+    halves,
+    turned,
+    wide_gamut,
+)
 from pocket_site import (
     COMMITTED,
     SIDEWAYS,
@@ -96,7 +103,7 @@ def test_pasted_and_dropped_files_are_answered(page):
 
 
 def test_what_is_no_picture_gets_the_sentence_that_python_gives(page):
-    for name, (content, reason) in REFUSED.items():
+    for name, (content, reason) in {**REFUSED, **NOT_IN_BROWSERS}.items():
         choose(page, content)
         expect(page, FAILS, SENTENCES[reason])
         assert SENTENCES[reason] in status(page), name
@@ -124,7 +131,8 @@ def test_a_picture_chosen_before_the_model_is_ready_waits_for_it(context, url):
 
 def test_odd_pictures_become_the_pixels_that_python_makes(page):
     share, too_far = np.float32(0.89), {}
-    for name, content in READABLE.items():
+    profiles = {f"wide {kind}": wide_gamut(halves(), kind) for kind in ("PNG", "JPEG")}
+    for name, content in (READABLE | profiles).items():
         theirs = np.asarray(pixels_of(page, content))
         ours = open_picture(io.BytesIO(content)).astype(int)
         assert theirs.shape == ours.shape, name
@@ -265,7 +273,7 @@ def test_without_javascript_there_is_a_sentence(browser, url):
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(url)
-        assert "needs JavaScript" in page.inner_text("body")
+        page.get_by_text("with JavaScript switched on").wait_for()
 
 
 def test_the_clipboard_button(context, url):

@@ -1,5 +1,8 @@
 // Fetch the large files once, count the bytes, and keep them for days without network.
 
+import { within } from "./patience.js";
+
+const READING = 8000; // ms that a disk may take to bring a large file
 const FOLDER = new URL("./", import.meta.url);
 
 /** The name of the store for one version of the files; sw.js says the same. */
@@ -13,7 +16,7 @@ function storeName(version) {
  */
 async function openStore(version) {
   try {
-    return await caches.open(storeName(version));
+    return await within(caches.open(storeName(version)));
   } catch {
     return undefined;
   }
@@ -40,7 +43,7 @@ export async function readJson(name) {
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const store = await openStore(list.version);
-  const stored = await wholeIn(store, url, list.files[name]).catch(() => undefined);
+  const stored = await within(wholeIn(store, url, list.files[name]), READING).catch(() => undefined);
   const arriving = stored ?? (await fetch(url));
   if (!arriving.ok) throw new Error(`${name}: the server answered ${arriving.status}`);
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();

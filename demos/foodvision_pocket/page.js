@@ -99,7 +99,7 @@ async function startLive() {
     if (mine !== turn) return false;
     setState("live");
     video.srcObject.getVideoTracks()[0].onended = () => lostCamera(mine);
-    $("flip").hidden = !(await hasTwoCameras());
+    hasTwoCameras().then((has) => ($("flip").hidden = !has), console.info);
     answerWhileOpen(mine);
     return true;
   } catch (error) {
@@ -229,3 +229,4 @@ $("install").onclick = async () => {
 };
 
 showState("idle");
+$("not-started").remove(); // from here on, whatever fails is said

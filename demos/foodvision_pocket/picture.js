@@ -29,7 +29,7 @@ export async function openPicture(file, rules) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new PictureError(sentences[whyNot(bytes.subarray(0, 80), rules)]);
+    throw new PictureError(sentences[whyNot(bytes.subarray(0, 500), rules)]);
   }
   if (bitmap.width * bitmap.height > rules.max_pixels) {
     bitmap.close();

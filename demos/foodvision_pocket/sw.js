@@ -9,6 +9,7 @@ const FOLDER = new URL("./", location);
 const PREFIX = `pocket ${FOLDER} `; // other folders of this site keep theirs
 const STORE = PREFIX + VERSION; // model-cache.js says the same
 const PATIENCE = 3000; // ms for the network to bring the page, if it is stored
+const SEARCH = 8000; // ms for the disk to bring what is stored
 const VISIT = 30_000; // ms for a stored page to bring its stored files: all of one version
 let storedUntil = 0;
 
@@ -88,10 +89,14 @@ async function serve(request, isPage) {
     }
   }
   if (isPage) storedUntil = Date.now() + VISIT;
-  const store = await caches.open(STORE);
-  return (await store.match(isPage ? FOLDER : request.url)) ?? arriving;
+  const found = find(isPage ? FOLDER : request.url);
+  return (await Promise.race([found, late(SEARCH)]).catch(() => undefined)) ?? arriving;
 }
 
-function late() {
-  return new Promise((_, reject) => setTimeout(reject, PATIENCE));
+async function find(url) {
+  return (await caches.open(STORE)).match(url);
+}
+
+function late(limit = PATIENCE) {
+  return new Promise((_, reject) => setTimeout(reject, limit));
 }

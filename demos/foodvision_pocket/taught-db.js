@@ -1,8 +1,11 @@
 // What was taught, kept on this device: IndexedDB, one record a dish and one a photo. Every
 // change is one transaction, so it is there whole or not at all.
 
+import { within } from "./patience.js";
+
 const NAME = `taught ${new URL("./", import.meta.url)}`; // other folders of this site have theirs
 const STORES = ["dishes", "photos"];
+const WRITING = 10_000; // ms that a disk may take for a change
 
 /**
  * Open it.
@@ -12,16 +15,15 @@ const STORES = ["dishes", "photos"];
  * @throws {DOMException} Where the browser has none to offer, or not to this page.
  */
 export async function openMemory(onChange) {
-  let opened = await open();
-  const channel = new BroadcastChannel(NAME);
-  channel.onmessage = onChange;
+  let opened = await within(open());
+  const channel = makeChannel(onChange);
 
   /** A transaction; a browser that has closed the database gets it opened once more. */
   async function begin(mode) {
     try {
       return opened.transaction(STORES, mode, { durability: "strict" });
     } catch {
-      opened = await open();
+      opened = await within(open());
       return opened.transaction(STORES, mode, { durability: "strict" });
     }
   }
@@ -31,7 +33,7 @@ export async function openMemory(onChange) {
     async readAll() {
       const transaction = await begin("readonly");
       const [dishes, photos] = STORES.map((name) => transaction.objectStore(name).getAll());
-      await finished(transaction);
+      await within(finished(transaction));
       return { dishes: dishes.result, photos: photos.result };
     },
 
@@ -46,8 +48,9 @@ export async function openMemory(onChange) {
      */
     async change({ put = {}, remove = {}, needs }) {
       const transaction = await begin("readwrite");
-      const done = finished(transaction);
-      if (needs && !(await has(transaction, needs))) {
+      const done = within(finished(transaction), WRITING);
+      done.catch(() => abort(transaction));
+      if (needs && !(await within(has(transaction, needs)))) {
         await done;
         return false;
       }
@@ -58,10 +61,29 @@ export async function openMemory(onChange) {
         for (const id of remove[name] ?? []) store.delete(id);
       }
       await done;
-      channel.postMessage("changed");
+      channel?.postMessage("changed");
       return true;
     },
   };
+}
+
+/** What tells other tabs; undefined where a browser has none: they hear at their start. */
+function makeChannel(onChange) {
+  try {
+    const channel = new BroadcastChannel(NAME);
+    channel.onmessage = onChange;
+    return channel;
+  } catch {
+    return undefined;
+  }
+}
+
+function abort(transaction) {
+  try {
+    transaction.abort();
+  } catch {
+    // It has ended already.
+  }
 }
 
 function open() {

@@ -18,7 +18,11 @@ let order = []; // names of the bars, from the top
 export const $ = (id) => document.getElementById(id);
 
 /** Show how much of the model is here, in bytes. */
-export function showProgress({ done, total }) {
+export function showProgress({ done, total, isStuck }) {
+  if (isStuck) {
+    $("loading").textContent = "This takes long. Check the connection, or reload the page";
+    return;
+  }
   const megabytes = (bytes) => (bytes / 1e6).toFixed(0);
   $("progress").value = done / total;
   $("loading").textContent =

@@ -12,6 +12,7 @@ const RELAXED_SIMD = Uint8Array.of(
   ...[0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f], // two times sixteen zeros
   ...[0xfd, 0x80, 0x02, 0x0b], // i8x16.relaxed_swizzle, end
 );
+const STUCK = 20_000; // ms without a word from the worker, while it starts
 const waiting = new Map(); // id: the promise's two functions
 let worker;
 let lastId = 0;
@@ -19,7 +20,7 @@ let lastId = 0;
 /**
  * Start the model in a worker.
  *
- * @param {({done, total}) => void} onProgress Told how many bytes have come.
+ * @param {({done, total, isStuck}) => void} onProgress Told how many bytes have come, or that none do.
  * @param {(state) => void} onTaught Told what was taught, at first and after each change.
  * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
  *   version: string}>} What model.json says, what runs the model, when its large files
@@ -45,7 +46,10 @@ export function startModel(onProgress, onTaught) {
       for (const question of waiting.values()) question.reject(error);
       waiting.clear();
     };
+    let silence = setTimeout(() => onProgress({ isStuck: true }), STUCK);
     worker.onmessage = ({ data }) => {
+      clearTimeout(silence);
+      if (data.progress) silence = setTimeout(() => onProgress({ isStuck: true }), STUCK);
       if (data.progress) onProgress(data.progress);
       else if (data.ready) resolve({ ...data.ready, build, kept });
       else if (data.kept) areKept();

@@ -3,7 +3,9 @@
 import { PictureError, openPicture, toPixels, toPreview, toSmall } from "./picture.js";
 import { CarryError, PICTURE_SIDE } from "./records.js";
 import { fetchOnce, readJson } from "./model-cache.js";
+import { within } from "./patience.js";
 
+const LEARNING = 20_000; // ms for what is learned with to come
 const PAUSE = 300; // ms for whoever is in a hurry, before the first answer is tried out
 const STEP = 0.02; // of all bytes, after which the page is told that they came
 let about; // what model.json says
@@ -54,8 +56,8 @@ async function openTeacher(list) {
   const { makeTeacher } = await import("./teacher.js");
   const fetchKnown = async () => {
     try {
-      const { response } = await fetchOnce(about.teaching.file, list, () => {});
-      return await response.arrayBuffer();
+      const coming = fetchOnce(about.teaching.file, list, () => {});
+      return await within(coming.then(({ response }) => response.arrayBuffer()), LEARNING);
     } catch {
       throw new CarryError("What I learn with is not here yet. Connect once, then try again.");
     }
