@@ -20,7 +20,7 @@ from torch import nn
 
 from deploy.converting import try_command
 from deploy.trial import KEPT, Answers, TargetResult, ask_all, versions_of
-from going_modular.app.model import ModelMetadata, open_picture
+from going_modular.app.model import ModelMetadata, open_picture, why_no_model
 from going_modular.export import Deployable, metadata_of
 from going_modular.files import LessonError
 from going_modular.gate import OODDetector
@@ -68,15 +68,20 @@ def read_about(onnx_file: Path) -> ModelMetadata:
 
 
 def _read(file: Path) -> tuple[ModelMetadata, onnx.GraphProto]:
-    if not file.is_file():
-        raise RebuildError(f"No model at {file}: run the lesson to make it.")
+    start = b""
     try:
+        with file.open("rb") as opened:
+            start = opened.read(40)
         model = onnx.load(file)
         return ModelMetadata.from_metadata(metadata_of(model)), model.graph
+    except FileNotFoundError as error:
+        raise RebuildError(f"No model at {file}: run the lesson to make it.") from error
+    except OSError as error:
+        raise RebuildError(f"{file} cannot be read: {error.strerror}.") from error
     except Exception as error:  # protobuf's errors have no base of their own
         raise RebuildError(
-            f"{file.name} is not a model file made by the lesson ({error!r}). If it "
-            "is a Git LFS pointer, run: git lfs pull"
+            f"{file.name} is not a model file made by the lesson: it "
+            f"{why_no_model(start)} ({error!r})."
         ) from error
 
 

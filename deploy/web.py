@@ -5,7 +5,6 @@ Each target adds the one route that it is asked at, in its own `serve.py`.
 
 import argparse
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,14 @@ from starlette.requests import ClientDisconnect
 from deploy import DEFAULT_MODEL
 from deploy.reply import MAX_BYTES
 from deploy.request_limits import FULL, SECONDS, RequestLimits
-from going_modular.app.model import DISH, NO_PLATE, OTHER, PictureError, Predictor
+from going_modular.app.model import (
+    CPUS,
+    DISH,
+    NO_PLATE,
+    OTHER,
+    PictureError,
+    Predictor,
+)
 
 TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
 HUNG_UP = "The upload ended too early. Send it again."
@@ -70,13 +76,6 @@ def problems(**more: str) -> dict[int, dict[str, Any]]:
     }
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux; heeds what a container was given
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class PredictPool:
     """Threads that predict, one a core, so that the event loop never waits for one.
 
@@ -85,7 +84,7 @@ class PredictPool:
     """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="predict")
+        self._pool = ThreadPoolExecutor(CPUS, thread_name_prefix="predict")
 
     async def do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Wait until one of the threads has done some work; return what came of it."""

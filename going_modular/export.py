@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from going_modular.app.model import OUTPUTS, ModelMetadata
+from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata
 from going_modular.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -230,7 +230,9 @@ def _save(model: onnx.ModelProto, file: Path) -> Path:
 def check_runs(file: Path) -> None:
     """Raise ExportError unless ONNX Runtime can answer for a small picture."""
     try:
-        session = onnxruntime.InferenceSession(file)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = CPUS
+        session = onnxruntime.InferenceSession(file, options)
         picture = torch.zeros((37, 53, 3), dtype=torch.uint8).numpy()
         session.run(None, {"picture": picture})
     except Exception as error:

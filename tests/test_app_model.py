@@ -2,10 +2,13 @@
 
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -35,6 +38,7 @@ from odd_pictures import (
 from PIL import Image
 
 from going_modular.app.model import (
+    CPUS,
     DISH,
     ENOUGH,
     NO_PLATE,
@@ -303,11 +307,39 @@ def test_a_missing_model_says_what_to_do(tmp_path):
         Predictor(tmp_path / "none.onnx")
 
 
-def test_a_git_lfs_pointer_is_recognised_as_such(tmp_path):
-    path = tmp_path / "m.onnx"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    with pytest.raises(ValueError, match="git lfs pull"):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "lfs pull$"),
+        (b"", "m.onnx is empty"),
+        (b"<!doctype html><p>404", "is not an ONNX file"),
+        (b"PK\x03\x04 a checkpoint", "is not an ONNX file"),
+        (bytes(9000), "is not an ONNX file"),
+        (99, "may be incomplete"),
+        (-1, "may be incomplete"),
+    ],
+)
+def test_what_is_no_model_is_called_what_it_is(tmp_path, content, words):
+    path = make_model(tmp_path / "m.onnx")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:content] if isinstance(content, int) else content)
+    with pytest.raises(ValueError) as caught:
         Predictor(path)
+    assert re.search(words, str(caught.value).partition(". ")[0])
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), OSError(5, "I/O error")]
+)
+def test_a_model_that_cannot_be_read_is_said_to_be_so(tmp_path, monkeypatch, error):
+    path, folder = make_model(tmp_path / "m.onnx"), tmp_path / "folder.onnx"
+    folder.mkdir()
+    with pytest.raises(OSError, match="read at .*folder.onnx: .* directory|denied"):
+        Predictor(folder)
+    monkeypatch.setattr(Path, "open", mock.Mock(side_effect=error))
+    with pytest.raises(type(error), match=f"{path.name}: {error.strerror}") as caught:
+        Predictor(path)
+    assert "lfs" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -339,5 +371,17 @@ def test_needs_neither_torch_nor_gradio():
 
 def test_threads_are_passed_on(tmp_path):
     path: Path = make_model(tmp_path / "m.onnx")
-    session = Predictor(path, threads=1)._session
-    assert session.get_session_options().intra_op_num_threads == 1
+    for threads, wanted in ((1, 1), (3, 3), (None, CPUS)):
+        options = Predictor(path, threads=threads)._session.get_session_options()
+        assert options.intra_op_num_threads == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_threads_are_for_cpus_that_the_process_may_use(tmp_path):
+    path, every = str(make_model(tmp_path / "m.onnx")), os.sched_getaffinity(0)
+    for allowed in (*({cpu} for cpu in every), every):
+        code = f"import os; os.sched_setaffinity(0, {allowed}); import model"
+        code += f"; model.Predictor({path!r}); print(model.CPUS)"
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, cwd=DEMO, capture_output=True, encoding="utf-8")
+        assert (done.stdout, done.stderr) == (f"{len(allowed)}\n", "")

@@ -244,7 +244,7 @@ def test_batch_says_what_is_wrong_before_it_starts(start, folder, tmp_path):
         ".csv or .parquet": [folder, tmp_path / "a.xlsx"],
         "existing folder": [folder, tmp_path / "none" / "a.csv"],
         "run the lesson": [folder, table, "--model", tmp_path / "none.onnx"],
-        "not an ONNX file": [folder, table, "--model", text],
+        "git lfs pull": [folder, table, "--model", text],
         "at least 1": [folder, table, "--workers", 0],
     }
     assert_refused(start, BATCH, cases)

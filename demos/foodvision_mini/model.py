@@ -52,8 +52,8 @@ ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at ov
 MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
 # What an answer can be: one of the model's dishes, food of another kind, or no food.
 DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
-# Of the model file.
-OUTPUTS = ["probabilities", "knn_similarity", "in_distribution_score"]
+OUTPUTS = ["probabilities", "knn_similarity", "in_distribution_score"]  # the file's
+CPUS = len(getattr(os, "sched_getaffinity", lambda _: [0] * (os.cpu_count() or 1))(0))
 SEND = "Please send a JPEG, PNG or WebP photo"
 SENTENCES = {
     "empty": f"That file is empty. {SEND}.",
@@ -271,13 +271,9 @@ class ModelMetadata:
     ) -> "Answer":
         """Say what a model's outputs for one picture mean; `Answer` explains them."""
         named = zip(self.class_names, probabilities, strict=True)
-        return Answer(
-            probabilities=dict(sorted(named, key=lambda pair: -pair[1])),
-            knn_similarity=knn_similarity,
-            in_distribution_score=in_distribution_score,
-            verdict=self.judge(knn_similarity, in_distribution_score),
-            seconds=seconds,
-        )
+        ranked = dict(sorted(named, key=lambda pair: -pair[1]))
+        scores = knn_similarity, in_distribution_score
+        return Answer(ranked, *scores, self.judge(*scores), seconds)
 
     @classmethod
     def from_metadata(cls, texts: Mapping[str, str]) -> "ModelMetadata":
@@ -291,10 +287,8 @@ class ModelMetadata:
 
     def to_metadata(self) -> dict[str, str]:
         """Write it as metadata: texts as they are, all else as JSON."""
-        return {
-            key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in asdict(self).items()
-        }
+        own = asdict(self).items()
+        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in own}
 
 
 @dataclass(frozen=True)
@@ -340,12 +334,21 @@ def find_model(folder: Path) -> Path:
     Raises:
         FileNotFoundError: If there is none, or more than one.
     """
-    found = sorted(Path(folder).glob("*.onnx"))
+    found = sorted(name for name in os.listdir(folder) if name.endswith(".onnx"))
     if len(found) == 1:
-        return found[0]
-    names = ", ".join(file.name for file in found)
+        return Path(folder, found[0])
+    names = ", ".join(found)
     advice = f"{names}: keep one" if found else "none: run the lesson to make it"
     raise FileNotFoundError(f"{folder} should hold one model, but has {advice}.")
+
+
+def why_no_model(start: bytes) -> str:
+    """What a file is that cannot be used as a model, from its first bytes."""
+    if start.startswith(b"\x08"):  # as the lesson's files do
+        return "may be incomplete, or not for this ONNX Runtime"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer: run git lfs pull"
+    return "is not an ONNX file" if start else "is empty"
 
 
 class Predictor:
@@ -353,35 +356,35 @@ class Predictor:
 
     Args:
         model_path: The ONNX file.
-        threads: How many may work on one answer; None lets ONNX Runtime choose.
+        threads: How many may work on one answer; None for one a CPU.
 
     Attributes:
         about: What the file says about itself.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        OSError: If there is no such file, or it may not be read.
         ValueError: If the file is not a model made by the lesson.
     """
 
     def __init__(self, model_path: str | Path, *, threads: int | None = None) -> None:
-        path = Path(model_path)
-        if not path.is_file():
-            raise FileNotFoundError(f"No model at {path}: run the lesson to make it.")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime chooses
+        path, options = Path(model_path), onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or CPUS  # 0 would ask for others, too
         try:
+            with path.open("rb") as file:
+                start = file.read(40)
             self._session = onnxruntime.InferenceSession(path, options)
+        except OSError as error:
+            is_missing = isinstance(error, FileNotFoundError)
+            why = "run the lesson to make it" if is_missing else error.strerror
+            raise type(error)(f"No model can be read at {path}: {why}.") from error
         except Exception as error:  # ONNX Runtime's errors have no base of their own
-            hint = "If it is a Git LFS pointer, run: git lfs pull"
-            raise ValueError(f"{path.name} is not an ONNX file. {hint}") from error
+            raise ValueError(f"{path.name} {why_no_model(start)}. {error}") from error
         texts = self._session.get_modelmeta().custom_metadata_map
         try:
             self.about = ModelMetadata.from_metadata(texts)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path.name}: unusable metadata: {error!r}. Run the lesson to make "
-                "the file anew."
-            ) from error
+            why = f"unusable metadata: {error!r}. Run the lesson to make the file anew."
+            raise ValueError(f"{path.name}: {why}") from error
         # A session's first answer takes longest: better now than for a visitor.
         self.predict(np.zeros((384, 512, 3), np.uint8))
 
@@ -393,6 +396,5 @@ class Predictor:
         """
         start = time.perf_counter()
         pixels = picture if isinstance(picture, np.ndarray) else open_picture(picture)
-        outputs = self._session.run(OUTPUTS, {"picture": pixels})
-        scores = [output.tolist() for output in outputs]
+        scores = [o.tolist() for o in self._session.run(OUTPUTS, {"picture": pixels})]
         return self.about.answer(*scores, seconds=time.perf_counter() - start)

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, numpy_helper
 
+from going_modular.app.model import CPUS
 from going_modular.files import LessonError
 
 RESIZE = {
@@ -89,7 +90,9 @@ def preparing_session(source: Path) -> Callable[[np.ndarray], np.ndarray]:
     model = onnx.load(source)
     last = preparing_steps(model.graph)[-1].output[0]
     steps = onnx.utils.Extractor(model).extract_model(["picture"], [last])
-    session = onnxruntime.InferenceSession(steps.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = CPUS
+    session = onnxruntime.InferenceSession(steps.SerializeToString(), options)
     return lambda pixels: session.run(None, {"picture": pixels})[0][0]
 
 
