@@ -98,9 +98,9 @@ def test_what_the_app_sees_and_prints(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("GRADIO_ROOT_PATH", "/elsewhere")
     check = (
-        "import os, importlib.util, found_by_path, page\n"
+        "import os, found_by_path, page\n"
         "assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)\n"
-        "assert importlib.util.find_spec('going_modular') is None\n"
+        f"assert {str(course)!r} not in os.environ['PYTHONPATH'].split(os.pathsep)\n"
     )
     folder = app_folder(tmp_path, check + PLAIN_APP)
     (folder / "page.py").touch()

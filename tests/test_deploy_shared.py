@@ -80,7 +80,7 @@ def test_azures_environment_is_ours():
         re.findall(r"^[ -]*([\w-]+>=[\d.,<]+)$", (AZURE / name).read_text(), re.M)
         for name in ("requirements.txt", "conda.yml")
     )
-    assert len(wanted) == 5 and given == wanted
+    assert len(wanted) == 6 and given == wanted
 
 
 def test_what_azure_gets_is_what_its_yaml_names_and_imports_nothing_else(tmp_path):

@@ -142,7 +142,7 @@ async function teachFirst() {
   await showLesson(added.id);
   await page.askAgain();
   tell(added.isNew ? "Learned." : "I have learned from this picture already.");
-  navigator.storage?.persist?.(); // the browser may say no
+  navigator.storage?.persist?.()?.catch?.(() => {}); // the browser may say no
 }
 
 async function rename() {

@@ -5,6 +5,7 @@ import { CarryError, PICTURE_SIDE } from "./records.js";
 import { fetchOnce, readJson } from "./model-cache.js";
 import { within } from "./patience.js";
 
+const OPENING = 10_000; // ms that answers wait for what was taught
 const LEARNING = 20_000; // ms for what is learned with to come
 const PAUSE = 300; // ms for whoever is in a hurry, before the first answer is tried out
 const STEP = 0.02; // of all bytes, after which the page is told that they came
@@ -26,7 +27,7 @@ async function start({ build, threads }) {
   const runs = await engine.start(responses, { about, build, threads });
   postMessage({ ready: { about, runs, version: list.version } });
   isTaught = Boolean(about.teaching);
-  if (isTaught) opened = openTeacher(list).catch((error) => console.error(error));
+  if (isTaught) opened = within(openTeacher(list), OPENING).catch((error) => console.error(error));
   await new Promise((resolve) => setTimeout(resolve, PAUSE));
   if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
   await Promise.all(files.map(async (file) => (await file).keep()));
