@@ -106,7 +106,7 @@ def _start(
 ) -> subprocess.Popen:
     env = {
         **{k: v for k, v in app_environment().items() if not k.startswith("GRADIO_")},
-        **settings(log_path.parent / "uploads"),
+        **settings(log_path.parent / "gradio"),
         "GRADIO_SERVER_NAME": HOST,
         "GRADIO_SERVER_PORT": str(port),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -33,8 +33,9 @@ def prepare() -> None:
     """
     folder = os.environ.get("GRADIO_TEMP_DIR", "")
     if not (folder and _is_writable(Path(folder))):
-        folder = tempfile.mkdtemp(prefix="gradio-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        own = tempfile.mkdtemp(prefix="foodvision-")
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        folder = Path(own, "gradio")
     os.environ.update(settings(Path(folder)))
 
 
