@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+SHOWN = ".jpg", ".png"
 NEIGHBOURS = 5
 DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
 PictureError = Image.UnidentifiedImageError

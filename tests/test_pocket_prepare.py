@@ -112,8 +112,10 @@ def test_each_build_answers_as_python(
         answers = [ask_page(page, picture) for picture in pictures]
         page.locator("#offline").wait_for()
     expected = [predictor.predict(io.BytesIO(picture)) for picture in pictures]
-    for theirs, ours in zip(answers, expected, strict=True):
-        assert_agree(theirs, ours, 0.001)
+    for picture, theirs, ours in zip(pictures, answers, expected, strict=True):
+        # A profile's colours are rounded otherwise: by one level of 255, in 4% of them.
+        profile = "icc_profile" in Image.open(io.BytesIO(picture)).info
+        assert_agree(theirs, ours, 0.005 if profile else 0.001)
         assert CLASS_NAMES[np.argmax(theirs["probabilities"])] == ours.best[0]
     files = {Path(url).name for url in asked if "/vendor/litert" in url}
     assert files == {"litert.js", f"litert_{build}.js", f"litert_{build}.wasm.gz"}

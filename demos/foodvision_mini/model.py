@@ -18,8 +18,6 @@ from PIL import Image, ImageCms, PngImagePlugin
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else the import reports to its makers
 import onnxruntime
 
-pi_heif.register_heif_opener()  # HEIC, the photos of many phones
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of a colour profile
 PNG_START = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM")
 # How names of pictures end, in any case; browsers show the first of these.
@@ -43,7 +41,6 @@ STARTS = {
 }
 READ_HERE = ("HEIC", "TIFF", "PPM")  # which browsers often cannot
 BESIDE_PIXELS = (b"iCCP", b"eXIf", b"tRNS")  # of a PNG: profile, turn, transparency
-SRGB = ImageCms.createProfile("sRGB")
 TURNS = {  # EXIF's orientation, and what brings such a picture upright
     **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"},
     **{6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"},
@@ -112,6 +109,8 @@ def why_not(content: bytes) -> str:
 
 def as_pillow_wants(content: bytes) -> io.BytesIO:
     """A picture file without what would keep Pillow from its pixels."""
+    pi_heif.register_heif_opener()  # here: what an import did, Ray's workers lack
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of a profile
     if content[:8] == PNG_START:
         content = only_pixels(content)
     length = int.from_bytes(content[:4])
@@ -168,7 +167,8 @@ def in_srgb(image: Image.Image) -> Image.Image:
         if ImageCms.getProfileDescription(own).startswith("sRGB"):
             return image
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(image, own, SRGB, outputMode=mode)
+        srgb = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, own, srgb, outputMode=mode)
     except (OSError, ImageCms.PyCMSError):  # no profile, or not of such a picture
         return image
 

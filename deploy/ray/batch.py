@@ -43,7 +43,7 @@ class Classify(Worker):
     def row(self, file: str) -> dict:
         found = {"file": file, "worker": self.name}
         try:
-            with self.disk.open_input_file(f"{self.folder}/{file}") as stream:
+            with self.disk.open_input_stream(f"{self.folder}/{file}") as stream:
                 return found | self.answer(stream)
         except (PictureError, OSError) as error:  # the others' answers are kept
             return found | {"error": str(error)}
