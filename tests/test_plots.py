@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color
 from matplotlib.text import Text
 from PIL import Image
@@ -141,12 +141,6 @@ def test_every_plot_draws_no_wider_than_the_page(name):
             assert axis.get_xlabel() or axis.get_ylabel(), "it says what it shows"
 
 
-def test_the_most_wrong_pictures_come_worst_first():
-    worst, *_, right = [axis.get_title() for axis in FIGURES["most wrong"]().axes]
-    assert "pizza" in worst and "taken" in worst and "sushi (98%" in worst
-    assert "taken" not in right and "80%" in right, "few mistakes: the least sure"
-
-
 def dots_of(axis):
     return [found for found in axis.collections if isinstance(found, PathCollection)]
 
@@ -186,40 +180,3 @@ def test_what_the_dots_are_can_be_read(crowd):
     by_speed = sorted(notes, key=lambda note: note.xy[0])
     places = [note.get_position()[0] for note in by_speed]
     assert places == sorted(places), "lines from notes to dots do not cross"
-
-
-def test_time_is_split_into_decoding_preparing_and_the_network():
-    figure = FIGURES["time"]()
-    (axis,) = figure.axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == list(TIMES)
-    named = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert named == ["decoding the file", "preparing the picture", "the network"]
-    for number, bars in enumerate(axis.containers):
-        widths = [bar.get_width() for bar in bars]
-        assert widths == pytest.approx([parts[number] for parts in TIMES.values()])
-    notes = [text.get_text() for text in axis.texts]
-    assert notes[0] == "2.0 + 4.0 + 40.0 ms, 13% before the network"
-    assert notes[1] == "2.0 + 2.0 + 260.0 ms, 2% before the network \u2192"
-
-
-def test_every_class_stands_on_the_plot_with_its_interval():
-    table, figure = of_classes(), FIGURES["classes"]()
-    shown, seen = [], []
-    for axis in figure.axes:
-        assert axis.get_xlim() == (0, 100) and axis.yaxis_inverted()
-        shown += [label.get_text() for label in axis.get_yticklabels()]
-        (dots,) = dots_of(axis)
-        seen += dots.get_offsets()[:, 0].tolist()
-    assert shown == table.index.tolist(), "every class, best first"
-    assert seen == pytest.approx((100 * table.share).tolist())
-    (bars,) = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
-    ends = bars.get_segments()[0][:, 0].tolist()
-    assert ends == pytest.approx([100 * table.low.iloc[0], 100 * table.high.iloc[0]])
-
-
-def test_no_picture_falls_off_the_scale_of_the_gate():
-    (axis,) = plot_gate().axes
-    ours, near, far = dots_of(axis)
-    assert ours.get_offsets().tolist() == [[0.7, 0.9], [0.6, 0.4]]
-    assert len(near.get_offsets()) == 0
-    assert axis.get_ylim()[0] < far.get_offsets()[0, 1], "with a score of 0"

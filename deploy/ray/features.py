@@ -127,7 +127,7 @@ def main() -> None:
     photos = sum(len(store.samples) for store in stores)
     done = f"{missing} made now by {len(used)} workers"
     seconds = time.perf_counter() - started
-    print(f"{stores[0].file.parent}: {photos} photos, {done} in {seconds:.1f} s")
+    print(f"{stores[0].folder}: {photos} photos, {done} in {seconds:.1f} s")
 
 
 if __name__ == "__main__":

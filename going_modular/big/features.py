@@ -1,21 +1,20 @@
-"""Keep the features of many photos in a file, so that no work is done twice.
+"""Keep the features of many photos in files, so that no work is done twice.
 
-The file has a row a photo, mapped into memory by NumPy's `open_memmap`. A row counts if
-its checksum fits, which is made of the features and the size of the photo's file: a run
-that was killed goes on where it was, and a photo that was replaced is taken anew.
+A file holds the features of 128 photos. Its name is made from their names, their sizes
+and the network: a run that was killed goes on where it was, and where a photo was
+replaced, its file is made anew.
 """
 
 import hashlib
 import json
 import time
-import zlib
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch.utils.data import TensorDataset
 
 from going_modular.datasets import Sample
@@ -24,9 +23,8 @@ from going_modular.model_builder import Built
 from going_modular.predictions import WARM_UP
 from going_modular.stored_features import Extract
 
-CHUNK = 128  # photos written at once; a run that is killed loses fewer
-FORMAT = "2"  # raise it when rows are written otherwise
-ZEROS = bytes(1 << 24)  # written to reserve the disk
+CHUNK = 128  # photos of a file; a run that is killed loses fewer
+TORN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class FeatureStoreError(LessonError):
@@ -78,7 +76,7 @@ class FeatureStore:
     lie in one folder, and the folder of the photos may move.
 
     Args:
-        folder: Where the file lies; made when features are first written.
+        folder: Where the files lie; made when features are first written.
         samples: Photo files and labels.
         network: Any text that changes with the network and its preparation of photos.
         width: Features a photo, D.
@@ -92,64 +90,52 @@ class FeatureStore:
     ):
         if not samples:
             raise FeatureStoreError("There are no photos to store features of.")
-        self.samples = list(samples)
-        names = [_name(file) for file, _ in self.samples]
-        made_from = json.dumps([FORMAT, network, width, names])
-        key = hashlib.sha256(made_from.encode()).hexdigest()
-        self.file = Path(folder) / f"features-{key[:16]}.npy"
-        self.width = width
-        self.dtype = np.dtype([("features", "<f4", (width,)), ("check", "<u4")])
-        self.sizes = [_size(file) for file, _ in self.samples]
-        self.skipped: dict[str, str] = {}
+        self.folder, self.samples, self.width = Path(folder), list(samples), width
+        known = [(_name(file), _size(file)) for file, _ in self.samples]
+        self.files = {}  # a file's rows, by the first of them
+        for rows in in_chunks(range(len(known))):
+            made_from = json.dumps([network, width, [known[row] for row in rows]])
+            key = hashlib.sha256(made_from.encode()).hexdigest()
+            self.files[rows[0]] = self.folder / f"features-{key[:16]}.npz"
 
     def missing(self) -> list[int]:
-        """The rows still to be made; those of photos that do not open stay missing."""
-        rows, everything = self._rows(), range(len(self.samples))
-        if rows is None:
-            return list(everything)
-        features, checks = rows["features"], rows["check"]
-        return [n for n in everything if checks[n] != self._check(n, features[n])]
+        """The rows still to be made, whole files of them."""
+        chunks = in_chunks(range(len(self.samples)))
+        return [row for rows in chunks if self._load(rows[0]) is None for row in rows]
 
     def fill(self, extract: Extract) -> None:
         """Make the missing rows, saying how far it is.
 
         Raises:
             FeatureStoreError: If the network gives something that is no number.
-            FileError: If the file cannot be written.
+            FileError: If a file cannot be written.
         """
         missing, total = self.missing(), len(self.samples)
         done = total - len(missing)
         with progress_bar("Features", total, initial=done, unit=" photos") as bar:
-            for places in in_chunks(missing):
-                self.write(places, *extract([self.samples[at][0] for at in places]))
-                bar.update(len(places))
+            for rows in in_chunks(missing):
+                self.write(rows, *extract([self.samples[row][0] for row in rows]))
+                bar.update(len(rows))
 
     def write(
-        self, places: Sequence[int], features: np.ndarray, reasons: dict[int, str]
+        self, rows: Sequence[int], features: np.ndarray, reasons: dict[int, str]
     ) -> None:
-        """Write rows.
+        """Write a file.
 
         Args:
-            places: The n rows.
+            rows: Its n rows.
             features: (n - m, D), for each photo that could be opened, in order.
             reasons: Why the other m could not, by their place among the n.
         """
-        if len(features) + len(reasons) != len(places):
+        if len(features) + len(reasons) != len(rows):
             raise ValueError("every photo needs features, or a reason why it has none")
-        for at, why in reasons.items():
-            self.skipped[_name(self.samples[places[at]][0])] = why
-        good = [place for at, place in enumerate(places) if at not in reasons]
         if not np.isfinite(features).all():
-            name = _name(self.samples[good[0]][0])
+            name = _name(self.samples[rows[0]][0])
             raise FeatureStoreError(f"the network gave no number for {name} or near it")
-        rows = self._rows(make=True)
-        if good:
-            features = np.asarray(features, np.float32)
-            checks = [
-                self._check(n, row) for n, row in zip(good, features, strict=True)
-            ]
-            rows["features"][good], rows["check"][good] = features, checks
-            rows.flush()
+        skipped = {rows[at]: why for at, why in reasons.items()}
+        table = np.asarray(features, np.float32).reshape(-1, self.width)
+        with atomic_write(self.files[rows[0]]) as part, part.open("wb") as file:
+            np.savez(file, features=table, skipped=json.dumps(skipped))
 
     def read(self) -> Stored:
         """All features, in the order of the photos.
@@ -157,52 +143,34 @@ class FeatureStore:
         Raises:
             FeatureStoreError: If rows are missing, or no photo could be opened.
         """
-        missing = self.missing()
-        unknown = [n for n in missing if _name(self.samples[n][0]) not in self.skipped]
-        if unknown:
+        if missing := self.missing():
             raise FeatureStoreError(
-                f"{len(unknown)} of {len(self.samples)} photos have no features in "
-                f"{self.file}. Run the cell that stores the features again: it makes "
+                f"{len(missing)} of {len(self.samples)} photos have no features in "
+                f"{self.folder}. Run the cell that stores the features again: it makes "
                 "what is missing and nothing else."
             )
-        if len(missing) == len(self.samples):
-            name, reason = next(iter(self.skipped.items()))
+        tables, reasons = zip(*map(self._load, self.files), strict=True)
+        skipped = {row: why for part in reasons for row, why in part.items()}
+        samples = [s for row, s in enumerate(self.samples) if row not in skipped]
+        named = {_name(self.samples[row][0]): why for row, why in skipped.items()}
+        if not samples:
+            name, reason = next(iter(named.items()))
             raise FeatureStoreError(
-                f"None of the {len(missing)} photos could be opened, such as {name}: "
+                f"None of the {len(skipped)} photos could be opened, such as {name}: "
                 f"{reason} Put good copies in their place, then run this again."
             )
-        kept = np.setdiff1d(np.arange(len(self.samples)), missing)
-        samples = [self.samples[place] for place in kept]
+        features = torch.from_numpy(np.concatenate(tables))
         labels = torch.tensor([label for _, label in samples])
-        features = torch.from_numpy(self._rows()["features"][kept])
-        return Stored(TensorDataset(features, labels), samples, dict(self.skipped))
+        return Stored(TensorDataset(features, labels), samples, named)
 
-    def _check(self, place: int, features: np.ndarray) -> int:
-        return zlib.crc32(features.tobytes(), self.sizes[place])
-
-    def _rows(self, *, make: bool = False) -> np.memmap | None:
-        """The file, mapped; None if it is not there, or not whole."""
+    def _load(self, first: int) -> tuple[np.ndarray, dict[int, str]] | None:
+        """A file's features, and its skipped rows; None if it is not there, or torn."""
         try:
-            rows = open_memmap(self.file, "r+")
-            if rows.dtype == self.dtype and rows.shape == (len(self.samples),):
-                return rows
-        except (OSError, ValueError, EOFError):
-            pass
-        if not make:
+            with np.load(self.files[first]) as parts:
+                skipped = json.loads(parts["skipped"].item())
+                return parts["features"], {int(n): why for n, why in skipped.items()}
+        except TORN:
             return None
-        self._reserve()
-        return open_memmap(self.file, "r+")
-
-    def _reserve(self) -> None:
-        """Write the file with rows of zeros, so that a full disk shows at once."""
-        with atomic_write(self.file) as part:
-            rows = open_memmap(part, "w+", self.dtype, (len(self.samples),))
-            begin, size = rows.offset, rows.nbytes
-            del rows  # which has written the head; now the rest, for real
-            with part.open("r+b") as file:
-                file.seek(begin)
-                for at in range(0, size, len(ZEROS)):
-                    file.write(ZEROS[: size - at])
 
 
 def _name(photo: Path) -> str:
