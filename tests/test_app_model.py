@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 from demo_model_fixture import (
     ABOUT,
-    BLUE,
     DARK,
     DEMO,
     GREEN,
     METADATA,
     RED,
-    YELLOW,
     make_model,
 )
 from odd_pictures import (
@@ -162,14 +160,6 @@ def test_transparent_parts_become_white(mode):
     assert pixels.min() >= 250
 
 
-def test_small_pictures_are_untouched(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
-    path = tmp_path / "wrong_ending.jpg"  # the content counts, not the name
-    Image.fromarray(noise).save(path, "PNG")
-    assert np.array_equal(open_picture(path), noise)
-    assert np.array_equal(open_picture(str(path)), noise)
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
 @pytest.mark.reliability(GOOD, 1)
 def test_extreme_shapes(size, predictor):
@@ -237,11 +227,6 @@ def test_flipped_bytes_never_escape_as_another_error():
             assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
 
 
-def test_a_missing_picture_is_the_callers_mistake_not_the_visitors(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        open_picture(tmp_path / "nothing.jpg")
-
-
 @pytest.mark.parametrize(
     ("colour", "name"), [(RED, "pizza"), (DARK, "steak"), (GREEN, "sushi")]
 )
@@ -262,16 +247,6 @@ def test_answers(predictor, colour, name, tmp_path):
         answer.seconds = 0
 
 
-@pytest.mark.parametrize(("colour", "verdict"), [(YELLOW, OTHER), (BLUE, NO_PLATE)])
-def test_strangers_are_not_called_a_dish(predictor, colour, verdict):
-    answer = predictor.predict(np.full((30, 30, 3), colour, np.uint8))
-    assert answer.verdict == verdict
-    assert (
-        predictor.about.judge(answer.knn_similarity, answer.in_distribution_score)
-        == verdict
-    )
-
-
 @pytest.mark.parametrize(
     ("knn_similarity", "in_distribution_score", "verdict"),
     [
@@ -287,10 +262,6 @@ def test_two_thresholds_make_three_verdicts(
     assert ABOUT.judge(knn_similarity, in_distribution_score) == verdict
 
 
-def test_the_file_describes_itself(predictor):
-    assert predictor.about == ABOUT
-
-
 def test_an_app_has_one_model_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="has none: run the lesson"):
         find_model(tmp_path)
@@ -300,11 +271,6 @@ def test_an_app_has_one_model_file(tmp_path):
     make_model(tmp_path / "foodvision_big.onnx")
     with pytest.raises(FileNotFoundError, match="foodvision_big.onnx, foodvision_mini"):
         find_model(tmp_path)
-
-
-def test_a_missing_model_says_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run the lesson"):
-        Predictor(tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -120,15 +119,6 @@ def test_a_demo_is_stopped_when_the_block_fails(tmp_path, fault):
     assert_stopped(demo)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to ignore")
-def test_a_demo_that_will_not_stop_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(app_process, "STOP_SECONDS", 0.3)
-    deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    with run_demo(app_folder(tmp_path, deaf + PLAIN_APP), timeout=30) as demo:
-        pass
-    assert_stopped(demo)
-
-
 def test_an_app_that_dies_shows_the_end_of_its_log(tmp_path):
     source = "for n in range(99): print('line', n)\nimport no_such_package\n"
     with (
@@ -157,14 +147,3 @@ def test_an_app_that_never_answers_is_stopped_in_time(tmp_path, monkeypatch):
     ):
         pytest.fail("it cannot have answered")
     assert [process.poll() is None for process in started] == [False]
-
-
-def test_what_cannot_be_started(tmp_path):
-    with pytest.raises(DeployError, match=r"no app\.py"), run_demo(tmp_path):
-        pass
-    folder = app_folder(tmp_path, PLAIN_APP)
-    with (
-        pytest.raises(DeployError, match="could not be started"),
-        run_demo(folder, python="no-such-python"),
-    ):
-        pass

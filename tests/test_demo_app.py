@@ -2,11 +2,9 @@
 
 import http.client
 import json
-import os
 import re
 import runpy
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,56 +22,20 @@ from model import Answer
 from odd_pictures import HEIC
 from PIL import Image
 
+from going_modular.app_process import run_demo
+
 pytestmark = pytest.mark.slow
 
 TEXT = b"my shopping list: milk, eggs"
 
 
-def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 90
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the demo did not start:\n{log.read_text()[-2000:]}")
-
-
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    home = tmp_path_factory.mktemp("space")
-    folder = lay_out(home / "demo")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(home / "uploads"),
-    }
-    log = home / "log.txt"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, str(folder / "app.py")],
-            cwd=home,  # not the demo's own folder: it must find its files anyway
-            env=environment,
-            stdout=out,
-            stderr=out,
-        )
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        wait_for(address, process, log)
-        yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    assert str(folder) not in log.read_text(), "no error passed through our files"
+    folder = lay_out(tmp_path_factory.mktemp("space") / "demo")
+    with run_demo(folder) as demo:
+        yield demo.url
+        log = demo.log_path.read_text()
+    assert str(folder) not in log, "no error passed through our files"
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +88,6 @@ def test_what_is_no_picture_gets_a_sentence(client, tmp_path, content, name):
     assert scores == {}
     assert note.startswith("This picture did not work.\n") and "Please send" in note
     assert "/" not in note and "Error" not in note
-
-
-def test_no_picture_gets_an_invitation(client):
-    assert client.predict(None, api_name="/predict") == ({}, its_page.INVITATION)
 
 
 def test_there_is_one_named_endpoint(client, url):
@@ -246,12 +204,6 @@ def test_examples_are_optional_and_sorted(tmp_path):
     for name in ("sushi.png", "pizza.jpg", "steak.jpg"):
         Image.new("RGB", (8, 8)).save(folder / "examples" / name)
     assert shown(build(folder)) == ["pizza.jpg", "steak.jpg", "sushi.png"]
-
-
-def test_words():
-    assert its_page.join_names(["pizza", "steak", "sushi"]) == "pizza, steak or sushi"
-    assert its_page.join_names(["cat", "apple_pie"]) == "cat or apple pie"
-    assert "101" in its_page.join_names([str(n) for n in range(101)])
 
 
 def test_underscores_in_class_names_are_shown_as_spaces(tmp_path):

@@ -90,14 +90,6 @@ def test_pictures_are_pooled_where_batches_are_unequal():
     assert score.loss == pytest.approx(losses.mean().item())
 
 
-def test_evaluating_trains_nothing():
-    head, features = make_head(), make_features()
-    before = snapshot(head)
-    score = evaluate(head.train(), feature_loader(features))
-    assert changed(head, before) == set() and not head.training
-    assert score == evaluate(head, feature_loader(features)), "no dropout either"
-
-
 # Loading stored features
 
 
@@ -212,21 +204,6 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
     assert [epoch.val.total for epoch in trial.history] == [count] * 2
     trained_on = count * (folds - 1) * (1 + len(extras))
     assert [epoch.train.total for epoch in trial.history] == [trained_on] * 2
-
-
-def test_copies_teach_by_their_own_labels():
-    """Outnumbered by copies with other labels, a head learns those."""
-    labels = torch.arange(30) % 3
-    features = TensorDataset(nn.functional.one_hot(labels, 3).float(), labels)
-    others = TensorDataset(features.tensors[0], (labels + 1) % 3)
-    settings = Settings(lr=0.1, epochs=20)
-    for copies, right in (([], 30), ([features], 30), ([others] * 2, 0)):
-        trial = cross_validate(
-            nn.Linear(3, 3), features, settings=settings, copies=copies, folds=3
-        )
-        assert trial.held_out.right == right
-        in_order = trial.logits.argmax(dim=1) == labels
-        assert in_order.sum() == right, "logits stand in the order of the pictures"
 
 
 def test_cross_validation_repeats_whatever_its_head_has_learned():

@@ -87,12 +87,6 @@ def test_a_larger_share_holds_the_smaller_one_and_the_whole_is_everything(all_di
         assert set(samples) == {theirs[n] for n in range(len(theirs))}
 
 
-@pytest.mark.parametrize("share", [0, -0.2, 1.1])
-def test_a_share_is_a_share(all_dishes, share):
-    with pytest.raises(ValueError, match="over 0 and at most 1"):
-        choose_photos(all_dishes, share=share)
-
-
 def test_a_small_tree_is_taken_whole_and_a_large_one_in_part(folder, monkeypatch):
     tree, total = Tree(folder, is_practice=False), 2 * sum(COUNTS.values())
     monkeypatch.setattr(food101, "ALL_UP_TO", total)
@@ -101,22 +95,6 @@ def test_a_small_tree_is_taken_whole_and_a_large_one_in_part(folder, monkeypatch
     monkeypatch.setattr(food101, "ALL_UP_TO", total - 1)
     part = choose_photos(tree)  # a fifth of 6 is 1, and the gate needs 2
     assert (len(part.train), len(part.test)) == (4, 2)
-
-
-@pytest.mark.parametrize(
-    ("dishes", "is_practice", "where"),
-    [
-        (2, True, "drawn practice pictures of 2 dishes"),
-        (8, False, "8 dishes in Food-101's format"),
-        (101, True, "drawn practice pictures of 101 dishes"),
-        (101, False, "Food-101"),
-    ],
-)
-def test_the_part_says_what_it_is(dishes, is_practice, where, tmp_path):
-    drawn = write_dishes(tmp_path, {"train": 2, "test": 1}, dishes=dishes)
-    part = choose_photos(Tree(drawn, is_practice))
-    assert (len(part.train), len(part.test)) == (2 * dishes, dishes)
-    assert part.where == where and part.is_whole == (where == "Food-101")
 
 
 # Where it comes from
@@ -275,10 +253,3 @@ def test_they_are_laid_out_once_and_known_wherever_they_are(data, tmp_path):
     assert before == {file: file.stat().st_mtime_ns for file in tree.folder.rglob("*")}
     moved = tree.folder.rename(tmp_path / "moved")
     assert find_tree(str(moved), data) == Tree(moved, is_practice=True)
-
-
-def test_features_go_where_something_may_be_written(tmp_path, monkeypatch):
-    tree = Tree(tmp_path / "dishes", is_practice=False)
-    assert tree.features_folder == tmp_path / "dishes-features"
-    monkeypatch.setattr(food101.os, "access", lambda path, mode: path != tmp_path)
-    assert tree.features_folder == food101.DATA / "dishes-features"
