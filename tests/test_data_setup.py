@@ -143,14 +143,6 @@ def test_a_folder_that_will_not_do_is_named(missing, message, own, data_dir):
     assert os.listdir(data_dir) == []
 
 
-def test_hidden_files_and_folders_are_no_pictures(own, data_dir):
-    shutil.copytree(own / "train/pizza", own / "train/.ipynb_checkpoints")
-    shutil.copytree(own / "train/pizza", own / "train/pizza/.ipynb_checkpoints")
-    (own / "train/pizza/._0.png").write_bytes(b"made by macOS")
-    (own / "train/notes.txt").touch()
-    assert count_pictures(find_pictures(data_dir).folder).loc["train", "total"] == 4
-
-
 # The published photos, or the drawn pictures
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from odd_pictures import READABLE
 from PIL import Image
 from torchvision.transforms import functional
@@ -17,7 +16,6 @@ from going_modular.datasets import (
     count_pictures,
     load_picture,
     make_datasets,
-    make_loader,
 )
 
 COUNTS = {"train": 2, "test": 1}  # pictures of each class
@@ -75,15 +73,6 @@ def test_only_the_demos_model_py_decodes_pictures():
 # Counting, datasets, dataloaders
 
 
-def test_pictures_are_counted_with_totals(folder):
-    table = count_pictures(folder)
-    assert table.to_dict("index") == {
-        "train": {"pizza": 2, "steak": 2, "total": 4},
-        "test": {"pizza": 1, "steak": 1, "total": 2},
-        "total": {"pizza": 3, "steak": 3, "total": 6},
-    }
-
-
 def test_files_that_are_no_pictures_are_named_when_counted(folder):
     (folder / "train/pizza/0.png").write_bytes(b"<html>")
     (folder / "test/steak/0.png").write_bytes(b"")
@@ -106,25 +95,3 @@ def test_datasets_are_in_order_of_class_and_name(folder):
     assert [name.as_posix() for name in names] == expected
     picture, label = train[2]
     assert picture.shape == (3, 6, 8) and label == 1
-
-
-def test_order_follows_the_seed_or_without_one_the_names(tmp_path):
-    folder = make_pictures(tmp_path / "many", counts={"train": 4, "test": 1})
-    train, _ = make_datasets(folder, functional.pil_to_tensor)
-    shades = {40 * label + 10 * index: label for label in (0, 1) for index in range(4)}
-
-    def epoch(loader):
-        batches = list(loader)
-        assert [len(labels) for _, labels in batches] == [3, 3, 2]
-        pictures, labels = map(torch.cat, zip(*batches, strict=True))
-        seen = pictures[:, 0, 0, 0].tolist()
-        assert [shades[shade] for shade in seen] == labels.tolist()
-        return seen
-
-    def order(seed):
-        return epoch(make_loader(train, batch_size=3, seed=seed))
-
-    assert order(None) == sorted(order(1)) == sorted(shades)
-    assert order(1) == order(1) != order(2)
-    loader = make_loader(train, batch_size=3, seed=3)
-    assert epoch(loader) != epoch(loader), "each epoch is shuffled anew"

@@ -94,17 +94,6 @@ def test_every_section_has_something_to_do_and_a_checkpoint(cells, section):
         assert "print(" in check.source, "a checkpoint says what it checked"
 
 
-def test_glossary_explains_the_words_of_the_trade(cells):
-    glossary = next(cell for cell in cells if cell.id == "glossary").source.lower()
-    words = "logits pickle decay quantisation distribution temperature"
-    for word in words.split():
-        assert word in glossary
-        first = next(
-            c for c in cells if c.cell_type == "markdown" and word in c.source.lower()
-        )
-        assert first.id != "glossary", f"{word} is explained nowhere else"
-
-
 def names_of(source):
     """Names that a cell reads before it sets them, and names that it sets."""
     code = compile(source.removeprefix("%%capture\n"), "cell", "exec")

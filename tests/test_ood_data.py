@@ -48,16 +48,6 @@ def some_dishes(width=8):
     return StoredFeatures(["pie", "ribs", "soup"], half, half, probe, is_practice=False)
 
 
-def test_a_dish_is_left_out_with_all_its_pictures():
-    rest = some_dishes().without("ribs", "lasagne")
-    assert rest.names == ["pie", "soup"] and rest.label == "real photos"
-    assert rest.train.tensors[1].tolist() == [0, 0, 1, 1, 1]
-    assert rest.train.tensors[0][:, 0].tolist() == [0, 8, 24, 32, 40]
-    assert some_dishes().test_of("ribs")[:, 0].tolist() == [16]
-    nobody = rest.without("pie", "soup")
-    assert nobody.names == [] and nobody.train.tensors[0].shape == (0, 8)
-
-
 def test_what_was_written_is_read_back(tmp_path):
     before = some_dishes()
     after = read_features(write_features(before, tmp_path / "a.npz"))
