@@ -34,6 +34,7 @@ class Feedback:
         self.file = Path(file)
         try:
             self._execute(TABLE)
+            self._execute("DELETE FROM thumbs WHERE 0")  # fails where it may only read
         except sqlite3.Error as error:
             raise ValueError(
                 f"Feedback cannot be kept in {self.file} ({error}). Name a file in a "

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import nbformat
 import pytest
@@ -92,10 +93,14 @@ def test_an_unusable_file_is_refused_before_the_app_starts(tmp_path, name):
         Feedback(tmp_path / name)
 
 
-def test_no_database_is_made_by_looking(tmp_path):
-    with pytest.raises(FileNotFoundError, match="used the app"):
-        read_feedback(tmp_path / "thumbs.sqlite")
-    assert list(tmp_path.iterdir()) == []
+def test_a_file_that_can_only_be_read_is_refused_too(tmp_path, monkeypatch):
+    Feedback(tmp_path / "thumbs.sqlite")
+    read_only = partial(sqlite3.connect, f"file:{tmp_path}/thumbs.sqlite?mode=ro")
+    monkeypatch.setattr(
+        module.sqlite3, "connect", lambda _, **how: read_only(uri=True, **how)
+    )
+    with pytest.raises(ValueError, match="Name a file in a folder"):
+        Feedback(tmp_path / "thumbs.sqlite")
 
 
 def test_visitors_give_the_thumbs_that_the_answers_deserve(tmp_path):
