@@ -41,7 +41,7 @@ lab: $(READY)  ## open the lesson in JupyterLab
 	$(BIN)/jupyter lab $(LESSON)
 
 html: $(READY)  ## write the lesson as one page, build/lesson.html
-	$(BIN)/python -m tools.write_html
+	$(BIN)/jupyter nbconvert --to html --embed-images --output-dir build --output lesson $(LESSON)
 
 demo: $(READY)  ## serve the Gradio app on this computer
 	$(BIN)/python -m tools.serve_demo
