@@ -37,7 +37,7 @@ class Made(NamedTuple):
 def make_all(bench: Bench) -> Made:
     """Train, export, quantise and lay out both apps, once a run."""
     progress("training two heads, exporting, quantising")
-    effnetb2, lite2 = (our_way(bench, c, batch_size=8) for c in (EFFNETB2, LITE2))
+    effnetb2, lite2 = (our_way(bench, c) for c in (EFFNETB2, LITE2))
     for trained in (effnetb2, lite2):
         # Storing features left it in channels_last; most programs never do that.
         trained.built.model.to(memory_format=torch.contiguous_format)
@@ -53,7 +53,7 @@ def make_all(bench: Bench) -> Made:
     some = random.Random(SEED).sample(files, min(100, len(files)))
     int8_file = apps[OURS] / f"{about.name}.onnx"
     quantize(fp32_file, int8_file, calibrate_on=some)
-    _turn_into_twin(apps[TWIN], deployable, about)
+    _turn_into_twin(apps[TWIN], lite2, about)
     return Made(effnetb2, lite2, fp32_file, int8_file, apps)
 
 
@@ -85,7 +85,7 @@ def _about(bench: Bench, trained: Trained, thresholds: Thresholds) -> ModelMetad
     )
 
 
-def _turn_into_twin(app: Path, deployable: Deployable, about: ModelMetadata) -> None:
+def _turn_into_twin(app: Path, trained: Trained, about: ModelMetadata) -> None:
     """Give a copy of the app another `model.py`, its packages and its file."""
     shutil.copyfile(Path(__file__).with_name("twin_model.py"), app / "model.py")
     ours = (app / "requirements.txt").read_text("utf-8").splitlines()
@@ -94,11 +94,7 @@ def _turn_into_twin(app: Path, deployable: Deployable, about: ModelMetadata) -> 
     lines = [line for line in ours if not line.startswith("onnxruntime")]
     lines += [line for line in course if needed.match(line)]
     (app / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")
-    head = deployable.model.head[-1].state_dict(prefix="classifier.")
-    content = {
-        "weights": deployable.model.base.state_dict() | head,
-        "known": deployable.gate.known,
-        "scales": torch.tensor(deployable.gate.scales).T,  # (2, 2): means, widths
-        "about": asdict(about),
-    }
+    model = trained.built.model
+    head = model.head[-1].state_dict(prefix="classifier.")
+    content = {"weights": model.base.state_dict() | head, "about": asdict(about)}
     torch.save(content, app / f"{about.name}.pth")
