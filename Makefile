@@ -74,7 +74,9 @@ stick: $(READY)  ## fill build/stick/ for a classroom without internet
 	$(BIN)/python -m tools.fill_stick
 
 constraints: $(READY)  ## write down the versions that are installed here
-	$(BIN)/python -m tools.write_constraints
+	@mkdir -p build
+	(head -n 3 constraints.txt; $(BIN)/pip freeze --exclude-editable | grep ==) > build/new.txt
+	mv build/new.txt constraints.txt
 
 refresh: $(READY)  ## renew the outputs stored in the committed notebooks
 	$(BIN)/python -m tools.run_lesson --refresh

@@ -16,13 +16,14 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from going_modular.files import atomic_write
-from tools.drawn_outputs import SHOWS_PHOTOS, copy_course, drawn_outputs
+from tools import course
+from tools.course import ROOT, copy_course
+from tools.drawn_outputs import SHOWS_PHOTOS, drawn_outputs
 from tools.kernel import client_for, connection, printed
 from tools.model_card import write_card
 from tools.readme_block import renew_block
 
-ROOT = Path(__file__).resolve().parents[1]
-LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
+LESSON = ROOT / course.LESSON
 COMPANIONS = ROOT / "companions"
 BUILD = ROOT / "build"
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
