@@ -52,6 +52,7 @@ pocket: $(READY)  ## serve the demo that runs in the browser itself
 check: $(READY)  ## style, and every quick test: in about two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 -m "$(QUICK)" tests
 
 test: $(READY)  ## run the lesson as a test, and all other tests

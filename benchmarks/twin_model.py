@@ -65,7 +65,8 @@ class Predictor:
         """Answer for one picture file."""
         start = time.perf_counter()
         pixels = self._transform(Image.open(picture).convert("RGB")).unsqueeze(0)
-        scores = self._network(pixels).softmax(dim=1)[0].tolist()
+        logits = self._network(pixels)[0] / self.about.temperature
+        scores = logits.softmax(dim=0).tolist()
         named = zip(self.about.class_names, scores, strict=True)
         probabilities = dict(sorted(named, key=lambda pair: -pair[1]))
         return Answer(probabilities, 1.0, 1.0, DISH, time.perf_counter() - start)

@@ -83,24 +83,13 @@ class BrowserSpeed:
         """Answers a second, by the median."""
         return float(1000 / np.median(self.milliseconds))
 
-    @property
-    def p95(self) -> float:
-        """The 95th percentile of the milliseconds."""
-        return float(np.percentile(self.milliseconds, 95))
-
 
 class FoundSpeed(NamedTuple):
-    """Answers a second, measured or reported.
-
-    Attributes:
-        per_second: The number.
-        where: It was measured.
-        answers: Probabilities (N, C), if it was measured here; else None.
-    """
+    """Answers a second, measured or reported."""
 
     per_second: float
-    where: str
-    answers: list[list[float]] | None = None
+    where: str  # it was measured
+    answers: list[list[float]] | None = None  # probabilities (N, C), if it was here
 
 
 def find_browser() -> Path | None:
