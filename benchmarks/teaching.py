@@ -263,7 +263,7 @@ def teach(page: Page, name: str, files: Sequence[Path]) -> dict:
     return told | {"checked": checked}
 
 
-def call(page: Page, name: str, **given: object) -> object:
+def call(page: Page, name: str, /, **given: object) -> object:
     """Ask the page's teacher for something."""
     return page.evaluate(CALL, [name, given])
 
