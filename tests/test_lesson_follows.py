@@ -1,4 +1,4 @@
-"""The lesson with eight classes, twice at once; with two, and its winner overruled."""
+"""The lesson with eight classes, run twice at once in one folder, and what it notes."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ import nbformat
 import pytest
 import watching
 from course_copy import LESSON, assert_files_are_whole, copy_course
+from drawn_images import copy_few
 
 from going_modular.app.model import Predictor
-from going_modular.drawn import CLASS_NAMES, MARKER, OTHER_NAMES, drawn_files
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 from tools.run_lesson import printed
 
 pytestmark = pytest.mark.slow
-RULE = "winner = choose_winner(reports)"
 COUNTS = {"train": 8, "test": 4}
-EIGHT, TWO = (*CLASS_NAMES, *OTHER_NAMES), ("pizza", "fried_eggs")
+EIGHT = (*CLASS_NAMES, *OTHER_NAMES)
 # A notebook into an executed copy of the same name, as `make lesson` runs the lesson.
 RUN = """
 import sys
@@ -28,24 +28,13 @@ sys.exit(not run_lesson.run_lesson(renew=False))
 """
 
 
-def folder_of(home: Path, names: tuple[str, ...]) -> Path:
-    """Some drawn pictures of some dishes, as a reader's own folder."""
-    for split, count in COUNTS.items():
-        for name in names:
-            target = home / split / name
-            target.mkdir(parents=True)
-            for file in drawn_files(name, split)[:count]:
-                shutil.copyfile(file, target / file.name)
-    (home / MARKER).touch()
-    return home
-
-
-def run_all(course: Path, names: tuple[str, ...], notebooks: list[str]) -> list:
+def run_all(course: Path, notebooks: list[str]) -> list:
     """Exit code and words of notebooks that run at the same time in one course."""
     watched = {"folder": course.parent, "flags": "-DDDfx"}  # no stacks: too much here
     start = type("Watched", (watching.Watched,), watched)
+    photos = copy_few(course.parent / "photos", **COUNTS, names=EIGHT)
     variables = {
-        "FOODVISION_DATA": str(folder_of(course.parent / "photos", names)),
+        "FOODVISION_DATA": str(photos),
         "FOODVISION_OFFLINE": "1",
         "FOODVISION_BIG": "",
     }
@@ -69,7 +58,7 @@ def eight(tmp_path_factory):
     """A course, its folder's name with spaces."""
     course = copy_course(tmp_path_factory.mktemp("eight") / "my own course")
     shutil.copy(course / LESSON, course / "again.ipynb")
-    return course, run_all(course, EIGHT, [LESSON, "again.ipynb"])
+    return course, run_all(course, [LESSON, "again.ipynb"])
 
 
 @pytest.mark.reliability("faults in the lesson", 1)
@@ -96,19 +85,3 @@ def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(eight):
     own = ("~/.cache/matplotlib/fontlist", "~/.ipython/")  # fonts; settings
     found = watching.reported(course.parent)
     assert [line for line in found if not line.startswith(own)] == []
-
-
-def test_everything_follows_an_overruled_winner_and_two_classes(tmp_path):
-    course = copy_course(tmp_path / "course")
-    notebook = nbformat.read(course / LESSON, as_version=4)
-    cell = next(cell for cell in notebook.cells if RULE in cell.source)
-    cell.source = cell.source.replace(RULE, 'winner = "EffNetB2"')
-    nbformat.write(notebook, course / LESSON)
-    ((code, text),) = run_all(course, TWO, [LESSON])
-    assert code == 0, text[-3000:]
-    about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
-    assert about.contender == "EffNetB2" and about.class_names == sorted(TWO)
-    readme = (course / "demos/practice_mini/README.md").read_text("utf-8")
-    assert "fried eggs" in readme and "steak" not in readme
-    big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
-    assert big.contender == "EffNetB2" and big.title == "FoodVision Big"
