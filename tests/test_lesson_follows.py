@@ -1,4 +1,4 @@
-"""The lesson with eight classes, run twice at once in one folder, and what it notes."""
+"""The lesson as a reader offline has it, run twice at once in one folder."""
 
 import os
 import shutil
@@ -10,15 +10,12 @@ import nbformat
 import pytest
 import watching
 from course_copy import LESSON, assert_files_are_whole, copy_course
-from drawn_images import copy_few
 
 from going_modular.app.model import Predictor
-from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
+from going_modular.drawn import CLASS_NAMES
 from tools.run_lesson import printed
 
 pytestmark = pytest.mark.slow
-COUNTS = {"train": 8, "test": 4}
-EIGHT = (*CLASS_NAMES, *OTHER_NAMES)
 # A notebook into an executed copy of the same name, as `make lesson` runs the lesson.
 RUN = """
 import sys
@@ -32,12 +29,7 @@ def run_all(course: Path, notebooks: list[str]) -> list:
     """Exit code and words of notebooks that run at the same time in one course."""
     watched = {"folder": course.parent, "flags": "-DDDfx"}  # no stacks: too much here
     start = type("Watched", (watching.Watched,), watched)
-    photos = copy_few(course.parent / "photos", **COUNTS, names=EIGHT)
-    variables = {
-        "FOODVISION_DATA": str(photos),
-        "FOODVISION_OFFLINE": "1",
-        "FOODVISION_BIG": "",
-    }
+    variables = {"FOODVISION_OFFLINE": "1", "FOODVISION_DATA": "", "FOODVISION_BIG": ""}
     runs = [
         (start if watching.STRACE else subprocess.Popen)(
             [sys.executable, "-c", RUN, name],
@@ -54,34 +46,34 @@ def run_all(course: Path, notebooks: list[str]) -> list:
 
 
 @pytest.fixture(scope="module")
-def eight(tmp_path_factory):
+def ran(tmp_path_factory):
     """A course, its folder's name with spaces."""
-    course = copy_course(tmp_path_factory.mktemp("eight") / "my own course")
+    course = copy_course(tmp_path_factory.mktemp("ran") / "my own course")
     shutil.copy(course / LESSON, course / "again.ipynb")
     return course, run_all(course, [LESSON, "again.ipynb"])
 
 
 @pytest.mark.reliability("faults in the lesson", 1)
-def test_two_runs_at_once_in_one_folder_end_well(eight):
-    course, runs = eight
+def test_two_runs_at_once_in_one_folder_end_well(ran):
+    course, runs = ran
     for code, text in runs:
         assert code == 0, text[-3000:]
     assert_files_are_whole(course)
 
 
-def test_the_app_answers_for_eight_dishes(eight):
-    course, _ = eight
+def test_the_app_answers(ran):
+    course, _ = ran
     about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
-    assert about.class_names == sorted(EIGHT) and about.is_practice is True
+    assert about.class_names == CLASS_NAMES and about.is_practice is True
     notebook = nbformat.read(course / "build/again.ipynb", as_version=4)
     told = printed(next(cell for cell in notebook.cells if cell.id == "run-demo"))
-    assert all(f"{name}: " in told for name in EIGHT), told
+    assert all(f"{name}: " in told for name in CLASS_NAMES), told
     assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
 
 
 @pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace")
-def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(eight):
-    course, _ = eight
+def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(ran):
+    course, _ = ran
     own = ("~/.cache/matplotlib/fontlist", "~/.ipython/")  # fonts; settings
     found = watching.reported(course.parent)
     assert [line for line in found if not line.startswith(own)] == []
