@@ -9,6 +9,7 @@ import re
 from collections import Counter
 
 import pytest
+from answers import check_answers
 
 from tools.readme_block import read_block, renew_block
 
@@ -43,6 +44,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     # What runs the lesson takes longest: first, so that the rest fills the other core.
     items.sort(key=lambda item: "lesson_f" not in item.nodeid and ".py" in item.nodeid)
+    for notebook in {item.parent for item in items if hasattr(item, "cell")}:
+        check_answers(notebook.nb)
     for item in items:
         for mark, fixture in NEEDS.items():
             if fixture in getattr(item, "fixturenames", ()):

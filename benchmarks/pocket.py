@@ -24,7 +24,7 @@ from going_modular.pocket.site import write_pocket
 GOAL_RATE = 30  # answers a second
 GOAL_TIMES = 3.5  # as fast as ONNX Runtime Web
 GOAL_OF_PYTHON = 2.5  # times Python's time
-GOAL_APART = 0.005  # of probabilities; colour profiles are rounded otherwise
+GOAL_APART = 0.001  # of probabilities
 GOAL_VISIT_MB = 10
 GOAL_START = 0.5  # of the time of ONNX Runtime Web
 EXAMPLES = 3  # pictures that the page offers to try

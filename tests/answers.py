@@ -1,6 +1,8 @@
-"""The lesson with its answers filled in, from the folded blocks below its cells."""
+"""A notebook with its answers filled in, from the folded blocks below its cells."""
 
+import copy
 import re
+from textwrap import indent
 
 import nbformat
 
@@ -35,3 +37,22 @@ def fill_in(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         paragraphs[asked[0]] = answers[cell.id]
         cell.source = "\n\n\n".join(paragraphs)
     return notebook
+
+
+HEAR = """
+import contextlib, io
+with contextlib.redirect_stdout(io.StringIO()) as heard:
+{}
+assert heard.getvalue().startswith("Right."), heard.getvalue()
+"""
+
+
+def check_answers(notebook: nbformat.NotebookNode) -> None:
+    """Run each cell to write as it is, then with its answer: that must be right."""
+    answers = cells_to_write(notebook)
+    filled_in = fill_in(copy.deepcopy(notebook))
+    for cell, filled in zip(notebook.cells, filled_in.cells, strict=True):
+        if cell.id in answers:
+            *above, check = re.split(r"\n{2,}", filled.source.strip())
+            heard = HEAR.format(indent(check, "    "))
+            cell.source = "\n\n".join([cell.source, *above, heard])

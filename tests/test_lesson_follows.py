@@ -1,4 +1,4 @@
-"""The lesson with eight classes, twice at once; with two, and its winner overruled."""
+"""The lesson as a reader offline has it, run twice at once in one folder."""
 
 import os
 import shutil
@@ -9,17 +9,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import watching
-from answers import cells_to_write, fill_in
 from course_copy import LESSON, assert_files_are_whole, copy_course
 
 from going_modular.app.model import Predictor
-from going_modular.drawn import CLASS_NAMES, MARKER, OTHER_NAMES, drawn_files
+from going_modular.drawn import CLASS_NAMES
 from tools.run_lesson import printed
 
 pytestmark = pytest.mark.slow
-RULE = "winner = choose_winner(reports)"
-COUNTS = {"train": 8, "test": 4}
-EIGHT, TWO = (*CLASS_NAMES, *OTHER_NAMES), ("pizza", "fried_eggs")
 # A notebook into an executed copy of the same name, as `make lesson` runs the lesson.
 RUN = """
 import sys
@@ -29,27 +25,11 @@ sys.exit(not run_lesson.run_lesson(renew=False))
 """
 
 
-def folder_of(home: Path, names: tuple[str, ...]) -> Path:
-    """Some drawn pictures of some dishes, as a reader's own folder."""
-    for split, count in COUNTS.items():
-        for name in names:
-            target = home / split / name
-            target.mkdir(parents=True)
-            for file in drawn_files(name, split)[:count]:
-                shutil.copyfile(file, target / file.name)
-    (home / MARKER).touch()
-    return home
-
-
-def run_all(course: Path, names: tuple[str, ...], notebooks: list[str]) -> list:
+def run_all(course: Path, notebooks: list[str]) -> list:
     """Exit code and words of notebooks that run at the same time in one course."""
     watched = {"folder": course.parent, "flags": "-DDDfx"}  # no stacks: too much here
     start = type("Watched", (watching.Watched,), watched)
-    variables = {
-        "FOODVISION_DATA": str(folder_of(course.parent / "photos", names)),
-        "FOODVISION_OFFLINE": "1",
-        "FOODVISION_BIG": "",
-    }
+    variables = {"FOODVISION_OFFLINE": "1", "FOODVISION_DATA": "", "FOODVISION_BIG": ""}
     runs = [
         (start if watching.STRACE else subprocess.Popen)(
             [sys.executable, "-c", RUN, name],
@@ -66,63 +46,34 @@ def run_all(course: Path, names: tuple[str, ...], notebooks: list[str]) -> list:
 
 
 @pytest.fixture(scope="module")
-def eight(tmp_path_factory):
-    """A course, its folder's name with spaces; in one run all answers are there."""
-    course = copy_course(tmp_path_factory.mktemp("eight") / "my own course")
-    notebook = nbformat.read(course / LESSON, as_version=4)
-    nbformat.write(fill_in(notebook), course / "answered.ipynb")
-    return course, run_all(course, EIGHT, [LESSON, "answered.ipynb"])
+def ran(tmp_path_factory):
+    """A course, its folder's name with spaces."""
+    course = copy_course(tmp_path_factory.mktemp("ran") / "my own course")
+    shutil.copy(course / LESSON, course / "again.ipynb")
+    return course, run_all(course, [LESSON, "again.ipynb"])
 
 
 @pytest.mark.reliability("faults in the lesson", 1)
-def test_two_runs_at_once_in_one_folder_end_well(eight):
-    course, runs = eight
+def test_two_runs_at_once_in_one_folder_end_well(ran):
+    course, runs = ran
     for code, text in runs:
         assert code == 0, text[-3000:]
     assert_files_are_whole(course)
 
 
-def test_the_app_answers_for_eight_dishes(eight):
-    course, _ = eight
+def test_the_app_answers(ran):
+    course, _ = ran
     about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
-    assert about.class_names == sorted(EIGHT) and about.is_practice is True
-    notebook = nbformat.read(course / "build/answered.ipynb", as_version=4)
+    assert about.class_names == [*CLASS_NAMES] and about.is_practice is True
+    notebook = nbformat.read(course / "build/again.ipynb", as_version=4)
     told = printed(next(cell for cell in notebook.cells if cell.id == "run-demo"))
-    assert all(f"{name}: " in told for name in EIGHT), told
+    assert all(f"{name}: " in told for name in CLASS_NAMES), told
     assert not (course / "demos/foodvision_mini/foodvision_mini.onnx").exists()
 
 
 @pytest.mark.skipif(not watching.STRACE, reason="needs the system package strace")
-def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(eight):
-    course, _ = eight
+def test_offline_no_name_is_looked_up_and_nothing_noted_at_home(ran):
+    course, _ = ran
     own = ("~/.cache/matplotlib/fontlist", "~/.ipython/")  # fonts; settings
     found = watching.reported(course.parent)
     assert [line for line in found if not line.startswith(own)] == []
-
-
-@pytest.mark.parametrize(
-    ("name", "begins"), [(LESSON, "Not yet:"), ("answered.ipynb", "Right.")]
-)
-def test_checks_tell_answers_from_dots(eight, name, begins):
-    course, _ = eight
-    notebook = nbformat.read(course / "build" / name, as_version=4)
-    answers = cells_to_write(notebook)
-    for cell in notebook.cells:
-        if cell.id in answers:
-            assert printed(cell).startswith(begins), f"{cell.id}: {printed(cell)}"
-
-
-def test_everything_follows_an_overruled_winner_and_two_classes(tmp_path):
-    course = copy_course(tmp_path / "course")
-    notebook = nbformat.read(course / LESSON, as_version=4)
-    cell = next(cell for cell in notebook.cells if RULE in cell.source)
-    cell.source = cell.source.replace(RULE, 'winner = "EffNetB2"')
-    nbformat.write(notebook, course / LESSON)
-    ((code, text),) = run_all(course, TWO, [LESSON])
-    assert code == 0, text[-3000:]
-    about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
-    assert about.contender == "EffNetB2" and about.class_names == sorted(TWO)
-    readme = (course / "demos/practice_mini/README.md").read_text("utf-8")
-    assert "fried eggs" in readme and "steak" not in readme
-    big = Predictor(course / "demos/practice_big/foodvision_big.onnx").about
-    assert big.contender == "EffNetB2" and big.title == "FoodVision Big"

@@ -1,23 +1,20 @@
 """The rules that the lesson and all companions keep: how long, what is in them."""
 
 import json
-import os
 import re
 from collections import Counter
 
 import nbformat
 import pytest
-from answers import DOTS, cells_to_write, fill_in
-from course_copy import LESSON, ROOT, copy_course
+from answers import DOTS, cells_to_write
+from course_copy import LESSON, ROOT
 
 from tools.drawn_outputs import is_drawn
-from tools.kernel import client_for, connection, printed
 
 COMPANIONS = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("companions/*.ipynb"))
 of_companions = pytest.mark.parametrize("file", COMPANIONS, indirect=True)
 BUDGETS = {True: (190, 8_000, 550), False: (60, 2_200, 250)}  # cells, words, lines
 SECTION_WORDS, CELL_LINES, FILE_LINES, COLUMNS, ALT_TEXT = 1_500, 15, 60, 88, 40
-ALONE = {"FOODVISION_OFFLINE": "1", "FOODVISION_DATA": "", "FOODVISION_BIG": ""}
 UNREAD = re.compile(r"(?s)<details>.*?</details>|<!--.*?-->|!\[.*?\]\(.*?\)|```.*?```")
 WORD = re.compile(r"[A-Za-z0-9][\w'.,%-]*")
 LINK = re.compile(r'(!?)\[([^\[\]]*)\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"')
@@ -84,7 +81,8 @@ def test_the_file_carries_nothing_but_the_lesson(file):
         assert set(cell["metadata"]) <= {"tags"}, cell["id"]
         outputs = cell.get("outputs", [])
         assert not outputs or cell["execution_count"], "nbval takes it for not run"
-        assert all(output["output_type"] != "error" for output in outputs), cell["id"]
+        kinds = {output.get("name", output["output_type"]) for output in outputs}
+        assert not kinds & {"error", "stderr"}, cell["id"]
         shown = json.dumps(outputs)
         assert "jupyter.widget" not in shown and not MACHINE.search(shown), cell["id"]
         if "shows-photos" in cell["metadata"].get("tags", []):
@@ -133,18 +131,3 @@ def test_a_companion_begins_and_ends_as_all_do(file, book):
     of_first = nbformat.read(ROOT / COMPANIONS[0], as_version=4).cells[1].source
     same = {re.sub('"[^"\n]*"', "", source) for source in (second.source, of_first)}
     assert len(same) == 1, "all companions open in one way"
-
-
-@pytest.mark.slow
-@of_companions
-def test_answers_are_right_and_nothing_is_left_behind(file, book, tmp_path):
-    course, answers = copy_course(tmp_path / "course"), cells_to_write(book)
-    kept = [course / "models", course / "demos/foodvision_mini"]
-    before = [sorted(folder.iterdir()) for folder in kept]
-    client = client_for(fill_in(book), course / "companions", connection(tmp_path))
-    client.execute(env=os.environ | ALONE)
-    for cell in of_kind(book, "code"):
-        assert all(out.get("name") != "stderr" for out in cell.outputs), cell.id
-        if cell.id in answers:
-            assert printed(cell).startswith("Right."), f"{cell.id}: {printed(cell)}"
-    assert [sorted(folder.iterdir()) for folder in kept] == before
