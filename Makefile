@@ -41,7 +41,7 @@ lab: $(READY)  ## open the lesson in JupyterLab
 	$(BIN)/jupyter lab $(LESSON)
 
 html: $(READY)  ## write the lesson as one page, build/lesson.html
-	$(BIN)/python -m tools.write_html
+	$(BIN)/jupyter nbconvert --to html --embed-images --output-dir build --output lesson $(LESSON)
 
 demo: $(READY)  ## serve the Gradio app on this computer
 	$(BIN)/python -m tools.serve_demo
@@ -52,6 +52,7 @@ pocket: $(READY)  ## serve the demo that runs in the browser itself
 check: $(READY)  ## style, and every quick test: in about two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 -m "$(QUICK)" tests
 
 test: $(READY)  ## run the lesson as a test, and all other tests
@@ -74,7 +75,9 @@ stick: $(READY)  ## fill build/stick/ for a classroom without internet
 	$(BIN)/python -m tools.fill_stick
 
 constraints: $(READY)  ## write down the versions that are installed here
-	$(BIN)/python -m tools.write_constraints
+	@mkdir -p build
+	(head -n 3 constraints.txt; $(BIN)/pip freeze --exclude-editable | grep ==) > build/new.txt
+	mv build/new.txt constraints.txt
 
 refresh: $(READY)  ## renew the outputs stored in the committed notebooks
 	$(BIN)/python -m tools.run_lesson --refresh

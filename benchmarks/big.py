@@ -1,18 +1,15 @@
 """What FoodVision Big costs: features of Food-101's photos, and its head."""
 
-import statistics
 import time
 
 import torch
-from PIL import Image
 from torch.utils.data import TensorDataset
 
 from benchmarks.plan import SEED, Bench, in_turns, progress
-from benchmarks.report import Goal, Part
-from benchmarks.training import LITE2
+from benchmarks.report import Part, goal
+from benchmarks.training import BATCH_SIZE, LITE2
 from going_modular.big import food101
 from going_modular.big.features import seconds_a_photo
-from going_modular.datasets import load_picture
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.model_builder import CONTENDERS
 from going_modular.stored_features import Extractor
@@ -20,7 +17,6 @@ from going_modular.stored_features import Extractor
 GOAL_MINUTES = 60
 CHOSEN = LITE2.name  # what the lesson's rule chooses
 PHOTOS = 60  # that every contender gets the features of, at most
-BATCH_SIZE = 8
 PART = sum(food101.count_of().values())
 ROWS = food101.count_of()["train"]
 SETTINGS = Settings(batch_size=128, label_smoothing=0.1)
@@ -37,26 +33,35 @@ def measure(bench: Bench) -> Part:
     }
     rounds = range(bench.plan.rounds)
     runs = in_turns("features of every contender", ways, rounds, turn=1, warm_up=0)
-    costs = {name: own.result for name, own in runs.items()}
-    minutes = {name: PART * ms.median() / 60_000 for name, ms in costs.items()}
     progress("training heads of FoodVision Big's size")
-    heads = {name: _head_seconds(own.model.head[-1]) for name, own in built.items()}
-    sizes = [Image.open(photo).size for photo in photos]
-    opening = seconds_a_photo(lambda some: [load_picture(p) for p in some], photos)
-    facts = {
-        "photos": len(photos),
-        "costs": costs,
-        "minutes": minutes,
-        "heads": heads,
-        "megapixels": statistics.median(w * h for w, h in sizes) / 1e6,
-        "opening": 1000 * opening,
-        "over": [name for name in minutes if minutes[name] > GOAL_MINUTES],
-    }
+    rows, totals = [], {}
+    for name, own in runs.items():
+        ms, head = own.result.median(), _head_seconds(built[name].model.head[-1])
+        totals[name] = PART * ms / 60_000 + head / 60
+        rows.append(
+            {
+                "contender": name,
+                "ms a photo": round(ms, 1),
+                f"{PART:,} photos, minutes": round(PART * ms / 60_000, 1),
+                "head, s": round(head),
+                f"{food101.ALL_PHOTOS:,} photos, minutes": round(
+                    food101.ALL_PHOTOS * ms / 60_000
+                ),
+            }
+        )
     text = f"FoodVision Big on {PART:,} photos in at most {GOAL_MINUTES} minutes, "
     text += f"{CHOSEN}, download aside"
-    total = minutes[CHOSEN] + heads[CHOSEN] / 60
-    goal = Goal(text, f"{total:.1f} minutes (projected)", total <= GOAL_MINUTES)
-    return facts, [goal]
+    total = totals[CHOSEN]
+    return {
+        "goals": [
+            goal(text, f"{total:.1f} minutes (projected)", total <= GOAL_MINUTES)
+        ],
+        "on": bench.pictures.label,
+        "photos": len(photos),
+        "threads": bench.plan.threads,
+        "rounds": bench.plan.rounds,
+        "costs": rows,
+    }
 
 
 def _head_seconds(head: torch.nn.Linear) -> float:

@@ -10,10 +10,10 @@ import psutil
 from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.browser import CHROMIUM, READY_MS, launched, open_pocket
+from benchmarks.browser import READY_MS, launched, open_pocket
 from benchmarks.making import make_all
 from benchmarks.plan import Bench, progress
-from benchmarks.report import Goal, Part
+from benchmarks.report import Part, goal
 from going_modular.files import progress_bar
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import write_pocket
@@ -27,8 +27,6 @@ SAMPLE = 2.5  # seconds between two looks at the memory
 TENTHS = 10  # parts of the time; of ten minutes, each is a minute
 GROWTH = 0.05  # of the memory, from the second minute to the last
 OLDEST = 2  # answers
-HEAP = "JS heap, MB"
-PROCESSES = "page and graphics processes, MB"
 # Runs before the page's own code, and notes when the viewfinder showed a frame and when
 # the worker answered for it. Python takes the notes away now and then: they stay few.
 NOTES = """(() => {
@@ -62,13 +60,11 @@ class Watched(NamedTuple):
     runs: str  # on what, as the page says
     frames: np.ndarray  # when the viewfinder showed each, in ms
     answers: pd.DataFrame  # when its frame was grabbed and answered, in ms
-    memory: pd.DataFrame  # HEAP and PROCESSES, a row a look
+    memory: pd.Series  # MB of the page's and the graphics process, look by look
 
 
 def measure(bench: Bench) -> Part:
     """Let the page answer for a film of test photos that never stands still."""
-    if CHROMIUM is None:
-        raise SystemExit("Section 5 needs chromium: install it, or use --only.")
     site = write_pocket(make_all(bench).int8_file, bench.workdir / "pocket")
     files = [file for file, _ in bench.test_pictures(FILM_PHOTOS)]
     film = make_film(files, bench.workdir / "film.mjpeg")
@@ -115,8 +111,6 @@ def watch(site: Path, film: Path, seconds: float) -> Watched:
 
 
 def _take_notes(page: Page, browser: Browser, seconds: float) -> Watched:
-    heap = page.context.new_cdp_session(page)
-    heap.send("Performance.enable")
     processes = _processes(browser)
     page.evaluate("takeNotes()")
     frames, answers, memory = [], [], []
@@ -127,17 +121,13 @@ def _take_notes(page: Page, browser: Browser, seconds: float) -> Watched:
             more_frames, more_answers = page.evaluate("takeNotes()")
             frames += more_frames
             answers += more_answers
-            metrics = heap.send("Performance.getMetrics")["metrics"]
-            used = {metric["name"]: metric["value"] for metric in metrics}
-            heap_mb = used["JSHeapUsedSize"] / 1e6
-            memory.append({HEAP: heap_mb, PROCESSES: sum(map(_megabytes, processes))})
+            memory.append(sum(map(_megabytes, processes)))
             chip = page.inner_text("#rate-chip")
             if not chip.endswith("a second"):
                 raise RuntimeError(f"the live camera came to rest: {chip!r}")
             bar.update(1)
     noted = pd.DataFrame(answers, columns=["grabbed", "answered"])
-    runs = page.inner_text("#runs")
-    return Watched(runs, np.array(frames), noted, pd.DataFrame(memory))
+    return Watched(page.inner_text("#runs"), np.array(frames), noted, pd.Series(memory))
 
 
 def _processes(browser: Browser) -> list[psutil.Process]:
@@ -170,23 +160,26 @@ def judge(watched: Watched, minutes: float) -> Part:
     tenth = len(watched.memory) // TENTHS
     early = watched.memory[tenth : 2 * tenth].median()
     late = watched.memory[-tenth:].median()
-    growth = (late / early - 1).to_dict()
+    growth = late / early - 1
     flat = f"{minutes:g} minutes of live camera: memory in the last tenth at most "
     flat += f"{GROWTH:.0%} above that in the second"
     fresh = f"the same: no answer is for a frame older than {OLDEST} answers"
-    goals = [
-        Goal(flat, f"{growth[PROCESSES]:+.1%}", growth[PROCESSES] <= GROWTH),
-        Goal(fresh, f"the oldest was {ages.max()}", bool(ages.max() <= OLDEST)),
-    ]
-    facts = {
-        "runs": watched.runs,
-        "per_second": float(per_second),
-        "answers": len(answered),
-        "age_ms": float(np.median(age_ms)),
-        "age_ms_99": float(np.quantile(age_ms, 0.99)),
-        "age_answers": pd.Series(ages).value_counts().sort_index().to_dict(),
-        "early": early.to_dict(),
-        "late": late.to_dict(),
-        "growth": growth,
+    oldest = int(ages.max())
+    row = {
+        "minutes": minutes,
+        "answers a second": round(per_second, 1),
+        "oldest frame, in answers": oldest,
+        "frame to answer, median ms": round(np.median(age_ms)),
+        "99th pct ms": round(np.quantile(age_ms, 0.99)),
+        "memory MB, second tenth": round(early),
+        "last tenth": round(late),
     }
-    return facts, goals
+    return {
+        "goals": [
+            goal(flat, f"{growth:+.1%}", growth <= GROWTH),
+            goal(fresh, f"the oldest was {oldest}", oldest <= OLDEST),
+        ],
+        "runs": watched.runs,
+        "film_fps": FILM_FPS,
+        "watched": [row],
+    }

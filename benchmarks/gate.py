@@ -1,79 +1,41 @@
 """How gates do with dishes they have never met: the lesson's, and others tried."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from benchmarks.plan import ROOT, SEED, Bench, progress
-from benchmarks.report import Goal, Part
-from benchmarks.training import LITE2
+from benchmarks.report import Part, goal
+from benchmarks.training import BATCH_SIZE, LITE2
 from going_modular import engine, gate
 from going_modular.datasets import make_loader
-from going_modular.drawn import drawn_pictures
 from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, MOST_OURS_AWAY
-from going_modular.model_builder import Built
 from going_modular.notebook_tools import set_seeds
-from going_modular.ood_data import (
-    StoredFeatures,
-    find_other_dishes,
-    find_strangers,
-    from_folder,
-)
+from going_modular.ood_data import find_other_dishes, find_strangers
 from going_modular.stored_features import Extractor
 
 SETTINGS = engine.Settings(lr=1e-2, weight_decay=1e-2)  # what the lesson chooses
-BATCH_SIZE = 4
+LIKE, SURE, SECOND = "knn_similarity", "confidence", "second head"
 # What a gate listens to, in standard deviations of our own held-out pictures, added up;
 # and whether what is hardly familiar is turned away whatever the others say.
 WAYS = {
-    "familiarity alone (the lesson's first gate)": (["knn_similarity"], False),
-    "confidence alone": (["confidence"], False),
-    "confidence and familiarity (no other dishes needed)": (
-        ["confidence", "knn_similarity"],
-        True,
-    ),
-    "a second head that has met other dishes": (["second head"], False),
-    "the same, and familiarity as a floor": (["second head"], True),
-    "all three": (["knn_similarity", "confidence", "second head"], True),
+    "familiarity alone (the lesson's first gate)": ([LIKE], False),
+    "confidence alone": ([SURE], False),
+    "confidence and familiarity (no other dishes needed)": ([SURE, LIKE], True),
+    "a second head that has met other dishes": ([SECOND], False),
+    "the same, and familiarity as a floor": ([SECOND], True),
+    "all three": ([LIKE, SURE, SECOND], True),
     "confidence and second head, familiarity as a floor (the lesson's gate)": (
-        ["confidence", "second head"],
+        [SURE, SECOND],
         True,
     ),
 }
-OURS = list(WAYS)[-1]
-
-
-class Witness(NamedTuple):
-    """Something that tells our pictures from strangers: the higher, the more ours.
-
-    Attributes:
-        held_out: Its scores of our training pictures, not seen before, (N,).
-        ask: Gives the scores (M,) of features (M, D).
-    """
-
-    held_out: torch.Tensor
-    ask: Callable[[torch.Tensor], torch.Tensor]
-
-    def deviations(self, scores: torch.Tensor) -> torch.Tensor:
-        middle, width = gate.middle_and_width(self.held_out)
-        return (scores - middle) / width
-
-
-class Judged(NamedTuple):
-    """What one way did, all other dishes together, each by a gate without it."""
-
-    away: int
-    total: int
-    auroc: float
-    ours_away: list[int]
-    far_away: list[int]
 
 
 def measure(bench: Bench) -> Part:
-    """Judge every way on every other dish."""
+    """Judge every way on every other dish, each by a gate that has not met it."""
     progress("training a head, and gates that leave one dish out")
     built = LITE2.build(len(bench.class_names))
     train, test = (
@@ -82,124 +44,138 @@ def measure(bench: Bench) -> Part:
         )
         for half in bench.datasets(built.transform)
     )
-    trial = engine.cross_validate(built.model.head, train, settings=SETTINGS)
+    logits = engine.cross_validate(built.model.head, train, settings=SETTINGS).logits
+    right = logits.argmax(dim=1) == train.tensors[1]
     set_seeds(SEED)  # as the lesson does, so that this is the lesson's head
     head = engine.fresh_copy(built.model.head)
     engine.train(head, engine.feature_loader(train, seed=SEED), settings=SETTINGS)
-    others = _others(bench, built)
+    others = find_other_dishes(
+        built,
+        LITE2.slug,
+        ROOT / "data",
+        ours=bench.class_names,
+        is_practice=bench.pictures.is_practice,
+    )
     far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
-    right = trial.logits.argmax(dim=1) == train.tensors[1]
     asked = {"ours": test.tensors[0], "far": far}
-    with torch.inference_mode():
-        gates = {
-            dish: witnesses(head, train, trial.logits, others.without(dish))
-            for dish in others.names
-        }
-        judged = {
-            name: judge(*way, gates, right, others, asked) for name, way in WAYS.items()
-        }
-        by_dish = {
-            dish: judge(*WAYS[OURS], {dish: gates[dish]}, right, others, asked)
-            for dish in others.names
-        }
-    facts = {
-        "judged": judged,
-        "others": others,
-        "ours": len(test),
-        "far": len(far),
-        "by_dish": by_dish,
+    total = {"near": len(others.test), "ours": len(test), "far": len(far)}
+    ranks = {way: {kind: [] for kind in total} for way in WAYS}
+    for dish in others.names:
+        met = others.without(dish).train.tensors[0]
+        now = {"near": others.test_of(dish)} | asked
+        deviations = listen(head, train, logits, met, now)
+        for way, (heard, has_floor) in WAYS.items():
+            held_out, *rows = (rank(d, heard, has_floor) for d in deviations.values())
+            usable = held_out[right] if right.any() else held_out
+            line = gate.threshold_at_tpr(usable, gate.KEPT)
+            for kind, scores in zip(now, rows, strict=True):
+                ranks[way][kind].append(scores - line)
+    judged = {way: judge(kinds) for way, kinds in ranks.items()}
+    *_, lessons = judged.values()
+    return {
+        "goals": goals(*lessons, total),
+        "on": bench.pictures.label,
+        "label": others.label,
+        "names": ", ".join(others.names),
+        "total": total,
+        "kept": gate.KEPT,
+        "ways": [
+            {
+                "what the gate listens to": way,
+                "never met, turned away": f"{sum(away['near'])} of {total['near']}",
+                "AUROC": round(auroc, 2),
+                "ours, turned away": _span(away["ours"], total["ours"]),
+                "no food, turned away": _span(away["far"], total["far"]),
+            }
+            for way, (away, auroc) in judged.items()
+        ],
     }
-    return facts, goals(judged[OURS], facts)
 
 
-def _others(bench: Bench, built: Built) -> StoredFeatures:
-    """The stored features of other dishes, or drawn ones on practice pictures."""
-    if not bench.pictures.is_practice:
-        names = bench.class_names
-        return find_other_dishes(built, LITE2.slug, ROOT / "data", ours=names)
-    folder = drawn_pictures() / "other_dishes"
-    return from_folder(built, folder, is_practice=True, batch_size=BATCH_SIZE)
+def _span(counts: list[int], total: int) -> str:
+    return f"{min(counts)} to {max(counts)} of {total}"
 
 
-def witnesses(
+@torch.inference_mode()
+def listen(
     head: torch.nn.Module,
     train: TensorDataset,
     logits: torch.Tensor,
-    met: StoredFeatures,
-) -> dict[str, Witness]:
-    """The three witnesses; the second head meets some other dishes."""
+    met: torch.Tensor,
+    asked: Mapping[str, torch.Tensor],
+) -> dict[str, dict[str, torch.Tensor]]:
+    """What the three witnesses say: the higher, the more a picture is one of ours.
+
+    Args:
+        head: Ours, trained.
+        train: Features (N, D) and labels of our training pictures.
+        logits: Of the same by heads that had not seen them, (N, C).
+        met: Features of other dishes that the second head meets, (M, D).
+        asked: Features of others by their kind.
+
+    Returns:
+        Scores by kind, our held-out pictures first, and by witness, all in standard
+        deviations of these first ones.
+    """
     rows, labels = train.tensors
-    known, others = F.normalize(rows, dim=1), met.train.tensors[0]
-    second = gate.fit_second_head(rows, labels, others)
+    known, second = F.normalize(rows, dim=1), gate.fit_second_head(rows, labels, met)
+    held_out = {
+        LIKE: gate.knn_similarity(rows, known, leave_out_self=True),
+        SURE: logits.amax(dim=1),
+        SECOND: gate.held_out_second(rows, labels, met),
+    }
+    scores = {"held out": held_out}
+    for kind, features in asked.items():
+        scores[kind] = {
+            LIKE: gate.knn_similarity(features, known),
+            SURE: head(features).amax(dim=1),
+            SECOND: second(gate.signed_sqrt(features)).amax(dim=1),
+        }
+    scale = {name: gate.middle_and_width(own) for name, own in held_out.items()}
     return {
-        "knn_similarity": Witness(
-            gate.knn_similarity(rows, known, leave_out_self=True),
-            lambda asked: gate.knn_similarity(asked, known),
-        ),
-        "confidence": Witness(
-            logits.amax(dim=1), lambda asked: head(asked).amax(dim=1)
-        ),
-        "second head": Witness(
-            gate.held_out_second(rows, labels, others),
-            lambda asked: second(gate.signed_sqrt(asked)).amax(dim=1),
-        ),
+        kind: {n: (s - scale[n][0]) / scale[n][1] for n, s in own.items()}
+        for kind, own in scores.items()
     }
 
 
+def rank(
+    deviations: Mapping[str, torch.Tensor], heard: list[str], has_floor: bool
+) -> torch.Tensor:
+    """One number a picture, (N,), from the witnesses that are heard."""
+    total = sum(deviations[name] for name in heard)
+    return total - 1e3 * (deviations[LIKE] < -gate.FLOOR) if has_floor else total
+
+
 def judge(
-    heard: list[str],
-    has_floor: bool,
-    gates: dict[str, dict[str, Witness]],
-    right: torch.Tensor,
-    others: StoredFeatures,
-    asked: dict[str, torch.Tensor],
-) -> Judged:
-    """Let a gate a dish, which has not met it, judge the dish, ours, and far ones."""
-    ranks = {"near": [], "ours": [], "far": []}
-    for dish, own in gates.items():
-
-        def rank(score, own=own):
-            """Scores by a function of a witness, put together; the gate's line is 0."""
-            total = sum(own[name].deviations(score(own[name])) for name in heard)
-            alike = own["knn_similarity"].deviations(score(own["knn_similarity"]))
-            return total - 1e3 * (alike < -gate.FLOOR) if has_floor else total
-
-        ours = rank(lambda own: own.held_out)
-        line = gate.threshold_at_tpr(ours[right] if right.any() else ours, gate.KEPT)
-        for kind, rows in ({"near": others.test_of(dish)} | asked).items():
-            ranks[kind].append(rank(lambda own, rows=rows: own.ask(rows)) - line)
-    near = torch.cat(ranks["near"])
-    return Judged(
-        away=int((near < 0).sum()),
-        total=len(near),
-        auroc=gate.auroc(torch.cat(ranks["ours"]), near),
-        ours_away=[int((one < 0).sum()) for one in ranks["ours"]],
-        far_away=[int((one < 0).sum()) for one in ranks["far"]],
-    )
+    ranks: Mapping[str, list[torch.Tensor]],
+) -> tuple[dict[str, list[int]], float]:
+    """How many each gate turned away, by kind; the AUROC of all gates together."""
+    away = {kind: [int((r < 0).sum()) for r in own] for kind, own in ranks.items()}
+    return away, gate.auroc(torch.cat(ranks["ours"]), torch.cat(ranks["near"]))
 
 
-def goals(judged: Judged, facts: dict) -> list[Goal]:
+def goals(
+    away: Mapping[str, list[int]], auroc: float, total: Mapping[str, int]
+) -> list[dict[str, str]]:
     """What the lesson hoped its gate would reach, the worst of the gates counting."""
-    far, ours = min(judged.far_away), max(judged.ours_away)
+    near, ours, far = sum(away["near"]), max(away["ours"]), min(away["far"])
     return [
-        Goal(
+        goal(
             f"dishes never met: at least {HOPED_AWAY:.0%} turned away",
-            f"{judged.away} of {judged.total}",
-            judged.away >= HOPED_AWAY * judged.total,
+            f"{near} of {total['near']}",
+            near >= HOPED_AWAY * total["near"],
         ),
-        Goal(
+        goal(
             f"dishes never met, told from ours: AUROC at least {HOPED_AUROC:.2f}",
-            f"{judged.auroc:.2f}",
-            judged.auroc >= HOPED_AUROC,
+            f"{auroc:.2f}",
+            auroc >= HOPED_AUROC,
         ),
-        Goal(
-            "no food: all turned away",
-            f"{far} of {facts['far']}",
-            far == facts["far"],
+        goal(
+            "no food: all turned away", f"{far} of {total['far']}", far == total["far"]
         ),
-        Goal(
+        goal(
             f"our test pictures: at most {MOST_OURS_AWAY:.0%} turned away",
-            f"{ours} of {facts['ours']}",
-            ours <= MOST_OURS_AWAY * facts["ours"],
+            f"{ours} of {total['ours']}",
+            ours <= MOST_OURS_AWAY * total["ours"],
         ),
     ]

@@ -14,9 +14,7 @@ from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.training import EFFNETB2, LITE2, SETTINGS, Trained, our_way
 from going_modular.app.model import ModelMetadata
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
-from going_modular.engine import cross_validate
-from going_modular.export import Deployable, export_onnx, made_with
-from going_modular.gate import OODDetector, Thresholds, make_gate
+from going_modular.export import export_onnx, made_with, make_deployable
 from going_modular.quantize import quantize
 
 OURS, TWIN = "ONNX int8", "PyTorch"
@@ -37,13 +35,26 @@ class Made(NamedTuple):
 def make_all(bench: Bench) -> Made:
     """Train, export, quantise and lay out both apps, once a run."""
     progress("training two heads, exporting, quantising")
-    effnetb2, lite2 = (our_way(bench, c, batch_size=8) for c in (EFFNETB2, LITE2))
+    effnetb2, lite2 = (our_way(bench, c) for c in (EFFNETB2, LITE2))
     for trained in (effnetb2, lite2):
         # Storing features left it in channels_last; most programs never do that.
         trained.built.model.to(memory_format=torch.contiguous_format)
-    built, (gate, thresholds) = lite2.built, _gate(lite2)
-    about = _about(bench, lite2, thresholds)
-    deployable = Deployable(built.preprocess, built.model, gate)
+    # Its gate has met no other dishes: here its speed counts, not its judgement.
+    deployable, facts = make_deployable(lite2.built, lite2.features, settings=SETTINGS)
+    about = ModelMetadata(
+        **facts,
+        name="foodvision_mini",
+        title="FoodVision Mini",
+        class_names=bench.class_names,
+        gate={"made_with": "no other dishes"},
+        contender=LITE2.name,
+        input_size=lite2.built.preprocess.size,
+        precision="fp32",
+        trained_on=f"{len(lite2.features)} {bench.pictures.label}",
+        is_practice=bench.pictures.is_practice,
+        test_result={"correct": lite2.score.right, "total": lite2.score.total},
+        made_with=made_with(),
+    )
     fp32_file = export_onnx(deployable, bench.workdir / "fp32.onnx", about=about)
     apps = {OURS: bench.workdir / "app", TWIN: bench.workdir / "twin"}
     for folder in apps.values():
@@ -53,39 +64,11 @@ def make_all(bench: Bench) -> Made:
     some = random.Random(SEED).sample(files, min(100, len(files)))
     int8_file = apps[OURS] / f"{about.name}.onnx"
     quantize(fp32_file, int8_file, calibrate_on=some)
-    _turn_into_twin(apps[TWIN], deployable, about)
+    _turn_into_twin(apps[TWIN], lite2, about)
     return Made(effnetb2, lite2, fp32_file, int8_file, apps)
 
 
-def _gate(trained: Trained) -> tuple[OODDetector, Thresholds]:
-    """A gate that has met no other dishes: here its speed counts, not its judgement."""
-    head, features = trained.built.model.head, trained.features
-    trial = cross_validate(head, features, settings=SETTINGS)
-    return make_gate(*features.tensors, trial.logits)
-
-
-def _about(bench: Bench, trained: Trained, thresholds: Thresholds) -> ModelMetadata:
-    return ModelMetadata(
-        name="foodvision_mini",
-        title="FoodVision Mini",
-        class_names=bench.class_names,
-        knn_similarity_threshold=thresholds.knn_similarity,
-        in_distribution_threshold=thresholds.in_distribution_score,
-        temperature=1.0,
-        calibration={},  # like the gate, not judged: this file is made to be timed
-        gate={"made_with": "no other dishes"},
-        reference_counts=trained.features.tensors[1].bincount().tolist(),
-        contender=LITE2.name,
-        input_size=trained.built.preprocess.size,
-        precision="fp32",
-        trained_on=f"{len(trained.features)} {bench.pictures.label}",
-        is_practice=bench.pictures.is_practice,
-        test_result={"correct": trained.score.right, "total": trained.score.total},
-        made_with=made_with(),
-    )
-
-
-def _turn_into_twin(app: Path, deployable: Deployable, about: ModelMetadata) -> None:
+def _turn_into_twin(app: Path, trained: Trained, about: ModelMetadata) -> None:
     """Give a copy of the app another `model.py`, its packages and its file."""
     shutil.copyfile(Path(__file__).with_name("twin_model.py"), app / "model.py")
     ours = (app / "requirements.txt").read_text("utf-8").splitlines()
@@ -94,11 +77,7 @@ def _turn_into_twin(app: Path, deployable: Deployable, about: ModelMetadata) -> 
     lines = [line for line in ours if not line.startswith("onnxruntime")]
     lines += [line for line in course if needed.match(line)]
     (app / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")
-    head = deployable.model.head[-1].state_dict(prefix="classifier.")
-    content = {
-        "weights": deployable.model.base.state_dict() | head,
-        "known": deployable.gate.known,
-        "scales": torch.tensor(deployable.gate.scales).T,  # (2, 2): means, widths
-        "about": asdict(about),
-    }
+    model = trained.built.model
+    head = model.head[-1].state_dict(prefix="classifier.")
+    content = {"weights": model.base.state_dict() | head, "about": asdict(about)}
     torch.save(content, app / f"{about.name}.pth")

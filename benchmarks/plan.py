@@ -26,21 +26,13 @@ class Plan(NamedTuple):
     threads: int = 2  # of PyTorch and ONNX Runtime alike
     rounds: int = 3  # times that everything is done, all ways taking turns
     per_class: int | None = None  # pictures used, in both halves; None takes all
-    batch_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)  # to store features with
-    load_seconds: float = 8.0  # for every number of clients
     camera_minutes: float = 10.0  # that the browser demo answers for a live camera
+    taught: int | None = None  # dishes that the browser demo is taught; None: all
     own_environments: bool = True  # whether both apps get environments of their own
 
 
-TINY = Plan(
-    threads=1,  # a busy machine does not slow one thread down as much
-    rounds=1,
-    per_class=2,
-    batch_sizes=(1, 4),
-    load_seconds=0.5,
-    camera_minutes=0.3,
-    own_environments=False,
-)
+# One thread: a busy machine does not slow it down as much.
+TINY = Plan(1, 1, per_class=2, camera_minutes=0.3, taught=2, own_environments=False)
 
 
 class Bench(NamedTuple):

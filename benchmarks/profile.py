@@ -2,8 +2,8 @@
 
 import json
 import re
+from bisect import bisect
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -16,11 +16,8 @@ from going_modular.pocket.site import MODEL
 RUNS = 20
 WARM_UP = 5  # runs before those that count
 NODE = re.compile(r"(node_Conv_\d+)")  # as ONNX Runtime names what it made of one
-DEPTHWISE, OTHER_CONV, REST = (
-    "depthwise convolutions",
-    "other convolutions",
-    "all else",
-)
+KINDS = ("depthwise convolutions", "other convolutions", "all else")
+DEPTHWISE, OTHER_CONV, REST = KINDS
 # The profile comes on the console, line by line.
 ASK = """async ([model, runs]) => {
     const ort = await import("./vendor/ort.mjs");
@@ -38,25 +35,14 @@ ASK = """async ([model, runs]) => {
 }"""
 
 
-class Kind(NamedTuple):
-    """Steps of one kind.
-
-    Attributes:
-        steps: How many there are.
-        multiplications: Of all of them, for one picture.
-        ms: That they take, the median of runs.
-    """
-
-    steps: int
-    multiplications: int
-    ms: float
-
-
-def profile(site: Path) -> dict[str, Kind]:
+def profile(site: Path) -> list[dict[str, object]]:
     """Ask ONNX Runtime Web in Chromium, on one thread, what its steps take.
 
     Args:
         site: Written by `write_pocket` with that engine.
+
+    Returns:
+        A row for each kind of step; milliseconds are the median of runs.
     """
     texts = []
     with serve_folder(site, isolated=False) as served, chromium() as browser:
@@ -68,31 +54,33 @@ def profile(site: Path) -> dict[str, Kind]:
             page.wait_for_timeout(50)
     events = json.loads("".join(texts[texts.index("[") :]))
     counts = _multiplications(site / MODEL)
-    rows = pd.DataFrame(
+    begins = sorted(e["ts"] for e in events if e["name"] == "model_run")
+    steps = pd.DataFrame(
         [
-            {"run": run, "kind": _kind(event["name"], counts), "ms": event["dur"] / 1e3}
-            for run, events_of_run in enumerate(_runs(events))
-            for event in events_of_run
+            {
+                "run": bisect(begins, event["ts"]),
+                "kind": _kind(event["name"], counts),
+                "ms": event["dur"] / 1e3,
+            }
+            for event in events
+            if event["name"].endswith("_kernel_time")
         ]
     )
-    ms = rows.groupby(["run", "kind"]).ms.sum().unstack().iloc[WARM_UP:].median()
-    steps = rows[rows.run == WARM_UP].kind.value_counts()
-    return {
-        kind: Kind(
-            int(steps[kind]), sum(n for k, n in counts.values() if k == kind), ms[kind]
-        )
-        for kind in (DEPTHWISE, OTHER_CONV, REST)
-    }
-
-
-def _runs(events: list[dict]) -> list[list[dict]]:
-    """The steps of each run."""
-    begins = sorted(e["ts"] for e in events if e["name"] == "model_run")
-    steps = [e for e in events if e["name"].endswith("_kernel_time")]
-    ends = [*begins[1:], float("inf")]
+    steps = steps[steps.run > WARM_UP]
+    ms = steps.groupby(["run", "kind"]).ms.sum().unstack().median()
+    work = pd.Series(dict.fromkeys(KINDS, 0))
+    for kind, multiplications in counts.values():
+        work[kind] += multiplications
     return [
-        [step for step in steps if begin <= step["ts"] < end]
-        for begin, end in zip(begins, ends, strict=True)
+        {
+            "step": kind,
+            "number": int((steps.kind == kind).sum()) // RUNS,
+            "multiplications, millions": round(work[kind] / 1e6),
+            "of all multiplications": f"{work[kind] / work.sum():.0%}",
+            "ms": round(ms[kind], 1),
+            "of all ms": f"{ms[kind] / ms.sum():.0%}",
+        }
+        for kind in KINDS
     ]
 
 

@@ -1,4 +1,4 @@
-"""Fill page.md.j2 with what was measured, and on which machine."""
+"""Results as data, the page that is written from them, and what they depend on."""
 
 import os
 import platform
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
+import pandas as pd
 import psutil
 from jinja2 import Environment, StrictUndefined
 
@@ -18,18 +18,14 @@ from going_modular.model_builder import CONTENDERS
 PAGE = Path(__file__).with_name("page.md.j2")
 EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
 PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "numpy")
+# What a part of the bench found, as results.json keeps it: a table is a list of rows by
+# column, with numbers rounded as they are read; "goals" is one of its tables.
+Part = dict[str, object]
 
 
-class Goal(NamedTuple):
-    """Something this project set out to reach, and what was measured."""
-
-    text: str
-    measured: str
-    reached: bool
-
-
-# What one section of the page is about: numbers by name, and the goals they decide.
-Part = tuple[Mapping[str, object], Sequence[Goal]]
+def goal(text: str, measured: str, reached: bool) -> dict[str, str]:
+    """A row of the goals: what this project set out to reach, and what came of it."""
+    return {"goal": text, "measured": measured, "reached": "yes" if reached else "no"}
 
 
 def times(ratio: float) -> str:
@@ -37,19 +33,42 @@ def times(ratio: float) -> str:
     return f"{ratio:.1f} times"
 
 
-def page(parts: Mapping[str, Part], **names: object) -> str:
-    """The page, with a section for each part, and whatever else it names."""
+def speed(ms: pd.Series) -> dict[str, float]:
+    """Columns about milliseconds, one a call."""
+    return {
+        "median ms": round(ms.median(), 1),
+        "95th pct ms": round(ms.quantile(0.95), 1),
+        "a second": round(1000 / ms.median()),
+    }
+
+
+def as_table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows with the same columns as a Markdown table."""
+    cells = [
+        [
+            f"{value:,}" if isinstance(value, int | float) else str(value)
+            for value in row
+        ]
+        for row in (row.values() for row in rows)
+    ]
+    lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)], *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def goals_of(results: Mapping[str, Part]) -> list[dict[str, str]]:
+    """The goals of all parts, in their order."""
+    return [row for part in results.values() for row in part.get("goals", ())]
+
+
+def page(results: Mapping[str, Part]) -> str:
+    """The page that says in words and tables what results.json holds."""
     jinja = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    jinja.filters |= {"format": format, "times": times}
-    jinja.globals["has_avx_vnni"] = has_avx_vnni()
-    return jinja.from_string(PAGE.read_text("utf-8")).render(
-        measured={name: facts for name, (facts, _) in parts.items()},
-        goals=[goal for _, goals in parts.values() for goal in goals],
-        **names,
-    )
+    jinja.filters["table"] = as_table
+    template = jinja.from_string(PAGE.read_text("utf-8"))
+    return template.render(results, goals=goals_of(results)) + "\n"
 
 
-def circumstances(bench: Bench, load_average: float, minutes: float) -> dict[str, str]:
+def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
     """What the numbers depend on."""
     train, test = bench.datasets()
     weights = (
@@ -57,7 +76,7 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> dict[str
         for c in CONTENDERS
     )
     threads, label = bench.plan.threads, bench.pictures.label
-    return {
+    facts = {
         "processor": _processor(),
         "cores": f"{os.cpu_count()}; threads of PyTorch and ONNX Runtime: {threads}",
         "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
@@ -69,33 +88,18 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> dict[str
         "weights": ", ".join(weights),
         "date": f"{datetime.now(UTC):%d %B %Y}; the run took {minutes:.0f} minutes",
     }
+    rows = [{"circumstance": name, "this run": fact} for name, fact in facts.items()]
+    return {"is_tiny": bench.plan.per_class is not None, "table": rows}
 
 
 def _processor() -> str:
     """Its name and, where Linux tells, what matters for the speed of networks."""
     try:
-        fields = _cpuinfo()
-        family = f"family {fields['cpu family']}, model {fields['model']}"
+        text = Path("/proc/cpuinfo").read_text("utf-8")  # its last core counts
+        fields = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
         known = [name for name in EXTENSIONS if name in fields["flags"].split()]
         extras = ", ".join(known).upper().replace("_", "-") or "no AVX2"
+        family = f"family {fields['cpu family']}, model {fields['model']}"
         return f"{fields['model name']} ({family}; {extras})"
-    except (OSError, KeyError):
+    except (OSError, KeyError):  # no Linux, or no x86
         return platform.processor() or platform.machine()
-
-
-def has_avx_vnni() -> bool | None:
-    """Whether the processor has AVX-VNNI; None where nothing tells."""
-    try:
-        return "avx_vnni" in _cpuinfo()["flags"].split()
-    except (OSError, KeyError):
-        return None
-
-
-def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the processor's last core; no x86, no "flags".
-
-    Raises:
-        OSError: If this is no Linux.
-    """
-    text = Path("/proc/cpuinfo").read_text("utf-8")
-    return dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import SEED, Bench, in_turns, progress
-from benchmarks.report import Goal, Part, times
+from benchmarks.plan import SEED, Bench, in_turns
+from benchmarks.report import Part, goal, times
 from going_modular import engine
 from going_modular.datasets import make_loader
 from going_modular.model_builder import CONTENDERS, Built, Contender
@@ -15,6 +15,7 @@ from going_modular.notebook_tools import set_seeds
 
 GOAL_TIMES = 10
 SETTINGS = engine.Settings()
+BATCH_SIZE = 8  # pictures whose features are stored together
 BY_SLUG = {contender.slug: contender for contender in CONTENDERS}
 EFFNETB2, LITE2 = BY_SLUG["effnetb2"], BY_SLUG["effnet_lite2"]
 USUAL = f"the usual way: the whole network in each of {SETTINGS.epochs} epochs"
@@ -26,49 +27,40 @@ class Trained(NamedTuple):
 
     built: Built
     score: engine.Score
-    training: float
-    storing: float = 0.0
+    seconds: float
     features: TensorDataset | None = None
 
 
 def measure(bench: Bench) -> Part:
-    """Train both ways, several times, in turns; then every contender our way."""
-    costs, choosing = _batch_costs(bench)
-    batch_size = min(costs, key=costs.get)
-    ways = {
-        USUAL: lambda _: usual_way(bench),
-        OURS: lambda _: our_way(bench, LITE2, batch_size),
-    }
+    """Train both ways, several times, in turns."""
+    ways = {USUAL: lambda _: usual_way(bench), OURS: lambda _: our_way(bench, LITE2)}
     rounds = range(bench.plan.rounds)
     runs = in_turns("training both ways", ways, rounds, turn=1, warm_up=0)
-    for own in runs.values():
-        own["seconds"] = [run.storing + run.training for run in own.result]
-    usual, ours = (own.seconds.median() for own in runs.values())
-    progress("storing features for every contender")
-    facts = {
-        "costs": costs,
-        "choosing": choosing,
-        "batch_size": batch_size,
-        "runs": runs,
-        "usual": usual,
-        "ours": ours,
-        "every": {c.name: our_way(bench, c, batch_size) for c in CONTENDERS},
-    }
+    rows, usual = [], None
+    for way, own in runs.items():
+        seconds, score = own.result.map(lambda run: run.seconds), own.result[0].score
+        usual = usual or seconds.median()
+        rows.append(
+            {
+                "way": way,
+                "median s": round(seconds.median(), 1),
+                "fastest s": round(seconds.min(), 1),
+                "slowest s": round(seconds.max(), 1),
+                "test pictures right": f"{score.right} of {score.total}",
+                "times faster": round(usual / seconds.median(), 1),
+            }
+        )
+    faster = usual / seconds.median()
     text = f"training at least {GOAL_TIMES} times faster than the usual way"
-    goal = Goal(text, times(usual / ours), usual / ours >= GOAL_TIMES)
-    return facts, [goal]
-
-
-def _batch_costs(bench: Bench) -> tuple[dict[int, float], float]:
-    """Milliseconds a picture by batch size, and the seconds it took to find out."""
-    progress("choosing the batch size for storing features")
-    built, start = LITE2.build(2), time.perf_counter()
-    base, size = built.model.base, built.preprocess.size
-    costs = {
-        batch_size: engine.milliseconds_a_picture(base, batch_size, size=size)
-        for batch_size in bench.plan.batch_sizes
+    return {
+        "goals": [goal(text, times(faster), faster >= GOAL_TIMES)],
+        "on": bench.pictures.label,
+        "rounds": bench.plan.rounds,
+        "lr": SETTINGS.lr,
+        "step": SETTINGS.batch_size,
+        "batch_size": BATCH_SIZE,
+        "ways": rows,
     }
-    return costs, time.perf_counter() - start
 
 
 def usual_way(bench: Bench) -> Trained:
@@ -88,17 +80,16 @@ def usual_way(bench: Bench) -> Trained:
     return Trained(built, engine.evaluate(network, make_loader(test_data)), seconds)
 
 
-def our_way(bench: Bench, contender: Contender, batch_size: int) -> Trained:
+def our_way(bench: Bench, contender: Contender) -> Trained:
     """Store the features of every picture once, then train the head on them."""
     set_seeds(SEED)
     built = contender.build(len(bench.class_names))
     train_data, test_data = bench.datasets(built.transform)
     start = time.perf_counter()
-    loader = make_loader(train_data, batch_size=batch_size)
+    loader = make_loader(train_data, batch_size=BATCH_SIZE)
     features = engine.store_features(built.model.base, loader)
-    stored = time.perf_counter()
     loader = engine.feature_loader(features, batch_size=SETTINGS.batch_size, seed=SEED)
     engine.train(built.model.head, loader, settings=SETTINGS)
-    end = time.perf_counter()
+    seconds = time.perf_counter() - start
     score = engine.evaluate(built.model, make_loader(test_data))
-    return Trained(built, score, end - stored, stored - start, features)
+    return Trained(built, score, seconds, features)

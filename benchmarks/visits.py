@@ -56,7 +56,7 @@ def megabytes_sent(site: Path) -> float:
     """
     with (
         serve_folder(site, isolated=False) as served,
-        _counted(served.url) as (url, sent),
+        _relayed(served.url) as (url, sent),
         chromium() as browser,
     ):
         page = open_pocket(browser.new_page(), url)
@@ -64,31 +64,27 @@ def megabytes_sent(site: Path) -> float:
     return sum(sent) / 1e6
 
 
-class _Relay(BaseRequestHandler):
-    def handle(self) -> None:
-        with suppress(OSError), create_connection(self.server.behind) as server:
-            Thread(target=self._pass_on, args=(server,), daemon=True).start()
-            while piece := server.recv(PIECE):
-                self.server.sent.append(len(piece))
-                self.request.sendall(piece)
-
-    def _pass_on(self, server: socket) -> None:
-        with suppress(OSError):  # either side may hang up
-            while piece := self.request.recv(PIECE):
-                server.sendall(piece)
-            server.shutdown(SHUT_WR)
-
-
-class _Relays(ThreadingTCPServer):
-    daemon_threads = True
-
-
 @contextmanager
-def _counted(url: str) -> Iterator[tuple[str, list[int]]]:
+def _relayed(url: str) -> Iterator[tuple[str, list[int]]]:
     """Another address of a server: its URL, and the bytes that came from there."""
-    address = urlsplit(url)
-    with _Relays((HOST, 0), _Relay) as relay:
-        relay.behind, relay.sent = (address.hostname, address.port), []
+    there, sent = urlsplit(url), []
+
+    class Relay(BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError), create_connection((HOST, there.port)) as server:
+                Thread(target=self._pass_on, args=(server,), daemon=True).start()
+                while piece := server.recv(PIECE):
+                    sent.append(len(piece))
+                    self.request.sendall(piece)
+
+        def _pass_on(self, server: socket) -> None:
+            with suppress(OSError):  # either side may hang up
+                while piece := self.request.recv(PIECE):
+                    server.sendall(piece)
+                server.shutdown(SHUT_WR)
+
+    with ThreadingTCPServer((HOST, 0), Relay) as relay:
+        relay.daemon_threads = True
         Thread(target=relay.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://{HOST}:{relay.server_address[1]}/", relay.sent
+        yield f"http://{HOST}:{relay.server_address[1]}/", sent
         relay.shutdown()

@@ -170,7 +170,8 @@ def _start(target: Target, command: list, folder: Path, environment: dict) -> Se
     port, log, staged = free_port(), folder / "log.txt", folder / "staged"
     command += ["--port", port, *(["--folder", staged] if target.stages else [])]
     # Not what Vertex AI would set, nor what is meant for another Python than its own.
-    left_out = ("AIP_",) if command[0] == sys.executable else ("AIP_", "PYTHON")
+    astray = "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT"
+    left_out = "AIP_", *(astray if command[0] == sys.executable else ("PYTHON",))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     with log.open("wb") as out:

@@ -1,29 +1,12 @@
 """A copy of the course to run and to spoil, and checks of what a run leaves behind."""
 
-import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
 import onnxruntime
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-LESSON = "09_pytorch_model_deployment.ipynb"
-
-
-def copy_course(folder: Path) -> Path:
-    """Copy the course as a reader has it: what git knows of, as it now stands."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in listed.stdout.split("\0"):
-        if not (ROOT / name).is_file():
-            continue
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
-    return folder
+from tools.course import LESSON, ROOT, copy_course  # noqa: F401
 
 
 def zip_pictures(folder: Path) -> Path:

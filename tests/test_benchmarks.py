@@ -1,5 +1,6 @@
 """The benchmark runs and leaves nothing out. No test here looks at a time."""
 
+import json
 import os
 import re
 import shutil
@@ -11,27 +12,21 @@ import pytest
 from drawn_images import copy_few
 
 from benchmarks import app
+from benchmarks.bench import PARTS, RESULTS
+from benchmarks.report import as_table, goals_of, page
 from going_modular.drawn import CLASS_NAMES
 from going_modular.model_builder import CONTENDERS
-
-pytestmark = pytest.mark.slow
+from tools.readme_block import read_block
 
 ROOT = Path(__file__).resolve().parents[1]
-TITLES = [
-    "1. Training",
-    "2. One prediction, from JPEG bytes to probabilities",
-    "3. The app",
-    "4. Many clients at once",
-    "5. FoodVision Pocket",
-    "6. FoodVision Big",
-    "7. The gate, and strangers",
-]
+slow = pytest.mark.slow
 
 
 def run_bench(folder: Path, *options: str) -> subprocess.CompletedProcess:
     environment = {
         **os.environ,
         "FOODVISION_DATA": str(folder / "pictures"),
+        "FOODVISION_BIG": "practice",
         "FOODVISION_OFFLINE": "1",
         "PYTHONPATH": str(ROOT),
     }
@@ -42,19 +37,6 @@ def run_bench(folder: Path, *options: str) -> subprocess.CompletedProcess:
         capture_output=True,
         encoding="utf-8",
     )
-
-
-def tables_of(text: str) -> list[list[list[str]]]:
-    """Every table of a page: rows of cells, the line below the head left out."""
-    tables = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
-    return [
-        [
-            [cell.strip() for cell in line.strip("|").split("|")]
-            for line in table.splitlines()
-            if not line.startswith("| ---")
-        ]
-        for table in tables
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -70,154 +52,128 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(folder):
-    done = run_bench(folder, "--tiny", "--out", "results.md")
+def results(folder):
+    done = run_bench(folder, "--tiny", "--out", "results.json")
     assert done.returncode == 0, done.stderr[-3000:]
-    text = (folder / "results.md").read_text("utf-8")
-    assert text in done.stdout
-    return text
+    assert (folder / "results.md").read_text("utf-8") in done.stdout
+    return json.loads((folder / "results.json").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module")
-def tables(page):
-    return tables_of(page)
+def column(rows, name):
+    return [row[name] for row in rows]
 
 
-def test_every_section_is_there_in_order(page):
-    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == TITLES
+def test_the_page_and_the_readme_say_what_is_stored():
+    stored = json.loads(RESULTS.read_text("utf-8"))
+    assert page(stored) == RESULTS.with_suffix(".md").read_text("utf-8")
+    assert as_table(goals_of(stored)) == read_block("benchmark")
 
 
-def test_page_says_that_it_is_a_rehearsal_and_on_what(page, tables):
-    assert "these numbers mean nothing" in page
-    circumstances = {row[0]: row[1] for row in tables[1]}
-    assert circumstances["pictures"].startswith("drawn practice pictures: 6 to train")
-    assert (
-        "EffNet-Lite2 pretrained, EffNet-Lite0 pretrained" in circumstances["weights"]
+@slow
+def test_every_part_has_its_goals_and_whole_tables(results, folder):
+    assert list(results) == ["circumstances", *PARTS]
+    for part in results.values():
+        for rows in (rows for rows in part.values() if isinstance(rows, list)):
+            assert len({tuple(row) for row in rows}) == 1
+            cells = [cell for row in rows for cell in row.values()]
+            assert not [cell for cell in cells if cell in ("", None) or cell != cell]
+    stored = json.loads(RESULTS.read_text("utf-8"))
+    stored["app"]["goals"].pop()  # of the environments, which a tiny run does not make
+    ours, committed = (
+        [re.sub(r"[\d.,]+", "#", goal) for goal in column(goals_of(some), "goal")]
+        for some in (results, stored)
     )
-    assert "onnxruntime" in circumstances["packages"]
+    assert ours == committed
 
 
-def test_tables_are_whole(tables):
-    assert len(tables) == 18
-    for table in tables:
-        assert len({len(row) for row in table}) == 1
-        assert not [row for row in table if row[1] in ("", "nan")]
+@slow
+def test_the_page_says_that_it_is_a_rehearsal_and_on_what(results, folder):
+    text = (folder / "results.md").read_text("utf-8")
+    assert "these numbers mean nothing" in text and text.count("\n## ") == 7
+    said = {
+        row["circumstance"]: row["this run"]
+        for row in results["circumstances"]["table"]
+    }
+    assert said["pictures"].startswith("drawn practice pictures: 6 to train")
+    assert "EffNet-Lite2 pretrained, EffNet-Lite0 pretrained" in said["weights"]
 
 
-def test_training_compares_both_ways_and_every_contender(tables):
-    both, contenders, batches = tables[2:5]
-    assert [row[0].split(":")[0] for row in both[1:]] == ["the usual way", "ours"]
-    assert all(re.fullmatch(r"\d of 6", row[3]) for row in both[1:])
-    names = [row[0] for row in contenders[1:]]
-    assert names == [*(contender.name for contender in CONTENDERS), "all"]
-    assert batches[0] == ["batch size", "1", "4"]
-
-
-def test_every_route_is_timed_and_rehearsal_weights_are_not_counted(page, tables):
-    predictions, networks, big = tables[5:8]
-    routes = [row[0] for row in predictions[1:]]
-    assert [row[0] for row in networks[1:]] == routes
-    assert "usual way" in routes[0] and "int8" in routes[-1] and len(routes) == 4
-    usual_is_trained = "EffNetB2 pretrained" in page
-    assert ("not counted" in predictions[1][-1]) != usual_is_trained
-    assert all(re.fullmatch(r"\d of 6", row[-1]) for row in predictions[2:])
-    precisions = [row[-1].split(" of ")[1] for row in networks[1:]]
-    assert precisions == ["fp32", "fp32", "fp32", "int8"]
-    assert [row[0].split(",")[0] for row in big[2:]] == [
-        "12 megapixels",
-        "48 megapixels",
+@slow
+def test_training_and_every_route_are_counted_but_for_rehearsal_weights(results):
+    ways = results["training"]["ways"]
+    assert [way.split(":")[0] for way in column(ways, "way")] == [
+        "the usual way",
+        "ours",
     ]
+    assert {text[1:] for text in column(ways, "test pictures right")} == {" of 6"}
+    usual, *ours = column(results["prediction"]["routes"], "right")
+    weights = str(results["circumstances"])
+    assert ("not counted" in usual) != ("EffNetB2 pretrained" in weights)
+    assert [text[1:] for text in ours] == [" of 6"] * 3
+    assert len(results["prediction"]["big"]) == 3
 
 
-def test_both_apps_are_started_and_measured(tables):
-    names = [row[0] for row in tables[8][1:]]
-    assert len(names) == 5
-    for start, what in zip(names, ("from", "the", "resi", "the", "inst"), strict=True):
-        assert start.startswith(what)
+@slow
+def test_both_apps_give_the_same_answers_to_pictures_of_every_class(results):
+    said = results["app"]["said"]
+    assert list(said.values()) == [list(CLASS_NAMES)] * 2
+    assert results["app"]["same"] == 3 and len(results["app"]["costs"]) == 4
 
 
-def test_both_apps_give_the_same_answers_to_pictures_of_every_class(page, tables):
-    head, *rows = tables[9]
-    assert head == ["test picture", "it is", "ONNX int8", "PyTorch"]
-    assert [row[1] for row in rows] == list(CLASS_NAMES)
-    for picture, truth, ours, theirs in rows:
-        assert truth in picture
-        assert ours == theirs
-    assert len({row[2] for row in rows}) > 1  # or two that always say pizza agree, too
-    assert "The same answer for 3 of 3 pictures." in page
-
-
-def test_clients_are_answered_or_refused_but_never_failed(tables):
-    head, *rows = tables[10]
-    assert [row[0] for row in rows] == ["1", "4", "16", "64"]
-    for row in rows:
-        answered, asked = map(int, row[head.index("answered")].split(" of "))
-        assert 0 < answered == asked - int(row[head.index("refused")])
-        assert row[head.index("failed")] == "0"
-
-
-def test_browsers_are_timed_and_answer_as_python_does(tables):
-    head, python, *pages = tables[11]
-    assert [row[0].split()[0] for row in pages] == [*["Chromium"] * 4, "Firefox"]
-    assert [row[1] for row in pages[:4]] == [
+@slow
+def test_browsers_are_timed_and_answer_as_python_does(results):
+    found = results["pocket"]
+    assert column(found["ways"], "what runs it")[1:5] == [
         "LiteRT with relaxed SIMD, 1 thread",
         "LiteRT with SIMD, 1 thread",
         "ONNX Runtime, 1 thread",
         "LiteRT with relaxed SIMD, 2 threads",
     ]
-    there = [row for row in pages if row[1] != "was not there"]
-    assert python[0] == "Python" and len(there) >= 4
-    same, apart = head.index("same class as Python"), head.index("probabilities apart")
-    for row in there:
-        assert row[same] == "6 of 6"
-        assert float(row[apart]) <= 0.02
+    assert set(column(found["ways"], "same class as Python")) == {"6 of 6"}
+    assert max(column(found["ways"], "probabilities apart")) <= 0.02
+    assert len(found["steps"]) == 3 and min(column(found["steps"], "number")) > 0
+    assert column(found["visits"], "visits") == [4, 4]
+    assert all(5 < size < 15 for size in column(found["visits"], "loaded MB"))
+    (watched,) = results["camera"]["watched"]
+    assert min(watched.values()) > 0
 
 
-def test_first_visits_and_the_live_camera_are_measured(tables):
-    profile, visits, camera = tables[12:15]
-    assert [row[0] for row in profile[1:]] == [
-        "depthwise convolutions",
-        "other convolutions",
-        "all else",
-    ]
-    assert [row[0] for row in visits[1:]] == ["LiteRT", "ONNX Runtime Web"]
-    assert [row[visits[0].index("visits")] for row in visits[1:]] == ["4", "4"]
-    assert all(5 < float(row[-1]) < 15 for row in visits[1:])
-    assert len(camera) == 2 and camera[1][0] == "0.3"
-    assert all(float(cell) > 0 for cell in camera[1])
+@slow
+def test_a_taught_dish_goes_with_its_file_and_through_a_reload(results):
+    for row in results["teaching"]["alone"]:
+        named = int(row["named after 20 photos"].split(" of ")[0])
+        assert named == row["carried to a fresh profile"] > 0
+        assert named == row["the same, reloaded without network"]
+    assert len(results["teaching"]["fifth"]) == len(results["teaching"]["costs"]) == 2
 
 
-def test_goals_of_the_browser_demo_are_there(tables):
-    goals = [row[0] for row in tables[0]]
-    (first,) = (n for n, text in enumerate(goals) if "answers a second" in text)
-    words = ("30 answers", "3.5 times", "2.5 times", "0.001", "10 MB", "50%", "5%")
-    for text, word in zip(goals[first:], (*words, "2 answers"), strict=False):
-        assert word in text
+@slow
+def test_big_is_projected_for_every_contender(results):
+    rows = results["big"]["costs"]
+    assert column(rows, "contender") == [contender.name for contender in CONTENDERS]
+    assert "20,200 photos, minutes" in rows[0] and "101,000 photos, minutes" in rows[0]
 
 
-def test_big_is_projected_for_every_contender_beside_its_goal(page, tables):
-    head, *rows = tables[15]
-    assert [row[0] for row in rows] == [contender.name for contender in CONTENDERS]
-    assert "20,200 photos, minutes" in head and "101,000 photos, minutes" in head
-    goals = [row for row in tables[0] if row[0].startswith("FoodVision Big on 20,200")]
-    assert len(goals) == 1 and "at most 60 minutes" in goals[0][0]
-    assert "(projected)" in goals[0][1]
-
-
+@slow
 def test_some_parts_make_a_shorter_page(folder):
-    done = run_bench(folder, "--tiny", "--only", "load", "--out", "load.md")
+    done = run_bench(folder, "--tiny", "--only", "gate", "--out", "gate.json")
     assert done.returncode == 0, done.stderr[-3000:]
-    text = (folder / "load.md").read_text("utf-8")
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [TITLES[3]]
-    assert [table[0][0] for table in tables_of(text)] == ["circumstance", "clients"]
+    text = (folder / "gate.md").read_text("utf-8")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+        "7. The gate, and strangers"
+    ]
 
 
-def test_unknown_part_is_named(folder):
+@slow
+def test_what_cannot_be_measured_is_told_at_once(folder, monkeypatch):
     done = run_bench(folder, "--only", "training,lunch")
-    assert done.returncode == 2
-    assert "lunch: choose from training, prediction, app, load" in done.stderr
+    assert "lunch: choose from training, prediction, app, pocket" in done.stderr
+    monkeypatch.setenv("PATH", str(folder))
+    done = run_bench(folder, "--only", "pocket")
+    assert done.returncode == 2 and "needs chromium" in done.stderr
 
 
+@slow
 def test_environment_is_kept_until_the_requirements_change(tmp_path, monkeypatch):
     monkeypatch.setattr(app, "ENVIRONMENTS", tmp_path / "kept")
     folder = tmp_path / "app"

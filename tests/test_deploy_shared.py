@@ -144,10 +144,11 @@ def test_a_servers_own_python_finds_what_ours_does(
         asking.subprocess, "Popen", lambda _, **how: started.update(how)
     )
     monkeypatch.setenv("PYTHONPATH", "mine")
-    monkeypatch.setenv("AIP_HTTP_PORT", "1")
+    for name in ("AIP_HTTP_PORT", "PYTHONSAFEPATH"):
+        monkeypatch.setenv(name, "1")
     asking._start(FASTAPI, [python], tmp_path, {})
     assert ("PYTHONPATH" in started["env"]) == passed_on
-    assert "AIP_HTTP_PORT" not in started["env"]
+    assert not {"AIP_HTTP_PORT", "PYTHONSAFEPATH"} & started["env"].keys()
 
 
 def test_asking_needs_nothing_installed():

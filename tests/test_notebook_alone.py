@@ -7,10 +7,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from course_copy import LESSON, ROOT
+from course_copy import LESSON, ROOT, copy_course
 from nbformat.v4 import new_code_cell
 
-from tools.drawn_outputs import copy_course
+from tools.course import offline_environment
 from tools.kernel import client_for, connection, printed
 from tools.publish import with_address
 
@@ -18,42 +18,34 @@ WHERE = (
     "import going_modular, os; print(going_modular.__file__, os.getcwd(), sep='\\n')"
 )
 END = "checkpoint-0"
-LEFT_OUT = {"PYTHONPATH", "JPY_SESSION_NAME"}  # they lead to the course itself
 
 
 @pytest.fixture
-def published(tmp_path) -> Path:
-    """The working tree, committed to a git repository of its own."""
-    course = copy_course(tmp_path / "published")
-    commands = ["init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm a"]
-    for command in commands:
-        subprocess.run(["git", "-C", course, *command.split()], check=True)
-    return course
+def published(tmp_path) -> str:
+    """The address of the working tree, committed to a git repository of its own."""
+    return copy_course(tmp_path / "published", as_repository=True).as_uri()
 
 
-def set_address(address: str, folder: Path) -> Path:
-    """The lesson, copied and given an address."""
-    text = (ROOT / LESSON).read_text("utf-8")
-    folder.mkdir(exist_ok=True)
-    (folder / LESSON).write_text(with_address(text, LESSON, address), "utf-8")
-    return folder / LESSON
+@pytest.fixture
+def alone(tmp_path) -> Path:
+    """An empty folder."""
+    (tmp_path / "colab").mkdir()
+    return tmp_path / "colab"
 
 
 @pytest.mark.slow
-def test_the_notebook_alone_works_in_the_course_that_it_fetches(published, tmp_path):
-    alone, sockets = tmp_path / "colab", tmp_path / "sockets"
-    sockets.mkdir()
-    file = set_address(published.as_uri(), alone)
-    book = nbformat.read(file, as_version=4)
+def test_the_notebook_alone_works_in_the_course_that_it_fetches(
+    published, alone, tmp_path
+):
+    text = with_address((ROOT / LESSON).read_text("utf-8"), LESSON, published)
+    book = nbformat.reads(text, as_version=4)
     end = next(n for n, cell in enumerate(book.cells) if cell.id == END) + 1
     book.cells[end:] = [new_code_cell(WHERE)]
-    env = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    client = client_for(book, alone, connection(sockets))
-    client.execute(env=env | {"FOODVISION_OFFLINE": "1", "FOODVISION_DATA": ""})
+    client_for(book, alone, connection(tmp_path)).execute(env=offline_environment())
     clone = alone / "foodvision"
     imported, worked_in = printed(book.cells[-1]).splitlines()
     assert Path(imported).is_relative_to(clone) and Path(worked_in) == clone
-    assert {file.name for file in alone.iterdir()} == {LESSON, "foodvision"}
+    assert os.listdir(alone) == ["foodvision"]
 
 
 @pytest.fixture
@@ -75,16 +67,14 @@ def test_a_companion_finds_the_course_around_it(find_course, start):
     assert find_course(ROOT / start).stdout.strip() == str(ROOT)
 
 
-def test_a_companion_alone_says_what_to_do(find_course, tmp_path):
-    done = find_course(tmp_path)
+def test_a_companion_alone_says_what_to_do(find_course, alone):
+    done = find_course(alone)
     assert done.returncode and "companions/" in done.stderr
-    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+    assert "Traceback" not in done.stderr and not list(alone.iterdir())
 
 
 @pytest.mark.slow
-def test_a_companion_alone_fetches_the_course_once(find_course, published, tmp_path):
-    alone = tmp_path / "colab"
-    alone.mkdir()
+def test_a_companion_alone_fetches_the_course_once(find_course, published, alone):
     for _ in range(2):  # the second time it is there already
-        done = find_course(alone, published.as_uri())
+        done = find_course(alone, published)
         assert done.stdout.strip() == str(alone / "foodvision"), done.stderr

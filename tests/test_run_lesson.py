@@ -102,32 +102,27 @@ def test_photos_are_never_kept(lesson):
 
 
 def test_a_run_on_photos_or_without_pictures_is_refused(lesson, monkeypatch):
-    monkeypatch.setattr(drawn, "run_drawn", lambda book, until: None)
-    with pytest.raises(RuntimeError, match="not on drawn"):
-        drawn.drawn_outputs(lesson)
-
     def shows_none(book, until):
         book.cells[1].outputs[0].text = "drawn practice pictures"
         book.cells[2].outputs = []
 
-    monkeypatch.setattr(drawn, "run_drawn", shows_none)
-    with pytest.raises(RuntimeError, match="look"):
-        drawn.drawn_outputs(lesson)
+    for run, told in ((lambda *_, **__: None, "not on drawn"), (shows_none, "look")):
+        monkeypatch.setattr(drawn, "run_drawn", run)
+        with pytest.raises(RuntimeError, match=told):
+            drawn.drawn_outputs(lesson)
 
 
-def test_a_photo_is_not_taken_for_a_drawn_picture(noise):
+def test_drawn_pictures_are_marked_and_small(noise):
+    """A photo is not taken for one of them."""
     assert not drawn.is_drawn(shown(noise))
     assert not drawn.is_drawn(new_output("stream", text="text"))
     [marked] = drawn.marked([shown(noise)])
     assert drawn.is_drawn(marked)
-    marked.data["text/html"] = "<img>"
-    assert not drawn.is_drawn(marked)
-
-
-def test_large_pictures_become_small_and_small_ones_stay(noise):
-    small = drawn.smaller(noise)
+    small = marked.data["image/png"]
     assert len(base64.b64decode(small)) < drawn.MOST_BYTES < len(noise) * 3 / 4
     assert drawn.smaller(small) == small
+    marked.data["text/html"] = "<img>"
+    assert not drawn.is_drawn(marked)
 
 
 def test_a_copy_holds_what_git_keeps_and_nothing_it_ignores(tmp_path):
@@ -136,29 +131,21 @@ def test_a_copy_holds_what_git_keeps_and_nothing_it_ignores(tmp_path):
     assert not [name for name in (".venv", ".git", "build") if (course / name).exists()]
 
 
-@pytest.fixture
-def renewed(lesson, monkeypatch):
-    """What a refresh of a small lesson would write."""
+@pytest.mark.parametrize(
+    ("found", "told"), [("real", "Nothing was renewed"), ("drawn", "FOODVISION_DATA")]
+)
+def test_a_refresh_writes_all_or_nothing_and_only_of_photos(
+    found, told, lesson, monkeypatch
+):
     written = []
     for name in ("renew_block", "atomic_write", "write_card", "save"):
         monkeypatch.setattr(run_lesson, name, lambda *_, **__: written.append("x"))
-    monkeypatch.setattr(run_lesson, "drawn_outputs", lambda book: {})
-    lesson.cells.append(cell("big-switch", "", tags=()))
-    return written
 
-
-def test_a_refresh_writes_nothing_before_all_is_there(lesson, renewed, monkeypatch):
     def stops(book):
         raise CellExecutionError("", "NameError", "on drawn pictures")
 
     monkeypatch.setattr(run_lesson, "drawn_outputs", stops)
-    with pytest.raises(SystemExit, match="Nothing was renewed"):
+    lesson.cells[1].outputs[0].text = f"This run uses {found} photos."
+    with pytest.raises(SystemExit, match=told):
         run_lesson.refresh(lesson)
-    assert not renewed
-
-
-def test_only_a_run_on_real_photos_is_committed(lesson, renewed):
-    lesson.cells[1].outputs[0].text = "This run uses drawn practice pictures."
-    with pytest.raises(SystemExit, match="FOODVISION_DATA"):
-        run_lesson.refresh(lesson)
-    assert not renewed
+    assert not written

@@ -57,15 +57,13 @@ WITHOUT_UV = pytest.mark.skipif(
 )
 
 
-def test_uv_makes_an_environment_that_has_pip(set_up):
-    made, installed = set_up("uv")
-    assert made == "uv venv --seed --python python3 .venv"
+@pytest.mark.parametrize(
+    ("there", "made"), [("", ["uv venv --seed --python python3 .venv"]), ("exit 0", [])]
+)
+def test_uv_makes_an_environment_or_keeps_the_one_that_is_there(there, made, set_up):
+    *before, installed = set_up("uv", there=there)
+    assert before == made
     assert installed.startswith("uv pip install --python .venv/bin/python -r")
-
-
-def test_uv_keeps_an_environment_that_is_there(set_up):
-    (installed,) = set_up("uv", there="exit 0")
-    assert installed.startswith("uv pip install")
 
 
 @WITHOUT_UV

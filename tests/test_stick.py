@@ -3,35 +3,35 @@
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from going_modular.files import LessonError
 from going_modular.model_builder import Contender
+from tools import course as tools_course
 from tools import fill_stick
 from tools.fill_stick import PARTS, main
 
-WEIGHTS = b"weights"
+WHEELS = ("torch-2-cp311-cp311-linux.whl", "b-1-py3-none-any.whl")
 
 
 @pytest.fixture
 def pip(monkeypatch):
-    """What pip does when it is called: the fixture's `brings`, and `fails`."""
-    run = subprocess.run
+    """What pip does when it is called: brings wheels, and perhaps fails."""
+    run, pip = subprocess.run, SimpleNamespace(brings=WHEELS, fails=False)
 
-    class Pip:
-        brings, fails = ("torch-2-cp311-cp311-linux.whl", "b-1-py3-none-any.whl"), False
+    def stand_in(command, **options):
+        if command[0] != sys.executable:
+            return run(command, **options)
+        assert command[1:5] == ["-m", "pip", "wheel", "--wheel-dir"]
+        for name in pip.brings:
+            Path(command[5], name).write_bytes(b"wheel")
+        return subprocess.CompletedProcess(command, int(pip.fails))
 
-        def __call__(self, command, **options):
-            if command[0] != sys.executable:
-                return run(command, **options)
-            assert command[1:5] == ["-m", "pip", "wheel", "--wheel-dir"]
-            for name in self.brings:
-                Path(command[5], name).write_bytes(b"wheel")
-            return subprocess.CompletedProcess(command, int(self.fails))
-
-    monkeypatch.setattr(fill_stick.subprocess, "run", pip := Pip())
+    monkeypatch.setattr(tools_course.subprocess, "run", stand_in)
     return pip
 
 
@@ -64,24 +64,16 @@ def photos(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def networks(tmp_path, monkeypatch):
-    """Two contenders of which only the first has its weights here."""
-
-    def built(has):
-        return lambda _: type("Built", (), {"pretrained": has})
-
-    (tmp_path / "one.pth").write_bytes(WEIGHTS)
+def stick(tmp_path, pip, course, photos, monkeypatch):
+    """Where a stick is to be; of two contenders only the first has its weights here."""
+    (tmp_path / "one.pth").write_bytes(b"weights")
     parts = {name: put for name, put in PARTS.items() if "weights" not in name}
     for name, has in (("one", True), ("two", False)):
-        contender = Contender(name, name, built(has), weights=name)
-        put = fill_stick.partial(fill_stick.put_weights, contender)
-        parts[f"weights of {name}"] = put
+        built = SimpleNamespace(pretrained=has)
+        contender = Contender(name, name, lambda _, own=built: own, weights=name)
+        parts[f"weights of {name}"] = partial(fill_stick.put_weights, contender)
     monkeypatch.setattr(fill_stick, "PARTS", parts)
     monkeypatch.setattr(fill_stick, "weights_file", lambda w: tmp_path / f"{w}.pth")
-
-
-@pytest.fixture
-def stick(tmp_path, pip, course, photos, networks):
     return tmp_path / "stick"
 
 
@@ -89,7 +81,8 @@ def files(stick):
     return {p.relative_to(stick).as_posix() for p in stick.rglob("*") if p.is_file()}
 
 
-def test_what_can_be_had_is_there_and_what_cannot_is_told(stick, course, capsys):
+def test_a_stick_is_filled_twice(stick, course, pip, photos, capsys, monkeypatch):
+    """What can be had is there and what cannot is told; then wheels add up."""
     (course / "lesson.ipynb").write_text("changed\n", "utf-8")
     assert main([str(stick)]) == 1
     assert files(stick) == {
@@ -98,8 +91,7 @@ def test_what_can_be_had_is_there_and_what_cannot_is_told(stick, course, capsys)
         "course/tests/requirements.txt",
         "course/lesson.ipynb",
         "course/build/npm/litert/a.wasm",
-        "wheels/torch-2-cp311-cp311-linux.whl",
-        "wheels/b-1-py3-none-any.whl",
+        *(f"wheels/{name}" for name in WHEELS),
         "photos/mine.zip",
         "weights/hub/checkpoints/one.pth",
     }
@@ -108,16 +100,11 @@ def test_what_can_be_had_is_there_and_what_cannot_is_told(stick, course, capsys)
     for text in (said, readme):
         assert "uncommitted changes left out: 1" in text and "2 packages" in text
         assert "NOT BROUGHT, weights of two: They are not on this computer" in text
-    assert "    torch-2-cp311-cp311-linux.whl\n" in readme
+    assert f"    {WHEELS[0]}\n" in readme
     assert 'FOODVISION_DATA="$PWD/../photos/mine.zip" FOODVISION_OFFLINE=1' in readme
     assert 'set "FOODVISION_DATA=%CD%\\..\\photos\\mine.zip"' in readme
 
-
-def test_a_second_filling_renews_course_and_photos_and_adds_wheels(
-    stick, pip, photos, monkeypatch
-):
     monkeypatch.delitem(fill_stick.PARTS, "weights of two")
-    assert main([str(stick)]) == 0
     (stick / "course" / "older.py").touch()
     monkeypatch.setenv("FOODVISION_DATA", str(photos.rename(photos.parent / "new.zip")))
     pip.brings = ("torch-2-cp312-cp312-win.whl",)
@@ -147,7 +134,7 @@ def test_photos_that_are_no_zip_are_told(stick, photos, content, said):
     assert not stick.exists()
 
 
-def test_unset_brings_the_published_photos(stick, course, monkeypatch):
+def test_unset_brings_the_published_photos(stick, monkeypatch):
     def downloads(url, archive, *, verify):
         assert url == fill_stick.PHOTOS_URL and verify is fill_stick.photos_complaint
         archive.parent.mkdir()
@@ -159,14 +146,12 @@ def test_unset_brings_the_published_photos(stick, course, monkeypatch):
     assert files(stick) == {"photos/pizza_steak_sushi_20_percent.zip"}
 
 
-def test_outside_git_nothing_is_copied(stick, tmp_path, monkeypatch):
+def test_what_stands_in_the_way_is_told(stick, tmp_path, monkeypatch):
+    stick.write_text("a file, not a folder")
+    with pytest.raises(SystemExit, match="could not be written"):
+        main([str(stick)])
+    stick.unlink()
     monkeypatch.setattr(fill_stick, "ROOT", tmp_path)
     with pytest.raises(LessonError, match="has to be a git repository"):
         fill_stick.put_course(stick)
     assert not files(stick)
-
-
-def test_a_folder_that_cannot_be_written_is_told(stick, capsys):
-    stick.write_text("a file, not a folder")
-    with pytest.raises(SystemExit, match="could not be written"):
-        main([str(stick)])

@@ -61,9 +61,6 @@ def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
     return rows[labels == OTHERS.names.index(dish)][start : start + count]
 
 
-# What a model file carries
-
-
 def test_the_committed_file_carries_its_training_photos(known):
     about = Predictor(COMMITTED).about
     assert known.counts == about.reference_counts
@@ -113,9 +110,6 @@ def test_a_file_that_counts_wrongly_is_refused(tmp_path):
         read_known(tmp_path / "m.onnx")
 
 
-# The head
-
-
 def test_likeness_is_the_mean_of_the_three_nearest():
     photos = F.normalize(torch.eye(4)[:, :4], dim=1)
     row = F.normalize(torch.tensor([[3.0, 2.0, 1.0, 0.0]]), dim=1)
@@ -144,7 +138,6 @@ def test_most_photos_of_a_taught_dish_are_named(alone):
         (head.find(OTHERS.test_of(dish)) == 0).float().mean().item()
         for dish, head in alone.items()
     ]
-    print("named:", dict(zip(alone, shares, strict=True)))
     assert np.mean(shares) >= 0.65
 
 
@@ -174,7 +167,6 @@ def test_the_gate_stays_honest(known):
             for place, dish in enumerate(four)
         ]
         assert np.mean(named) > 2 * called[fifth], f"like it or not: {fifth}"
-    print("called one of four others:", called)
     assert np.mean(list(called.values())) <= 0.15
 
 
@@ -200,9 +192,6 @@ def test_the_table_counts_what_it_says(known):
     assert list(alone.index) == [0], "nothing to teach, nothing to say"
 
 
-# The file that travels
-
-
 @pytest.fixture
 def saved(tmp_path):
     dishes = {"baklava": some_of("baklava", 5), "bibimbap": some_of("bibimbap", 3)}
@@ -218,27 +207,18 @@ def test_what_was_written_is_read(saved):
         assert ((read[name] - rows).abs() <= 0.5 * step + 1e-6).all()
 
 
-@pytest.mark.parametrize("what", DAMAGES)
-def test_a_damaged_file_is_refused(saved, what):
+def test_what_is_damaged_or_no_such_file_is_refused(saved, tmp_path):
     file, _ = saved
-    file.write_text(damaged(file.read_text(), what))
-    with pytest.raises(TaughtError, match="taught.json is damaged"):
-        read_taught(file, model_file=COMMITTED)
-
-
-def test_a_dish_without_photos_is_refused(saved):
-    file, _ = saved
+    text = file.read_text()
     empty = '"dishes": [{"name": "pho", "photos": []}, '
-    file.write_text(file.read_text().replace('"dishes": [', empty))
-    with pytest.raises(TaughtError, match="without photos"):
-        read_taught(file, model_file=COMMITTED)
-
-
-def test_what_is_no_such_file_is_refused(tmp_path):
-    for content, why in NO_TAUGHT_FILES.values():
-        (tmp_path / "t.json").write_bytes(content)
+    contents = [(damaged(text, what), "is damaged") for what in DAMAGES]
+    contents += [(text.replace('"dishes": [', empty), "without photos")]
+    contents += [(content, why) for content, why in NO_TAUGHT_FILES.values()]
+    for content, why in contents:
+        is_bytes = isinstance(content, bytes)
+        file.write_bytes(content if is_bytes else content.encode())
         with pytest.raises(TaughtError, match=why):
-            read_taught(tmp_path / "t.json", model_file=COMMITTED)
+            read_taught(file, model_file=COMMITTED)
     with pytest.raises(TaughtError, match="There is no"):
         read_taught(tmp_path / "none.json", model_file=COMMITTED)
 

@@ -7,9 +7,6 @@ far as such cells need it. Their outputs are marked: a test can tell them from p
 import base64
 import copy
 import io
-import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,15 +15,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from PIL import Image
 
-from tools.kernel import client_for, connection, less_astray, printed
+from tools.course import copy_course, offline_environment
+from tools.kernel import client_for, connection, printed
 
-ROOT = Path(__file__).resolve().parents[1]
 SHOWS_PHOTOS = "shows-photos"  # a tag: what such cells show of photos is not committed
 PNG = "image/png"
 MARK = {"drawn": True}  # the metadata of an output
 MOST_BYTES = 200_000
-OFFLINE = {"FOODVISION_DATA": "", "FOODVISION_BIG": "", "FOODVISION_OFFLINE": "1"}
-LEFT_OUT = {"JPY_SESSION_NAME", "PYTHONPATH", "HF_TOKEN", "FOODVISION_SPACE"}
 
 
 def is_drawn(output: Mapping) -> bool:
@@ -70,32 +65,14 @@ def shows_png(cell: NotebookNode) -> bool:
 
 def run_drawn(notebook: NotebookNode, *, until: str) -> None:
     """Run cells in place up to one, on drawn pictures, in a copy of the course."""
-    kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     with tempfile.TemporaryDirectory(prefix="drawn-") as home:
         course = copy_course(Path(home, "course"))
         client = client_for(notebook, course, connection(Path(home)))
-        with client.setup_kernel(env=kept | OFFLINE):
+        with client.setup_kernel(env=offline_environment()):
             for number, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, number)
                 if cell.id == until:
                     break
-
-
-def copy_course(folder: Path) -> Path:
-    """Copy the working tree without what git ignores: data, models, demos written."""
-    names = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-        env=less_astray(),
-    ).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    return folder
 
 
 def marked(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_client import AsyncKernelManager
@@ -11,22 +10,11 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from going_modular.app_process import HARMFUL
+from tools.course import less_astray
 
 CELL_SECONDS = 900
 LONGEST = 100  # bytes of a socket's path: systems allow 103 or 107 with its number
 HERE = "127.0.0.1"
-# What of the environment would lead astray what is started here; last, a git hook's.
-ASTRAY = {
-    *HARMFUL,
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
-}
-
-
-def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """An environment, this process's own if none is given, less what leads astray."""
-    return {name: text for name, text in environment.items() if name not in ASTRAY}
 
 
 class OwnKernel(AsyncKernelManager):

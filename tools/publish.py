@@ -7,36 +7,20 @@ lead there, too (to the branch `main`), and a badge opens the notebook in Colab.
 again, with the same address, after the notebooks have changed.
 """
 
-import argparse
 import json
-import posixpath
 import re
-from pathlib import Path
+import sys
+from posixpath import dirname, join, normpath
 
 from going_modular.files import atomic_write
+from tools.course import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 GITHUB = "https://github.com/"
 COLAB = "https://colab.research.google.com/github/"
 RAW = "https://raw.githubusercontent.com/"
-TARGET = re.compile(r"(!?\[[^\[\]]*\]\()(?!https?:|mailto:|data:|#)([^)\s]+)\)")
-BADGE = (
-    "[![A badge with two rings and the words Open in Colab]({picture})]({notebook})\n"
-)
-
-
-def absolute(place: str, repo: str, *, is_picture: bool) -> str:
-    """Where a file of the course can be seen on the web.
-
-    Args:
-        place: Its path in the course, with what follows a `#`.
-        repo: "OWNER/NAME" at GitHub.
-        is_picture: Whether the page shows it, and does not lead to it.
-    """
-    if is_picture:
-        return f"{RAW}{repo}/main/{place}"
-    host = COLAB if place.partition("#")[0].endswith(".ipynb") else GITHUB
-    return f"{host}{repo}/blob/main/{place}"
+# What a picture or a link leads to, if that is a file of the course.
+TARGET = re.compile(r"(!\[[^\[\]]*)?\]\((?!https?:|mailto:|data:|#)([^)\s]+)\)")
+BADGE = "[![A badge with two rings and the words Open in Colab]({})]({})\n"
 
 
 def with_address(text: str, name: str, address: str) -> str:
@@ -47,43 +31,42 @@ def with_address(text: str, name: str, address: str) -> str:
         name: Its path in the course.
         address: Of the git repository; links change where it is at GitHub.
     """
-    book = json.loads(text)
-    repo = address.removeprefix(GITHUB).removesuffix(".git")
+    book, repo = json.loads(text), address.removeprefix(GITHUB).removesuffix(".git")
+
+    def on_the_web(place: str, *, is_picture: bool = False) -> str:
+        if is_picture:
+            return f"{RAW}{repo}/main/{place}"
+        host = COLAB if place.partition("#")[0].endswith(".ipynb") else GITHUB
+        return f"{host}{repo}/blob/main/{place}"
 
     def lead(match: re.Match) -> str:
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))
-        is_picture = match[1].startswith("!")
-        return f"{match[1]}{absolute(place, repo, is_picture=is_picture)})"
+        place = normpath(join(dirname(name), match[2]))
+        return f"{match[1] or ''}]({on_the_web(place, is_picture=bool(match[1]))})"
 
     for cell in book["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            source = re.sub(
-                r'^(COURSE_REPO = ")[^"]*', rf"\g<1>{address}", source, flags=re.M
-            )
+            set_repo = rf"\g<1>{address}"
+            source = re.sub(r'^(COURSE_REPO = ")[^"]*', set_repo, source, flags=re.M)
         elif address.startswith(GITHUB):
             source = TARGET.sub(lead, source)
         cell["source"] = source.splitlines(keepends=True)
-    title, opened = book["cells"][0]["source"], absolute(name, repo, is_picture=False)
+    title, opened = book["cells"][0]["source"], on_the_web(name)
     if address.startswith(GITHUB) and opened not in "".join(title):
-        picture = absolute("figures/open_in_colab.svg", repo, is_picture=True)
-        title[1:1] = ["\n", BADGE.format(picture=picture, notebook=opened)]
+        picture = on_the_web("figures/open_in_colab.svg", is_picture=True)
+        title[1:1] = ["\n", BADGE.format(picture, opened)]
     return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Write the address into every notebook of this folder."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("address", help="such as https://github.com/OWNER/NAME")
-    address = parser.parse_args(arguments).address.rstrip("/")
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     for file in [*ROOT.glob("*.ipynb"), *ROOT.glob("companions/*.ipynb")]:
-        name = file.relative_to(ROOT).as_posix()
+        name, text = file.relative_to(ROOT).as_posix(), file.read_text("utf-8")
         with atomic_write(file) as part:
-            part.write_text(
-                with_address(file.read_text("utf-8"), name, address),
-                "utf-8",
-                newline="\n",
-            )
+            text = with_address(text, name, sys.argv[1].rstrip("/"))
+            part.write_text(text, "utf-8", newline="\n")
         print(name)
 
 

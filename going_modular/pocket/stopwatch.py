@@ -58,8 +58,6 @@ PAGE = (
     b'<!doctype html><meta charset="utf-8"><title>Stopwatch</title>'
     b'<script type="module" src="stopwatch.js"></script>'
 )
-SECTION = "## 5. FoodVision Pocket"  # of the report, and the row in it that counts:
-ROW = r"^\| Chromium \d+ \| {runs} \| ([\d.]+) \|"
 ON_LITE_RT, ON_ORT_WEB = "LiteRT with relaxed SIMD, 1 thread", "ONNX Runtime, 1 thread"
 STOP_LOOKS, STOP_PAUSE = 100, 0.02  # how often, s: whether a stopped browser is gone
 
@@ -85,24 +83,13 @@ class BrowserSpeed:
         """Answers a second, by the median."""
         return float(1000 / np.median(self.milliseconds))
 
-    @property
-    def p95(self) -> float:
-        """The 95th percentile of the milliseconds."""
-        return float(np.percentile(self.milliseconds, 95))
-
 
 class FoundSpeed(NamedTuple):
-    """Answers a second, measured or reported.
-
-    Attributes:
-        per_second: The number.
-        where: It was measured.
-        answers: Probabilities (N, C), if it was measured here; else None.
-    """
+    """Answers a second, measured or reported."""
 
     per_second: float
-    where: str
-    answers: list[list[float]] | None = None
+    where: str  # it was measured
+    answers: list[list[float]] | None = None  # probabilities (N, C), if it was here
 
 
 def find_browser() -> Path | None:
@@ -203,24 +190,23 @@ def _remove_socket(profile: Path) -> None:
 
 
 def speed_in_report(report: Path, runs: str = ON_LITE_RT) -> float:
-    """Answers a second in Chromium, on one thread, as `make bench` reported them.
+    """Answers a second in Chromium, on one thread, as `make bench` found them.
 
     Args:
-        report: The file.
-        runs: What ran the model, in the report's words: `ON_LITE_RT` or `ON_ORT_WEB`.
+        report: Its results.json.
+        runs: What ran the model, in the page's words: `ON_LITE_RT` or `ON_ORT_WEB`.
 
     Raises:
         DeployError: If there is no report, or it does not say.
     """
     try:
-        text = Path(report).read_text("utf-8")
-    except OSError as error:
-        raise DeployError(f"{report} could not be read: {error.strerror}") from error
-    section = text.partition(SECTION)[2].partition("\n## ")[0]
-    found = re.search(ROW.format(runs=runs), section, re.MULTILINE)
-    if found is None:
-        raise DeployError(f"{report} says nothing of Chromium: run make bench")
-    return 1000 / float(found[1])
+        stored = json.loads(Path(report).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{report} could not be read: {error}") from error
+    for way in stored.get("pocket", {}).get("ways", []):
+        if way["where"].startswith("Chromium") and way["what runs it"] == runs:
+            return 1000 / way["median ms"]
+    raise DeployError(f"{report} says nothing of Chromium: run make bench")
 
 
 def browser_speed(

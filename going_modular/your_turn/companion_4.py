@@ -1,7 +1,6 @@
 """Checks of companion 4, in the browser: a profile, rounding, a live mean, a weight."""
 
 import gzip
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,13 +14,6 @@ from going_modular.your_turn.checking import count, given, need, says
 
 DEPTHWISE, OTHERS = "depthwise convolutions", "other convolutions"
 MILLIONS = "multiplications, millions"
-
-
-def to_frame(table: str) -> pd.DataFrame:
-    """A Markdown table as numbers, with its first column as the index."""
-    head, _, *rows = table.strip().splitlines()
-    lines = [line.strip("| ").replace(" | ", "|") for line in (head, *rows)]
-    return pd.read_csv(io.StringIO("\n".join(lines)), sep="|", index_col=0)
 
 
 def first_step(model_file: Path) -> float:
