@@ -18,10 +18,8 @@ const WHY_NOT = {
 };
 
 /**
- * Show a camera in a video element.
+ * Show a camera in a video element: the one that faces "environment" or "user".
  *
- * @param {HTMLVideoElement} video
- * @param {"environment" | "user"} facing Which way it should look, if there is a choice.
  * @throws {Error} If there is none to be had; its message is meant for the visitor.
  */
 export async function openCamera(video, facing) {
@@ -52,12 +50,8 @@ export async function hasTwoCameras() {
 }
 
 /**
- * Take the part of the current frame that the video element shows.
- *
- * The page fills its viewfinder and lets the rest overlap; the model should see
- * neither more nor less than the visitor.
- *
- * @returns {Promise<ImageBitmap>}
+ * Take the part of the current frame that the video element shows, as an ImageBitmap: the
+ * model should see neither more nor less than the visitor.
  */
 export function grabFrame(video) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
@@ -76,8 +70,6 @@ export function grabFrame(video) {
  * can still be grabbed. The browser may tell of a frame after it was grabbed: such a
  * frame is older than that time, and is not asked about twice. A page that nobody looks
  * at gets no frames.
- *
- * @returns {(since: number) => Promise<void>} `since` in ms, as performance.now() counts.
  */
 export function watchFrames(video) {
   const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
@@ -95,11 +87,8 @@ export function watchFrames(video) {
 }
 
 /**
- * Make a function that says for how long nothing has moved in front of the camera.
- *
- * It compares thumbnails with the one that moved last, so that slow movement adds up.
- *
- * @returns {() => number} In ms. Call it as often as you like: most calls cost nothing.
+ * Make a function that says for how long, in ms, nothing has moved before the camera. It
+ * compares thumbnails with the one that moved last, so that slow movement adds up.
  */
 export function watchStillness(video) {
   const canvas = new OffscreenCanvas(COLUMNS * BLOCK, ROWS * BLOCK);

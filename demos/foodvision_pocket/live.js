@@ -55,7 +55,7 @@ async function* answers(video, isOver) {
       frame.close();
       return;
     }
-    const answer = await ask(frame); // which closes the frame
+    const answer = await ask(frame, true); // which closes the frame
     if (isOver()) return;
     yield { answer, rests };
   }

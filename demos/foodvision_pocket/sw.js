@@ -38,11 +38,7 @@ async function replaceAll() {
   if (!(await keepAll())) await caches.delete(STORE);
 }
 
-/**
- * Store what is not stored already, whole. All of it, or it is no use.
- *
- * @returns {Promise<boolean>} Whether the server has this version.
- */
+/** Store what is not stored already, whole; false if the server has another version. */
 async function keepAll() {
   const list = await (await load("files.json")).json();
   if (list.version !== VERSION) return false;

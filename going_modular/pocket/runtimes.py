@@ -4,11 +4,11 @@ All of it comes from npm, pinned to a version and its checksum.
 """
 
 import gzip
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from going_modular.files import staged_folder
+from going_modular.pocket.engine_edits import engine_edits
 from going_modular.pocket.npm import Package, vendor
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
@@ -54,56 +54,20 @@ BUILDS = {
     "plain": "litert_wasm_compat_internal",
     "threads": "litert_wasm_threaded_internal",
 }
-
-
-def _sum_check(weight: int, *sums: int) -> bytes:
-    """The part of XNNPACK's start, as WebAssembly, that adds products up to check sums.
-
-    It multiplies 8-bit numbers, most of them 255, by `weight`. If the processor's
-    quickest way to do so gives the right four sums, XNNPACK takes that way.
-    """
-    weights, nothing = struct.pack("<16b", *[weight] * 16), bytes(16)
-    constant, dot = b"\xfd\x0c", b"\xfd\x93\x02"
-    numbers = b"\x20\x03\xfd\x00\x04\x00"
-    expected = struct.pack("<4i", *sums)
-    return constant + weights + numbers + constant + nothing + dot + constant + expected
-
-
-# Most x86 processors add such products up in 16 bits first, which overflows with
-# weights of 8 bits; XNNPACK asks about those, and takes a slower way. Ours have 7
-# (`reduce_range` in quantize.py; convert.py refuses others), so 7 bits are asked about.
-SEVEN_BITS = (
-    _sum_check(-128, -65536, -98048, -98048, -130560),
-    _sum_check(-64, -32768, -49024, -49024, -65280),
-)
-# The scripts are written for a page, or for a worker that is no module. A line at their
-# end makes them work in ours: loader.js calls what it leaves behind. And the engine
-# would ask for the graphics processor as it starts, which this page does not use.
-LITERT_EDITS = {
-    "litert.js": (
-        (b'"@litertjs/wasm-utils"', b'"../loader.js"'),
-        (b"await Environment.create()", b"new Environment({ webGpuDevice: null })"),
-        (b"//# sourceMappingURL=index.js.map", b""),
-    ),
-    **{
-        f"litert_{ours}.js": ((b"", b"self.ModuleFactory = ModuleFactory;\n"),)
-        for ours in BUILDS
-    },
-    "litert_relaxed.wasm.gz": (SEVEN_BITS,),
-    "litert_threads.wasm.gz": (SEVEN_BITS,),
-}
 LITERT = Package(
     "@litertjs/core",
     "2.5.3",
     "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzW"
     "oyJQ==",
-    {"dist/index.js": "litert.js"}
-    | {f"wasm/{theirs}.js": f"litert_{ours}.js" for ours, theirs in BUILDS.items()}
-    | {
-        f"wasm/{theirs}.wasm": f"litert_{ours}.wasm.gz"
-        for ours, theirs in BUILDS.items()
+    {
+        "dist/index.js": "litert.js",
+        **{f"wasm/{their}.js": f"litert_{our}.js" for our, their in BUILDS.items()},
+        **{
+            f"wasm/{their}.wasm": f"litert_{our}.wasm.gz"
+            for our, their in BUILDS.items()
+        },
     },
-    LITERT_EDITS,
+    engine_edits(BUILDS),
 )
 
 
@@ -147,11 +111,7 @@ ORT_WEB = Engine(
 
 
 def fetch_onnx_runtime(folder: Path) -> Path:
-    """Put ONNX Runtime Web's two files into a folder, under the names that npm gives.
-
-    Raises:
-        FileError: As `vendor` does.
-    """
+    """Put ONNX Runtime Web's two files into a folder, by the names that npm gives."""
     vendored = ORT_WEB.fetch()
     with staged_folder(folder) as part:
         for name, kept in ONNX_RUNTIME.files.items():
