@@ -3,17 +3,17 @@
 const ENOUGH = 30; // frames a second: more would only cost battery
 const LOOK = 120; // ms between two looks for movement
 const [COLUMNS, ROWS, BLOCK] = [16, 9, 4]; // a look has 16 x 9 cells of 4 x 4 pixels
-// What a colour of a cell must change by, of 255, to count as movement. A sensor in a dim
-// room is noisy by about 10 a pixel. Of that, a cell keeps 2 at most in Chromium; 6,
-// should a browser only take samples when it draws a picture small. Grey values would not
-// do: the red of a pizza and the green of a salad can be equally light.
+// What a colour of a cell must change by, of 255, to count as movement: a sensor in a dim
+// room is noisy by about 10 a pixel, a cell by 2 to 6. Grey values would not do: the red of
+// a pizza and the green of a salad can be equally light.
 const NOISE = 8;
 
 const HINT = "or choose a photo instead.";
+const NONE = "No camera was found on this device. Choose a photo instead.";
 const WHY_NOT = {
   NotAllowedError: `The camera is not allowed here. Allow it for this page in the browser, ${HINT}`,
-  NotFoundError: "No camera was found on this device. Choose a photo instead.",
-  OverconstrainedError: "No camera was found on this device. Choose a photo instead.",
+  NotFoundError: NONE,
+  OverconstrainedError: NONE,
   NotReadableError: `The camera is busy. Close the other program that uses it, ${HINT}`,
 };
 
@@ -64,12 +64,9 @@ export function grabFrame(video) {
 }
 
 /**
- * Make a function that waits until the viewfinder has shown a frame since a given time.
- *
- * A frame that came meanwhile counts, so no time is lost; of several, only the newest
- * can still be grabbed. The browser may tell of a frame after it was grabbed: such a
- * frame is older than that time, and is not asked about twice. A page that nobody looks
- * at gets no frames.
+ * Make a function that waits until the viewfinder has shown a frame since a given time, in
+ * ms. A frame that came meanwhile counts, so no time is lost. The browser may tell of one
+ * after it was grabbed: it is older than that time, and is not asked about twice.
  */
 export function watchFrames(video) {
   const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;

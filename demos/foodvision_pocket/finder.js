@@ -3,19 +3,8 @@
 import { closeCamera, grabFrame, hasTwoCameras, openCamera } from "./camera.js";
 import { answerLive } from "./live.js";
 import { keepForOffline } from "./model-cache.js";
-import {
-  $,
-  countTime,
-  say,
-  showAbout,
-  showAnswer,
-  showExamples,
-  showInvitation,
-  showPicture,
-  showProblem,
-  showProgress,
-  showState,
-} from "./view.js";
+import * as view from "./view.js";
+import { $ } from "./view.js";
 import { ask, startModel } from "./worker-client.js";
 
 const video = $("video");
@@ -27,18 +16,18 @@ let turn = 0; // counts what the visitor asked for: answers to earlier turns are
 
 /** Start the model; `onTaught` is told what was taught, at first and after each change. */
 export function start(onTaught) {
-  ready = startModel(showProgress, onTaught);
+  ready = startModel(view.showProgress, onTaught);
   ready.then(begin, (error) => {
     document.body.dataset.model = "failed";
-    showProblem("The model did not start", error.message);
+    view.showProblem("The model did not start", error.message);
   });
 }
 
 async function begin({ about: told, build, kept, runs, version }) {
   about = told;
-  showAbout(about, runs);
-  showExamples(about.examples, (name) => show(fetchExample(name)));
-  if (turn === 0) say("The model is ready.");
+  view.showAbout(about, runs);
+  view.showExamples(about.examples, (name) => show(fetchExample(name)));
+  if (turn === 0) view.say("The model is ready.");
   await kept;
   $("offline").hidden = !(await keepForOffline(version, build));
 }
@@ -58,7 +47,7 @@ function newTurn(state) {
 }
 
 function setState(state) {
-  showState(state);
+  view.showState(state);
   if (state !== "live") closeCamera(video);
   offerTeaching();
 }
@@ -86,10 +75,10 @@ export async function show(coming) {
     const answer = await ask(picture);
     if (mine !== turn) return;
     seen = picture;
-    showPicture(answer.preview);
+    view.showPicture(answer.preview);
     setState("photo");
-    countTime(answer.milliseconds);
-    say(showAnswer(answer, about));
+    view.countTime(answer.milliseconds);
+    view.say(view.showAnswer(answer, about));
   } catch (error) {
     stopWith(mine, "This picture did not work", error.message);
   }
@@ -101,7 +90,7 @@ export async function askAgain() {
   if (!seen) return;
   const answer = await ask(seen);
   answer.preview.close();
-  if (mine === turn) showAnswer(answer, about);
+  if (mine === turn) view.showAnswer(answer, about);
 }
 
 /** What is seen now, for the model to look at: a frame, or the picture that is shown. */
@@ -146,12 +135,12 @@ async function answerWhileOpen(mine) {
 function stopWith(mine, title, sentence, state = "problem") {
   if (mine !== turn) return;
   newTurn(state);
-  showProblem(title, sentence);
+  view.showProblem(title, sentence);
 }
 
 export function stopLive() {
   newTurn("idle");
-  showInvitation();
+  view.showInvitation();
   $("main").focus(); // the button that was pressed is gone
 }
 

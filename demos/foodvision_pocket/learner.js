@@ -1,17 +1,8 @@
 // Dishes learned beside the model's own. They join what the model file carries of its
 // training photos, and one more head is fitted to all: see teaching.py in the lesson.
 
-import {
-  balanced,
-  dot,
-  fit,
-  innerProducts,
-  makeScaler,
-  meanOfLargest,
-  ownLikeness,
-  softmax,
-  toUnit,
-} from "./head.js";
+import * as head from "./head.js";
+import { dot } from "./head.js";
 import { isSameName, unround } from "./records.js";
 
 const ROUGH = 1e-3; // flat enough for a head that is asked about one photo
@@ -27,9 +18,9 @@ export function makeLearner(content, about) {
   const { dimensions, counts, strength, nearest, margin } = about.teaching;
   const own = about.class_names;
   const known = readRows(content, dimensions);
-  const scale = makeScaler(known);
+  const scale = head.makeScaler(known);
   const knownRows = known.map(scale);
-  const knownProducts = innerProducts(knownRows);
+  const knownProducts = head.innerProducts(knownRows);
   const knownLabels = counts.flatMap((count, label) => new Array(count).fill(label));
   const scales = new Map(); // of likeness, by how many photos a dish has
   const prepared = new WeakMap(); // what is needed of a photo's record
@@ -38,14 +29,14 @@ export function makeLearner(content, about) {
 
   function prepare(photo) {
     if (!prepared.has(photo)) {
-      const unit = toUnit(unround(photo));
+      const unit = head.toUnit(unround(photo));
       prepared.set(photo, { unit, row: scale(unit) });
     }
     return prepared.get(photo);
   }
 
   function scaleFor(count) {
-    if (!scales.has(count)) scales.set(count, ownLikeness(known, counts, count, nearest));
+    if (!scales.has(count)) scales.set(count, head.ownLikeness(known, counts, count, nearest));
     return scales.get(count);
   }
 
@@ -53,7 +44,7 @@ export function makeLearner(content, about) {
   function likenessTo(photos, unit) {
     const { middle, width } = scaleFor(photos.length);
     const cosines = photos.map((photo) => dot(prepare(photo).unit, unit));
-    return (meanOfLargest(cosines, nearest) - middle) / width;
+    return (head.meanOfLargest(cosines, nearest) - middle) / width;
   }
 
   /** By how much a class's logit exceeds those of all classes with another name. */
@@ -77,13 +68,13 @@ export function makeLearner(content, about) {
       const taught = dishes.flatMap((dish, at) => dish.photos.map(() => own.length + at));
       const labels = [...knownLabels, ...taught];
       const task = {
-        products: innerProducts(rows, { products: knownProducts, count: knownRows.length }),
+        products: head.innerProducts(rows, { products: knownProducts, count: knownRows.length }),
         labels,
-        counts: balanced(labels),
+        counts: head.balanced(labels),
         classes: own.length + dishes.length,
         strength,
       };
-      const solution = fit(task);
+      const solution = head.fit(task);
       const names = [...own, ...dishes.map(({ name }) => name)];
       const weights = names.map((_, label) => combine(rows, solution.shares, label));
       trained = { task, solution, weights, dishes, names };
@@ -100,13 +91,13 @@ export function makeLearner(content, about) {
     judge(features) {
       if (!trained) return undefined;
       const { weights, solution, dishes, names } = trained;
-      const unit = toUnit(Float64Array.from(features));
+      const unit = head.toUnit(Float64Array.from(features));
       const row = scale(unit);
       const logits = weights.map((weight, label) => dot(weight, row) + solution.bias[label]);
       return {
         version,
         names,
-        probabilities: softmax(logits),
+        probabilities: head.softmax(logits),
         leads: dishes.map((_, at) => leadOf(logits, own.length + at)),
         likeness: dishes.map(({ photos }) => likenessTo(photos, unit)),
         needed: needed(dishes.length),
@@ -138,8 +129,8 @@ export function makeLearner(content, about) {
         const row = task.labels.indexOf(label) + place;
         const shares = solution.shares.slice();
         for (let each = 0; each < task.classes; each += 1) shares[each * total + row] = 0;
-        const counts = balanced(task.labels, row);
-        const { logits } = fit({ ...task, counts }, { shares, bias: solution.bias }, ROUGH);
+        const counts = head.balanced(task.labels, row);
+        const { logits } = head.fit({ ...task, counts }, { shares, bias: solution.bias }, ROUGH);
         const ofRow = Array.from({ length: task.classes }, (_, each) => logits[each * total + row]);
         const lead = leadOf(ofRow, label);
         const others = photos.filter((other) => other !== photo);

@@ -14,7 +14,9 @@ const VISIT = 30_000; // ms for a stored page to bring its stored files: all of 
 let storedUntil = 0;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(replaceAll().then(() => self.skipWaiting()));
+  // If the server has another version, this one is forgotten: the page brings the other.
+  const forgetOld = (isThis) => isThis || caches.delete(STORE);
+  event.waitUntil(keepAll().then(forgetOld).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("message", (event) => event.waitUntil(keepAll()));
@@ -32,11 +34,6 @@ self.addEventListener("fetch", (event) => {
   // A question mark behind a file asks for what the network has now.
   if (isPage || !search) event.respondWith(serve(event.request, isPage));
 });
-
-/** Store this version; if the server has another, forget it: the page brings the other. */
-async function replaceAll() {
-  if (!(await keepAll())) await caches.delete(STORE);
-}
 
 /** Store what is not stored already, whole; false if the server has another version. */
 async function keepAll() {

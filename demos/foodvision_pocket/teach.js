@@ -2,14 +2,7 @@
 
 import { askAgain, isLive, startLive, takePicture } from "./finder.js";
 import { $, say } from "./view.js";
-import {
-  count,
-  describeAdded,
-  describeLesson,
-  describeLost,
-  describeOld,
-  describeTaught,
-} from "./words.js";
+import * as words from "./words.js";
 import { teach } from "./worker-client.js";
 
 const FRAMES = 10; // that one press of the film button looks at
@@ -60,9 +53,9 @@ export function showTaught(newState) {
   $("taught").hidden = false;
   const { dishes, old, notKept, asleep, lost } = state;
   const photos = dishes.reduce((sum, dish) => sum + dish.photos, 0);
-  $("taught-title").textContent = describeTaught(dishes.length, photos);
+  $("taught-title").textContent = words.describeTaught(dishes.length, photos);
   $("taught-list").replaceChildren(...dishes.map(listed));
-  const notes = [asleep, notKept, describeOld(old), describeLost(lost)];
+  const notes = [asleep, notKept, words.describeOld(old), words.describeLost(lost)];
   $("taught-note").textContent = notes.filter(Boolean).join(" ");
   $("relearn").hidden = !old.usable;
   for (const name of ["save", "with-pictures-label"]) $(name).hidden = dishes.length === 0;
@@ -75,7 +68,7 @@ export function showTaught(newState) {
 function listed({ id, name, photos }) {
   const row = $("taught-row").content.cloneNode(true);
   row.querySelector(".name").textContent = name;
-  row.querySelector(".photos").textContent = count(photos, "photo");
+  row.querySelector(".photos").textContent = words.count(photos, "photo");
   const [look, forget] = row.querySelectorAll("button");
   look.setAttribute("aria-label", `Teach more of ${name}`);
   look.onclick = () => attempt(() => showLesson(id));
@@ -165,7 +158,7 @@ function nameOf(id) {
 async function showPictures() {
   $("lesson-title").textContent = nameOf(open);
   const pictures = await teach("pictures", { id: open });
-  $("lesson-count").textContent = describeLesson(pictures.length);
+  $("lesson-count").textContent = words.describeLesson(pictures.length);
   for (const image of $("pictures").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   $("pictures").replaceChildren(
     ...pictures.map((bytes, at) => {
@@ -176,7 +169,7 @@ async function showPictures() {
     }),
   );
   const checked = await teach("check", { id: open });
-  $("lesson-count").textContent = describeLesson(pictures.length, checked);
+  $("lesson-count").textContent = words.describeLesson(pictures.length, checked);
 }
 
 /** Add the picture that is seen to the open dish. */
@@ -206,7 +199,7 @@ async function addAll(sources, total) {
   await teach("train");
   if (open === id) await showPictures();
   await askAgain();
-  const added = [describeAdded(counts), ...problems].join(" ");
+  const added = [words.describeAdded(counts), ...problems].join(" ");
   tell(added);
   if (open === id) say(`${added} ${$("lesson-count").textContent}`);
 }
@@ -266,13 +259,13 @@ async function read(file) {
   const { isOurs, ...counts } = await teach("read", { file });
   const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
   await askAgain();
-  tell(`${describeAdded(counts)}${how}`);
+  tell(`${words.describeAdded(counts)}${how}`);
 }
 
 async function relearn() {
   const counts = await teach("relearn");
   await askAgain();
-  tell(describeAdded(counts));
+  tell(words.describeAdded(counts));
 }
 
 /** Ask before something is lost. */

@@ -6,8 +6,7 @@ const MOST = 5; // bars shown, however many classes there are
 
 /** Put class names into words: "pizza, steak or sushi". */
 export function joinNames(names) {
-  if (names.length > MOST) return `any of the ${names.length} foods it knows`;
-  return enumerate(names, "or");
+  return names.length > MOST ? `any of the ${names.length} foods it knows` : enumerate(names, "or");
 }
 
 /** Join words: "a", "a or b", "a, b or c". */
@@ -74,15 +73,12 @@ export function describe(answer, about) {
     : ranking(answer.probabilities, about.class_names);
   const [{ name, probability }] = rows;
   const sure = percent(probability);
-  const verdict = {
-    dish: `This looks like ${name}.`,
-    "another dish": "I think this is another dish.",
-    "no plate": "This does not look like a plate of food.",
+  const closest = `Closest of the dishes I know: ${name} (${sure}).`;
+  const [verdict, detail] = {
+    dish: [`This looks like ${name}.`, `The model is ${sure} sure.`],
+    "another dish": ["I think this is another dish.", closest],
+    "no plate": ["This does not look like a plate of food.", closest],
   }[kind];
-  const detail =
-    kind === "dish"
-      ? `The model is ${sure} sure.`
-      : `Closest of the dishes I know: ${name} (${sure}).`;
   return { kind, verdict, detail, rows };
 }
 
