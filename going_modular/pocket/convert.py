@@ -82,19 +82,14 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
 
 
 class _Converter:
-    """Goes through a graph and adds step after step to a .tflite.
-
-    Attributes:
-        arrays: The number of the array of each value of the graph, by its name.
-        shapes: Of the arrays, in LiteRT's order of axes.
-    """
+    """Goes through a graph and adds step after step to a .tflite."""
 
     def __init__(self, graph: onnx.GraphProto):
         self.graph, self.constants = graph, constants_of(graph)
         self.maker = {name: node for node in graph.node for name in node.output}
         self.writer = TfliteWriter()
-        self.arrays: dict[str, int] = {}
-        self.shapes: dict[int, list[int]] = {}
+        self.arrays: dict[str, int] = {}  # the number of each value's array
+        self.shapes: dict[int, list[int]] = {}  # in LiteRT's order of axes
 
     def convert(self, size: int, features: str | None) -> bytes:
         """The .tflite file's content, for prepared pictures of `size` pixels a side.

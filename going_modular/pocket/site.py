@@ -206,12 +206,7 @@ def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
 
 
 def list_files(folder: Path) -> dict:
-    """List what a visitor's browser keeps, so that the page works without network.
-
-    Returns:
-        "files", each with its size in bytes, sorted by path, and "version", which
-        changes whenever any of them does.
-    """
+    """What a visitor's browser keeps: "files" with sizes, and "version" of them all."""
     digest, sizes = hashlib.sha256(), {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
