@@ -108,6 +108,7 @@ export async function startLive() {
   const mine = newTurn("waiting");
   try {
     await openCamera(video, facing);
+    if (mine !== turn && !isLive()) closeCamera(video); // it was long in coming
     if (mine !== turn) return false;
     setState("live");
     video.srcObject.getVideoTracks()[0].onended = () =>

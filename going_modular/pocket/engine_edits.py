@@ -3,7 +3,7 @@
 All changes of a vendored engine stand here. npm.py makes them while it unpacks the
 package, after the checksum; a change that finds nothing to change is an error. When a
 newer version of @litertjs/core does without one, delete it here, and raise the version
-in runtimes.py; `tests/test_pocket_prepare.py` says whether all builds answer as before.
+in packages.json: `tests/test_pocket_prepare.py` tries all builds.
 
 1. litert.js imports @litertjs/wasm-utils, which loads scripts into a page or into a
    worker that is no module. Ours is one, so it imports loader.js instead, and each
