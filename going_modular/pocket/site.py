@@ -50,11 +50,9 @@ NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside t
 def fill_first_page(model_file: Path, folder: Path) -> Path:
     """Put beside the reader's own index.html what it loads; it writes the page itself.
 
-    Args:
-        model_file: The ONNX file, which keeps its name.
-        folder: Made if missing; gets the model, facts.json (class names as people read
-            them, and both thresholds) and the two files of ONNX Runtime Web. Where
-            those cannot be had, a sentence says why: the page cannot run then.
+    That is the model, facts.json (class names as people read them, and both thresholds)
+    and the two files of ONNX Runtime Web. Where those cannot be had, a sentence says
+    why: the page cannot run then.
 
     Raises:
         FileError: If the folder cannot be written.
@@ -76,11 +74,7 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
 
 
 def choose_engine(model_file: Path) -> tuple[Engine, str]:
-    """The engine for a model, and why: LiteRT wherever the model can be written for it.
-
-    Args:
-        model_file: An ONNX file with the lesson's metadata.
-    """
+    """The engine for a model file, and why: LiteRT, if the model can be written so."""
     engine, _, why = _carried(onnx.load(model_file), None)
     return engine, why
 
@@ -106,20 +100,16 @@ def write_pocket(
     examples: Sequence[Path] = (),
     engine: Engine | None = None,
 ) -> Path:
-    """Write the complete browser demo around a model.
+    """Write the complete browser demo around a model, all or nothing.
 
-    Everything is made in a temporary folder first; nothing in `folder` changes before
-    all of it is there. Files of the same names are replaced; examples, models and
-    engines of an earlier run removed.
+    Files of the same names are replaced; examples, models and engines of an earlier run
+    are removed.
 
     Args:
         model_file: An ONNX file with the lesson's metadata.
         folder: Where the demo goes; the page's own source folder will do, too.
         examples: Pictures that the page offers to try, in this order.
         engine: What runs the model there; None chooses.
-
-    Returns:
-        `folder`.
 
     Raises:
         ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
