@@ -123,7 +123,7 @@ def test_the_page_learns_what_the_lesson_learns(page, names, tmp_path):
             const content = await new Response(stream).arrayBuffer();
             const learner = makeLearner(content, about);
             const { dishes } = await readFile(new Blob([taught]), about);
-            learner.train(dishes);
+            learner.train(dishes.map((dish, id) => ({ ...dish, id })));
             return {
                 said: asked.map((features) => learner.judge(features)),
                 checked: await learner.leaveOneOut(0, () => Promise.resolve()),
