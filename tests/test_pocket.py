@@ -150,7 +150,7 @@ def test_a_slow_example_leaves_a_camera_open_that_was_started_meanwhile(page):
     page.wait_for_timeout(500)
     assert page.get_attribute("#stage", "data-state") == "live"
     assert page.evaluate("video.srcObject !== null")
-    page.evaluate("globalThis.fetch = () => Promise.reject(new Error('no network'))")
+    page.evaluate("() => { globalThis.fetch = () => Promise.reject(new Error()); }")
     try_example(page, 1)
     expect(page, FAILS, "It did not arrive. Check the connection.")
 

@@ -94,7 +94,7 @@ def test_a_browser_that_cannot_start_the_page_gets_a_sentence(
         context.add_init_script(script or "")
         page = context.new_page()
         page.goto(url)
-        page.get_by_text(sentence).wait_for()
+        page.get_by_text(sentence).first.wait_for()
 
 
 def test_a_worker_that_never_speaks_is_told(failing, url):
