@@ -29,7 +29,7 @@ let clock; // of the worker's silence
  *   are stored, the version of the files.
  * @throws {Error} If it cannot start; its message is meant for the visitor.
  */
-export function startModel(onProgress, onTaught) {
+export function startModel(onProgress, onTaught = () => {}) {
   return new Promise((resolve, reject) => {
     if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
       reject(new Error(TOO_OLD));
