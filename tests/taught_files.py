@@ -36,7 +36,9 @@ DAMAGES = {
     "an empty name": _dish(name=" \n\u202e\u200b "),
     "photos of another kind": _dish(photos="x"),
     "a photo that is none": _dish(photos=[None]),
+    "no photos": _dish(photos=[]),
     "too many photos": _dish(photos=[{"features": _encoded(1), "scale": 0.01}] * 401),
+    "too many dishes": lambda content: content.update(dishes=content["dishes"] * 21),
     "features too short": _photo(features="AAA="),
     "features too long": _photo(features="A" * 9_000_000),
     "features that are no base64": _photo(features="\u00e4" * 1708),
@@ -44,6 +46,10 @@ DAMAGES = {
     "a scale below zero": _photo(scale=-1),
     "a scale without end": _photo(scale=float("inf")),
     "a scale that is text": _photo(scale="1"),
+    "a scale that is far too large": _photo(scale=1e300),
+    "a scale that is true": _photo(scale=True),
+    "a picture that is no text": _photo(picture=5),
+    "a picture that is not small": _photo(picture="A" * 3_000_000),
 }
 
 

@@ -54,14 +54,11 @@ def test_same_answers_as_python(page):
             assert_agree(ask_page(page, picture), ours, apart)
 
 
-def test_refused_files_are_refused_here_too(page):
+def test_what_is_no_picture_gets_its_sentence_and_a_photo_its_answer(page):
     for content, why in REFUSED.values():
         with pytest.raises(FirefoxError) as refusal:
             ask_page(page, content)
         assert str(refusal.value) == f"Error: {SENTENCES[why]}"
-
-
-def test_a_text_named_jpg_gets_its_sentence_and_a_photo_its_answer(page):
     page.evaluate(CHOOSE, base64.b64encode(REFUSED["text"][0]).decode())
     page.wait_for_selector("#stage[data-state=problem]")
     assert page.inner_text("#detail") == SENTENCES["no picture"]

@@ -12,7 +12,15 @@ from pocket_site import (
 
 from going_modular.pocket.server import serve_folder
 
-OUTLINE = "getComputedStyle(document.activeElement).outlineWidth"
+FOCUSED = """() => {
+    const { activeElement: it } = document;
+    const name = it.getAttribute("aria-label") ?? it.querySelector("img")?.alt;
+    return [name ?? it.innerText, getComputedStyle(it).outlineWidth];
+}"""
+MOVING = """() => [...document.querySelectorAll("*")].filter((element) => {
+    const { animationName, transitionDuration } = getComputedStyle(element);
+    return animationName !== "none" || !/^0s(, 0s)*$/.test(transitionDuration);
+}).length"""
 # What the page shows, and how to get there.
 STATES = {
     "#stage[data-state=idle]": lambda page: None,
@@ -24,7 +32,9 @@ STATES = {
 }
 
 
-def test_axe_finds_nothing_serious(context, tmp_path):
+def test_axe_finds_nothing_serious_and_nothing_moves_for_those_who_asked(
+    context, tmp_path
+):
     site = write_site(tmp_path / "site", is_practice="true")  # its banner counts, too
     with serve_folder(site) as served:
         context.grant_permissions(["camera"], origin=served.url.rstrip("/"))
@@ -33,16 +43,13 @@ def test_axe_finds_nothing_serious(context, tmp_path):
             reach(page)
             page.wait_for_selector(state)
             assert grave_complaints(page) == [], state
+            assert page.evaluate(MOVING) == 0, "reduced motion is emulated"
 
 
 def focused(page) -> str:
-    return page.evaluate(
-        """() => {
-            const { activeElement: it } = document;
-            return it.getAttribute("aria-label") ?? it.querySelector("img")?.alt
-                ?? it.innerText;
-        }"""
-    )
+    name, outline = page.evaluate(FOCUSED)
+    assert outline == "3px", "one sees where one is"
+    return name
 
 
 def test_everything_can_be_reached_and_used_by_keyboard(page):
@@ -52,7 +59,6 @@ def test_everything_can_be_reached_and_used_by_keyboard(page):
     for _ in range(8):
         page.keyboard.press("Tab")
         reached.append(focused(page))
-        assert page.evaluate(OUTLINE) == "3px", "one sees where one is"
     examples = [f"Example picture {number}" for number in range(1, 6)]
     assert reached == ["Choose photo", "Start camera", "Paste", *examples]
     page.keyboard.press("Enter")
@@ -70,16 +76,3 @@ def test_everything_can_be_reached_and_used_by_keyboard(page):
     page.keyboard.press("Enter")
     page.wait_for_selector("#stage[data-state=idle]")
     assert focused(page) == "Start camera", "focus is not lost with the button"
-
-
-def test_nothing_moves_for_those_who_asked_for_that(page):
-    page.emulate_media(reduced_motion="reduce")
-    start_camera(page)
-    page.wait_for_selector("#bars li")
-    moving = page.evaluate(
-        """() => [...document.querySelectorAll("*")].filter((element) => {
-            const { animationName, transitionDuration } = getComputedStyle(element);
-            return animationName !== "none" || !/^0s(, 0s)*$/.test(transitionDuration);
-        }).length"""
-    )
-    assert moving == 0

@@ -12,21 +12,6 @@ from benchmarks.browser import launched
 
 FPS = 30  # what Chromium plays a film of JPEG pictures at
 SIZE = (320, 180)
-# Runs before the page's own code: counts questions that wait for an answer.
-COUNT_WAITING = """
-globalThis.waiting = 0;
-globalThis.mostWaiting = 0;
-globalThis.Worker = class extends Worker {
-    constructor(...given) {
-        super(...given);
-        this.addEventListener("message", ({ data }) => { if (data.id) waiting -= 1; });
-    }
-    postMessage(message, ...rest) {
-        if (message.id) mostWaiting = Math.max(mostWaiting, ++waiting);
-        super.postMessage(message, ...rest);
-    }
-};
-"""
 NOTE_CHANGES = """() => {
     [globalThis.verdicts, globalThis.changes] = [[], []];
     const note = () => {
@@ -36,6 +21,13 @@ NOTE_CHANGES = """() => {
     };
     new MutationObserver(note).observe(
         document.body, { childList: true, characterData: true, subtree: true });
+}"""
+# Of a frame as the model gets it, of the viewfinder, and of the camera's picture.
+SIZES = """async () => {
+    const { grabFrame } = await import("./camera.js");
+    const { width, height } = await grabFrame(video);
+    const { clientWidth, clientHeight, videoWidth, videoHeight } = video;
+    return [[width, height], [clientWidth, clientHeight], [videoWidth, videoHeight]];
 }"""
 
 
@@ -74,25 +66,59 @@ def browser(playwright, tmp_path_factory):
 
 
 def is_off(page) -> bool:
-    return page.evaluate("document.getElementById('video').srcObject === null")
+    return page.evaluate("video.srcObject === null")
 
 
-def test_live_answers_then_a_photo_then_live_again(page):
+def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
     assert not page.locator("#flip").is_visible(), "one camera cannot be turned"
     start_camera(page)
     expect(page, "This looks like sushi.")
-    page.wait_for_function("() => parseInt(median.textContent.split('of ')[1]) > 2")
     assert page.locator("#live-note").is_visible()
     # Said aloud once it has lasted, not several times a second.
     page.get_by_role("status").get_by_text("This looks like sushi.").wait_for()
     assert not page.locator("#flip").is_visible()
+    for condition in (
+        "parseInt(median.textContent.split('of ')[1]) > 2",
+        "rate.textContent === 'Resting: nothing moves'",
+        "median.textContent !== (globalThis.before ??= median.textContent)",
+        "rate.textContent.endsWith('a second')",
+    ):
+        page.wait_for_function(f"() => {condition}", timeout=60_000)
+    assert page.inner_text("#verdict") == "This looks like sushi."
+    grabbed, shown, film = page.evaluate(SIZES)
+    assert grabbed[0] / grabbed[1] == pytest.approx(shown[0] / shown[1], rel=0.01)
+    assert any(grabbed[side] == film[side] for side in (0, 1))
+
     page.get_by_role("button", name="Take photo").click()
     page.wait_for_selector("#stage[data-state=photo]")
     expect(page, "This looks like sushi.")
     assert is_off(page), "its light goes out"
+    assert page.evaluate("[shown.width, shown.height]") == grabbed
+
     start_camera(page)
     page.get_by_role("button", name="Stop").click()
     expect(page, "What is on your plate?")
+    assert is_off(page)
+
+    start_camera(page)
+    expect(page, "This looks like sushi.")
+    try_example(page, 1)
+    expect(page, "This looks like pizza.")
+    page.wait_for_selector("#stage[data-state=photo]")
+    assert is_off(page)
+
+    start_camera(page)
+    page.evaluate("video.srcObject.getVideoTracks()[0].onended()")  # unplugged
+    expect(page, "The camera stopped.")
+    assert is_off(page)
+
+    start_camera(page)
+    page.evaluate(  # nobody looks at the page
+        """() => {
+            Object.defineProperty(document, "hidden", { get: () => true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
     assert is_off(page)
 
 
@@ -106,31 +132,18 @@ def test_live_answers_follow_the_picture_but_not_each_frame(playwright, url, tmp
         seeing(playwright, frames, tmp_path / "lively.mjpeg") as browser,
         visitor(browser, url) as context,
     ):
-        context.add_init_script(COUNT_WAITING)
         page = open_page(context, url)
         start_camera(page)
         expect(page, "This looks like")
         page.evaluate(NOTE_CHANGES)
         page.wait_for_function("() => verdicts.length >= 4", timeout=60_000)
         rate = page.inner_text("#rate-chip")
-        verdicts, changes, waiting = page.evaluate("[verdicts, changes, mostWaiting]")
+        verdicts, changes = page.evaluate("[verdicts, changes]")
     assert rate.endswith("a second"), "it does not rest"
     assert set(verdicts) == {"This looks like pizza.", "This looks like sushi."}
     # Words and numbers may change four times a second; a slow machine's clock may lag.
     changes = np.array(changes)
     assert (changes[5:] - changes[:-5] > 1000).all()
-    assert waiting == 1
-
-
-def test_the_page_rests_while_nothing_moves_and_goes_on_answering(page):
-    start_camera(page)
-    for condition in (
-        "rate.textContent === 'Resting: nothing moves'",
-        "median.textContent !== (globalThis.before ??= median.textContent)",
-        "rate.textContent.endsWith('a second')",
-    ):
-        page.wait_for_function(f"() => {condition}", timeout=60_000)
-    assert page.inner_text("#verdict") == "This looks like sushi."
 
 
 def test_the_running_mean_is_by_time(page):
@@ -160,48 +173,6 @@ def test_the_running_mean_is_by_time(page):
         one_answer = 2 / per_second  # as a share of half a second
         assert np.abs(after - (2 * seconds).clip(max=1)).max() <= one_answer
         assert after[per_second // 2 :].min() == 1
-
-
-def test_the_model_sees_what_the_viewfinder_shows(page):
-    start_camera(page)
-    grabbed, shown, film = page.evaluate(
-        """async () => {
-            const { grabFrame } = await import("./camera.js");
-            const video = document.getElementById("video");
-            const { width, height } = await grabFrame(video);
-            const { clientWidth, clientHeight, videoWidth, videoHeight } = video;
-            return [[width, height], [clientWidth, clientHeight],
-                [videoWidth, videoHeight]];
-        }"""
-    )
-    assert grabbed[0] / grabbed[1] == pytest.approx(shown[0] / shown[1], rel=0.01)
-    assert any(grabbed[side] == film[side] for side in (0, 1))
-
-
-def test_what_ends_live_answers_closes_the_camera(page):
-    start_camera(page)
-    expect(page, "This looks like sushi.")
-    try_example(page, 1)
-    expect(page, "This looks like pizza.")
-    page.wait_for_selector("#stage[data-state=photo]")
-    assert is_off(page)
-
-    start_camera(page)
-    page.evaluate(  # it is unplugged
-        """document.getElementById("video").srcObject.getVideoTracks()[0]
-            .dispatchEvent(new Event("ended"))"""
-    )
-    expect(page, "The camera stopped.")
-    assert is_off(page)
-
-    start_camera(page)
-    page.evaluate(  # nobody looks at the page
-        """() => {
-            Object.defineProperty(document, "hidden", { get: () => true });
-            document.dispatchEvent(new Event("visibilitychange"));
-        }"""
-    )
-    assert is_off(page)
 
 
 def refusal(error: str) -> str:

@@ -29,8 +29,10 @@ from going_modular.pocket.site import (
     choose_engine,
     write_pocket,
 )
+from going_modular.pocket.taught_file import RULES
 
 NOT_KEPT = {"README.md", ".gitattributes", "sw-remove.js", "sw.js", "files.json"}
+BINARY = (".gz", ".woff2", ".jpg", ".png", ".onnx")
 
 
 @pytest.fixture(autouse=True)
@@ -67,47 +69,54 @@ def model(tmp_path):
     return make_model(tmp_path / "any_name.onnx")
 
 
-def test_the_folder_is_complete_and_says_what_the_model_says(model, tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "plate.PNG")
-    folder = write_pocket(model, tmp_path / "site", examples=[tmp_path / "plate.PNG"])
+@pytest.fixture
+def pictures(tmp_path):
+    for name in ("a.PNG", "b.jpg"):
+        Image.new("RGB", (8, 6), "red").save(tmp_path / name)
+    return [tmp_path / "a.PNG", tmp_path / "b.jpg"]
+
+
+def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tmp_path):
+    folder = write_pocket(model, tmp_path / "site", examples=pictures)
     assert (folder / MODEL).read_bytes() == model.read_bytes()
-    assert_complete(folder, ORT_WEB, not_kept=NOT_KEPT)
+    assert_complete(folder, ORT_WEB)
     about = json.loads((folder / "model.json").read_text())
     assert about.pop("pictures")["sentences"] == app.SENTENCES
     assert about == {
         "file": MODEL,
         "starts_with": ["vendor/ort.wasm.gz", MODEL],
         "sha256": file_sha256(model),
-        "examples": ["examples/1.png"],
+        "examples": ["examples/1.png", "examples/2.jpg"],
         **asdict(ABOUT),
     }
-
-
-def test_the_committed_model_goes_in_as_litert_reads_it(tmp_path):
-    folder = write_pocket(COMMITTED, tmp_path / "site")
+    folder = write_pocket(COMMITTED, tmp_path / "committed")
     content = gzip.decompress((folder / TFLITE).read_bytes())
     assert content == as_carried(COMMITTED, LITE_RT)
-    assert_complete(folder, LITE_RT, not_kept={*NOT_KEPT, "prepare.wat"})  # a source
+    assert_complete(folder, LITE_RT)
     about = json.loads((folder / "model.json").read_text())
     assert about["file"] == TFLITE
     assert about["sha256"] == file_sha256(COMMITTED), "of the file that was tested"
     assert about["preparation"] == asdict(preparation_of(COMMITTED))
-    known = about["teaching"]
-    assert known["counts"] == about["reference_counts"]
-    content = gzip.decompress((folder / known["file"]).read_bytes())
-    assert len(content) == 450 * (known["dimensions"] + 4)
+    teaching = about["teaching"]
+    assert RULES.items() <= teaching.items()
+    assert teaching["counts"] == about["reference_counts"]
+    content = gzip.decompress((folder / teaching["file"]).read_bytes())
+    assert len(content) == 450 * (teaching["dimensions"] + 4)
 
 
-def assert_complete(folder: Path, engine: Engine, not_kept: set[str]) -> None:
-    """All of an engine is there, and all that a visitor keeps is listed."""
+def assert_complete(folder: Path, engine: Engine) -> None:
+    """All of an engine is there, and all that a visitor keeps is listed, as it is."""
     there = files_in(folder)
     assert {f"{VENDOR}/{name}" for name in brought_for(engine)} < there.keys()
     code = {file.name: file.read_bytes() for file in engine.code.iterdir()}
     assert code.items() <= there.items()
     listed = json.loads((folder / "files.json").read_text())["files"]
     assert listed.items() <= {name: len(body) for name, body in there.items()}.items()
-    unlisted = there.keys() - listed.keys()
-    assert {name for name in unlisted if not name.endswith(".txt")} == not_kept
+    unlisted = {n for n in there.keys() - listed.keys() if not n.endswith(".txt")}
+    assert unlisted - {"prepare.wat"} == NOT_KEPT, "that one is a source"
+    for file in upload_plan(folder):  # every binary file goes to LFS
+        is_text = b"\0" not in there[file.path] and not file.path.endswith(BINARY)
+        assert file.storage == ("git" if is_text else "LFS"), file.path
 
 
 def test_an_engine_is_chosen_with_a_reason_or_asked_for(model, tmp_path):
@@ -123,28 +132,23 @@ def test_an_engine_is_chosen_with_a_reason_or_asked_for(model, tmp_path):
     assert files_in(folder) == before
 
 
-def test_another_engine_leaves_nothing_of_the_first(model, tmp_path):
-    pictures = [tmp_path / "a.png", tmp_path / "b.jpg"]
-    for picture in pictures:
-        Image.new("RGB", (8, 6), "red").save(picture)
+def test_nothing_of_an_earlier_engine_stays_and_nothing_of_others_goes(
+    model, pictures, tmp_path
+):
     examples = {model: pictures, COMMITTED: pictures[1:]}
     alone = {
         source: files_in(write_pocket(source, tmp_path / source.stem, examples=some))
         for source, some in examples.items()
     }
-    folder = tmp_path / "site"
-    for source in (model, COMMITTED, model):
-        write_pocket(source, folder, examples=examples[source])
-        assert files_in(folder) == alone[source]
-
-
-def test_the_page_s_own_source_folder_will_do(model, tmp_path):
     folder = tmp_path / "source"
-    shutil.copytree(PAGE, folder)
+    folder.mkdir()
+    for name in PAGE_FILES:  # the page's own source folder will do
+        shutil.copyfile(PAGE / name, folder / name)
     (folder / "notes.md").write_text("mine")
     before = files_in(folder)
-    for source in (COMMITTED, model):
-        assert before.items() <= files_in(write_pocket(source, folder)).items()
+    for source in (model, COMMITTED, model):
+        write_pocket(source, folder, examples=examples[source])
+        assert files_in(folder) == before | alone[source]
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs", b"\x08\x07"])
@@ -157,28 +161,13 @@ def test_what_is_no_model_is_refused(tmp_path, content):
     assert not (tmp_path / "site").exists()
 
 
-def test_page_files_name_no_other_host():
+def test_page_files_name_no_other_host_and_ask_a_space_for_our_headers():
     allowed = {"http://www.w3.org/2000/svg"}
     for name in PAGE_FILES:
         text = (PAGE / name).read_text(encoding="utf-8")
         assert set(re.findall(r"\bhttps?://[^\s\"'`)]+", text)) <= allowed, name
         assert not re.search(r"localStorage|sessionStorage|\.cookie", text)
         assert ("indexedDB" in text) == (name == "taught-db.js"), "one place to look at"
-
-
-@pytest.mark.parametrize("engine", [LITE_RT, ORT_WEB], ids=lambda each: each.title)
-def test_every_binary_file_goes_to_lfs(tmp_path, engine):
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
-    with_picture = {"examples": [tmp_path / "a.jpg"], "engine": engine}
-    folder = write_pocket(COMMITTED, tmp_path / "site", **with_picture)
-    for file in upload_plan(folder):
-        is_text = b"\0" not in (folder / file.path).read_bytes() and Path(
-            file.path
-        ).suffix not in (".gz", ".woff2", ".jpg", ".png", ".onnx")
-        assert file.storage == ("git" if is_text else "LFS"), file.path
-
-
-def test_readme_asks_a_space_for_the_headers_that_the_server_sends():
     front = (PAGE / "README.md").read_text(encoding="utf-8").split("---")[1]
     assert "sdk: static" in front and "app_file: index.html" in front
     asked = dict(re.findall(r"^  (cross-origin-[\w-]+): ([\w-]+)$", front, re.M))

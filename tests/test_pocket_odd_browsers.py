@@ -6,6 +6,8 @@ import pytest
 from demo_model_fixture import GREEN
 from pocket_site import choose, expect, open_page, plate, visitor
 
+from benchmarks.browser import READY
+
 NEVER = "new Promise(() => {})"
 ODD = {
     "opening the database hangs": "indexedDB.open = () => ({});",
@@ -21,6 +23,12 @@ ODD = {
     "no offline": f"ServiceWorkerContainer.prototype.register = () => {NEVER};",
 }
 IN_PAGES = ["no offline"]  # what no worker has
+NOT_STARTED = "This page has not started."
+FAILED = "The model did not start"
+TOO_OLD = "This browser is too old to run the model."
+# A minute, and all longer times, take half a second.
+HURRY = """const wait = setTimeout;
+self.setTimeout = (what, ms) => wait(what, Math.min(ms, 500));"""
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -48,54 +56,70 @@ def failing(browser):
         yield context
 
 
-@pytest.mark.parametrize("file", ["page.js", "view.js", "patience.js"])
-def test_a_page_without_a_part_of_its_program_says_so(failing, url, file):
-    failing.route(f"**/{file}", lambda route: route.fulfill(status=404))
-    page = failing.new_page()
-    page.goto(url)
-    page.get_by_text("This page has not started.").wait_for()
-
-
-def test_a_page_that_fails_at_its_start_says_so(failing, url):
-    failing.add_init_script("CSSStyleDeclaration = undefined; delete self.URL;")
-    page = failing.new_page()
-    page.goto(url)
-    page.get_by_text("This page has not started.").wait_for()
-
-
-def test_a_page_that_started_takes_the_sentence_away(failing, url):
-    page = open_page(failing, url)
-    assert page.locator("#not-started").count() == 0
-
-
 @pytest.mark.parametrize(
-    ("file", "reply"),
+    ("file", "reply", "sentence"),
     [
-        ("worker.js", {"status": 404}),
-        ("engine.js", {"status": 404}),
-        ("model.json", {"body": '{"half": '}),
-        ("files.json", {"status": 500}),
-        ("picture.js", {"body": "throw new Error('odd')"}),
+        ("page.js", {"status": 404}, NOT_STARTED),
+        ("finder.js", {"status": 404}, NOT_STARTED),
+        ("patience.js", {"status": 404}, NOT_STARTED),
+        ("worker.js", {"status": 404}, FAILED),
+        ("engine.js", {"status": 404}, FAILED),
+        ("engine.js", {"body": "export const start = () => Promise.reject();"}, FAILED),
+        ("model.json", {"body": '{"half": '}, FAILED),
+        ("files.json", {"status": 500}, FAILED),
+        ("picture.js", {"body": "throw new Error('odd')"}, FAILED),
     ],
 )
-def test_a_part_that_does_not_come_is_told(failing, url, file, reply):
+def test_a_part_that_does_not_come_is_told(failing, url, file, reply, sentence):
     failing.route(re.compile(f"/{file}$"), lambda route: route.fulfill(**reply))
     page = failing.new_page()
     page.goto(url)
-    expect(page, "The model did not start")
+    page.get_by_text(sentence).first.wait_for()
+    assert page.locator("#not-started").count() == (sentence == NOT_STARTED)
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("CSSStyleDeclaration = undefined; delete self.URL;", NOT_STARTED),
+        ("delete globalThis.OffscreenCanvas", TOO_OLD),
+        ("delete globalThis.DecompressionStream", TOO_OLD),
+        (None, "with JavaScript switched on"),
+    ],
+)
+def test_a_browser_that_cannot_start_the_page_gets_a_sentence(
+    browser, url, script, sentence
+):
+    with browser.new_context(java_script_enabled=script is not None) as context:
+        context.add_init_script(script or "")
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_text(sentence).first.wait_for()
 
 
 def test_a_worker_that_never_speaks_is_told(failing, url):
-    failing.add_init_script(
-        "const wait = setTimeout;"
-        "self.setTimeout = (what, ms) => wait(what, Math.min(ms, 500));"
-    )
+    failing.add_init_script(HURRY)
     quiet = "self.onmessage = () => {};"
-    failing.route(
-        "**/worker.js", lambda route: route.fulfill(response=route.fetch(), body=quiet)
-    )
+    failing.route("**/worker.js", lambda route: fulfill(route, quiet))
     page = failing.new_page()
     page.goto(url)
     choose(page, plate(GREEN))
     page.get_by_text("This takes long.").wait_for()
     assert page.get_attribute("body", "data-model") is None
+
+
+def test_a_worker_that_falls_silent_later_is_told_and_let_go(failing, url):
+    deaf = """const really = self.onmessage;
+    self.onmessage = (event) => { if (!event.data.id) really(event); };"""
+    failing.route("**/worker.js", lambda route: fulfill(route, "", deaf))
+    page = open_page(failing, url)
+    page.evaluate(HURRY)
+    choose(page, plate(GREEN))
+    expect(page, "This picture did not work.", "has not answered for a minute.")
+    assert page.locator(READY).count() == 1 and page.locator("#choose").is_enabled()
+
+
+def fulfill(route, instead: str, after: str = "") -> None:
+    """Answer with other code, or with more code."""
+    reply = route.fetch()
+    route.fulfill(response=reply, body=(instead or reply.text()) + after)

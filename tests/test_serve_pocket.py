@@ -13,6 +13,14 @@ from going_modular.files import FileError
 from going_modular.pocket.server import ISOLATION, serve_folder
 from tools import serve_pocket
 
+KINDS = {
+    "index.html": "text/html; charset=utf-8",
+    "a.mjs": "text/javascript; charset=utf-8",
+    "a.wasm": "application/wasm",
+    "a.webmanifest": "application/manifest+json",
+    "a.onnx": "application/octet-stream",
+}
+
 
 @pytest.fixture
 def port():
@@ -27,95 +35,56 @@ def fetch(url):
         return reply.headers, reply.read()
 
 
-def test_served_as_what_it_is_with_isolation(tmp_path):
-    kinds = {
-        "index.html": "text/html; charset=utf-8",
-        "a.mjs": "text/javascript; charset=utf-8",
-        "a.js": "text/javascript; charset=utf-8",
-        "a.wasm": "application/wasm",
-        "a.webmanifest": "application/manifest+json",
-        "a.onnx": "application/octet-stream",
-    }
-    for name in kinds:
-        (tmp_path / name).write_text(name)
-    with serve_folder(tmp_path) as served:
-        assert served.url.startswith("http://127.0.0.1:")
-        for name, kind in kinds.items():
+def test_a_folder_is_served_as_what_it_is_and_nothing_outside(tmp_path, port, capfd):
+    (tmp_path / "secret.txt").write_text("x")
+    site = tmp_path / "site"
+    with pytest.raises(DeployError, match="no index.html"), serve_folder(tmp_path):
+        pass
+    site.mkdir()
+    for name in KINDS:
+        (site / name).write_text(name)
+    (site / "large.bin").write_bytes(b"x" * 20_000_000)
+    with serve_folder(site, port=port) as served:
+        for name, kind in KINDS.items():
             headers, body = fetch(served.url + name.replace("index.html", ""))
             assert headers["Content-Type"] == kind and body.decode() == name
             assert ISOLATION.items() <= dict(headers).items()
+        with pytest.raises(urllib.error.HTTPError):
+            fetch(served.url + "..%2fsecret.txt")
+        with pytest.raises(DeployError, match="Port"), serve_folder(site, port=port):
+            pass
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            visitor.sendall(b"GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+            visitor.recv(100)  # and hangs up
+        assert fetch(served.url)[1], "it still answers others"
     with pytest.raises(urllib.error.URLError):
         fetch(served.url)
+    assert "".join(capfd.readouterr()) == "", "nothing is told to the notebook"
 
 
-def test_serves_nothing_outside_its_folder(tmp_path):
-    (tmp_path / "secret.txt").write_text("x")
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "index.html").write_text("x")
-    with (
-        serve_folder(tmp_path / "site") as served,
-        pytest.raises(urllib.error.HTTPError),
-    ):
-        fetch(served.url + "..%2fsecret.txt")
-
-
-def test_no_page_or_no_port_is_an_error_that_says_so(tmp_path, port):
-    with pytest.raises(DeployError, match="no index.html"), serve_folder(tmp_path):
-        pass
-    (tmp_path / "index.html").write_text("x")
-    taken = socket.create_server(("127.0.0.1", port))
-    told = pytest.raises(DeployError, match="Port")
-    with taken, told, serve_folder(tmp_path, port=port):
-        pass
-
-
-def test_a_visitor_who_hangs_up_leaves_no_trace_in_the_notebook(tmp_path, port, capfd):
-    (tmp_path / "index.html").write_bytes(b"x" * 20_000_000)
-    with serve_folder(tmp_path, port=port) as served:
-        with socket.create_connection(("127.0.0.1", port)) as visitor:
-            visitor.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            visitor.recv(100)
-        assert fetch(served.url)[1].startswith(b"x"), "it still answers others"
-    assert "".join(capfd.readouterr()) == ""
-
-
-@pytest.fixture
-def serve(monkeypatch, tmp_path, capsys, port):
-    """Run the command until a visitor has come; what it printed and what they saw."""
+def test_the_command_takes_the_wanted_port_or_says_which_other(
+    monkeypatch, tmp_path, capsys, port
+):
     (tmp_path / "index.html").write_text("the page")
     monkeypatch.setattr(serve_pocket, "PORT", port)
     monkeypatch.setattr(serve_pocket, "write", lambda: tmp_path)
+    printed = []
 
-    def run() -> tuple[str, str]:
-        seen = []
+    def visit():
+        printed.append(capsys.readouterr().out)
+        url = re.search(r"http://[\d.:]+/", printed[-1])[0]
+        assert fetch(url)[1] == b"the page"
+        raise KeyboardInterrupt  # Ctrl+C
 
-        def visit():
-            printed = capsys.readouterr().out
-            url = re.search(r"http://[\d.:]+/", printed)[0]
-            seen.extend([printed, fetch(url)[1].decode()])
-            raise KeyboardInterrupt  # Ctrl+C
-
-        forever = SimpleNamespace(Event=lambda: SimpleNamespace(wait=visit))
-        monkeypatch.setattr(serve_pocket, "threading", forever)
-        serve_pocket.main([])
-        return tuple(seen)
-
-    return run
-
-
-def test_the_command_takes_the_wanted_port_or_says_which_other(serve, port):
+    forever = SimpleNamespace(Event=lambda: SimpleNamespace(wait=visit))
+    monkeypatch.setattr(serve_pocket, "threading", forever)
     for _ in range(2):  # just let go is free, too
-        printed, page = serve()
-        assert page == "the page" and "taken" not in printed
-        assert f"at http://127.0.0.1:{port}/; stop it" in printed
+        serve_pocket.main([])
+        assert f"at http://127.0.0.1:{port}/; stop it" in printed[-1]
     with socket.create_server(("127.0.0.1", port)):
-        printed, page = serve()
-    assert page == "the page"
-    assert f"Port {port} is taken" in printed
-    assert f":{port}/" not in printed
+        serve_pocket.main([])
+    assert f"Port {port} is taken" in printed[-1] and f":{port}/" not in printed[-1]
 
-
-def test_what_a_reader_can_put_right_is_one_sentence(monkeypatch):
     def write():
         raise FileError("npm is missing.")
 

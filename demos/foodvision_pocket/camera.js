@@ -3,25 +3,23 @@
 const ENOUGH = 30; // frames a second: more would only cost battery
 const LOOK = 120; // ms between two looks for movement
 const [COLUMNS, ROWS, BLOCK] = [16, 9, 4]; // a look has 16 x 9 cells of 4 x 4 pixels
-// What a colour of a cell must change by, of 255, to count as movement. A sensor in a dim
-// room is noisy by about 10 a pixel. Of that, a cell keeps 2 at most in Chromium; 6,
-// should a browser only take samples when it draws a picture small. Grey values would not
-// do: the red of a pizza and the green of a salad can be equally light.
+// What a colour of a cell must change by, of 255, to count as movement: a sensor in a dim
+// room is noisy by about 10 a pixel, a cell by 2 to 6. Grey values would not do: the red of
+// a pizza and the green of a salad can be equally light.
 const NOISE = 8;
 
 const HINT = "or choose a photo instead.";
+const NONE = "No camera was found on this device. Choose a photo instead.";
 const WHY_NOT = {
   NotAllowedError: `The camera is not allowed here. Allow it for this page in the browser, ${HINT}`,
-  NotFoundError: "No camera was found on this device. Choose a photo instead.",
-  OverconstrainedError: "No camera was found on this device. Choose a photo instead.",
+  NotFoundError: NONE,
+  OverconstrainedError: NONE,
   NotReadableError: `The camera is busy. Close the other program that uses it, ${HINT}`,
 };
 
 /**
- * Show a camera in a video element.
+ * Show a camera in a video element: the one that faces "environment" or "user".
  *
- * @param {HTMLVideoElement} video
- * @param {"environment" | "user"} facing Which way it should look, if there is a choice.
  * @throws {Error} If there is none to be had; its message is meant for the visitor.
  */
 export async function openCamera(video, facing) {
@@ -52,12 +50,8 @@ export async function hasTwoCameras() {
 }
 
 /**
- * Take the part of the current frame that the video element shows.
- *
- * The page fills its viewfinder and lets the rest overlap; the model should see
- * neither more nor less than the visitor.
- *
- * @returns {Promise<ImageBitmap>}
+ * Take the part of the current frame that the video element shows, as an ImageBitmap: the
+ * model should see neither more nor less than the visitor.
  */
 export function grabFrame(video) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
@@ -70,14 +64,9 @@ export function grabFrame(video) {
 }
 
 /**
- * Make a function that waits until the viewfinder has shown a frame since a given time.
- *
- * A frame that came meanwhile counts, so no time is lost; of several, only the newest
- * can still be grabbed. The browser may tell of a frame after it was grabbed: such a
- * frame is older than that time, and is not asked about twice. A page that nobody looks
- * at gets no frames.
- *
- * @returns {(since: number) => Promise<void>} `since` in ms, as performance.now() counts.
+ * Make a function that waits until the viewfinder has shown a frame since a given time, in
+ * ms. A frame that came meanwhile counts, so no time is lost. The browser may tell of one
+ * after it was grabbed: it is older than that time, and is not asked about twice.
  */
 export function watchFrames(video) {
   const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
@@ -95,11 +84,8 @@ export function watchFrames(video) {
 }
 
 /**
- * Make a function that says for how long nothing has moved in front of the camera.
- *
- * It compares thumbnails with the one that moved last, so that slow movement adds up.
- *
- * @returns {() => number} In ms. Call it as often as you like: most calls cost nothing.
+ * Make a function that says for how long, in ms, nothing has moved before the camera. It
+ * compares thumbnails with the one that moved last, so that slow movement adds up.
  */
 export function watchStillness(video) {
   const canvas = new OffscreenCanvas(COLUMNS * BLOCK, ROWS * BLOCK);

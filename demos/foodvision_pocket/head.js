@@ -6,14 +6,7 @@
 
 const MEMORY = 8; // steps that L-BFGS looks back on
 const MOST_STEPS = 200;
-export const FLAT = 1e-4; // length of a gradient that is as good as none
-
-/** The length of a row of numbers. */
-function lengthOf(row) {
-  let sum = 0;
-  for (const value of row) sum += value * value;
-  return Math.sqrt(sum);
-}
+const FLAT = 1e-4; // length of a gradient that is as good as none
 
 /** The inner product of two rows; four sums at once, as none waits for the others. */
 export function dot(one, other) {
@@ -31,7 +24,7 @@ export function dot(one, other) {
 
 /** Bring a row to length 1. */
 export function toUnit(row) {
-  const length = Math.max(lengthOf(row), 1e-12);
+  const length = Math.max(Math.sqrt(dot(row, row)), 1e-12);
   return row.map((value) => value / length);
 }
 
@@ -41,10 +34,8 @@ function spread(row) {
 }
 
 /**
- * Make a function that turns a row of length 1 into one that a head learns from.
- *
- * @param {Float64Array[]} known Rows whose means and standard deviations count.
- * @returns {(unit: Float64Array) => Float64Array}
+ * Make a function that turns a row of length 1 into one that a head learns from, by the
+ * means and standard deviations of known rows.
  */
 export function makeScaler(known) {
   const size = known[0].length;
@@ -58,12 +49,7 @@ export function makeScaler(known) {
   return (unit) => spread(unit).map((value, at) => (value - mean[at]) / width[at]);
 }
 
-/**
- * Inner products of all pairs of rows, (N, N), as one array.
- *
- * @param {Float64Array[]} rows
- * @param {{products: Float64Array, count: number}} [before] Those of the first rows.
- */
+/** Inner products of all pairs of rows, (N, N); `before` has those of the first rows. */
 export function innerProducts(rows, before = { products: new Float64Array(), count: 0 }) {
   const total = rows.length;
   const products = new Float64Array(total * total);
@@ -81,12 +67,7 @@ export function innerProducts(rows, before = { products: new Float64Array(), cou
   return products;
 }
 
-/**
- * What each row counts for: classes count alike, however many rows they have.
- *
- * @param {number[]} labels The class of each row.
- * @param {number} [leftOut] A row that does not count at all.
- */
+/** What each row counts for, by its class: classes count alike; one row may be left out. */
 export function balanced(labels, leftOut = -1) {
   const counts = [];
   labels.forEach((label, row) => {
@@ -103,7 +84,7 @@ export function balanced(labels, leftOut = -1) {
  *
  * @param {{products: Float64Array, labels: number[], counts: number[], classes: number,
  *   strength: number}} task `products` as from innerProducts, `counts` as from balanced.
- * @param start What an earlier call returned, to begin from; or nothing.
+ * @param [start] What an earlier call returned, to begin from.
  * @param {number} [flat] How short the gradient is to be at the end.
  * @returns {{shares: Float64Array, bias: Float64Array, logits: Float64Array}} Class k's
  *   weights are the sum of all rows n times shares[k * N + n]; logits[k * N + n] are row
@@ -148,14 +129,8 @@ function scaled(vector, factor) {
 
 /** One vector and so many times another. */
 function add(one, other, factor) {
-  const sums = {};
-  for (const name of ["shares", "images", "bias"]) {
-    const sum = other[name].map((number) => factor * number);
-    const here = one[name];
-    for (let at = 0; at < sum.length; at += 1) sum[at] += here[at];
-    sums[name] = sum;
-  }
-  return sums;
+  const sum = (name) => one[name].map((number, at) => number + factor * other[name][at]);
+  return { shares: sum("shares"), images: sum("images"), bias: sum("bias") };
 }
 
 /** Shares (K, N) times inner products (N, N). */
@@ -215,31 +190,26 @@ function downhill(gradient, past) {
 
 /** Logits, an array of numbers, to probabilities. */
 export function softmax(logits) {
-  let [top, sum] = [-Infinity, 0];
+  let top = -Infinity;
   for (const logit of logits) top = Math.max(top, logit);
-  const raised = [];
-  for (const logit of logits) {
-    raised.push(Math.exp(logit - top));
-    sum += raised.at(-1);
-  }
-  for (let at = 0; at < raised.length; at += 1) raised[at] /= sum;
-  return raised;
+  const raised = logits.map((logit) => Math.exp(logit - top));
+  const sum = raised.reduce((before, one) => before + one, 0);
+  return raised.map((one) => one / sum);
 }
 
 /** The mean of the largest few of some numbers. */
 export function meanOfLargest(numbers, few) {
-  const largest = [...numbers].sort((a, b) => b - a).slice(0, few);
-  return largest.reduce((sum, number) => sum + number, 0) / largest.length;
+  return meanOf([...numbers].sort((a, b) => b - a).slice(0, few));
+}
+
+function meanOf(numbers) {
+  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 /**
- * How like `count` photos of its own kind one of the model's training photos is.
- *
- * @param {Float64Array[]} known Their rows, class after class.
- * @param {number[]} counts How many rows each class has.
- * @param {number} count Of each class so many are compared with, at most half.
- * @param {number} nearest Rows that likeness is the mean over.
- * @returns {{middle: number, width: number}} Mean and standard deviation.
+ * How like `count` photos of its own kind one of the model's training photos is: mean and
+ * standard deviation. Rows stand class after class; at most half of a class is compared
+ * with, and likeness is the mean over the nearest few of those.
  */
 export function ownLikeness(known, counts, count, nearest) {
   const scores = [];
@@ -256,7 +226,7 @@ export function ownLikeness(known, counts, count, nearest) {
     });
   }
   if (scores.length === 0) return { middle: 0, width: 1 };
-  const middle = scores.reduce((sum, score) => sum + score, 0) / scores.length;
-  const squares = scores.reduce((sum, score) => sum + (score - middle) ** 2, 0);
-  return { middle, width: Math.max(Math.sqrt(squares / scores.length), 1e-6) };
+  const middle = meanOf(scores);
+  const width = Math.sqrt(meanOf(scores.map((score) => (score - middle) ** 2)));
+  return { middle, width: Math.max(width, 1e-6) };
 }

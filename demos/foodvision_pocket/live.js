@@ -51,11 +51,8 @@ async function* answers(video, isOver) {
     }
     asked = now;
     const frame = await grabFrame(video);
-    if (isOver()) {
-      frame.close();
-      return;
-    }
-    const answer = await ask(frame); // which closes the frame
+    if (isOver()) return frame.close();
+    const answer = await ask(frame, true); // which closes the frame
     if (isOver()) return;
     yield { answer, rests };
   }
@@ -92,10 +89,8 @@ function meanOf(answers) {
 }
 
 /**
- * Make a function that says whether the words may change now.
- *
- * They stay long enough to be read. A new verdict must be found twice in a row, so that
- * a plate between two dishes does not make the page waver.
+ * Make a function that says whether the words may change now. They stay long enough to be
+ * read; a new verdict must be found twice in a row, so that the page does not waver.
  */
 export function steadyWords() {
   let [shown, changed, doubts] = [undefined, -Infinity, 0];

@@ -15,11 +15,8 @@ function storeName(version) {
  * window, an address without https): all works there too, only not offline.
  */
 async function openStore(version) {
-  try {
-    return await within(caches.open(storeName(version)));
-  } catch {
-    return undefined;
-  }
+  const opening = async () => within(caches.open(storeName(version)));
+  return opening().catch(() => undefined);
 }
 
 /** Read a JSON file of this folder. */
@@ -33,11 +30,11 @@ export async function readJson(name) {
  * Fetch a file of this folder, from the store if it is there.
  *
  * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
- * @param {{version: string, files: Object<string, number>}} list What files.json says.
+ * @param list What files.json says: a version, and files with their sizes.
  * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
  * @returns {Promise<{response: Response, keep: () => Promise<void>}>} What is in it, as it
- *   comes; reading it fails if it cannot be had, or is not of the size that was promised.
- *   `keep` stores it, once all of it is here.
+ *   comes; reading it fails if it is not of the size that was promised. `keep` stores it,
+ *   once all of it is here.
  * @throws {Error} If it cannot be had.
  */
 export async function fetchOnce(name, list, onBytes) {
@@ -53,7 +50,9 @@ export async function fetchOnce(name, list, onBytes) {
   return {
     response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
     keep: async () => {
-      if (!stored) await keep(store, url, await all, arriving.headers);
+      if (stored || !store) return;
+      const whole = new Response(await all, { headers: arriving.headers });
+      await store.put(url, whole).catch(() => {}); // a full disk: fetched another day
     },
   };
 }
@@ -92,19 +91,9 @@ async function readAll(response, size, target, onBytes) {
   return bytes;
 }
 
-async function keep(store, url, bytes, headers) {
-  try {
-    await store?.put(url, new Response(bytes, { headers }));
-  } catch {
-    // A full disk: the page works today, and fetches again another day.
-  }
-}
-
 /**
- * Have sw.js keep the whole folder.
+ * Have sw.js keep the whole folder: this version, and of the runtime this build.
  *
- * @param {string} version Of the files that are running.
- * @param {string} build Of the runtime, if there are several: it keeps no other.
  * @returns {Promise<boolean>} Whether the page will open without network.
  */
 export async function keepForOffline(version, build) {

@@ -2,14 +2,7 @@
 
 const LIMIT = 3000; // ms
 
-/**
- * Wait for a promise, but not for ever.
- *
- * @param {Promise<T>} promise
- * @param {number} [limit] In ms.
- * @returns {Promise<T>}
- * @throws {Error} If nothing came within the limit.
- */
+/** Wait for a promise, but not for ever: reject if nothing came within the limit. */
 export function within(promise, limit = LIMIT) {
   let timer;
   const tooLong = new Promise((_, reject) => {

@@ -1,6 +1,7 @@
 // From a file that a visitor chose to pixels, as open_picture in model.py does it. The
 // rules (what is large enough, what too large, what is said) are model.json's `pictures`.
 
+export const SMALL_SIDE = 256; // pixels of a small picture's shorter side
 const STRIP = 1 << 20; // pixels looked at in one go: a phone's memory is small
 const PREVIEW = 1200; // pixels of the longer side: enough for any screen's viewfinder
 const LAST_CHUNK = 0x49454e44; // "IEND"
@@ -11,18 +12,17 @@ let context;
 export class PictureError extends Error {}
 
 /**
- * Decode a file: upright, and in the colours of screens.
+ * Decode a file, anything at all: upright, and in the colours of screens.
  *
- * @param {Blob} file Anything at all.
- * @param rules What model.json says about pictures.
- * @returns {Promise<ImageBitmap>}
  * @throws {PictureError} If it is empty, broken, too large or not a picture.
  */
 export async function openPicture(file, rules) {
   const { sentences } = rules;
   if (file.size === 0) throw new PictureError(sentences["empty"]);
   const bytes = new Uint8Array(await file.arrayBuffer());
-  if ((isJpeg(bytes) && !isWholeJpeg(bytes)) || (isPng(bytes) && !isWholePng(bytes))) {
+  const starts = (...first) => first.every((byte, at) => bytes[at] === byte);
+  const [isJpeg, isPng] = [starts(0xff, 0xd8, 0xff), starts(0x89, 0x50, 0x4e, 0x47)];
+  if ((isJpeg && !isWholeJpeg(bytes)) || (isPng && !isWholePng(bytes))) {
     throw new PictureError(sentences["damaged"]); // some browsers would show half of it
   }
   let bitmap;
@@ -45,16 +45,8 @@ function whyNot(head, { starts }) {
   return Object.keys(starts).find(isSo) ?? "no picture";
 }
 
-function isJpeg(head) {
-  return head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff;
-}
-
-/**
- * Follow a JPEG's segments to its end marker.
- *
- * Looking for the marker alone would not do: a thumbnail inside has one, too, and
- * phones append films.
- */
+// Follow a JPEG's segments to its end marker. Looking for the marker alone would not do: a
+// thumbnail inside has one, too, and phones append films.
 function isWholeJpeg(bytes) {
   let at = 2;
   while (at < bytes.length - 1) {
@@ -72,15 +64,8 @@ function isWholeJpeg(bytes) {
   return false;
 }
 
-function isPng(bytes) {
-  return String.fromCharCode(...bytes.subarray(1, 4)) === "PNG";
-}
-
-/**
- * Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last.
- *
- * Nothing of that one but its name counts: no decoder asks for more.
- */
+// Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last. Nothing
+// of that one but its name counts: no decoder asks for more.
 function isWholePng(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
@@ -94,13 +79,12 @@ function isWholePng(bytes) {
  *
  * Each pixel is the mean of a square of the original, as Pillow's `reduce` has it,
  * so that every browser gives the model the same picture. See-through parts are white.
+ * The whole picture's shorter side keeps at least `enough` pixels.
  *
- * @param {ImageBitmap} bitmap
- * @param {{enough: number}} rules What model.json says about pictures.
  * @param {number} [share] Read only a centred square with sides of this share of the
  *   shorter side, as `Preprocess` in the lesson cuts it out. Undefined: read all.
  * @returns {{data: Uint8ClampedArray, height: number, width: number}} data is RGBA,
- *   (height, width, 4); the whole picture's shorter side keeps at least `enough` pixels.
+ *   (height, width, 4).
  */
 export function toPixels(bitmap, { enough }, share) {
   const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
@@ -153,9 +137,7 @@ function average({ data, width, height }, factor, means, to) {
     const bottom = Math.min(top + factor, height);
     for (let left = 0; left < width; left += factor) {
       const right = Math.min(left + factor, width);
-      let red = 0;
-      let green = 0;
-      let blue = 0;
+      let [red, green, blue] = [0, 0, 0];
       for (let y = top; y < bottom; y += 1) {
         const end = 4 * (y * width + right);
         for (let from = 4 * (y * width + left); from < end; from += 4) {
@@ -175,17 +157,12 @@ function average({ data, width, height }, factor, means, to) {
   return to;
 }
 
-/**
- * Draw a bitmap small, as the bytes of a JPEG: no note about where it was taken is left.
- *
- * @param {ImageBitmap} bitmap
- * @param {number} side Pixels of the shorter side, unless the bitmap has fewer.
- * @returns {Promise<Uint8Array>}
- */
-export async function toSmall(bitmap, side) {
-  const scale = Math.min(1, side / Math.min(bitmap.width, bitmap.height));
+/** Draw a bitmap small, as the bytes of a JPEG: no note about where it was taken is left. */
+export async function toSmall(bitmap) {
+  const scale = Math.min(1, SMALL_SIDE / Math.min(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((length) => Math.round(length * scale));
-  const small = new OffscreenCanvas(Math.min(width, 4 * side), Math.min(height, 4 * side));
+  const most = 4 * SMALL_SIDE;
+  const small = new OffscreenCanvas(Math.min(width, most), Math.min(height, most));
   const pen = small.getContext("2d", { alpha: false });
   pen.imageSmoothingQuality = "high";
   pen.fillStyle = "white";

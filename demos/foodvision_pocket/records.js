@@ -1,11 +1,7 @@
 // What is kept of a dish and of a photo, and what a file that travels looks like. Nothing
-// here believes what it reads: every record is checked, every text cleaned.
+// here believes what it reads: every record is checked, every text cleaned. The rules are
+// model.json's `teaching`, which taught_file.py keeps, too.
 
-const FORMAT = "FoodVision taught dishes";
-const VERSION = 1;
-export const PICTURE_SIDE = 256; // pixels of a small picture's shorter side
-export const MOST = { dishes: 20, photos: 400, name: 40, bytes: 64_000_000 };
-const MOST_PICTURE = 500_000; // bytes; ours have about 15,000
 const LEVELS = 127; // as the model file rounds the features that it carries
 
 /** A file that cannot be read in. Its message is meant for the visitor. */
@@ -17,10 +13,10 @@ export function newId() {
 }
 
 /** A name fit to be shown: no control characters, single spaces, not long. May be empty. */
-export function cleanName(name) {
+export function cleanName(name, most) {
   if (typeof name !== "string") return "";
   const plain = name.normalize("NFC").replace(/[\p{C}\p{Z}]+/gu, " ");
-  return [...plain.trim()].slice(0, MOST.name).join("").trim();
+  return [...plain.trim()].slice(0, most.name).join("").trim();
 }
 
 /** Whether two names are one to people. */
@@ -28,11 +24,7 @@ export function isSameName(one, other) {
   return one.toLowerCase() === other.toLowerCase();
 }
 
-/**
- * Round features (D) to 8 bits.
- *
- * @returns {{features: Int8Array, scale: number}} Their product is the features.
- */
+/** Round features (D) to 8 bits; the integers times the scale are the features. */
 export function round(features) {
   const scale = features.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / LEVELS || 1;
   return { features: Int8Array.from(features, (value) => Math.round(value / scale)), scale };
@@ -44,47 +36,43 @@ export function unround({ features, scale }) {
 }
 
 /** Whether a record's features can be used. */
-function hasFeatures({ features, scale }, dimensions) {
+function hasFeatures({ features, scale }, dimensions, most) {
   return (
     features instanceof Int8Array &&
     features.length === dimensions &&
     features.some((value) => value !== 0) &&
     Number.isFinite(scale) &&
     scale > 0 &&
-    scale < 1e6
+    scale < most.scale
   );
 }
 
 /** Whether a stored dish is whole. */
-export function isDish(record) {
+export function isDish(record, { teaching }) {
   const { id, name, model, made } = record ?? {};
   const isText = typeof id === "string" && typeof model === "string" && Number.isFinite(made);
-  return isText && cleanName(name) === name && name !== "";
+  return isText && cleanName(name, teaching.most) === name && name !== "";
 }
 
 /** Whether a stored photo is whole; of another model it may have other dimensions. */
 export function isPhoto(record, about) {
   const { id, dish, model, made, picture, features } = record ?? {};
   const isText = [id, dish, model].every((text) => typeof text === "string");
-  const size = model === about.sha256 ? about.teaching.dimensions : features?.length;
+  const { dimensions, most } = about.teaching;
+  const size = model === about.sha256 ? dimensions : features?.length;
   const isPicture = picture === undefined || picture instanceof Uint8Array;
-  return isText && Number.isFinite(made) && isPicture && hasFeatures(record, size);
+  return isText && Number.isFinite(made) && isPicture && hasFeatures(record, size, most);
 }
 
-/**
- * Write dishes as the text of a file.
- *
- * @param {{name: string, photos: object[]}[]} dishes
- * @param about What model.json says.
- * @param {boolean} withPictures Whether the small pictures go along.
- */
+/** Write dishes, {name, photos}[], as the text of a file; small pictures may go along. */
 export function writeFile(dishes, about, withPictures) {
+  const { format, version, dimensions } = about.teaching;
   const content = {
-    format: FORMAT,
-    version: VERSION,
+    format,
+    version,
     model: about.sha256,
     network: `${about.contender}, ${about.input_size} px`,
-    dimensions: about.teaching.dimensions,
+    dimensions,
     dishes: dishes.map(({ name, photos }) => ({
       name,
       photos: photos.map(({ features, scale, picture }) => ({
@@ -100,36 +88,38 @@ export function writeFile(dishes, about, withPictures) {
 /**
  * Read such a file, whoever wrote it.
  *
- * @param {Blob} file
- * @param about What model.json says.
  * @returns {Promise<{isOurs: boolean, dishes: {name: string, photos: object[]}[]}>} Whether
  *   it is of the model that runs here. Photos have features, scale and perhaps a picture,
  *   bytes that nobody has looked at yet.
  * @throws {CarryError} If anything in it is not as it should be.
  */
 export async function readFile(file, about) {
-  const content = await parse(file);
-  if (content?.format !== FORMAT) {
+  const { most, format, version, dimensions } = about.teaching;
+  const content = await parse(file, most);
+  if (content?.format !== format) {
     throw new CarryError("This file holds no taught dishes. Choose one that this page has saved.");
   }
-  if (content.version !== VERSION) {
+  if (content.version !== version) {
     throw new CarryError("This file is from a newer page. Reload this one, then read it again.");
   }
-  const { dishes, model, dimensions } = content;
+  const { dishes, model } = content;
   const isOurs = model === about.sha256;
-  const size = isOurs ? about.teaching.dimensions : dimensions;
+  const size = isOurs ? dimensions : content.dimensions;
   if (!Array.isArray(dishes) || typeof model !== "string" || !Number.isInteger(size)) {
     throw damaged();
   }
-  return { isOurs, dishes: dishes.map((dish) => readDish(dish, size)) };
+  const read = dishes.map((dish) => readDish(dish, size, most));
+  const photos = read.reduce((sum, dish) => sum + dish.photos.length, 0);
+  if (read.length > most.dishes || photos > most.photos) throw damaged();
+  return { isOurs, dishes: read };
 }
 
 function damaged() {
   return new CarryError("This file is damaged. Save it once more where it came from.");
 }
 
-async function parse(file) {
-  if (file.size > MOST.bytes) {
+async function parse(file, most) {
+  if (file.size > most.bytes) {
     throw new CarryError("This file is too large to hold taught dishes: over 64 MB.");
   }
   try {
@@ -139,19 +129,17 @@ async function parse(file) {
   }
 }
 
-function readDish(dish, dimensions) {
-  const name = cleanName(dish?.name);
-  if (name === "" || !Array.isArray(dish.photos) || dish.photos.length > MOST.photos) {
-    throw damaged();
-  }
-  return { name, photos: dish.photos.map((photo) => readPhoto(photo, dimensions)) };
+function readDish(dish, dimensions, most) {
+  const name = cleanName(dish?.name, most);
+  if (name === "" || !Array.isArray(dish.photos) || dish.photos.length === 0) throw damaged();
+  return { name, photos: dish.photos.map((photo) => readPhoto(photo, dimensions, most)) };
 }
 
-function readPhoto(photo, dimensions) {
+function readPhoto(photo, dimensions, most) {
   const bytes = fromBase64(photo?.features, dimensions);
   const record = { features: new Int8Array(bytes.buffer), scale: photo.scale };
-  if (!hasFeatures(record, dimensions)) throw damaged();
-  if (photo.picture !== undefined) record.picture = fromBase64(photo.picture, MOST_PICTURE);
+  if (!hasFeatures(record, dimensions, most)) throw damaged();
+  if (photo.picture !== undefined) record.picture = fromBase64(photo.picture, most.picture);
   return record;
 }
 

@@ -14,7 +14,9 @@ const VISIT = 30_000; // ms for a stored page to bring its stored files: all of 
 let storedUntil = 0;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(replaceAll().then(() => self.skipWaiting()));
+  // If the server has another version, this one is forgotten: the page brings the other.
+  const forgetOld = (isThis) => isThis || caches.delete(STORE);
+  event.waitUntil(keepAll().then(forgetOld).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("message", (event) => event.waitUntil(keepAll()));
@@ -33,16 +35,7 @@ self.addEventListener("fetch", (event) => {
   if (isPage || !search) event.respondWith(serve(event.request, isPage));
 });
 
-/** Store this version; if the server has another, forget it: the page brings the other. */
-async function replaceAll() {
-  if (!(await keepAll())) await caches.delete(STORE);
-}
-
-/**
- * Store what is not stored already, whole. All of it, or it is no use.
- *
- * @returns {Promise<boolean>} Whether the server has this version.
- */
+/** Store what is not stored already, whole; false if the server has another version. */
 async function keepAll() {
   const list = await (await load("files.json")).json();
   if (list.version !== VERSION) return false;

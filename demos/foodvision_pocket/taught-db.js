@@ -14,17 +14,18 @@ const WRITING = 10_000; // ms that a disk may take for a change
  * @returns {Promise<{readAll, change}>}
  * @throws {DOMException} Where the browser has none to offer, or not to this page.
  */
-export async function openMemory(onChange) {
+export async function openTaughtDb(onChange) {
   let opened = await within(open());
   const channel = makeChannel(onChange);
 
   /** A transaction; a browser that has closed the database gets it opened once more. */
   async function begin(mode) {
+    const make = () => opened.transaction(STORES, mode, { durability: "strict" });
     try {
-      return opened.transaction(STORES, mode, { durability: "strict" });
+      return make();
     } catch {
       opened = await within(open());
-      return opened.transaction(STORES, mode, { durability: "strict" });
+      return make();
     }
   }
 
@@ -86,26 +87,26 @@ function abort(transaction) {
   }
 }
 
-function open() {
+/** What a request brings. */
+function resultOf(request) {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, 1);
-    request.onupgradeneeded = () => {
-      for (const name of STORES) request.result.createObjectStore(name, { keyPath: "id" });
-    };
-    request.onsuccess = () => {
-      request.result.onversionchange = () => request.result.close();
-      resolve(request.result);
-    };
+    request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 }
 
-function has(transaction, id) {
-  return new Promise((resolve, reject) => {
-    const request = transaction.objectStore("dishes").getKey(id);
-    request.onsuccess = () => resolve(request.result !== undefined);
-    request.onerror = () => reject(request.error);
-  });
+async function open() {
+  const request = indexedDB.open(NAME, 1);
+  request.onupgradeneeded = () => {
+    for (const name of STORES) request.result.createObjectStore(name, { keyPath: "id" });
+  };
+  const opened = await resultOf(request);
+  opened.onversionchange = () => opened.close();
+  return opened;
+}
+
+async function has(transaction, id) {
+  return (await resultOf(transaction.objectStore("dishes").getKey(id))) !== undefined;
 }
 
 function finished(transaction) {

@@ -1,63 +1,50 @@
 // The page's side of teaching: a name, photos or the camera, and what came of them.
 
-import { grabFrame } from "./camera.js";
-import { teach } from "./worker-client.js";
+import { askAgain, isLive, startLive, takePicture } from "./finder.js";
 import { $, say } from "./view.js";
-import {
-  count,
-  describeAdded,
-  describeLesson,
-  describeLost,
-  describeOld,
-  describeTaught,
-} from "./words.js";
+import * as words from "./words.js";
+import { teach } from "./worker-client.js";
 
 const FRAMES = 10; // that one press of the film button looks at
 const BETWEEN = 450; // ms from one to the next: the hand moves on meanwhile
 const FILE_NAME = "taught-dishes.json";
 
-let page; // what page.js lends: askAgain, canTeach, isLive, startLive, takePicture, video
 let taken; // the picture that the visitor pressed "Teach me this" at
 let open; // the id of the dish whose photos are shown
 let isNaming = false; // whether the form renames that dish
 let isBusy = false;
 let state = { dishes: [] }; // as teacher.js told last
 
-/** Wire the buttons up; `lent` is how this part of the page asks for the rest. */
-export function startTeaching(lent) {
-  page = lent;
-  $("teach-this").onclick = () => attempt(open ? addOne : begin);
+/** Wire the buttons up. */
+export function wireTeaching() {
+  const works = {
+    "teach-this": () => (open ? addOne() : begin()),
+    film,
+    "take-back": takeBack,
+    save,
+    relearn,
+    "forget-all": forgetAll,
+  };
+  for (const [name, work] of Object.entries(works)) $(name).onclick = () => attempt(work);
   $("name-form").onsubmit = (event) => {
     event.preventDefault();
     attempt(isNaming ? rename : teachFirst);
   };
   $("name-cancel").onclick = () => (isNaming ? attempt(() => showLesson(open)) : close());
-  $("more-photos").onclick = () => $("more-files").click();
-  $("more-files").onchange = ({ target }) => {
-    const files = [...target.files];
-    target.value = "";
-    if (files.length) attempt(() => addAll(files, files.length));
-  };
-  $("film").onclick = () => attempt(film);
-  $("take-back").onclick = () => attempt(takeBack);
   $("rename").onclick = () => askForName(nameOf(open));
   $("teach-done").onclick = close;
-  $("save").onclick = () => attempt(save);
-  $("read").onclick = () => $("read-file").click();
-  $("read-file").onchange = ({ target }) => {
-    const [file] = target.files;
-    target.value = "";
-    if (file) attempt(() => read(file));
-  };
-  $("relearn").onclick = () => attempt(relearn);
-  $("forget-all").onclick = () => attempt(forgetAll);
+  wireFiles("more-photos", "more-files", (files) => addAll(files, files.length));
+  wireFiles("read", "read-file", ([file]) => read(file));
 }
 
-/** Offer to teach what is seen, or not: as a new dish, or as one more of the open one. */
-export function offerTeaching(isOffered) {
-  const isAsking = !$("teach").hidden && !open;
-  $("teach-this").hidden = !isOffered || isAsking;
-  $("teach-this").textContent = open ? `This is ${nameOf(open)}, too` : "Teach me this dish";
+/** Have a button choose files, and do something with them. */
+function wireFiles(button, input, work) {
+  $(button).onclick = () => $(input).click();
+  $(input).onchange = ({ target }) => {
+    const files = [...target.files];
+    target.value = ""; // so that choosing the same file again counts
+    if (files.length) attempt(() => work(files));
+  };
 }
 
 /** Show what is taught, after any change to it. */
@@ -66,14 +53,13 @@ export function showTaught(newState) {
   $("taught").hidden = false;
   const { dishes, old, notKept, asleep, lost } = state;
   const photos = dishes.reduce((sum, dish) => sum + dish.photos, 0);
-  $("taught-title").textContent = describeTaught(dishes.length, photos);
+  $("taught-title").textContent = words.describeTaught(dishes.length, photos);
   $("taught-list").replaceChildren(...dishes.map(listed));
-  const notes = [asleep, notKept, describeOld(old), describeLost(lost)];
+  const notes = [asleep, notKept, words.describeOld(old), words.describeLost(lost)];
   $("taught-note").textContent = notes.filter(Boolean).join(" ");
   $("relearn").hidden = !old.usable;
-  const hasAny = dishes.length + old.names.length + lost > 0;
   for (const name of ["save", "with-pictures-label"]) $(name).hidden = dishes.length === 0;
-  $("forget-all").hidden = !hasAny;
+  $("forget-all").hidden = dishes.length + old.names.length + lost === 0;
   $("names").replaceChildren(...dishes.map(({ name }) => new Option(name, name)));
   if ($("taught-note").textContent) $("taught").open = true;
   if (open && !dishes.some(({ id }) => id === open)) close();
@@ -82,7 +68,7 @@ export function showTaught(newState) {
 function listed({ id, name, photos }) {
   const row = $("taught-row").content.cloneNode(true);
   row.querySelector(".name").textContent = name;
-  row.querySelector(".photos").textContent = count(photos, "photo");
+  row.querySelector(".photos").textContent = words.count(photos, "photo");
   const [look, forget] = row.querySelectorAll("button");
   look.setAttribute("aria-label", `Teach more of ${name}`);
   look.onclick = () => attempt(() => showLesson(id));
@@ -115,24 +101,29 @@ function tell(sentence) {
   if (sentence) say(sentence);
 }
 
+/** Show a part of the teaching section, "name-form" or "lesson"; or none of it. */
+function showPart(part) {
+  $("teach").hidden = !part;
+  for (const each of ["name-form", "lesson"]) $(each).hidden = each !== part;
+  $("answer").classList.toggle("asking", part === "name-form" && !open);
+  $("teach-this").textContent = open ? `This is ${nameOf(open)}, too` : "Teach me this dish";
+  if (part) $("teach").scrollIntoView({ block: "nearest" });
+}
+
 async function begin() {
-  taken = await page.takePicture();
+  taken = await takePicture();
   open = undefined;
   askForName("");
 }
 
 function askForName(name) {
   isNaming = name !== "";
-  $("teach").hidden = false;
-  $("name-form").hidden = false;
-  $("lesson").hidden = true;
-  offerTeaching(page.canTeach());
+  showPart("name-form");
   $("name-title").textContent = isNaming ? "Another name" : "What is it called?";
   $("name-go").textContent = isNaming ? "Rename" : "Teach";
   $("name").value = name;
   $("name").focus();
   $("name").select();
-  $("teach").scrollIntoView({ block: "nearest" });
 }
 
 async function teachFirst() {
@@ -140,7 +131,7 @@ async function teachFirst() {
   const added = await teach("add", { name: $("name").value, source: taken });
   await teach("train");
   await showLesson(added.id);
-  await page.askAgain();
+  await askAgain();
   tell(added.isNew ? "Learned." : "I have learned from this picture already.");
   navigator.storage?.persist?.()?.catch?.(() => {}); // the browser may say no
 }
@@ -148,16 +139,13 @@ async function teachFirst() {
 async function rename() {
   await teach("rename", { id: open, name: $("name").value });
   await showLesson(open);
-  await page.askAgain();
+  await askAgain();
 }
 
 /** Show a dish's photos, and what can be done with it. */
 async function showLesson(id) {
   [open, isNaming] = [id, false];
-  $("teach").hidden = false;
-  $("name-form").hidden = true;
-  $("lesson").hidden = false;
-  offerTeaching(page.canTeach());
+  showPart("lesson");
   await showPictures();
   $("lesson-title").focus();
   $("teach").scrollIntoView({ block: "nearest" });
@@ -170,7 +158,7 @@ function nameOf(id) {
 async function showPictures() {
   $("lesson-title").textContent = nameOf(open);
   const pictures = await teach("pictures", { id: open });
-  $("lesson-count").textContent = describeLesson(pictures.length);
+  $("lesson-count").textContent = words.describeLesson(pictures.length);
   for (const image of $("pictures").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   $("pictures").replaceChildren(
     ...pictures.map((bytes, at) => {
@@ -181,45 +169,43 @@ async function showPictures() {
     }),
   );
   const checked = await teach("check", { id: open });
-  $("lesson-count").textContent = describeLesson(pictures.length, checked);
-}
-
-/** Have what was added learned, and show how well it does now. */
-async function learn(counts) {
-  await teach("train");
-  await showPictures();
-  await page.askAgain();
-  tell(describeAdded(counts));
-  say(`${describeAdded(counts)} ${$("lesson-count").textContent}`);
+  $("lesson-count").textContent = words.describeLesson(pictures.length, checked);
 }
 
 /** Add the picture that is seen to the open dish. */
 async function addOne() {
-  await addAll([await page.takePicture()], 1);
+  await addAll([await takePicture()], 1);
 }
 
-/** Add pictures, one after the other; what is no picture is named and passed over. */
+/** Add pictures to the open dish, one after the other, until it is closed. What is no
+ *  picture is named and passed over. */
 async function addAll(sources, total) {
+  const id = open;
   const counts = { added: 0, old: 0 };
   const problems = [];
   let place = 0;
   for await (const source of sources) {
+    if (open !== id) break;
     place += 1;
     tell(`Looking at ${place} of ${total} ...`);
     try {
-      const { isNew } = await teach("add", { id: open, source });
+      const { isNew } = await teach("add", { id, source });
       counts[isNew ? "added" : "old"] += 1;
     } catch (error) {
       problems.push(source.name ? `${source.name}: ${error.message}` : error.message);
       if (problems.length === 3) break;
     }
   }
-  await learn(counts);
-  if (problems.length) tell(`${describeAdded(counts)} ${problems.join(" ")}`);
+  await teach("train");
+  if (open === id) await showPictures();
+  await askAgain();
+  const added = [words.describeAdded(counts), ...problems].join(" ");
+  tell(added);
+  if (open === id) say(`${added} ${$("lesson-count").textContent}`);
 }
 
 async function film() {
-  if (!page.isLive() && !(await page.startLive())) return; // the page says why
+  if (!isLive() && !(await startLive())) return; // the page says why
   tell("Move slowly around the plate ...");
   await addAll(frames(), FRAMES);
 }
@@ -227,15 +213,15 @@ async function film() {
 async function* frames() {
   for (let number = 0; number < FRAMES; number += 1) {
     await new Promise((resolve) => setTimeout(resolve, BETWEEN));
-    if (!page.isLive()) return;
-    yield await grabFrame(page.video);
+    if (!isLive()) return;
+    yield await takePicture();
   }
 }
 
 async function takeBack() {
   await teach("takeBack", { id: open });
   if (open) await showPictures();
-  await page.askAgain();
+  await askAgain();
   tell("The last photo is forgotten.");
 }
 
@@ -243,17 +229,19 @@ async function forgetDish(id) {
   const name = nameOf(id);
   if (!(await isSure(`Forget ${name} and all its photos?`))) return;
   await teach("forget", { id });
-  $("taught-title").focus(); // the button that was pressed is gone
-  await page.askAgain();
-  tell(`${name} is forgotten.`);
+  await afterForgetting(`${name} is forgotten.`);
 }
 
 async function forgetAll() {
   if (!(await isSure("Forget every dish that you taught me, with all photos?"))) return;
   await teach("forgetAll");
-  $("taught-title").focus();
-  await page.askAgain();
-  tell("All is forgotten.");
+  await afterForgetting("All is forgotten.");
+}
+
+async function afterForgetting(sentence) {
+  $("taught-title").focus(); // the button that was pressed is gone
+  await askAgain();
+  tell(sentence);
 }
 
 async function save() {
@@ -270,14 +258,14 @@ async function save() {
 async function read(file) {
   const { isOurs, ...counts } = await teach("read", { file });
   const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
-  await page.askAgain();
-  tell(`${describeAdded(counts)}${how}`);
+  await askAgain();
+  tell(`${words.describeAdded(counts)}${how}`);
 }
 
 async function relearn() {
   const counts = await teach("relearn");
-  await page.askAgain();
-  tell(describeAdded(counts));
+  await askAgain();
+  tell(words.describeAdded(counts));
 }
 
 /** Ask before something is lost. */
@@ -294,7 +282,6 @@ function isSure(question) {
 
 function close() {
   [open, taken, isNaming] = [undefined, undefined, false];
-  $("teach").hidden = true;
-  offerTeaching(page.canTeach());
-  if (!$("teach-this").hidden) $("teach-this").focus();
+  showPart();
+  $("teach-this").focus(); // if it is offered
 }

@@ -2,11 +2,10 @@
 // has them learned. Whatever fails to be kept is said, and stays until the page closes.
 
 import { makeLearner } from "./learner.js";
-import { openMemory } from "./taught-db.js";
+import { about, fetchKnown, look } from "./model.js";
+import { SMALL_SIDE } from "./picture.js";
 import {
   CarryError,
-  MOST,
-  PICTURE_SIDE,
   cleanName,
   isDish,
   isPhoto,
@@ -16,6 +15,7 @@ import {
   round,
   writeFile,
 } from "./records.js";
+import { openTaughtDb } from "./taught-db.js";
 
 const NOT_KEPT = {
   QuotaExceededError:
@@ -29,337 +29,290 @@ const GONE = "This dish was forgotten in another tab.";
 const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 const STUCK = "The browser did not let go of it. Reload the page, then try again.";
 
+let dishes = new Map(); // records by id, of this model and of earlier ones; so are photos
+let photos = new Map();
+const unkept = new Set(); // ids of those that are not on the device
+let [db, learner, lost, whyUnkept] = [undefined, undefined, 0, NOT_KEPT.other];
+let asleep = ""; // why what is kept could not be learned
+let tell; // given the state, after every change: by a call, or in another tab
+let turn = Promise.resolve(); // of the last who asked: one works at a time
+
+function inTurn(work, isChange = true) {
+  const done = turn.then(work).finally(() => isChange && tell(state()));
+  turn = done.catch(() => {});
+  return done;
+}
+
+const byId = (records) => new Map(records.map((record) => [record.id, record]));
+const isMine = ({ model }) => model === about.sha256;
+const isOld = (record) => !isMine(record);
+const some = (records, isWanted) =>
+  [...records.values()].filter(isWanted).sort((one, other) => one.made - other.made);
+const photosOf = ({ id, model }) =>
+  some(photos, (photo) => photo.dish === id && photo.model === model);
+
+/** All dishes to be learned, each with its photos. */
+function lessons() {
+  const all = some(dishes, isMine).map((dish) => ({ ...dish, photos: photosOf(dish) }));
+  return all.filter((lesson) => lesson.photos.length > 0);
+}
+
+async function wake() {
+  learner ??= makeLearner(await fetchKnown(), about);
+  return learner;
+}
+
+async function train() {
+  const list = lessons();
+  if (list.length > 0) await wake();
+  learner?.train(list);
+  asleep = "";
+}
+
+/** Read all records from the device; those that could not be kept stay. */
+async function load() {
+  const stored = await db.readAll();
+  const whole = stored.dishes.filter((one) => isDish(one, about));
+  const before = dishes;
+  dishes = byId(whole);
+  const placed = stored.photos.filter((one) => isPhoto(one, about) && dishes.has(one.dish));
+  lost = stored.dishes.length - whole.length + stored.photos.length - placed.length;
+  const left = some(photos, ({ id }) => unkept.has(id));
+  photos = byId([...placed, ...left]);
+  for (const { dish } of left) {
+    if (!dishes.has(dish)) unkept.add(dish);
+    dishes.set(dish, dishes.get(dish) ?? before.get(dish));
+  }
+}
+
+function drop(records) {
+  for (const { id } of records) {
+    for (const kept of [dishes, photos, unkept]) kept.delete(id);
+  }
+}
+
 /**
- * Make the teacher.
+ * Make a change on the device.
  *
- * @param options
- * @param options.about What model.json says; it has `teaching`.
- * @param {() => Promise<ArrayBuffer>} options.fetchKnown Gives known.bin.
- * @param {(source: Blob | ImageBitmap) => Promise<{features, picture}>} options.look Asks
- *   the model about a picture; `picture` is a small one, as the bytes of a JPEG.
- * @param {(state) => void} options.onChange Told what is taught, after every change: by
- *   a call, or in another tab.
+ * @returns {Promise<boolean>} Whether it was made.
+ * @throws {CarryError} Where the dish that it needs is gone.
  */
-export function makeTeacher({ about, fetchKnown, look, onChange }) {
-  const dishes = new Map(); // id: a record with its photos' records
-  let old = { dishes: [], photos: [] }; // records of other models
-  let [learner, memory, reason, lost] = [undefined, undefined, NOT_KEPT.other, 0];
-  let asleep = ""; // why what is kept could not be learned
-  let isBehind = false; // whether there are photos that are not learned yet
-  let turn = Promise.resolve(); // of the last who asked: one works at a time
-
-  function inTurn(work, isChange = true) {
-    const done = turn.then(work).finally(() => isChange && onChange(state()));
-    turn = done.catch(() => {});
-    return done;
+async function keep(changes) {
+  if (!db) return false;
+  let isThere;
+  try {
+    isThere = await db.change(changes);
+  } catch (error) {
+    whyUnkept = NOT_KEPT[error?.name] ?? NOT_KEPT.other;
+    return false;
   }
+  if (isThere) return true;
+  const gone = dishes.get(changes.needs);
+  drop([gone, ...photosOf(gone)]);
+  throw new CarryError(GONE);
+}
 
-  const all = () => [...dishes.values()].sort((a, b) => a.made - b.made);
-  const taught = () => all().filter(({ photos }) => photos.length > 0);
-  const photosOf = (list) => list.flatMap(({ photos }) => photos);
-  const unkept = () => photosOf(all()).filter(({ isKept }) => !isKept);
+/** Make a change that takes away; what cannot be taken from the device stays here, too. */
+async function remove(gone) {
+  const ids = Object.entries(gone).map(([name, list]) => [name, list.map(({ id }) => id)]);
+  if (db && !(await keep({ remove: Object.fromEntries(ids) }))) throw new CarryError(STUCK);
+  drop(Object.values(gone).flat());
+}
 
-  async function wake() {
-    learner ??= makeLearner(await fetchKnown(), about);
-    return learner;
+function state() {
+  const list = some(dishes, isMine).map((dish) => ({
+    id: dish.id,
+    name: dish.name,
+    photos: photosOf(dish).length,
+  }));
+  const notKept = unkept.size > 0 ? whyUnkept : "";
+  return { dishes: list, old: describeOld(), notKept, asleep, lost };
+}
+
+function describeOld() {
+  const names = some(dishes, isOld).map(({ name }) => name);
+  const olds = some(photos, isOld);
+  const withPicture = olds.filter(({ picture }) => picture).length;
+  return { names, photos: olds.length, usable: about.input_size <= SMALL_SIDE ? withPicture : 0 };
+}
+
+function find(id) {
+  const dish = dishes.get(id);
+  if (!dish) throw new CarryError(GONE);
+  return dish;
+}
+
+function findByName(name) {
+  return some(dishes, isMine).find((dish) => isSameName(dish.name, name));
+}
+
+/** A name fit to be kept; one of the model's own is spelled as the model spells it. */
+function spelled(name) {
+  const clean = cleanName(name, about.teaching.most);
+  if (clean === "") throw new CarryError("Give the dish a name first.");
+  return about.class_names.find((own) => isSameName(own, clean)) ?? clean;
+}
+
+/** The dish of a name; a new one, not kept yet, if there is none. */
+function named(name) {
+  const clean = spelled(name);
+  const there = findByName(clean);
+  if (there) return there;
+  const { most } = about.teaching;
+  if (some(dishes, isMine).length >= most.dishes) {
+    throw new CarryError(`I keep at most ${most.dishes} dishes apart. Forget one first.`);
   }
+  return { id: newId(), name: clean, model: about.sha256, made: Date.now() };
+}
 
-  async function train() {
-    const list = taught();
-    if (list.length > 0) await wake();
-    learner?.train(list);
-    [isBehind, asleep] = [false, ""];
+/** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
+async function addPhoto(dish, { features, scale, picture }) {
+  const { most } = about.teaching;
+  if (some(photos, isMine).length >= most.photos) {
+    throw new CarryError(`I keep at most ${most.photos} photos. Forget a dish first.`);
   }
+  const photo = { id: newId(), dish: dish.id, model: about.sha256, made: Date.now() };
+  Object.assign(photo, { features, scale, picture });
+  if ((await wake()).isOld(photo, photosOf(dish))) return false;
+  if (!dishes.has(dish.id)) unkept.add(dish.id);
+  unkept.add(photo.id);
+  dishes.set(dish.id, dish);
+  photos.set(photo.id, photo);
+  // All that is not kept yet; where there is no room, it stays until there is.
+  const [fresh, frames] = [dishes, photos].map((all) => some(all, ({ id }) => unkept.has(id)));
+  const needs = unkept.has(dish.id) ? undefined : dish.id;
+  if (await keep({ put: { dishes: fresh, photos: frames }, needs })) unkept.clear();
+  return true;
+}
 
-  /** Read all records; those that could not be kept stay. */
-  async function load() {
-    const records = await memory.readAll();
-    const whole = {
-      dishes: records.dishes.filter(isDish),
-      photos: records.photos.filter((record) => isPhoto(record, about)),
-    };
-    const names = new Map(whole.dishes.map((dish) => [dish.id, dish]));
-    const isMine = ({ model }) => model === about.sha256;
-    const here = new Map(photosOf(all()).map((photo) => [photo.id, photo]));
-    const left = all().filter(({ photos }) => photos.some(({ isKept }) => !isKept));
-    dishes.clear();
-    for (const dish of whole.dishes.filter(isMine)) {
-      dishes.set(dish.id, { ...dish, isKept: true, photos: [] });
+async function removePhotos(dish, chosen) {
+  const isEmpty = chosen.length === photosOf(dish).length;
+  await remove({ photos: chosen, dishes: isEmpty ? [dish] : [] });
+  await train();
+}
+
+/** Take in dishes of a file or of another model; their pictures are drawn anew. */
+async function takeIn(lists, isOurs) {
+  const counts = { added: 0, old: 0, useless: 0 };
+  try {
+    for (const { name, photos: given } of lists) {
+      const dish = named(name);
+      for (const photo of given) {
+        const seen = photo.picture && (await lookAgain(photo.picture));
+        const own = isOurs ? { ...photo, picture: seen?.picture } : seen;
+        if (!own) counts.useless += 1;
+        else counts[(await addPhoto(dish, own)) ? "added" : "old"] += 1;
+      }
     }
-    for (const photo of whole.photos.filter(isMine).sort((a, b) => a.made - b.made)) {
-      const record = here.get(photo.id) ?? photo; // what was worked out of it stays
-      dishes.get(photo.dish)?.photos.push(Object.assign(record, { isKept: true }));
+  } finally {
+    await train(); // what came before there was no room
+  }
+  return counts;
+}
+
+/** Look at a small picture; undefined if it is none. */
+async function lookAgain(picture) {
+  try {
+    const { features, picture: drawn } = await look(new Blob([picture]));
+    return { ...round(features), picture: drawn };
+  } catch {
+    return undefined;
+  }
+}
+
+// What a visitor can ask for; each call is given one object.
+const calls = {
+  /** Look at one more photo of a dish, by its id or its name. */
+  async add({ id, name, source }) {
+    const dish = id ? find(id) : named(name);
+    const { features, picture } = await look(source);
+    const isNew = await addPhoto(dish, { ...round(features), picture });
+    return { id: dish.id, isNew };
+  },
+
+  /** Learn what was added. */
+  train,
+
+  /** How well a dish is known: leave one out. */
+  async check({ id }) {
+    find(id);
+    return (await wake()).leaveOneOut(id, () => new Promise((resolve) => setTimeout(resolve)));
+  },
+
+  /** A dish's small pictures, as the bytes of JPEGs; undefined where there is none. */
+  pictures: ({ id }) => photosOf(find(id)).map(({ picture }) => picture),
+
+  async rename({ id, name }) {
+    const renamed = { ...find(id), name: spelled(name) };
+    const there = findByName(renamed.name);
+    if (there && there.id !== id) {
+      throw new CarryError(`There is a dish called ${there.name} already.`);
     }
-    for (const dish of left) {
-      const photos = dish.photos.filter(({ isKept }) => !isKept);
-      const again = dishes.get(dish.id) ?? { ...dish, isKept: false, photos: [] };
-      again.photos.push(...photos);
-      dishes.set(dish.id, again);
-    }
-    const isOld = (record) => !isMine(record);
-    old = { dishes: whole.dishes.filter(isOld), photos: whole.photos.filter(isOld) };
-    const orphans = whole.photos.filter((photo) => !names.has(photo.dish)).length;
-    lost = records.photos.length - whole.photos.length + orphans;
-    lost += records.dishes.length - whole.dishes.length;
-  }
-
-  /**
-   * Make a change on the device.
-   *
-   * @returns Whether it was made; or, where the dish that it needs is gone, GONE.
-   */
-  async function keep(changes) {
-    if (!memory) return false;
-    try {
-      return (await memory.change(changes)) || GONE;
-    } catch (error) {
-      reason = NOT_KEPT[error?.name] ?? NOT_KEPT.other;
-      return false;
-    }
-  }
-
-  /** Keep all that is not kept yet; where there is no room, it stays until there is. */
-  async function keepWhatIsNew(dish) {
-    const photos = unkept();
-    const fresh = all().filter((one) => !one.isKept);
-    const put = { dishes: fresh.map(recordOf), photos: photos.map(recordOfPhoto) };
-    const done = await keep({ put, needs: dish.isKept ? dish.id : undefined });
-    if (done === GONE) {
-      dishes.delete(dish.id);
-      throw new CarryError(GONE);
-    }
-    if (done) for (const one of [...photos, ...fresh]) one.isKept = true;
-  }
-
-  /** Make a change that takes away; what cannot be taken from the device stays here, too. */
-  async function remove(changes) {
-    if (memory && !(await keep({ remove: changes }))) throw new CarryError(STUCK);
-  }
-
-  function state() {
-    const list = all().map(({ id, name, photos }) => ({ id, name, photos: photos.length }));
-    const notKept = unkept().length > 0 ? reason : "";
-    return { dishes: list, old: describeOld(), notKept, asleep, lost };
-  }
-
-  function describeOld() {
-    const names = old.dishes.map(({ name }) => name);
-    const withPicture = old.photos.filter(({ picture }) => picture).length;
-    const isFineEnough = about.input_size <= PICTURE_SIDE;
-    return { names, photos: old.photos.length, usable: isFineEnough ? withPicture : 0 };
-  }
-
-  function find(id) {
-    const dish = dishes.get(id);
-    if (!dish) throw new CarryError(GONE);
-    return dish;
-  }
-
-  function findByName(name) {
-    return all().find((dish) => isSameName(dish.name, name));
-  }
-
-  /** A name fit to be kept; one of the model's own is spelled as the model spells it. */
-  function spelled(name) {
-    const clean = cleanName(name);
-    if (clean === "") throw new CarryError("Give the dish a name first.");
-    return about.class_names.find((own) => isSameName(own, clean)) ?? clean;
-  }
-
-  /** The dish of a name; a new one, not kept yet, if there is none. */
-  function named(name) {
-    const clean = spelled(name);
-    const there = findByName(clean);
-    if (there) return there;
-    if (dishes.size >= MOST.dishes) {
-      throw new CarryError(`I keep at most ${MOST.dishes} dishes apart. Forget one first.`);
-    }
-    const made = { id: newId(), name: clean, model: about.sha256, made: Date.now() };
-    return { ...made, isKept: false, photos: [] };
-  }
-
-  /** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
-  async function addPhoto(dish, { features, scale, picture }) {
-    if (photosOf(all()).length >= MOST.photos) {
-      throw new CarryError(`I keep at most ${MOST.photos} photos. Forget a dish first.`);
-    }
-    const photo = { id: newId(), dish: dish.id, model: about.sha256, made: Date.now() };
-    Object.assign(photo, { features, scale, picture, isKept: false });
-    if ((await wake()).isOld(photo, dish.photos)) return false;
-    dish.photos.push(photo);
-    dishes.set(dish.id, dish);
-    isBehind = true;
-    await keepWhatIsNew(dish);
-    return true;
-  }
-
-  async function removePhotos(dish, photos) {
-    const isEmpty = photos.length === dish.photos.length;
-    await remove({ photos: photos.map(({ id }) => id), dishes: isEmpty ? [dish.id] : [] });
-    dish.photos = dish.photos.filter((photo) => !photos.includes(photo));
-    if (isEmpty) dishes.delete(dish.id);
+    const isKept = unkept.has(id) || (await keep({ put: { dishes: [renamed] }, needs: id }));
+    if (!isKept) throw new CarryError(whyUnkept);
+    dishes.set(id, renamed);
     await train();
-  }
+  },
 
-  /** Take in what a file holds; its pictures are drawn anew, whatever they are. */
-  async function takeIn({ name, photos }, isOurs, counts) {
-    const dish = named(name);
-    for (const photo of photos) {
-      const seen = photo.picture && (await lookAgain(photo.picture));
-      const own = isOurs ? { ...photo, picture: seen?.picture } : seen;
-      if (!own) counts.useless += 1;
-      else if (await addPhoto(dish, own)) counts.added += 1;
-      else counts.old += 1;
+  takeBack: ({ id }) => removePhotos(find(id), photosOf(find(id)).slice(-1)),
+
+  forget: ({ id }) => removePhotos(find(id), photosOf(find(id))),
+
+  async forgetAll() {
+    if (db && !(await keep({ remove: "all" }))) throw new CarryError(STUCK);
+    for (const records of [dishes, photos, unkept]) records.clear();
+    lost = 0;
+    await train();
+  },
+
+  /** All that was taught, as the text of a file. */
+  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
+
+  /** Read such a file in; photos that are here already stay as they are. */
+  async read({ file }) {
+    const { isOurs, dishes: inside } = await readFile(file, about);
+    const withPicture = inside.some((dish) => dish.photos.some(({ picture }) => picture));
+    if (!isOurs && !(withPicture && about.input_size <= SMALL_SIDE)) {
+      throw new CarryError(
+        "This was taught to another model, whose numbers mean nothing to this one, " +
+          "and it has no small pictures to learn from anew. Nothing was changed.",
+      );
     }
-  }
+    return { ...(await takeIn(inside, isOurs)), isOurs };
+  },
 
-  /** Look at a small picture; undefined if it is none. */
-  async function lookAgain(picture) {
-    try {
-      const { features, picture: drawn } = await look(new Blob([picture]));
-      return { ...round(features), picture: drawn };
-    } catch {
-      return undefined;
-    }
-  }
+  /** Teach this model what another one was taught, from the small pictures. */
+  async relearn() {
+    const before = { dishes: some(dishes, isOld), photos: some(photos, isOld) };
+    const lists = before.dishes.map((dish) => ({ name: dish.name, photos: photosOf(dish) }));
+    const counts = await takeIn(lists, false);
+    if (unkept.size === 0) await remove(before);
+    return counts;
+  },
+};
 
-  /** Another tab has changed something. */
-  async function renew() {
+export const judge = (features) => learner?.judge(features);
+
+/** Read what is kept, and learn it; `onChange` is told the state, now and later. */
+export async function open(onChange) {
+  tell = onChange;
+  try {
+    db = await openTaughtDb(() => inTurn(() => load().then(train)));
     await load();
-    await train();
+  } catch (error) {
+    db = undefined;
+    console.info("Nothing can be kept here:", error);
   }
-
-  // What a visitor can ask for; each call is given one object.
-  const calls = {
-    /** Look at one more photo of a dish, by its id or its name. */
-    async add({ id, name, source }) {
-      const dish = id ? find(id) : named(name);
-      const { features, picture } = await look(source);
-      const isNew = await addPhoto(dish, { ...round(features), picture });
-      return { id: dish.id, isNew };
-    },
-
-    /** Learn what was added. */
-    async train() {
-      await train();
-    },
-
-    /** How well a dish is known: leave one out. */
-    async check({ id }) {
-      const pause = () => new Promise((resolve) => setTimeout(resolve));
-      if (isBehind) await train();
-      const at = taught().indexOf(find(id));
-      return at < 0 ? { right: 0, asked: 0 } : learner.leaveOneOut(at, pause);
-    },
-
-    /** A dish's small pictures, as the bytes of JPEGs; undefined where there is none. */
-    pictures: ({ id }) => find(id).photos.map(({ picture }) => picture),
-
-    async rename({ id, name }) {
-      const dish = find(id);
-      const clean = spelled(name);
-      const there = findByName(clean);
-      if (there && there !== dish) {
-        throw new CarryError(`There is a dish called ${there.name} already.`);
-      }
-      const put = { dishes: [recordOf({ ...dish, name: clean })] };
-      const done = dish.isKept ? await keep({ put, needs: id }) : true;
-      if (done !== true) throw new CarryError(done || reason);
-      dish.name = clean;
-      await train();
-    },
-
-    async takeBack({ id }) {
-      const dish = find(id);
-      await removePhotos(dish, dish.photos.slice(-1));
-    },
-
-    async forget({ id }) {
-      const dish = find(id);
-      await removePhotos(dish, dish.photos);
-    },
-
-    async forgetAll() {
-      await remove("all");
-      dishes.clear();
-      old = { dishes: [], photos: [] };
-      lost = 0;
-      await train();
-    },
-
-    /** All that was taught, as the text of a file. */
-    save: ({ withPictures }) => writeFile(taught(), about, withPictures),
-
-    /** Read such a file in; photos that are here already stay as they are. */
-    async read({ file }) {
-      const { isOurs, dishes: inside } = await readFile(file, about);
-      const withPicture = inside.some(({ photos }) => photos.some(({ picture }) => picture));
-      const canLook = withPicture && about.input_size <= PICTURE_SIDE;
-      if (!isOurs && !canLook) {
-        throw new CarryError(
-          "This was taught to another model, whose numbers mean nothing to this one, " +
-            "and it has no small pictures to learn from anew. Nothing was changed.",
-        );
-      }
-      const counts = { added: 0, old: 0, useless: 0 };
-      try {
-        for (const dish of inside) await takeIn(dish, isOurs, counts);
-      } finally {
-        await train(); // what came before there was no room
-      }
-      return { ...counts, isOurs };
-    },
-
-    /** Teach this model what another one was taught, from the small pictures. */
-    async relearn() {
-      const counts = { added: 0, old: 0, useless: 0 };
-      const [before, photos] = [old.dishes, old.photos];
-      for (const { id, name } of before) {
-        const own = photos.filter((photo) => photo.dish === id);
-        await takeIn({ name, photos: own }, false, counts);
-      }
-      await train();
-      if (unkept().length === 0) {
-        const ids = (list) => list.map(({ id }) => id);
-        await remove({ dishes: ids(before), photos: ids(photos) });
-        old = { dishes: [], photos: [] };
-      }
-      return counts;
-    },
-  };
-
-  return {
-    judge: (features) => learner?.judge(features),
-
-    /** Read what is kept, and learn it. */
-    async open() {
-      try {
-        memory = await openMemory(() => inTurn(renew));
-        await load();
-      } catch (error) {
-        memory = undefined;
-        console.info("Nothing can be kept here:", error);
-      }
-      try {
-        await train();
-      } catch (error) {
-        console.warn("What was taught is not learned:", error);
-        asleep = `${error.message} Until then I do not know the dishes that you taught me.`;
-      }
-      onChange(state());
-    },
-
-    /** Do what a visitor asks for, by the name of the call, after all that came before. */
-    call: (name, given) => inTurn(() => calls[name](given), !QUIET.includes(name)),
-  };
+  try {
+    await train();
+  } catch (error) {
+    console.warn("What was taught is not learned:", error);
+    asleep = `${error.message} Until then I do not know the dishes that you taught me.`;
+  }
+  tell(state());
 }
 
-/** What is kept of a dish. */
-function recordOf({ id, name, model, made }) {
-  return { id, name, model, made };
-}
-
-/** What is kept of a photo. */
-function recordOfPhoto({ id, dish, model, made, features, scale, picture }) {
-  return { id, dish, model, made, features, scale, picture };
+/** Do what a visitor asks for, by the name of the call, after all that came before. */
+export function call(name, given) {
+  return inTurn(() => calls[name](given), !QUIET.includes(name));
 }

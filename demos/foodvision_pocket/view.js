@@ -1,14 +1,7 @@
 // Draw on the page: what the model says, and what is going on.
 
-import {
-  PRACTICE,
-  describe,
-  describeModel,
-  describeNumbers,
-  joinNames,
-  median,
-  shortPercent,
-} from "./words.js";
+import * as words from "./words.js";
+import { describe } from "./words.js";
 
 const KEPT = 500; // answers whose times the median is of
 const times = []; // ms, of the latest answers
@@ -34,11 +27,11 @@ export function showProgress({ done, total, isStuck }) {
 /** Fill in what model.json says, and what runs the model. */
 export function showAbout(about, runs) {
   document.body.dataset.model = "ready";
-  const question = joinNames(about.class_names);
+  const question = words.joinNames(about.class_names);
   $("question").textContent = `${question[0].toUpperCase()}${question.slice(1)}?`;
-  $("banner").textContent = PRACTICE;
+  $("banner").textContent = words.PRACTICE;
   $("banner").hidden = !about.is_practice;
-  const [before, count, after] = describeModel(about);
+  const [before, count, after] = words.describeModel(about);
   const strong = document.createElement("strong");
   strong.textContent = count;
   $("trained").replaceChildren(before, strong, after);
@@ -78,8 +71,7 @@ export function showState(state) {
 /** Show an answer; returns it in words. */
 export function showAnswer(answer, about) {
   const { kind, verdict, detail, rows } = describe(answer, about);
-  setMood(kind.replace(" ", "-"));
-  setTexts(verdict, detail, describeNumbers(answer, about));
+  setTexts(kind.replace(" ", "-"), verdict, detail, words.describeNumbers(answer, about));
   showBars(rows);
   showTimes();
   return `${verdict} ${detail}`;
@@ -102,24 +94,18 @@ export function showPace(words, rests = false) {
 
 /** Show one sentence in the place of an answer. */
 export function showProblem(title, sentence) {
-  setMood("problem");
-  setTexts(`${title}.`, sentence, "");
+  setTexts("problem", `${title}.`, sentence);
   say(`${title}. ${sentence}`);
 }
 
 /** Ask again, as when the page was new. */
 export function showInvitation() {
-  setMood("none");
-  setTexts("What is on your plate?", "Point the camera at it, or choose a photo.", "");
+  setTexts("none", "What is on your plate?", "Point the camera at it, or choose a photo.");
   say("");
 }
 
-function setMood(mood) {
-  $("answer").dataset.mood = mood;
-  $("stage").dataset.mood = mood;
-}
-
-function setTexts(verdict, detail, numbers) {
+function setTexts(mood, verdict, detail, numbers = "") {
+  for (const part of ["answer", "stage"]) $(part).dataset.mood = mood;
   $("verdict").textContent = verdict;
   $("detail").textContent = detail;
   $("numbers").textContent = numbers;
@@ -133,7 +119,7 @@ function showBars(rows) {
   rows.forEach(({ name, probability }, index) => {
     const row = list.children[index];
     row.querySelector(".name").textContent = name;
-    row.querySelector(".share").textContent = shortPercent(probability);
+    row.querySelector(".share").textContent = words.shortPercent(probability);
     setBar(row, probability);
   });
 }
@@ -150,7 +136,7 @@ export function countTime(milliseconds) {
 
 function showTimes() {
   const answers = times.length === 1 ? "1 answer" : `${times.length} answers`;
-  $("median").textContent = `${median(times).toFixed(1)} ms (median of ${answers})`;
+  $("median").textContent = `${words.median(times).toFixed(1)} ms (median of ${answers})`;
 }
 
 /** Draw a picture as it is, and once more behind it, blurred, to fill the frame. */

@@ -6,8 +6,7 @@ const MOST = 5; // bars shown, however many classes there are
 
 /** Put class names into words: "pizza, steak or sushi". */
 export function joinNames(names) {
-  if (names.length > MOST) return `any of the ${names.length} foods it knows`;
-  return enumerate(names, "or");
+  return names.length > MOST ? `any of the ${names.length} foods it knows` : enumerate(names, "or");
 }
 
 /** Join words: "a", "a or b", "a, b or c". */
@@ -28,7 +27,7 @@ export function shortPercent(probability) {
   return percent(probability).replace("more than ", "> ").replace("less than ", "< ");
 }
 
-/** Pair names and probabilities: the likeliest first, at most five. */
+/** Pair names and probabilities: the likeliest first, a few of them. */
 export function ranking(probabilities, names) {
   return names
     .map((name, index) => ({ name, probability: probabilities[index] }))
@@ -42,10 +41,8 @@ function findTaught(taught) {
   return taught ? taught.leads.findIndex(isNamed) : -1;
 }
 
-/**
- * Pair names and probabilities where dishes were taught: the new head shares out between
- * each of those and the model's own, the model among its own.
- */
+/** The same where dishes were taught: the new head shares out between each of those and
+ *  the model's own, the model among its own. */
 function rankAll({ probabilities, taught }, names) {
   const own = names.length;
   const rest = 1 - taught.probabilities.slice(own).reduce((sum, share) => sum + share, 0);
@@ -62,13 +59,7 @@ export function judge({ knn_similarity, in_distribution_score }, about) {
   return in_distribution_score >= about.in_distribution_threshold ? "dish" : "another dish";
 }
 
-/**
- * Say an answer.
- *
- * @param {{probabilities: number[], knn_similarity: number, in_distribution_score: number}} answer
- * @param about What model.json says.
- * @returns {{kind: string, verdict: string, detail: string, rows: object[]}}
- */
+/** Say an answer: {kind, verdict, detail, rows}, rows being names and probabilities. */
 export function describe(answer, about) {
   const { taught } = answer;
   const place = findTaught(taught);
@@ -82,15 +73,12 @@ export function describe(answer, about) {
     : ranking(answer.probabilities, about.class_names);
   const [{ name, probability }] = rows;
   const sure = percent(probability);
-  const verdict = {
-    dish: `This looks like ${name}.`,
-    "another dish": "I think this is another dish.",
-    "no plate": "This does not look like a plate of food.",
+  const closest = `Closest of the dishes I know: ${name} (${sure}).`;
+  const [verdict, detail] = {
+    dish: [`This looks like ${name}.`, `The model is ${sure} sure.`],
+    "another dish": ["I think this is another dish.", closest],
+    "no plate": ["This does not look like a plate of food.", closest],
   }[kind];
-  const detail =
-    kind === "dish"
-      ? `The model is ${sure} sure.`
-      : `Closest of the dishes I know: ${name} (${sure}).`;
   return { kind, verdict, detail, rows };
 }
 
@@ -129,13 +117,8 @@ export function count(number, thing) {
   return `${number} ${thing}${number === 1 ? "" : "s"}`;
 }
 
-/**
- * Say how well a dish is known.
- *
- * @param {number} photos How many it was taught from.
- * @param {{right: number, asked: number}} [checked] Leave one out: of so many photos, asked
- *   about with all the others learned, how many were named. Undefined: not known yet.
- */
+/** Say how well a dish is known, by its photos, and by leaving one out once that is done:
+ *  of so many asked about with all the others learned, how many were named. */
 export function describeLesson(photos, checked) {
   const many = `${count(photos, "photo")}.`;
   if (!checked) return `${many} Learning ...`;

@@ -1,4 +1,4 @@
-// The page's side of the worker: start the model, ask it.
+// The page's side of the worker: start it, ask it.
 
 const TOO_OLD =
   "This browser is too old to run the model. Any current Chrome, Edge, Firefox or Safari will do.";
@@ -13,21 +13,23 @@ const RELAXED_SIMD = Uint8Array.of(
   ...[0xfd, 0x80, 0x02, 0x0b], // i8x16.relaxed_swizzle, end
 );
 const STUCK = 20_000; // ms without a word from the worker, while it starts
+const SILENT = 60_000; // ms without a word from it, while a question waits
 const waiting = new Map(); // id: the promise's two functions
 let worker;
 let lastId = 0;
+let clock; // of the worker's silence
 
 /**
  * Start the model in a worker.
  *
- * @param {({done, total, isStuck}) => void} onProgress Told how many bytes have come, or that none do.
- * @param {(state) => void} onTaught Told what was taught, at first and after each change.
+ * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
+ * @param onTaught Told what was taught, at first and after each change.
  * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
  *   version: string}>} What model.json says, what runs the model, when its large files
  *   are stored, the version of the files.
  * @throws {Error} If it cannot start; its message is meant for the visitor.
  */
-export function startModel(onProgress, onTaught) {
+export function startModel(onProgress, onTaught = () => {}) {
   return new Promise((resolve, reject) => {
     if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
       reject(new Error(TOO_OLD));
@@ -39,24 +41,25 @@ export function startModel(onProgress, onTaught) {
     const kept = new Promise((settle) => {
       areKept = settle;
     });
+    const isStuck = () => onProgress({ isStuck: true });
     worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     worker.onerror = () => {
       const error = new Error("Part of this page stopped working. Reload it, please.");
       reject(error);
-      for (const question of waiting.values()) question.reject(error);
-      waiting.clear();
+      rejectAll(error);
     };
-    let silence = setTimeout(() => onProgress({ isStuck: true }), STUCK);
     worker.onmessage = ({ data }) => {
-      clearTimeout(silence);
-      if (data.progress) silence = setTimeout(() => onProgress({ isStuck: true }), STUCK);
+      clearTimeout(clock);
       if (data.progress) onProgress(data.progress);
       else if (data.ready) resolve({ ...data.ready, build, kept });
       else if (data.kept) areKept();
       else if (data.taught) onTaught(data.taught);
       else if (data.failed) reject(new Error(whyNotStarted(data.failed)));
-      else settle(data);
+      else if (data.id) settle(data);
+      if (data.progress) clock = setTimeout(isStuck, STUCK);
+      else listen();
     };
+    clock = setTimeout(isStuck, STUCK);
     worker.postMessage({ build, threads });
   });
 }
@@ -84,36 +87,46 @@ function whyNotStarted(reason) {
     : "The model could not be loaded. Check the connection and reload the page.";
 }
 
-function settle({ id, answer, preview, result, problem }) {
-  const { resolve, reject } = waiting.get(id);
+/** Let go of all questions if the worker says nothing for too long. */
+function listen() {
+  const error = new Error("The model has not answered for a minute. Reload the page, please.");
+  if (waiting.size > 0) clock = setTimeout(() => rejectAll(error), SILENT);
+}
+
+function rejectAll(error) {
+  for (const { reject } of waiting.values()) reject(error);
+  waiting.clear();
+}
+
+function settle({ id, result, problem }) {
+  const question = waiting.get(id);
   waiting.delete(id);
-  if (problem) reject(new Error(problem));
-  else resolve(answer ? { ...answer, preview } : result);
+  if (problem) question?.reject(new Error(problem));
+  else question?.resolve(result);
 }
 
 /**
  * Ask about one picture. Call it only once `startModel` has been fulfilled.
  *
- * @param {Blob | ImageBitmap} source A file, or a frame, which is handed over for good.
+ * @param {Blob | ImageBitmap} source
+ * @param {boolean} [isLive] Whether it is one of many frames: it is handed over for good,
+ *   and nothing of it comes back.
  * @returns {Promise<{probabilities: number[], knn_similarity: number, in_distribution_score: number,
  *   taught?: object, milliseconds: number, preview?: ImageBitmap}>} Probabilities are in
  *   the order of the class names; `taught` is what learner.js says, if it learned anything.
  * @throws {Error} If there is no answer; its message is meant for the visitor.
  */
-export function ask(source) {
-  return send({ source }, source instanceof Blob ? [] : [source]);
+export function ask(source, isLive = false) {
+  return send({ source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
 /**
- * Ask the teacher for something.
+ * Ask the teacher for something: a call of teacher.js, by its name.
  *
- * @param {string} call A name among teacher.js's calls.
- * @param {object} [given] What that call is given; an ImageBitmap in it goes for good.
- * @returns {Promise} What it returns.
  * @throws {Error} If it cannot be done; its message is meant for the visitor.
  */
 export function teach(call, given = {}) {
-  return send({ call, given }, given.source instanceof ImageBitmap ? [given.source] : []);
+  return send({ call, given }, []);
 }
 
 function send(question, handedOver) {
@@ -121,6 +134,7 @@ function send(question, handedOver) {
   const id = lastId;
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
+    if (waiting.size === 1) listen();
     worker.postMessage({ id, ...question }, handedOver);
   });
 }

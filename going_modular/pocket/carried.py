@@ -13,10 +13,10 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.export import metadata_of
 from going_modular.files import LessonError
-from going_modular.pocket.preparation import constants_of
+from going_modular.pocket.preparation import as_model, constants_of
 from going_modular.quantize import round_columns
 
 FEATURES = "features"  # the name of one more output
@@ -61,70 +61,74 @@ class ReferenceFeatures:
         return gzip.compress(content, 9, mtime=0)
 
 
-def features_name(graph: onnx.GraphProto) -> str | None:
-    """The value that holds a picture's features (1, D): the one whose length is taken.
+def _comparison(graph: onnx.GraphProto) -> tuple[str, str] | None:
+    """The values that knn_similarity compares: a picture's features, and known ones.
 
-    None if there is none, or more than one.
+    Walks back from that output to the five largest of their products; None if it is
+    made in another way.
     """
-    lengths = [node.input[0] for node in graph.node if node.op_type == "ReduceL2"]
-    return lengths[0] if len(lengths) == 1 else None
+    maker = {name: node for node in graph.node for name in node.output}
+    node = maker[OUTPUTS[1]]
+    while node is not None and node.op_type != "TopK":
+        node = maker.get(node.input[0])
+    if node is None:
+        return None
+    unit, known = maker[node.input[0]].input
+    return maker[unit].input[0], known
 
 
-def read_known(model_file: Path) -> ReferenceFeatures | None:
+def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
     """Read the known features of a model file; None if it carries none.
 
     Args:
-        model_file: Written by `export_onnx` or `quantize`.
+        model: Written by `export_onnx` or `quantize`; the file, or what is in it.
 
     Raises:
         CarriedError: If there are not as many as its metadata says.
     """
-    model = onnx.load(model_file)
-    graph, about = model.graph, ModelMetadata.from_metadata(metadata_of(model))
-    columns = _known_columns(graph)
-    if features_name(graph) is None or columns is None:
+    model = as_model(model)
+    about = ModelMetadata.from_metadata(metadata_of(model))
+    if (compared := _comparison(model.graph)) is None:
         return None
-    rounded, scale = columns
+    rounded, scale = _columns(model.graph, compared[1])
     if sum(about.reference_counts) != rounded.shape[1]:
         raise CarriedError(
-            f"{Path(model_file).name} says that it carries "
-            f"{sum(about.reference_counts)} known "
+            f"The model file says that it carries {sum(about.reference_counts)} known "
             f"features, but has {rounded.shape[1]}. Run the lesson to make it anew."
         )
     rows = np.ascontiguousarray(rounded.T)
     return ReferenceFeatures(rows, scale, about.reference_counts, about.class_names)
 
 
-def _known_columns(graph: onnx.GraphProto) -> tuple[np.ndarray, np.ndarray] | None:
-    """Integers (D, N) and scales (N,) of what features are multiplied with."""
+def _columns(graph: onnx.GraphProto, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Integers (D, N) and scales (N,) of known features, rounded or not, by name."""
     constants = constants_of(graph)
-    maker = {name: node for node in graph.node for name in node.output}
-    similarity = [node for node in graph.node if node.op_type == "MatMul"]
-    if len(similarity) != 1:
-        return None
-    name = similarity[0].input[1]
     if name in constants:
         return round_columns(constants[name])
-    source = maker.get(name)
-    if source is not None and source.op_type == "Transpose":
-        return round_columns(constants[source.input[0]].T)
-    if source is not None and source.op_type == "DequantizeLinear":
-        integers, scale = (constants[each] for each in source.input[:2])
-        return integers, scale
-    return None
+    (maker,) = [node for node in graph.node if name in node.output]
+    stored = [constants[each] for each in maker.input]
+    if maker.op_type == "Transpose":
+        return round_columns(stored[0].T)
+    return stored[0], stored[1]  # an int8 file's, with a scale for each column
 
 
-def with_features(model_file: Path) -> bytes:
+def features_name(graph: onnx.GraphProto) -> str | None:
+    """The value that holds a picture's features (1, D); None if none are compared."""
+    compared = _comparison(graph)
+    return compared and compared[0]
+
+
+def with_features(model: Path | onnx.ModelProto) -> bytes:
     """A model file's content with one output more, its pictures' features (1, D).
 
     As it is, if it has none.
     """
-    model = onnx.load(model_file)
-    name = features_name(model.graph)
-    if name is None:
-        return Path(model_file).read_bytes()
-    node = onnx.helper.make_node("Identity", [name], [FEATURES], name=FEATURES)
-    model.graph.node.append(node)
-    output = onnx.helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None)
-    model.graph.output.append(output)
-    return model.SerializeToString()
+    changed = onnx.ModelProto()
+    changed.CopyFrom(as_model(model))
+    graph = changed.graph
+    if name := features_name(graph):
+        node = onnx.helper.make_node("Identity", [name], [FEATURES], name=FEATURES)
+        graph.node.append(node)
+        output = onnx.helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None)
+        graph.output.append(output)
+    return changed.SerializeToString()

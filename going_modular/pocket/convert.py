@@ -24,6 +24,7 @@ from going_modular.files import atomic_write
 from going_modular.pocket.carried import FEATURES, features_name
 from going_modular.pocket.preparation import (
     ConvertError,
+    as_model,
     attributes_of,
     constants_of,
     preparation_of,
@@ -32,17 +33,12 @@ from going_modular.pocket.preparation import (
 from going_modular.pocket.tflite import TfliteWriter, schema
 
 UINT8_TO_INT8 = -128
-MOST = 64  # of a weight: `quantize` uses 7 bits, and runtimes.py counts on it
+MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.py counts on it
+ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
 # Operators that both have, elementwise and without attributes.
 ELEMENTWISE = {
-    "Abs": "ABS",
-    "Add": "ADD",
-    "Div": "DIV",
-    "Mul": "MUL",
-    "Sigmoid": "LOGISTIC",
-    "Sign": "SIGN",
-    "Sqrt": "SQRT",
-    "Sub": "SUB",
+    **{"Abs": "ABS", "Add": "ADD", "Div": "DIV", "Mul": "MUL"},
+    **{"Sigmoid": "LOGISTIC", "Sign": "SIGN", "Sqrt": "SQRT", "Sub": "SUB"},
 }
 
 
@@ -59,14 +55,14 @@ def write_tflite(source: Path, target: Path) -> Path:
     return Path(target)
 
 
-def tflite_of(source: Path, *, with_features: bool = False) -> bytes:
+def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> bytes:
     """The content of a .tflite file for a model made by `quantize`.
 
     The file takes a prepared picture, float32 (1, S, S, 3), and gives what the ONNX
     file gives, each with an axis for one picture before.
 
     Args:
-        source: The ONNX file.
+        model: The ONNX file, or what is in it.
         with_features: Give the picture's "features" (1, D), too, if the file compares
             any with known ones.
 
@@ -74,10 +70,10 @@ def tflite_of(source: Path, *, with_features: bool = False) -> bytes:
         ConvertError: If a step of it is not known here (EffNetB2 and ViT have such
             steps), or nothing was quantised.
     """
-    graph = onnx.load(source).graph
+    model = as_model(model)
     try:
-        features = features_name(graph) if with_features else None
-        return _Converter(graph).convert(preparation_of(source).size, features)
+        features = features_name(model.graph) if with_features else None
+        return _Converter(model.graph).convert(preparation_of(model).size, features)
     except (AttributeError, KeyError, ValueError) as error:  # parts it counts on
         raise ConvertError(
             "The model cannot be written as .tflite: it is built in a way that is not "
@@ -86,19 +82,14 @@ def tflite_of(source: Path, *, with_features: bool = False) -> bytes:
 
 
 class _Converter:
-    """Goes through a graph and adds step after step to a .tflite.
-
-    Attributes:
-        arrays: The number of the array of each value of the graph, by its name.
-        shapes: Of the arrays, in LiteRT's order of axes.
-    """
+    """Goes through a graph and adds step after step to a .tflite."""
 
     def __init__(self, graph: onnx.GraphProto):
         self.graph, self.constants = graph, constants_of(graph)
         self.maker = {name: node for node in graph.node for name in node.output}
         self.writer = TfliteWriter()
-        self.arrays: dict[str, int] = {}
-        self.shapes: dict[int, list[int]] = {}
+        self.arrays: dict[str, int] = {}  # the number of each value's array
+        self.shapes: dict[int, list[int]] = {}  # in LiteRT's order of axes
 
     def convert(self, size: int, features: str | None) -> bytes:
         """The .tflite file's content, for prepared pictures of `size` pixels a side.
@@ -110,24 +101,13 @@ class _Converter:
         picture = self.new(preparing[-1].output[0], [1, size, size, 3])
         for node in self.graph.node:
             if node.output[0] not in prepared:
-                self.add(node)
+                _need(node.op_type in self.KNOWN, node, "is not known here")
+                self.KNOWN[node.op_type](self, node)
         outputs = {name: self.arrays[name] for name in OUTPUTS}
         if features:
             outputs[FEATURES] = self.arrays[features]
-        return self.writer.finish(
-            {"picture": picture},
-            outputs,
-            description="FoodVision: weights and scales of an int8 ONNX file",
-        )
-
-    def add(self, node: NodeProto) -> None:
-        """Add what a step does."""
-        if node.op_type in ELEMENTWISE:
-            self.elementwise(node, ELEMENTWISE[node.op_type], node.input)
-        elif node.op_type in self.KNOWN:
-            self.KNOWN[node.op_type](self, node)
-        else:
-            raise _unknown(node, "is not known here")
+        about = "FoodVision: weights and scales of an int8 ONNX file"
+        return self.writer.finish({"picture": picture}, outputs, description=about)
 
     def new(self, name: str, shape: list[int], kind: str = "float32", **more) -> int:
         """Add an array; `more` as for `TfliteWriter.array`."""
@@ -145,9 +125,9 @@ class _Converter:
         if name in self.arrays:
             return self.arrays[name]
         if name in self.constants:
-            if self.constants[name].ndim > 2:  # its axes would have another order here
-                raise _unknown(self.users(name)[0], "has a constant of many axes")
-            return self.constant(name, self.constants[name])
+            values = self.constants[name]  # more axes would have another order here
+            _need(values.ndim <= 2, self.users(name)[0], "has a constant of many axes")
+            return self.constant(name, values)
         integers = self.arrays[self.maker[name].input[0]]
         return self.compute("DEQUANTIZE", [integers], name, self.shapes[integers])
 
@@ -166,21 +146,23 @@ class _Converter:
     def integers(self, quantize: NodeProto, shape: list[int]) -> int:
         """Add the int8 array that a QuantizeLinear makes."""
         scale, zero_point = (self.constants[name] for name in quantize.input[1:])
-        if zero_point.dtype != np.uint8:
-            raise _unknown(quantize, "does not make uint8")
+        _need(zero_point.dtype == np.uint8, quantize, "does not make uint8")
+        zero_point = int(zero_point) + UINT8_TO_INT8
         return self.new(
-            quantize.output[0],
-            shape,
-            "int8",
-            scale=scale,
-            zero_point=int(zero_point) + UINT8_TO_INT8,
+            quantize.output[0], shape, "int8", scale=scale, zero_point=zero_point
         )
 
-    def elementwise(self, node: NodeProto, kind: str, names: list[str]) -> None:
+    def elementwise(self, node: NodeProto) -> None:
         """One number for one number, or one for two."""
-        inputs = [self.floats(name) for name in names]
+        inputs = [self.floats(name) for name in node.input]
         shape = np.broadcast_shapes(*(self.shapes[number] for number in inputs))
-        self.compute(kind, inputs, node.output[0], list(shape))
+        self.compute(ELEMENTWISE[node.op_type], inputs, node.output[0], list(shape))
+
+    def at_least(self, node: NodeProto) -> None:
+        """Keep numbers from falling below one."""
+        _need(not any(node.input[2:]), node, "has an upper limit")
+        inputs = [self.floats(name) for name in node.input[:2]]
+        self.compute("MAXIMUM", inputs, node.output[0], self.shapes[inputs[0]])
 
     def quantize(self, node: NodeProto) -> None:
         """Floats to int8; what follows a convolution belongs to it (see there)."""
@@ -196,24 +178,22 @@ class _Converter:
     def convolution(self, node: NodeProto) -> None:
         """A convolution of integers, with the rounding of its result."""
         picture, weight, bias = (self.maker[name].input for name in node.input)
-        numbers, scale = self.constants[weight[0]], self.constants[weight[1]]
+        numbers, scale, zero_point = (self.constants[name] for name in weight)
         inputs, kernel = self.arrays[picture[0]], numbers.shape[2]
         _, height, width, channels = self.shapes[inputs]
-        told = attributes_of(node)
+        told, (rounding,) = attributes_of(node), self.users(node.output[0])
         stride, depthwise = told["strides"][0], told["group"] > 1
         out = -(-height // stride)
         around = max((out - 1) * stride + kernel - height, 0)
-        pads = [around // 2, around // 2, around - around // 2, around - around // 2]
-        as_ours = told["strides"] == [stride] * 2 and told["pads"] == pads
-        if np.abs(numbers.astype(int)).max() > MOST:
-            raise _unknown(node, f"has weights beyond {MOST}")
-        if told["group"] not in (1, channels) or told["dilations"] != [1, 1]:
-            raise _unknown(node, "is grouped or dilated")
-        if not as_ours or height != width or self.constants[weight[2]].any():
-            raise _unknown(node, "is padded, stepped or rounded in another way")
-        (rounding,) = self.users(node.output[0])
-        if rounding.op_type != "QuantizeLinear":
-            raise _unknown(node, "is not rounded to integers")
+        pads = 2 * [around // 2] + 2 * [around - around // 2]
+        plain = told["group"] in (1, channels) and told["dilations"] == [1, 1]
+        same = told["strides"] == 2 * [stride] and told["pads"] == pads
+        same = same and height == width and not zero_point.any()
+        few = np.abs(numbers.astype(int)).max() <= MOST
+        _need(few, node, f"has weights beyond {MOST}")
+        _need(plain, node, "is grouped or dilated")
+        _need(same, node, "is padded, stepped or rounded in another way")
+        _need(rounding.op_type == "QuantizeLinear", node, "is not rounded to integers")
         order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
         weights = self.constant(
             weight[0], numbers.transpose(order), scale=scale, axis=order.index(0)
@@ -227,39 +207,28 @@ class _Converter:
             [inputs, weights, biases],
             [result],
             padding=schema.Padding.SAME,
-            strideH=stride,
-            strideW=stride,
-            dilationHFactor=1,
-            dilationWFactor=1,
+            **{"strideH": stride, "strideW": stride},
+            **{"dilationHFactor": 1, "dilationWFactor": 1},
             **({"depthMultiplier": 1} if depthwise else {}),
         )
 
-    def mean(self, node: NodeProto) -> None:
-        """The mean over a picture, or over all of a row."""
+    def reduce(self, node: NodeProto) -> None:
+        """One number, the mean or the largest, for all of a picture or of a row."""
         inputs = self.floats(node.input[0])
-        over_picture = len(self.shapes[inputs]) == 4
-        axes = self.constants[node.input[1]].tolist()
-        if sorted(axes) not in ([[-2, -1], [2, 3]] if over_picture else [[-1], [1]]):
-            raise _unknown(node, "runs over other axes")
-        self.reduce("MEAN", node, [1, 2] if over_picture else [1])
-
-    def largest(self, node: NodeProto) -> None:
-        """The largest number of a row."""
-        if self.constants[node.input[1]].tolist() not in ([-1], [1]):
-            raise _unknown(node, "runs over other axes")
-        self.reduce("REDUCE_MAX", node, [1])
-
-    def reduce(self, kind: str, node: NodeProto, axes: list[int]) -> None:
-        """One number for all along some axes, which go."""
-        inputs = self.floats(node.input[0])
-        left = [n for axis, n in enumerate(self.shapes[inputs]) if axis not in axes]
-        over = self.constant(f"{node.name} axes", np.array(axes, np.int32))
+        of_picture = len(self.shapes[inputs]) == 4 and node.op_type == "ReduceMean"
+        axes = sorted(self.constants[node.input[1]].tolist())
+        known = ([-2, -1], [2, 3]) if of_picture else ALONG_ROW
+        _need(axes in known, node, "runs over other axes")
+        along = [1, 2] if of_picture else [1]
+        left = [n for axis, n in enumerate(self.shapes[inputs]) if axis not in along]
+        over = self.constant(f"{node.name} axes", np.array(along, np.int32))
+        kind = "MEAN" if node.op_type == "ReduceMean" else "REDUCE_MAX"
         self.compute(kind, [inputs, over], node.output[0], left)
 
     def length(self, node: NodeProto) -> None:
         """A row's length: the root of the sum of its squares."""
-        if self.constants[node.input[1]].tolist() not in ([-1], [1]):
-            raise _unknown(node, "runs over other axes")
+        axes = self.constants[node.input[1]].tolist()
+        _need(axes in ALONG_ROW, node, "runs over other axes")
         inputs, name = self.floats(node.input[0]), node.output[0]
         shape = self.shapes[inputs]
         squares = self.compute("MUL", [inputs, inputs], f"{name} squares", shape)
@@ -271,36 +240,21 @@ class _Converter:
 
     def linear(self, node: NodeProto) -> None:
         """A linear layer of floats."""
-        told = attributes_of(node)
         plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
-        if plain.items() - told.items():
-            raise _unknown(node, "is not a plain linear layer")
-        inputs, weights, biases = (self.floats(name) for name in node.input)
-        shape = [1, self.shapes[weights][0]]
-        self.compute(
-            "FULLY_CONNECTED", [inputs, weights, biases], node.output[0], shape
-        )
+        as_plain = not plain.items() - attributes_of(node).items()
+        _need(as_plain, node, "is not a plain linear layer")
+        inputs = [self.floats(name) for name in node.input]
+        shape = [1, self.shapes[inputs[1]][0]]
+        self.compute("FULLY_CONNECTED", inputs, node.output[0], shape)
 
     def similarity(self, node: NodeProto) -> None:
         """A row times an int8 matrix (D, N), which is stored as (N, D) here."""
-        matrix, scale = self.maker[node.input[1]].input
-        stored = self.constant(
-            matrix, self.constants[matrix].T, scale=self.constants[scale]
-        )
-        shape = self.shapes[stored]
+        matrix, scale = (self.constants[n] for n in self.maker[node.input[1]].input)
+        stored = self.constant(f"{node.input[1]} rows", matrix.T, scale=scale)
+        shape, row = self.shapes[stored], self.floats(node.input[0])
         floats = self.compute("DEQUANTIZE", [stored], node.input[1], shape)
-        self.compute(
-            "FULLY_CONNECTED",
-            [self.floats(node.input[0]), floats, -1],
-            node.output[0],
-            [1, shape[0]],
-        )
-
-    def at_least(self, node: NodeProto) -> None:
-        """Keep numbers from falling below one."""
-        if any(node.input[2:]):
-            raise _unknown(node, "has an upper limit")
-        self.elementwise(node, "MAXIMUM", node.input[:2])
+        inputs = [row, floats, -1]
+        self.compute("FULLY_CONNECTED", inputs, node.output[0], [1, shape[0]])
 
     def softmax(self, node: NodeProto) -> None:
         """Logits of a row to probabilities."""
@@ -319,34 +273,32 @@ class _Converter:
     def same_numbers(self, node: NodeProto) -> None:
         """Another shape for the same numbers in the same order: nothing to compute."""
         inputs = self.floats(node.input[0])
-        if len(self.shapes[inputs]) > 2:
-            raise _unknown(node, "moves numbers")
+        in_order = len(self.shapes[inputs]) <= 2
         if node.op_type == "Gather":
             places = self.constants[node.input[1]].ravel()
-            if not np.array_equal(places, np.arange(len(places))):
-                raise _unknown(node, "moves numbers")
+            in_order = in_order and np.array_equal(places, np.arange(len(places)))
+        _need(in_order, node, "moves numbers")
         self.arrays[node.output[0]] = inputs
 
     KNOWN = {
+        **dict.fromkeys(ELEMENTWISE, elementwise),
+        **dict.fromkeys(["Expand", "Gather", "Reshape"], same_numbers),
+        **dict.fromkeys(["ReduceMax", "ReduceMean"], reduce),
         "Clip": at_least,
         "Conv": convolution,
         "DequantizeLinear": dequantize,
-        "Expand": same_numbers,
-        "Gather": same_numbers,
         "Gemm": linear,
         "MatMul": similarity,
         "QuantizeLinear": quantize,
         "ReduceL2": length,
-        "ReduceMax": largest,
-        "ReduceMean": mean,
-        "Reshape": same_numbers,
         "Softmax": softmax,
         "TopK": top,
     }
 
 
-def _unknown(node: NodeProto, why: str) -> ConvertError:
-    step = f"{node.op_type} ({node.name})"
-    return ConvertError(
-        f"This model cannot be written as .tflite: its step {step} {why}."
-    )
+def _need(is_so: bool, node: NodeProto, why: str) -> None:
+    if not is_so:
+        step = f"{node.op_type} ({node.name})"
+        raise ConvertError(
+            f"This model cannot be written as .tflite: its step {step} {why}."
+        )

@@ -42,13 +42,18 @@ class Preparation:
     shift: float
 
 
-def preparation_of(source: Path) -> Preparation:
+def as_model(model: Path | onnx.ModelProto) -> onnx.ModelProto:
+    """A model, read if it is given as a file."""
+    return model if isinstance(model, onnx.ModelProto) else onnx.load(model)
+
+
+def preparation_of(model: Path | onnx.ModelProto) -> Preparation:
     """Read from a model how it prepares a picture.
 
     Raises:
         ConvertError: If it does anything but what `Preparation` describes.
     """
-    graph = onnx.load(source).graph
+    graph = as_model(model).graph
     constants, steps = constants_of(graph), preparing_steps(graph)
     after = {name: node for node in steps for name in node.input}
 

@@ -1,59 +1,28 @@
 """What the page runs a model on: two engines to choose from, and two fonts.
 
-All of it comes from npm; package-lock.json has the versions and their checksums.
+All of it comes from npm. packages.json says which of their files; package-lock.json has
+the versions and their checksums. Large files are compressed here (.gz), because not
+every host compresses them.
 """
 
 import gzip
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 from going_modular.files import staged_folder
-from going_modular.pocket.edits import LITERT_EDITS
+from going_modular.pocket.engine_edits import engine_edits
 from going_modular.pocket.npm import Package, vendor
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
 ENGINES = Path(__file__).with_name("engines")
 MODEL, TFLITE = "foodvision_mini.onnx", "foodvision_mini.tflite.gz"
-FONTS = (
-    Package(
-        "@fontsource/quicksand",
-        {
-            "files/quicksand-latin-700-normal.woff2": "quicksand-700.woff2",
-            "LICENSE": "quicksand-LICENSE.txt",
-        },
-    ),
-    Package(
-        "@fontsource/source-sans-3",
-        {
-            "files/source-sans-3-latin-400-normal.woff2": "source-sans-400.woff2",
-            "files/source-sans-3-latin-600-normal.woff2": "source-sans-600.woff2",
-            "LICENSE": "source-sans-LICENSE.txt",
-        },
-    ),
-)
-ONNX_RUNTIME = Package(
-    "onnxruntime-web",
-    {
-        "dist/ort.wasm.bundle.min.mjs": "ort.mjs",
-        # Compressed here, because not every host compresses a file this large.
-        "dist/ort-wasm-simd-threaded.wasm": "ort.wasm.gz",
-    },
-)
-# Builds of LiteRT, by our names and npm's. `chooseBuild` in worker-client.js picks one.
-BUILDS = {
-    "relaxed": "litert_wasm_internal",
-    "plain": "litert_wasm_compat_internal",
-    "threads": "litert_wasm_threaded_internal",
-}
-LITERT = Package(
-    "@litertjs/core",
-    {"dist/index.js": "litert.js"}
-    | {f"wasm/{theirs}.js": f"litert_{ours}.js" for ours, theirs in BUILDS.items()}
-    | {
-        f"wasm/{theirs}.wasm": f"litert_{ours}.wasm.gz"
-        for ours, theirs in BUILDS.items()
-    },
-    LITERT_EDITS,
+# Builds of LiteRT. `chooseBuild` in worker-client.js picks one.
+BUILDS = ("relaxed", "plain", "threads")
+_WANTED = json.loads(Path(__file__).with_name("packages.json").read_text("utf-8"))
+FONTS, ONNX_RUNTIME, LITERT = (
+    tuple(Package(**each) for each in _WANTED[part])
+    for part in ("fonts", "onnx", "litert")
 )
 
 
@@ -85,26 +54,22 @@ class Engine(NamedTuple):
 LITE_RT = Engine(
     "LiteRT",
     ENGINES / "litert",
-    (LITERT,),
+    tuple(package._replace(edits=engine_edits(BUILDS)) for package in LITERT),
     ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm"),
 )
 ORT_WEB = Engine(
     "ONNX Runtime Web",
     ENGINES / "onnx",
-    (ONNX_RUNTIME,),
+    ONNX_RUNTIME,
     ("vendor/ort.wasm.gz", MODEL),
 )
 
 
 def fetch_onnx_runtime(folder: Path) -> Path:
-    """Put ONNX Runtime Web's two files into a folder, under the names that npm gives.
-
-    Raises:
-        FileError: As `vendor` does.
-    """
+    """Put ONNX Runtime Web's two files into a folder, by the names that npm gives."""
     vendored = ORT_WEB.fetch()
     with staged_folder(folder) as part:
-        for name, kept in ONNX_RUNTIME.files.items():
+        for name, kept in ONNX_RUNTIME[0].files.items():
             content = (vendored / kept).read_bytes()
             unpacked = gzip.decompress(content) if kept.endswith(".gz") else content
             (part / Path(name).name).write_bytes(unpacked)

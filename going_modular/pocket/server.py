@@ -4,11 +4,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 from going_modular.app_process import HOST
 from going_modular.demo_folder import DeployError
@@ -23,8 +23,7 @@ ISOLATION = {
 MOST_BYTES = 10_000_000  # of what a page may report
 
 
-@dataclass(frozen=True)
-class Extra:
+class Extra(NamedTuple):
     """What is served beside a folder, and where a page may report to.
 
     Attributes:
@@ -104,13 +103,8 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-@dataclass(frozen=True)
-class Served:
-    """A folder that is being served.
-
-    Attributes:
-        url: Where its index.html answers.
-    """
+class Served(NamedTuple):
+    """A folder that is being served, and where its index.html answers."""
 
     url: str
 

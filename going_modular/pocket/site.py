@@ -33,13 +33,15 @@ from going_modular.pocket.runtimes import (
     Engine,
     fetch_onnx_runtime,
 )
+from going_modular.pocket.taught_file import RULES
 from going_modular.pocket.teaching import MARGIN, NEAREST
 
 PAGE = Path(__file__).resolve().parents[2] / "demos" / "foodvision_pocket"
 VENDOR = "vendor"
+FITS = "Every step of the model can be written for LiteRT."
 ICONS = Path(__file__).with_name("icons")
 ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
-SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.webmanifest")
+SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.svg", "*.webmanifest")
 SOURCES = [file.name for kind in SOURCES for file in PAGE.glob(kind)]
 PAGE_FILES = (".gitattributes", *sorted({*SOURCES} - {*ENGINE_FILES}))
 NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside the page
@@ -48,11 +50,9 @@ NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside t
 def fill_first_page(model_file: Path, folder: Path) -> Path:
     """Put beside the reader's own index.html what it loads; it writes the page itself.
 
-    Args:
-        model_file: The ONNX file, which keeps its name.
-        folder: Made if missing; gets the model, facts.json (class names as people read
-            them, and both thresholds) and the two files of ONNX Runtime Web. Where
-            those cannot be had, a sentence says why: the page cannot run then.
+    That is the model, facts.json (class names as people read them, and both thresholds)
+    and the two files of ONNX Runtime Web. Where those cannot be had, a sentence says
+    why: the page cannot run then.
 
     Raises:
         FileError: If the folder cannot be written.
@@ -74,16 +74,23 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
 
 
 def choose_engine(model_file: Path) -> tuple[Engine, str]:
-    """The engine for a model, and why: LiteRT wherever the model can be written for it.
+    """The engine for a model file, and why: LiteRT, if the model can be written so."""
+    engine, _, why = _carried(onnx.load(model_file), None)
+    return engine, why
 
-    Args:
-        model_file: An ONNX file with the lesson's metadata.
-    """
+
+def _carried(
+    model: onnx.ModelProto, engine: Engine | None
+) -> tuple[Engine, bytes, str]:
+    """The engine, the model's content as it reads that, and why it is this one."""
     try:
-        tflite_of(model_file)
+        if engine is not ORT_WEB:
+            return LITE_RT, tflite_of(model, with_features=True), FITS
     except ConvertError as reason:
-        return ORT_WEB, str(reason)
-    return LITE_RT, "Every step of the model can be written for LiteRT."
+        if engine is not None:
+            raise
+        return ORT_WEB, with_features(model), str(reason)
+    return ORT_WEB, with_features(model), "It was asked for."
 
 
 def write_pocket(
@@ -93,20 +100,16 @@ def write_pocket(
     examples: Sequence[Path] = (),
     engine: Engine | None = None,
 ) -> Path:
-    """Write the complete browser demo around a model.
+    """Write the complete browser demo around a model, all or nothing.
 
-    Everything is made in a temporary folder first; nothing in `folder` changes before
-    all of it is there. Files of the same names are replaced; examples, models and
-    engines of an earlier run removed.
+    Files of the same names are replaced; examples, models and engines of an earlier run
+    are removed.
 
     Args:
         model_file: An ONNX file with the lesson's metadata.
         folder: Where the demo goes; the page's own source folder will do, too.
         examples: Pictures that the page offers to try, in this order.
         engine: What runs the model there; None chooses.
-
-    Returns:
-        `folder`.
 
     Raises:
         ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
@@ -115,13 +118,14 @@ def write_pocket(
             cannot be had.
     """
     model_file, folder = Path(model_file), Path(folder)
-    about = describe_model(model_file)
-    engine = engine or choose_engine(model_file)[0]
+    model, about = _read(model_file)
+    engine, content, _ = _carried(model, engine)
     fetched = engine.fetch()
     with staged_folder(folder) as part:
-        about |= _put_model(part, model_file, engine)
+        about |= _put_model(part, model, engine, content)
         _copy_all(part, engine.code, fetched, examples)
-        about["examples"] = _names(part, "examples")
+        shown = sorted(path.name for path in (part / "examples").iterdir())
+        about["examples"] = [f"examples/{name}" for name in shown]
         _write_json(part / "model.json", about)
         _write_json(part / "files.json", list_files(part))
         new = {path.relative_to(part) for path in part.rglob("*")}
@@ -137,17 +141,15 @@ def _made_here(folder: Path) -> list[Path]:
     return [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
 
 
-def describe_model(model_file: Path) -> dict:
-    """Say what a browser must know about a model and cannot read from its file.
+def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
+    """A model, and what a browser must know about it and cannot read from its file.
 
-    Returns:
-        Its metadata, with the ONNX file's SHA-256, and the rules by which pictures are
-        opened, so that the page keeps the same ones.
+    That is its metadata, with the ONNX file's SHA-256, and the rules by which pictures
+    are opened, so that the page keeps the same ones.
 
     Raises:
         DeployError: If the file is no model of the lesson's.
     """
-    model_file = Path(model_file)
     if not model_file.is_file():
         raise DeployError(f"There is no model {model_file}: run the cells that make it")
     try:
@@ -158,7 +160,7 @@ def describe_model(model_file: Path) -> dict:
             f"{model_file} is not a model that the lesson made ({error!r}). If it is a "
             "Git LFS pointer, run: git lfs pull"
         ) from error
-    return {
+    return model, {
         "sha256": file_sha256(model_file),
         **asdict(about),
         "pictures": {
@@ -176,9 +178,7 @@ def as_carried(model_file: Path, engine: Engine) -> bytes:
     Raises:
         ConvertError: If the engine is LiteRT and the model cannot be written for it.
     """
-    if engine is ORT_WEB:
-        return with_features(model_file)
-    return tflite_of(model_file, with_features=True)
+    return _carried(onnx.load(model_file), engine)[1]
 
 
 def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
@@ -196,12 +196,7 @@ def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
 
 
 def list_files(folder: Path) -> dict:
-    """List what a visitor's browser keeps, so that the page works without network.
-
-    Returns:
-        "files", each with its size in bytes, sorted by path, and "version", which
-        changes whenever any of them does.
-    """
+    """What a visitor's browser keeps: "files" with sizes, and "version" of them all."""
     digest, sizes = hashlib.sha256(), {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -211,14 +206,12 @@ def list_files(folder: Path) -> dict:
     return {"version": digest.hexdigest()[:16], "files": sizes}
 
 
-def _put_model(part: Path, model_file: Path, engine: Engine) -> dict:
-    """Put the model into the folder as its engine reads it; returns what to say of it.
-
-    Raises:
-        ConvertError: If the engine is LiteRT and the model cannot be written for it.
-    """
-    content, about = as_carried(model_file, engine), {"starts_with": engine.starts_with}
-    if known := read_known(model_file):
+def _put_model(
+    part: Path, model: onnx.ModelProto, engine: Engine, content: bytes
+) -> dict:
+    """Put a model into the folder as its engine reads it; returns what to say of it."""
+    about = {"starts_with": engine.starts_with}
+    if known := read_known(model):
         (part / KNOWN_FILE).write_bytes(known.to_bytes())
         about["teaching"] = {
             "file": KNOWN_FILE,
@@ -227,13 +220,14 @@ def _put_model(part: Path, model_file: Path, engine: Engine) -> dict:
             "strength": STRENGTH,
             "nearest": NEAREST,
             "margin": MARGIN,
+            **RULES,
         }
     if engine is ORT_WEB:
         (part / MODEL).write_bytes(content)
         return about | {"file": MODEL}
     # A quarter smaller; not every host would compress it on the way.
     (part / TFLITE).write_bytes(gzip.compress(content, 9, mtime=0))
-    return about | {"file": TFLITE, "preparation": asdict(preparation_of(model_file))}
+    return about | {"file": TFLITE, "preparation": asdict(preparation_of(model))}
 
 
 def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -> None:
@@ -249,10 +243,6 @@ def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -
     for number, picture in enumerate(examples, start=1):
         target = part / "examples" / f"{number}{shown_suffix(picture).lower()}"
         copy_shown(picture, target)
-
-
-def _names(part: Path, folder: str) -> list[str]:
-    return sorted(p.relative_to(part).as_posix() for p in (part / folder).iterdir())
 
 
 def _write_json(file: Path, content: dict) -> None:

@@ -1,14 +1,14 @@
 """The file in which FoodVision Pocket saves what it was taught, read and written here.
 
 It is JSON: names, and of each photo the features, rounded to 8 bits. Visitors send it,
-so nothing in it is believed before it is checked; only numbers and names are read.
+so nothing in it is believed before it is checked; only numbers and names are read. The
+page keeps the same rules: `RULES` goes into its model.json.
 """
 
 import base64
 import json
-import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,19 @@ from going_modular.files import LessonError, atomic_write, file_sha256
 from going_modular.pocket.carried import read_known
 from going_modular.quantize import round_columns
 
-FORMAT, VERSION = "FoodVision taught dishes", 1
-MOST_BYTES, MOST_PHOTOS, LONGEST_NAME = 64_000_000, 400, 40
+RULES = {
+    "format": "FoodVision taught dishes",
+    "version": 1,
+    "most": {
+        "dishes": 20,
+        "photos": 400,  # of all dishes together
+        "name": 40,  # characters
+        "bytes": 64_000_000,  # of the file
+        "picture": 500_000,  # bytes of a small one; ours have about 15,000
+        "scale": 1_000_000,  # and not even so much
+    },
+}
+MOST = RULES["most"]
 
 
 class TaughtError(LessonError):
@@ -34,15 +45,18 @@ def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
         model_file: The model that the page ran; features of another one are refused.
 
     Returns:
-        Features of each dish's photos, float32, (n, D), by its name.
+        Features of each dish's photos, float32, (n, D), by its name. A name that is one
+        of the model's, in whatever letters, is spelled as the model spells it; dishes
+        with the same name are one.
 
     Raises:
         TaughtError: If it is no such file, is damaged, or belongs to another model.
     """
-    content, file = _parse(Path(file)), Path(file)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    file = Path(file)
+    content = _parse(file)
+    if not isinstance(content, dict) or content.get("format") != RULES["format"]:
         raise TaughtError(f"{file.name} holds no taught dishes: save it in the page.")
-    if content.get("version") != VERSION:
+    if content.get("version") != RULES["version"]:
         raise TaughtError(f"{file.name} is from a newer page: update the course.")
     if content.get("model") != file_sha256(model_file):
         raise TaughtError(
@@ -52,19 +66,22 @@ def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
     known = read_known(model_file)
     if known is None:
         raise TaughtError(f"{Path(model_file).name} carries nothing to learn with.")
-    dimensions = known.rounded.shape[1]
     try:
-        return dict(_dish(each, dimensions) for each in content["dishes"])
+        read = [_dish(each, known.rounded.shape[1]) for each in content["dishes"]]
+        photos = sum(len(rows) for _, rows in read)
+        if len(read) > MOST["dishes"] or photos > MOST["photos"]:
+            raise ValueError("too many dishes or photos")
     except (KeyError, TypeError, ValueError) as error:
         raise TaughtError(
             f"{file.name} is damaged ({error}): save it once more in the page."
         ) from error
+    return _joined(read, known.class_names)
 
 
 def _parse(file: Path) -> object:
     if not file.is_file():
         raise TaughtError(f"There is no {file}: save it in the page first.")
-    if file.stat().st_size > MOST_BYTES:
+    if file.stat().st_size > MOST["bytes"]:
         raise TaughtError(f"{file.name} is too large to hold taught dishes.")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -74,8 +91,8 @@ def _parse(file: Path) -> object:
 
 def _dish(dish: dict, dimensions: int) -> tuple[str, torch.Tensor]:
     name, photos = clean_name(dish["name"]), dish["photos"]
-    if not name or not 1 <= len(photos) <= MOST_PHOTOS:
-        raise ValueError("a dish without a name, without photos, or with too many")
+    if not name or not isinstance(photos, list) or not photos:
+        raise ValueError("a dish without a name or without photos")
     return name, torch.stack([_features(photo, dimensions) for photo in photos])
 
 
@@ -85,16 +102,47 @@ def clean_name(name: str) -> str:
         raise TypeError("a name that is no text")
     plain = unicodedata.normalize("NFC", name)
     kept = [" " if unicodedata.category(c)[0] in "CZ" else c for c in plain]
-    return " ".join("".join(kept).split())[:LONGEST_NAME].strip()
+    return " ".join("".join(kept).split())[: MOST["name"]].strip()
 
 
 def _features(photo: dict, dimensions: int) -> torch.Tensor:
     content, scale = base64.b64decode(photo["features"], validate=True), photo["scale"]
     if len(content) != dimensions or not any(content):
         raise ValueError(f"a photo that has no {dimensions} features")
-    if not isinstance(scale, int | float) or not 0 < scale < math.inf:
-        raise ValueError("a scale that is no positive number")
+    if type(scale) not in (int, float) or not 0 < scale < MOST["scale"]:
+        raise ValueError("a scale that is no small positive number")
+    picture = base64.b64decode(photo.get("picture", ""), validate=True)
+    if len(picture) > MOST["picture"]:
+        raise ValueError("a picture that is not small")
     return torch.from_numpy(np.frombuffer(content, np.int8) * np.float32(scale))
+
+
+def _joined(
+    dishes: Sequence[tuple[str, torch.Tensor]], class_names: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """Dishes by name; upper and lower case make no difference to people."""
+    spelling = {name.lower(): name for name in class_names}
+    joined: dict[str, list[torch.Tensor]] = {}
+    for name, rows in dishes:
+        joined.setdefault(spelling.setdefault(name.lower(), name), []).append(rows)
+    return {name: torch.cat(rows) for name, rows in joined.items()}
+
+
+def class_more(
+    names: Sequence[str], dishes: Mapping[str, torch.Tensor]
+) -> tuple[list[str], torch.Tensor]:
+    """Classes for the next model, and labels of what a page was taught.
+
+    Args:
+        names: Classes of today's model; a dish of such a name is no class more.
+        dishes: As `read_taught` returns them, N photos in all.
+
+    Returns:
+        The names of all classes, each once, and the photos' labels, (N,).
+    """
+    together = list(dict.fromkeys([*names, *dishes]))
+    labels = [together.index(name) for name, rows in dishes.items() for _ in rows]
+    return together, torch.tensor(labels, dtype=torch.long)
 
 
 def write_taught(
@@ -110,15 +158,14 @@ def write_taught(
     Raises:
         FileError: If it cannot be written.
     """
-    written = [
-        {"name": name, "photos": _rounded(rows)} for name, rows in dishes.items()
-    ]
     content = {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": RULES["format"],
+        "version": RULES["version"],
         "model": file_sha256(model_file),
         "dimensions": next(iter(dishes.values())).shape[1],
-        "dishes": written,
+        "dishes": [
+            {"name": name, "photos": _rounded(rows)} for name, rows in dishes.items()
+        ],
     }
     with atomic_write(file) as part:
         part.write_text(json.dumps(content), encoding="utf-8")

@@ -2,14 +2,10 @@
 
 The file carries what it learned from as numbers. A new dish's photos join them, and one
 more head is fitted to all: the lesson's strict one, in which every dish counts alike. A
-picture is named as a taught dish if
-
-- that dish **leads**: its logit is the largest; and
-- its lead over the next dish, and its **likeness** to the dish's own photos, counted in
-  standard deviations, come to enough together: see `needed`.
-
-Likeness has no photos to spare for a scale of its own. It is measured against what the
-model's own dishes reach: how like as many photos of its kind one of their photos is.
+picture is named as a taught dish if that dish **leads**, its logit being the largest;
+and if its lead over the next dish and its **likeness** to the dish's own photos, in
+standard deviations, come to enough together: see `needed`. The scale of likeness is
+what the model's own dishes reach: a taught dish has no photos to spare for one.
 
 FoodVision Pocket does the same in JavaScript (`head.js`); tests hold it to this file.
 """
@@ -31,19 +27,15 @@ MARGIN = 0.25
 
 
 def needed(dishes: int) -> float:
-    """What lead and likeness must come to, where so many dishes are taught.
+    """What lead and likeness must come to: the more, the more dishes are taught.
 
-    A stranger can be taken for any of them, so the more there are, the more is asked of
-    each: `MARGIN`, and as much again with each doubling.
+    A stranger can be taken for any of them.
     """
     return MARGIN * (1 + math.log2(dishes))
 
 
 def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
-    """Mean cosine similarity (M,) of rows (M, D) to their nearest among photos (n, D).
-
-    All of length 1.
-    """
+    """Mean cosine (M,) of unit rows (M, D) to their nearest among photos (n, D)."""
     nearest = min(NEAREST, len(photos))
     return (unit @ photos.T).topk(nearest, dim=1).values.mean(dim=1)
 

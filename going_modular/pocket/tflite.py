@@ -14,6 +14,11 @@ IDENTIFIER = b"TFL3"
 VERSION = 3  # of the format
 # The lowest version of an operator that takes what is given here; else 1.
 OPERATOR_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "DEQUANTIZE": 2}
+# Options that are not called as their operator is.
+OPTIONS = {
+    **{"MEAN": "Reducer", "REDUCE_MAX": "Reducer", "SUM": "Reducer"},
+    **{"MAXIMUM": "MaximumMinimum", "TOPK_V2": "TopKV2"},
+}
 TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "int32": schema.TensorType.INT32,
@@ -85,18 +90,15 @@ class TfliteWriter:
             options: Fields of its options in the schema, for an operator that has some.
         """
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._code(kind)
+        operator.opcodeIndex = self._codes.setdefault(kind, len(self._codes))
         operator.inputs, operator.outputs = list(inputs), list(outputs)
-        stem = OPTIONS.get(kind)
-        if stem:
+        stem = _options_name(kind)
+        if hasattr(schema.BuiltinOptions, stem):  # some kinds have none
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, stem)
             operator.builtinOptions = getattr(schema, f"{stem}T")()
             for name, value in options.items():
                 setattr(operator.builtinOptions, name, value)
         self._operators.append(operator)
-
-    def _code(self, kind: str) -> int:
-        return self._codes.setdefault(kind, len(self._codes))
 
     def finish(
         self, inputs: dict[str, int], outputs: dict[str, int], *, description: str
@@ -119,26 +121,9 @@ class TfliteWriter:
         return bytes(builder.Output())
 
 
-# The options of each kind of operator; those without any are not listed.
-OPTIONS = {
-    "ABS": "AbsOptions",
-    "ADD": "AddOptions",
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "DEQUANTIZE": "DequantizeOptions",
-    "DIV": "DivOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions",
-    "MAXIMUM": "MaximumMinimumOptions",
-    "MEAN": "ReducerOptions",
-    "MUL": "MulOptions",
-    "QUANTIZE": "QuantizeOptions",
-    "REDUCE_MAX": "ReducerOptions",
-    "SIGN": "SignOptions",
-    "SOFTMAX": "SoftmaxOptions",
-    "SUB": "SubOptions",
-    "SUM": "ReducerOptions",
-    "TOPK_V2": "TopKV2Options",
-}
+def _options_name(kind: str) -> str:
+    """What the schema calls the options of a kind of operator: ADD has AddOptions."""
+    return f"{OPTIONS.get(kind) or kind.title().replace('_', '')}Options"
 
 
 def _named(arrays: dict[str, int]) -> list[schema.TensorMapT]:

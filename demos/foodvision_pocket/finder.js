@@ -1,0 +1,152 @@
+// The viewfinder: the one road that every picture takes to its answer, and the camera.
+
+import { closeCamera, grabFrame, hasTwoCameras, openCamera } from "./camera.js";
+import { answerLive } from "./live.js";
+import { keepForOffline } from "./model-cache.js";
+import * as view from "./view.js";
+import { $ } from "./view.js";
+import { ask, startModel } from "./worker-client.js";
+
+const video = $("video");
+let ready; // fulfilled once the model can be asked
+let about; // what model.json says, once it is here
+let facing = "environment";
+let seen; // the picture that the page shows an answer for: a file, or a frozen frame
+let turn = 0; // counts what the visitor asked for: answers to earlier turns are dropped
+
+/** Start the model; `onTaught` is told what was taught, at first and after each change. */
+export function start(onTaught) {
+  ready = startModel(view.showProgress, onTaught);
+  ready.then(begin, (error) => {
+    document.body.dataset.model = "failed";
+    view.showProblem("The model did not start", error.message);
+  });
+}
+
+async function begin({ about: told, build, kept, runs, version }) {
+  about = told;
+  view.showAbout(about, runs);
+  view.showExamples(about.examples, (name) => show(fetchExample(name)));
+  if (turn === 0) view.say("The model is ready.");
+  await kept;
+  $("offline").hidden = !(await keepForOffline(version, build));
+}
+
+async function fetchExample(name) {
+  const reply = await fetch(name).catch(() => undefined);
+  if (!reply?.ok) throw new Error("It did not arrive. Check the connection.");
+  return reply.blob();
+}
+
+/** Begin something new in the viewfinder; the camera closes unless it is live. */
+function newTurn(state) {
+  turn += 1;
+  seen = undefined;
+  setState(state);
+  return turn;
+}
+
+function setState(state) {
+  view.showState(state);
+  if (state !== "live") closeCamera(video);
+  offerTeaching();
+}
+
+/** Offer to teach what is seen, where there is a picture and a model that can learn. */
+function offerTeaching() {
+  $("teach-this").hidden = !about?.teaching || !(isLive() || seen);
+}
+
+export function isLive() {
+  return $("stage").dataset.state === "live";
+}
+
+/**
+ * Show a picture and its answer, unless the visitor asks for something else meanwhile.
+ *
+ * @param coming A file, whatever it is, or a frozen frame; or the promise of one.
+ */
+export async function show(coming) {
+  const mine = newTurn("waiting");
+  try {
+    const picture = await coming;
+    await ready;
+    if (mine !== turn) return;
+    const answer = await ask(picture);
+    if (mine !== turn) return;
+    seen = picture;
+    view.showPicture(answer.preview);
+    setState("photo");
+    view.countTime(answer.milliseconds);
+    view.say(view.showAnswer(answer, about));
+  } catch (error) {
+    stopWith(mine, "This picture did not work", error.message);
+  }
+}
+
+/** Answer once more for the picture that is shown: there may be more to know it by. */
+export async function askAgain() {
+  const mine = turn;
+  if (!seen) return;
+  const answer = await ask(seen);
+  answer.preview.close();
+  if (mine === turn) view.showAnswer(answer, about);
+}
+
+/** What is seen now, for the model to look at: a frame, or the picture that is shown. */
+export async function takePicture() {
+  return isLive() ? grabFrame(video) : seen;
+}
+
+/** Freeze what the viewfinder shows, and answer for that. */
+export async function freeze() {
+  show(await grabFrame(video));
+}
+
+/** Open the camera and answer for what it sees; returns whether it is open. */
+export async function startLive() {
+  const mine = newTurn("waiting");
+  try {
+    await openCamera(video, facing);
+    if (mine !== turn && !isLive()) closeCamera(video); // it was long in coming
+    if (mine !== turn) return false;
+    setState("live");
+    video.srcObject.getVideoTracks()[0].onended = () =>
+      stopWith(mine, "The camera stopped", "Start it again, or choose a photo instead.", "idle");
+    hasTwoCameras().then((has) => ($("flip").hidden = !has), console.info);
+    answerWhileOpen(mine);
+    return true;
+  } catch (error) {
+    stopWith(mine, "The camera stays closed", error.message);
+    return false;
+  }
+}
+
+async function answerWhileOpen(mine) {
+  try {
+    await ready;
+    offerTeaching();
+    await answerLive(video, about, () => mine !== turn);
+  } catch (error) {
+    stopWith(mine, "The camera stays closed", error.message);
+  }
+}
+
+/** End a turn with a sentence, unless it is over. */
+function stopWith(mine, title, sentence, state = "problem") {
+  if (mine !== turn) return;
+  newTurn(state);
+  view.showProblem(title, sentence);
+}
+
+export function stopLive() {
+  newTurn("idle");
+  view.showInvitation();
+  $("main").focus(); // the button that was pressed is gone
+}
+
+/** Turn to the other camera. */
+export function flip() {
+  facing = facing === "environment" ? "user" : "environment";
+  startLive();
+}
