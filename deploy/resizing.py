@@ -15,8 +15,9 @@ import torch
 from torch.nn import functional as F
 
 from deploy import DEFAULT_MODEL
-from deploy.network import Network
+from deploy.converting import Network
 from deploy.reference import read_deployable
+from deploy.trial import KEPT
 from going_modular.app.model import open_picture
 from going_modular.model_builder import Preprocess
 
@@ -54,11 +55,7 @@ def main() -> None:
     photos = json.loads(args.photos.read_text(encoding="utf-8"))
     pictures = [torch.tensor(open_picture(photo)) for photo in photos]
     expected = [deployable(pixels) for pixels in pictures]
-    print(
-        "| resizing | same class | probability "
-        "| knn_similarity | in_distribution_score |"
-    )
-    print("|---|---|---|---|---|")
+    print(f"| resizing | same class | {' | '.join(KEPT)} |\n|---|---|---|---|---|")
     for way in WAYS:
         same, apart = 0, torch.zeros(3)
         for pixels, ours in zip(pictures, expected, strict=True):

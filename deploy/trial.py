@@ -3,7 +3,6 @@
 Only the standard library: several places have an environment of their own.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -12,8 +11,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from deploy import DEFAULT_MODEL
 
 WARM_UPS = 5  # a runtime's first answers take longer
 KEPT = ("probabilities", "knn_similarity", "in_distribution_score")
@@ -44,15 +41,15 @@ class TargetResult:
     note: str = ""
 
 
-def write_trials(file: str | Path, *trials: TargetResult) -> None:
+def write_trials(file: Path, trials: Sequence[TargetResult]) -> None:
     """Write trials as JSON."""
-    told = [asdict(trial) for trial in trials]
-    Path(file).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    plain = [asdict(trial) for trial in trials]
+    file.write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
 
 
-def read_trials(file: str | Path) -> list[TargetResult]:
+def read_trials(file: Path) -> list[TargetResult]:
     """Read what `write_trials` wrote."""
-    return [TargetResult(**told) for told in json.loads(Path(file).read_text("utf-8"))]
+    return [TargetResult(**plain) for plain in json.loads(file.read_text("utf-8"))]
 
 
 def versions_of(*packages: str) -> dict[str, str]:
@@ -60,17 +57,13 @@ def versions_of(*packages: str) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], float]:
-    """Ask about every photo, one at a time.
-
-    Args:
-        ask: From a file's bytes to an answer.
-        photos: Paths; the first ones are asked about beforehand, too, to warm up.
+def ask_all(ask: Answers, photos: Sequence[Path]) -> tuple[list[dict], float]:
+    """Ask about every photo, one at a time; about the first beforehand, to warm up.
 
     Returns:
-        The answers, and the median milliseconds from bytes to answer.
+        The answers, and the median milliseconds from a file's bytes to its answer.
     """
-    contents = [Path(photo).read_bytes() for photo in photos]
+    contents = [photo.read_bytes() for photo in photos]
     for content in contents[:WARM_UPS]:
         ask(content)
     answers, seconds = [], []
@@ -79,21 +72,3 @@ def ask_all(ask: Answers, photos: Sequence[str | Path]) -> tuple[list[dict], flo
         answers.append(ask(content))
         seconds.append(time.perf_counter() - start)
     return answers, statistics.median(seconds) * 1000
-
-
-def main(
-    try_it: Callable[[Path, list[Path]], list[TargetResult]], description: str | None
-) -> None:
-    """The command of every `try_it`: read a list of photos, write the trials.
-
-    Args:
-        try_it: Asks about photos: called with the model file and them.
-        description: What `--help` says.
-    """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("out", type=Path, help="the JSON file to write")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    args = parser.parse_args()
-    photos = [Path(name) for name in json.loads(args.photos.read_text("utf-8"))]
-    write_trials(args.out, *try_it(args.model, photos))

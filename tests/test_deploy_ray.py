@@ -24,14 +24,19 @@ import pandas as pd
 import pytest
 import torch
 from demo_model_fixture import BLUE, make_model
-from deploy_targets import CLIENTS, COMMITTED, ROOT, expected, run_client
+from deploy_targets import (
+    CLIENTS,
+    RAY_SERVE,
+    expected,
+    run_client,
+)
 from drawn_images import drawn_image
 from odd_pictures import REFUSED
 from PIL import Image
 from plain_dishes import write_dishes
 
+from deploy import DEFAULT_MODEL, ROOT
 from deploy.asking import HOST, running
-from deploy.ray.try_it import RAY_SERVE
 from going_modular.app.model import SENTENCES, PictureError, Predictor
 from going_modular.big.features import FeatureStore, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos
@@ -107,7 +112,7 @@ def assert_all_stopped(network: Path) -> None:
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return Predictor(COMMITTED, threads=1)
+    return Predictor(DEFAULT_MODEL, threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,10 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
 )
 from executorch.exir import to_edge_transform_and_lower
 
-from deploy.converting import convert_command
-from deploy.network import Network
+from deploy.converting import Network, convert_command
 from deploy.reference import read_deployable
 from going_modular.export import quiet
 from going_modular.files import atomic_write
-
-NAME = "foodvision_mini.pte"
 
 
 def write_pte(model: Path, out: Path) -> Path:
@@ -27,18 +24,17 @@ def write_pte(model: Path, out: Path) -> Path:
     a prepared picture, (1, 3, S, S), and gives what `Network` does.
 
     Raises:
-        RebuildError: If the model file is not one of the lesson's.
-        FileError: If the file cannot be written.
+        LessonError: If the model file is not one of the lesson's, or the file cannot
+            be written.
     """
     network = Network(read_deployable(model))
     with atomic_write(out) as part, quiet(), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
-        lowered = to_edge_transform_and_lower(
-            traced, partitioner=[XnnpackPartitioner()]
-        )
+        parts = [XnnpackPartitioner()]
+        lowered = to_edge_transform_and_lower(traced, partitioner=parts)
         part.write_bytes(lowered.to_executorch().buffer)
     return out
 
 
 if __name__ == "__main__":
-    convert_command(write_pte, NAME, what="Convert to .pte for ExecuTorch.")
+    convert_command(write_pte, "foodvision_mini.pte")

@@ -1,22 +1,15 @@
-"""Convert, and ask ExecuTorch's Python runtime about a list of photos.
-
-python -m deploy.executorch.try_it PHOTOS.json OUT.json
-"""
+"""Convert, and ask ExecuTorch's Python runtime about a list of photos."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from deploy.converting import try_command
+from deploy.converting import try_runtime
 from deploy.executorch.convert import write_pte
-from deploy.network import try_runtime
 from deploy.trial import TargetResult
-
-PACKAGES = ("executorch", "torch")
 
 
 def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
@@ -29,9 +22,5 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert and ask."""
-    ask = partial(try_runtime, "ExecuTorch", write_pte, runner, packages=PACKAGES)
-    return [ask(model, photos)]
-
-
-if __name__ == "__main__":
-    try_command(try_all, "Try ExecuTorch.")
+    both, packages = (model, photos), ("executorch", "torch")
+    return [try_runtime("ExecuTorch", write_pte, runner, *both, packages=packages)]

@@ -8,14 +8,12 @@ the ONNX file. Floats are converted from the PyTorch model by litert-torch.
 
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
-from deploy.converting import convert_command
-from deploy.litert.metadata import Normalization, packed, with_metadata
-from deploy.network import ChannelsLast
+from deploy.converting import Network, convert_command
+from deploy.litert.metadata import packed, with_metadata
 from deploy.reference import read_about, read_deployable
 from going_modular.app.model import OUTPUTS
 from going_modular.export import quiet
@@ -44,26 +42,17 @@ def write_tflite(
     if fp32:
         preprocess = read_deployable(model).preprocess
         content = _floats(model)
-        scales, shifts = preprocess.scale.ravel(), preprocess.shift.ravel()
-        how = _normalization(scales.tolist(), shifts.tolist())
+        pairs = zip(preprocess.scale.ravel(), preprocess.shift.ravel(), strict=True)
+        scaling = [(scale.item(), shift.item()) for scale, shift in pairs]
     else:
         preparation = preparation_of(model)
         content = _with_our_names(tflite_of(model))
-        how = _normalization([preparation.scale], [preparation.shift])
+        scaling = [(preparation.scale, preparation.shift)]
     if for_ml_kit:
         content = _first_output_only(content)
     with atomic_write(out) as part:
-        part.write_bytes(with_metadata(content, about, how))
+        part.write_bytes(with_metadata(content, about, scaling))
     return out
-
-
-def _normalization(scales: Sequence[float], shifts: Sequence[float]) -> Normalization:
-    """The same as value * scale + shift, which were rounded to 32 bits: 127.5."""
-    pairs = list(zip(scales, shifts, strict=True))
-    return Normalization(
-        mean=[round(-shift / scale, 3) for scale, shift in pairs],
-        std=[round(1 / scale, 3) for scale, _ in pairs],
-    )
 
 
 def _floats(model: Path) -> bytes:
@@ -72,7 +61,7 @@ def _floats(model: Path) -> bytes:
     os.environ["LITERT_TORCH_FULL_TFL_DECOMPS"] = "1"
     import litert_torch  # here: the int8 file needs none of it
 
-    network = ChannelsLast(read_deployable(model))
+    network = Network(read_deployable(model), channels_last=True)
     with quiet(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder, NAME)
         litert_torch.convert(network, (network.example,)).export(str(file))
@@ -117,9 +106,6 @@ if __name__ == "__main__":
     convert_command(
         write_tflite,
         NAME,
-        what="Convert to .tflite for LiteRT and ML Kit.",
-        options={
-            "fp32": "floats in place of int8; needs litert-torch",
-            "for-ml-kit": "probabilities only, without the gate",
-        },
+        fp32="floats in place of int8; needs litert-torch",
+        for_ml_kit="probabilities only, without the gate",
     )

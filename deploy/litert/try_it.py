@@ -1,7 +1,4 @@
-"""Convert, and ask LiteRT's interpreter about a list of photos, with int8 and floats.
-
-python -m deploy.litert.try_it PHOTOS.json OUT.json
-"""
+"""Convert, and ask LiteRT's interpreter about photos, with int8 and with floats."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,9 +9,8 @@ import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from deploy.converting import try_command
+from deploy.converting import try_runtime
 from deploy.litert.convert import write_tflite
-from deploy.network import try_runtime
 from deploy.trial import TargetResult
 from going_modular.app.model import OUTPUTS
 from going_modular.pocket.litert import without_remarks
@@ -44,7 +40,3 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
         told = {"packages": PACKAGES[precision], "precision": precision}
         trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
     return trials
-
-
-if __name__ == "__main__":
-    try_command(try_all, "Try LiteRT.")
