@@ -1,4 +1,4 @@
-"""Start a server of this folder, ask it about pictures, and write down what it said.
+"""Start a server of this folder, and ask it about pictures.
 
 This needs nothing but Python, so it runs in every place's environment.
 """
@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import KEPT, TargetResult, ask_all, versions_of
 
 HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for an answer
 TO_START = 300  # for a start: Ray brings up one process after another
-TO_STOP = 20  # from asking a server to stop to ending it
+TO_STOP = 40  # from asking a server to stop to ending it
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"))
 
@@ -224,7 +223,7 @@ def wait(target: Target, server: Server) -> None:
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Ask a server to stop, then what it left of its group, and insist after a while.
+    """Ask a server to stop; once it has, or after a while, end its whole group.
 
     Not all at once: Ray Serve needs its other processes in order to stop.
     """
@@ -232,28 +231,7 @@ def stop(process: subprocess.Popen) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(TO_STOP)
     if hasattr(os, "killpg"):  # not on Windows
-        end = time.monotonic() + TO_STOP
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-            while time.monotonic() < end:
-                process.poll()  # or it would stay in the group, as one that has ended
-                os.killpg(process.pid, 0)  # raises once nobody is left
-                time.sleep(0.05)
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
-
-
-def try_target(target: Target, model: Path, photos: list[Path]) -> TargetResult:
-    """Start a target's server and ask it about photos, one at a time."""
-
-    def ask(picture: bytes) -> dict[str, Any]:
-        answer = client.ask(target, picture)
-        return {key: answer[key] for key in KEPT}
-
-    with running(target, model=model) as server, Client(server.port) as client:
-        answers, median_ms = ask_all(ask, photos)
-        file = server.staged / target.archive if target.archive else model
-        size = file.stat().st_size
-    versions = versions_of(*target.packages)
-    return TargetResult(target.name, versions, size, answers, median_ms)

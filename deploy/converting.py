@@ -17,7 +17,7 @@ from torch import nn
 
 from deploy import DEFAULT_MODEL, ROOT
 from deploy.reference import answering, read_about, read_deployable
-from deploy.trial import TargetResult, ask_all, versions_of
+from deploy.try_it import TargetResult, ask_all, versions_of
 from going_modular.app.model import ModelMetadata
 from going_modular.export import Deployable
 from going_modular.files import LessonError

@@ -18,7 +18,7 @@ import torch
 from onnx import NodeProto, numpy_helper
 from torch import nn
 
-from deploy.trial import KEPT, Answers, TargetResult, ask_all, versions_of
+from deploy.try_it import KEPT, Answers, TargetResult, ask_all, versions_of
 from going_modular.app.model import OUTPUTS, ModelMetadata, open_picture, why_no_model
 from going_modular.export import Deployable, metadata_of
 from going_modular.files import LessonError

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from deploy import DEFAULT_MODEL
 from deploy.converting import Network
 from deploy.reference import read_deployable
-from deploy.trial import KEPT
+from deploy.try_it import KEPT
 from going_modular.app.model import open_picture
 from going_modular.model_builder import Preprocess
 

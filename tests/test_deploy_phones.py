@@ -24,11 +24,10 @@ from flatbuffers.table import Table
 
 from deploy import DEFAULT_MODEL
 from deploy.converting import Network, replace_folder
-from deploy.litert.convert import write_tflite
-from deploy.litert.try_it import try_all
+from deploy.litert.convert import try_all, write_tflite
 from deploy.reference import answering, read_about, read_deployable
 from deploy.resizing import WAYS, prepare
-from deploy.trial import ask_all, read_trials
+from deploy.try_it import ask_all, read_trials
 from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
@@ -269,7 +268,7 @@ def test_metadata_says_how_to_scale_and_where_the_labels_are(tflite):
 
 
 def test_int8_is_of_the_reference_s_mind(tmp_path, monkeypatch):
-    monkeypatch.setattr("deploy.litert.try_it.find_spec", lambda name: None)
+    monkeypatch.setattr("deploy.litert.convert.find_spec", lambda name: None)
     threads = torch.get_num_threads()
     _, photos = draw_photos(tmp_path)
     (trial,) = try_all(DEFAULT_MODEL, photos)

@@ -39,7 +39,7 @@ from deploy.reply import MAX_BYTES, reply
 from deploy.request_limits import PLACES, SECONDS
 from deploy.stage import stage
 from deploy.torchserve.serve import PORT, on_ports
-from deploy.trial import KEPT, read_trials
+from deploy.try_it import KEPT, read_trials
 from deploy.vertex_ai.serve import MOST
 from going_modular.app.model import SENTENCES, Predictor
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from deploy.converting import DEFAULT_MODEL
 from deploy.reference import RebuildError, main, read_about, read_deployable
-from deploy.trial import WARM_UPS, ask_all, read_trials
+from deploy.try_it import WARM_UPS, ask_all, read_trials
 from going_modular.app.model import Predictor, open_picture
 from going_modular.drawn import CLASS_NAMES
 from going_modular.engine import Settings, feature_loader, train

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deploy.asking import PLACES
-from deploy.trial import TargetResult
+from deploy.try_it import TargetResult
 from tools import try_targets
 from tools.try_targets import DEPLOY, RESULTS, NotTried
 
@@ -71,9 +71,9 @@ def test_every_folder_is_a_place_and_has_one_shape():
     assert folders == set(PLACES)
     page = (DEPLOY / "README.md").read_text("utf-8")
     for name, facts in PLACES.items():
-        module = "serve.py" if "predict" in facts else "try_it.py"
-        for file in ("requirements.txt", module):
-            assert (DEPLOY / name / file).is_file(), f"{name} lacks {file}"
+        module = facts.get("module", f"{name}.serve").replace(".", "/")
+        for file in (f"{name}/requirements.txt", f"{module}.py"):
+            assert (DEPLOY / file).is_file(), file
         assert f"({name}/README.md)" in page
         readme = (DEPLOY / name / "README.md").read_text("utf-8").lower()
         assert "tested" in readme or "tried" in readme

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from deploy.asking import PLACES
-from deploy.trial import TargetResult, read_trials
+from deploy.try_it import TargetResult, read_trials
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.files import atomic_write

@@ -20,13 +20,16 @@ from deploy.converting import (
     convert_command,
     descriptions,
     replace_folder,
+    size_of,
 )
 from deploy.reference import read_about, read_deployable
+from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import ModelMetadata
 from going_modular.export import quiet
 from going_modular.files import LessonError, saying_how_to_write
 from going_modular.model_builder import Preprocess
 
+logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
 ORDER = ("knn_similarity", "in_distribution_score", "probabilities")  # as traced
@@ -122,6 +125,14 @@ def _describe(package: ct.models.MLModel, about: ModelMetadata) -> None:
         package.output_description[output] = words
 
 
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Convert, and say how large the package is: answers need Apple's hardware."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = size_of(write_mlpackage(model, Path(folder, NAME)))
+    versions = versions_of("coremltools", "torch")
+    note = "converted; it answers on Apple's systems only"
+    return [TargetResult("Core ML", versions, size, [], None, "fp32", note)]
+
+
 if __name__ == "__main__":
-    logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
     convert_command(write_mlpackage, NAME)

@@ -8,20 +8,29 @@ the ONNX file. Floats are converted from the PyTorch model by litert-torch.
 
 import os
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import torch
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
-from deploy.converting import Network, convert_command
+from deploy.converting import Network, convert_command, try_runtime
 from deploy.litert.metadata import packed, with_metadata
 from deploy.reference import read_about, read_deployable
+from deploy.try_it import TargetResult
 from going_modular.app.model import OUTPUTS
 from going_modular.export import quiet
 from going_modular.files import atomic_write
 from going_modular.pocket.convert import tflite_of
+from going_modular.pocket.litert import without_remarks
 from going_modular.pocket.preparation import preparation_of
 
 NAME = "foodvision_mini.tflite"
+PACKAGES = {"int8": ["ai-edge-litert"], "fp32": ["ai-edge-litert", "litert-torch"]}
 
 
 def write_tflite(
@@ -100,6 +109,30 @@ def _first_output_only(content: bytes) -> bytes:
         if place not in used:
             buffer.data = None  # its number stays, its numbers go
     return packed(model)
+
+
+def runner(file: Path) -> Callable[[torch.Tensor], list[np.ndarray]]:
+    """What a .tflite file says about a prepared picture (1, 3, S, S), on one thread."""
+    with without_remarks():
+        interpreter = Interpreter(str(file), num_threads=1)
+        interpreter.allocate_tensors()
+    ask = interpreter.get_signature_runner()
+
+    def run(picture: torch.Tensor) -> list[np.ndarray]:
+        outputs = ask(picture=picture.permute(0, 2, 3, 1).contiguous().numpy())
+        return [outputs[name] for name in OUTPUTS]
+
+    return run
+
+
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Convert and ask: int8, and floats where litert-torch is installed."""
+    trials = []
+    for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
+        write = partial(write_tflite, fp32=precision == "fp32")
+        told = {"packages": PACKAGES[precision], "precision": precision}
+        trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
+    return trials
 
 
 if __name__ == "__main__":

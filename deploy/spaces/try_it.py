@@ -6,7 +6,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from deploy.trial import TargetResult, ask_all, versions_of
+from deploy.try_it import TargetResult, ask_all, versions_of
 from going_modular.app_process import connected, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
 from going_modular.pocket.site import write_pocket
