@@ -57,19 +57,7 @@ PACKS = {"bytes": as_bytes, "form": as_form, "instances": as_instances}
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and how it is asked.
-
-    Attributes:
-        package: Its module `serve` is started.
-        name: For people.
-        health: Where it says that it is up.
-        predict: Where it is asked.
-        sends: How a picture file becomes a request, one of `PACKS`.
-        packages: Those whose versions matter.
-        stages: Whether it takes a `--folder`, to lay out what its server reads.
-        archive: The file in there that it answers from, if it is not the model file.
-        environment: Its own, in build/targets/; "" is the lesson's.
-    """
+    """A server, and how it is asked: places.toml explains each."""
 
     package: str
     name: str
@@ -131,19 +119,12 @@ class Client:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers.
-
-    Attributes:
-        port: Where.
-        process: It; what it starts is in its group.
-        log: A file with all that it prints.
-        staged: The folder that a target that stages has filled.
-    """
+    """A server that answers."""
 
     port: int
-    process: subprocess.Popen | None = None
-    log: Path | None = None
-    staged: Path | None = None
+    process: subprocess.Popen | None = None  # what it starts is in its group
+    log: Path | None = None  # a file with all that it prints
+    staged: Path | None = None  # the folder that a target that stages has filled
 
 
 def free_ports(number: int) -> list[int]:
@@ -171,13 +152,10 @@ def running(
     """Run a target's server, as its README says, for as long as a with-block.
 
     Args:
-        target: Whose server.
+        target: Whose server; one that does not start is a RuntimeError.
         model: The file that it answers with.
         python: The interpreter that has the target's packages.
         environment: Variables that are set for it.
-
-    Raises:
-        RuntimeError: If it does not start.
     """
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -187,7 +165,7 @@ def running(
             wait(target, server)
             yield server
         finally:
-            stop(server.process)
+            _stop(server.process)
 
 
 def _start(target: Target, command: list, folder: Path, environment: dict) -> Server:
@@ -222,7 +200,7 @@ def wait(target: Target, server: Server) -> None:
     raise RuntimeError(f"{target.name} did not start:\n{said}")
 
 
-def stop(process: subprocess.Popen) -> None:
+def _stop(process: subprocess.Popen) -> None:
     """Ask a server to stop; once it has, or after a while, end its whole group.
 
     Not all at once: Ray Serve needs its other processes in order to stop.

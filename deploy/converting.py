@@ -73,8 +73,7 @@ def convert_command(write: Callable[..., Path], default: str, **options: str) ->
     """Convert a model file as the command line says.
 
     Args:
-        write: Called with the model file and the file to write, returns the latter;
-            and with the options as keywords.
+        write: From the model file, the file to write and the options to the latter.
         default: The name to write to, in build/targets/, unless told otherwise.
         options: Names of yes-or-no options, with their help.
     """
@@ -123,7 +122,7 @@ def try_runtime(
     packages: Sequence[str],
     precision: str = "fp32",
 ) -> TargetResult:
-    """Convert a model file, and ask a phone's runtime about photos.
+    """Convert a model file, and ask a phone's runtime about photos prepared here.
 
     Args:
         target: The place's name.
@@ -131,7 +130,7 @@ def try_runtime(
         runner: From that file to a function that answers for a prepared picture, (1, 3,
             S, S), on one thread.
         model: The lesson's file.
-        photos: Prepared here as in training.
+        photos: What it is asked about.
         packages: Those whose versions matter.
         precision: Of the converted file.
     """

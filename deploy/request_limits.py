@@ -71,8 +71,7 @@ class Upload:
     """A request's body on its way in; `more` of it may be to come."""
 
     def __init__(self, receive: Receive) -> None:
-        self.receive, self.more = receive, True
-        self.body = bytearray()
+        self.receive, self.more, self.body = receive, True, bytearray()
 
     async def next(self) -> bytes:
         """Wait for some of the body."""

@@ -26,26 +26,17 @@ Answers = Callable[[bytes], dict]
 
 @dataclass(frozen=True)
 class TargetResult:
-    """One place, or one file of it, asked about some photos.
+    """One place, or one file of it, asked about some photos."""
 
-    Attributes:
-        target: Its name.
-        versions: Of the packages that matter, by name.
-        file_bytes: Size of the model's file.
-        answers: One a photo, in their order, with "probabilities" by class; most have
-            both scores, too. None where the runtime cannot run here.
-        median_ms: From a photo's bytes to its answer, one at a time, after warm-ups.
-        precision: Of the convolutions' weights, "int8" or "fp32".
-        note: What else a reader of the table must know.
-    """
-
-    target: str
-    versions: dict[str, str]
-    file_bytes: int
+    target: str  # its name
+    versions: dict[str, str]  # of the packages that matter, by name
+    file_bytes: int  # of the model's file
+    # One a photo, in their order, with "probabilities" by class; most have both scores,
+    # too. None where the runtime cannot run here.
     answers: list[dict[str, Any]]
-    median_ms: float | None
-    precision: str = "int8"
-    note: str = ""
+    median_ms: float | None  # from a photo's bytes to its answer, one at a time
+    precision: str = "int8"  # of the convolutions' weights, or "fp32"
+    note: str = ""  # what else a reader of the table must know
 
 
 def read_trials(file: Path) -> list[TargetResult]:

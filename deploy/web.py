@@ -19,14 +19,7 @@ from pydantic import BaseModel, Field
 from deploy import DEFAULT_MODEL
 from deploy.reply import MAX_BYTES, say
 from deploy.request_limits import FULL, SECONDS, RequestLimits
-from going_modular.app.model import (
-    CPUS,
-    DISH,
-    NO_PLATE,
-    OTHER,
-    PictureError,
-    Predictor,
-)
+from going_modular.app import model
 
 TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
 PROBLEMS = {
@@ -44,10 +37,8 @@ class Reply(BaseModel):
     probability: float = Field(description="of that dish, from 0 to 1")
     probabilities: dict[str, float] = Field(description="of all, likeliest first")
     knn_similarity: float = Field(description="likeness to the training pictures")
-    in_distribution_score: float = Field(
-        description="likeness to the model's dishes, from 0 to 1"
-    )
-    verdict: Literal[DISH, OTHER, NO_PLATE] = Field(description="of the gate")
+    in_distribution_score: float = Field(description="likeness to its dishes, 0 to 1")
+    verdict: Literal[model.DISH, model.OTHER, model.NO_PLATE]
     text: str = Field(description="what a person reads")
 
 
@@ -79,11 +70,13 @@ async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
     More would only share the cores and hold more pictures in memory. ONNX Runtime and
     Pillow's decoders let go of Python's lock while they work.
     """
-    to_thread.current_default_thread_limiter().total_tokens = CPUS
+    to_thread.current_default_thread_limiter().total_tokens = model.CPUS
     yield
 
 
-def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> FastAPI:
+def make_app(
+    predictor: model.Predictor, *, health: str, limit: int, how: str
+) -> FastAPI:
     """Make an app that says whether it is up, and turns errors into sentences.
 
     Args:
@@ -92,18 +85,16 @@ def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> Fast
         limit: Bytes of a request's body.
         how: The sentence for who sends something else than what a route takes.
     """
-    title = predictor.about.title
-    app = FastAPI(
-        title=title, description=how, redoc_url=None, lifespan=one_thread_a_core
-    )
+    about = {"title": predictor.about.title, "description": how, "redoc_url": None}
+    app = FastAPI(**about, lifespan=one_thread_a_core)
     app.add_middleware(RequestLimits, limit=limit, too_large=TOO_LARGE)
-    app.add_exception_handler(PictureError, problem(400))
+    app.add_exception_handler(model.PictureError, problem(400))
     app.add_exception_handler(RequestValidationError, problem(422, how))
 
     @app.get(health)
     async def is_up() -> dict[str, str]:
         """Say that the model is loaded; not in the pool, which may be busy."""
-        return {"status": "ok", "model": title}
+        return {"status": "ok", "model": app.title}
 
     return app
 
@@ -114,15 +105,9 @@ async def read_body(request: Request) -> bytes:
 
 
 def serve(
-    make: Callable[[Predictor], FastAPI], description: str | None, *, port: int
+    make: Callable[[model.Predictor], FastAPI], description: str | None, *, port: int
 ) -> None:
-    """Read the command line, load the model, and serve until Ctrl+C or SIGTERM.
-
-    Args:
-        make: A target's app around its model.
-        description: What `--help` says.
-        port: Where it answers unless told otherwise.
-    """
+    """Serve a target's app as the command line says, until Ctrl+C or SIGTERM."""
     parser = argparse.ArgumentParser(description=description)
     default = {"help": "default: %(default)s"}
     parser.add_argument("--host", default="127.0.0.1", **default)
@@ -130,7 +115,7 @@ def serve(
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, **default)
     args = parser.parse_args()
     try:
-        predictor = Predictor(args.model, threads=1)
+        predictor = model.Predictor(args.model, threads=1)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     # A stalled upload must not keep a server from stopping.

@@ -18,10 +18,8 @@ HOW = (
 # application/x-image, S3 says binary/octet-stream.
 WRAPPED = ("multipart/", "text/", "application/json", "application/x-www-form")
 BODY = {"schema": {"type": "string", "format": "binary"}}
-KINDS = ("image/*", BYTES, "application/x-image")
-TAKES = {
-    "requestBody": {"required": True, "content": dict.fromkeys(KINDS, BODY)}
-}  # for the OpenAPI page
+KINDS = dict.fromkeys(("image/*", BYTES, "application/x-image"), BODY)
+TAKES = {"requestBody": {"required": True, "content": KINDS}}  # for the OpenAPI page
 
 
 def make(predictor: Predictor) -> FastAPI:
