@@ -59,13 +59,12 @@ class Network(nn.Module):
 def descriptions(about: ModelMetadata) -> dict[str, str]:
     """What a file says of its input, "picture", and of its outputs, by their names."""
     size, similar = about.input_size, about.knn_similarity_threshold
+    ours = about.in_distribution_threshold
     return {
         "picture": f"A photo's centred square, {size} x {size} pixels, RGB",
         "probabilities": "Of each class, adding up to 1",
         "knn_similarity": f"Under {similar:.4f} it is no plate of food",
-        "in_distribution_score": (
-            f"Under {about.in_distribution_threshold:.4f} it is another dish"
-        ),
+        "in_distribution_score": f"Under {ours:.4f} it is another dish",
     }
 
 

@@ -7,8 +7,8 @@ than the lesson. Prints, for each way, how many photos keep their class and how 
 answers move from the reference's.
 """
 
-import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -45,14 +45,10 @@ def prepare(pixels: torch.Tensor, like: Preprocess, way: str) -> torch.Tensor:
 
 @torch.inference_mode()
 def main() -> None:
-    """Read the command line, ask, print a table."""
-    parser = argparse.ArgumentParser(description="What an app's own resizing costs.")
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    args = parser.parse_args()
-    deployable = read_deployable(args.model)
+    """Ask about the photos that a JSON file lists, and print a table."""
+    deployable = read_deployable(DEFAULT_MODEL)
     network, preprocess = Network(deployable), deployable.preprocess
-    photos = json.loads(args.photos.read_text(encoding="utf-8"))
+    photos = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     pictures = [torch.tensor(open_picture(photo)) for photo in photos]
     expected = [deployable(pixels) for pixels in pictures]
     print(f"| resizing | same class | {' | '.join(KEPT)} |\n|---|---|---|---|---|")

@@ -16,11 +16,7 @@ from torch.nn import functional as F
 
 
 def read_program(package: Path) -> Callable[[np.ndarray], dict]:
-    """What a package's program says.
-
-    Returns:
-        A function from an image's pixels, uint8 (S, S, 3), to the outputs by name.
-    """
+    """From an image's pixels, uint8 (S, S, 3), to a package's outputs by name."""
     model = ct.models.MLModel(str(package), skip_model_load=True)
     spec = model.get_spec()
     program = load(spec, spec.specificationVersion, model.weights_dir)
@@ -72,11 +68,14 @@ def _pad(told: dict) -> torch.Tensor:
 
 
 def _classify(told: dict) -> tuple[str, dict[str, float]]:
-    classes = told["classes"]
-    names = [str(each) for each in getattr(classes, "ls", classes)]
-    pairs = zip(names, told["probabilities"].ravel().tolist(), strict=True)
-    named = dict(pairs)
+    names = map(str, getattr(told["classes"], "ls", told["classes"]))
+    named = dict(zip(names, told["probabilities"].ravel().tolist(), strict=True))
     return max(named, key=named.get), named
+
+
+def _topk(told: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    largest = not told["ascending"]
+    return told["x"].topk(int(told["k"]), int(told["axis"]), largest=largest)
 
 
 def _along(function: Callable) -> Callable[[dict], torch.Tensor]:
@@ -104,7 +103,5 @@ STEPS = {
     "sqrt": lambda t: t["x"].sqrt(),
     "sub": lambda t: t["x"] - t["y"],
     "tile": lambda t: t["x"].repeat(t["reps"]),
-    "topk": lambda t: t["x"].topk(
-        int(t["k"]), int(t["axis"]), largest=not bool(t["ascending"])
-    ),
+    "topk": _topk,
 }

@@ -55,7 +55,7 @@ def write_tflite(
         scaling = [(scale.item(), shift.item()) for scale, shift in pairs]
     else:
         preparation = preparation_of(model)
-        content = _with_our_names(tflite_of(model))
+        content = tflite_of(model)
         scaling = [(preparation.scale, preparation.shift)]
     if for_ml_kit:
         content = _first_output_only(content)
@@ -81,12 +81,10 @@ def _with_our_names(content: bytes) -> bytes:
     """Name input and outputs as the model file does; they are in its order."""
     model = schema.ModelT.InitFromPackedBuf(content)
     (signature,), graph = model.signatureDefs, model.subgraphs[0]
-    renamed = [("picture", graph.inputs[0]), *zip(OUTPUTS, graph.outputs, strict=True)]
-    for name, place in renamed:
-        graph.tensors[place].name = name
-        for entry in [*signature.inputs, *signature.outputs]:
-            if entry.tensorIndex == place:
-                entry.name = name
+    names = dict(zip(graph.outputs, OUTPUTS, strict=True))
+    names[graph.inputs[0]] = "picture"
+    for entry in [*signature.inputs, *signature.outputs]:
+        entry.name = names[entry.tensorIndex]
     return packed(model)
 
 

@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
 from deploy.converting import LICENCE, descriptions
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.pocket.tflite import IDENTIFIER
 
 LABELS = "labels.txt"
@@ -37,8 +37,7 @@ def with_metadata(
             one such pair for all channels, or one for each.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
-    graph = model.subgraphs[0]
-    outputs = [graph.tensors[place].name.decode() for place in graph.outputs]
+    outputs = OUTPUTS[: len(model.subgraphs[0].outputs)]
     builder = flatbuffers.Builder(1024)
     builder.Finish(_write(builder, _tables(about, scaling, outputs)), b"M001")
     buffer, entry = schema.BufferT(), schema.MetadataT()
