@@ -8,14 +8,7 @@ import pyarrow as pa
 import ray
 from pyarrow import csv, fs, parquet
 
-from deploy.ray.workers import (
-    Worker,
-    add_model,
-    add_workers,
-    enough_room,
-    read_model,
-    start_ray,
-)
+from deploy.ray import workers
 from deploy.reply import as_json
 from going_modular.app.model import PictureError
 from going_modular.files import FileError, atomic_write
@@ -29,7 +22,7 @@ WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
 BLOCK = 64  # about as many pictures as a worker takes at a time
 
 
-class Classify(Worker):
+class Classify(workers.Worker):
     """Turns names of files into rows of the table."""
 
     def __init__(self, content: bytes, disk: fs.FileSystem, folder: str) -> None:
@@ -69,7 +62,7 @@ def classify(args: argparse.Namespace, content: bytes) -> pa.Table:
     disk, folder, files = find_files(args.folder)
     if not files:
         raise SystemExit(f"There are no files in {args.folder}")
-    start_ray(args.workers)
+    workers.start_ray(args.workers)
     blocks = min(len(files), max(4 * args.workers, len(files) // BLOCK))
     rows = ray.data.from_items(
         [{"file": file} for file in files], override_num_blocks=blocks
@@ -81,7 +74,7 @@ def classify(args: argparse.Namespace, content: bytes) -> pa.Table:
         batch_size=None,
         batch_format="pyarrow",
     )
-    with enough_room(args.workers):
+    with workers.enough_room(args.workers):
         return pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
 
 
@@ -90,13 +83,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", help="of pictures; s3://... and gs://... work too")
     parser.add_argument("table", type=Path, help="to write: .csv or .parquet")
-    add_model(parser)
-    add_workers(parser)
+    workers.add_options(parser)
     args = parser.parse_args()
     if args.table.suffix not in WRITERS or not args.table.parent.is_dir():
         parser.error(f"{args.table} must be a .csv or .parquet in an existing folder")
     started = time.perf_counter()
-    table = classify(args, read_model(args.model))
+    table = classify(args, workers.read_model(args.model))
     seconds = time.perf_counter() - started
     ray.shutdown()
     try:

@@ -10,13 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from ray import serve
 
-from deploy.ray.workers import (
-    Worker,
-    add_model,
-    add_workers,
-    read_model,
-    start_ray,
-)
+from deploy.ray.workers import Worker, add_options, read_model, start_ray
 from deploy.reply import MAX_BYTES, reply
 
 APP = "foodvision"
@@ -59,8 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument("--port", type=int, default=8000, help="default: 8000")
-    add_model(parser)
-    add_workers(parser)
+    add_options(parser)
     args = parser.parse_args()
     content = read_model(args.model)
     start_ray(args.workers)

@@ -20,16 +20,13 @@ from going_modular.app import model
 STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
 
 
-def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Add the option that all commands have."""
+def add_options(parser: argparse.ArgumentParser, *, answers: bool = True) -> None:
+    """Add the options that all commands have, and those that answer."""
     each = "each uses one core; default: 2"
     parser.add_argument("--workers", type=count, default=2, help=each)
-
-
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the option of those that answer."""
-    default = {"default": DEFAULT_MODEL, "help": "default: %(default)s"}
-    parser.add_argument("--model", type=Path, **default)
+    if answers:
+        default = {"default": DEFAULT_MODEL, "help": "default: %(default)s"}
+        parser.add_argument("--model", type=Path, **default)
 
 
 def count(text: str) -> int:
