@@ -51,13 +51,24 @@ def test_a_row_says_how_alike_the_answers_are(trial, cells):
 
 def test_a_place_that_fails_gets_a_row_with_the_reason(tmp_path, monkeypatch):
     with pytest.raises(NotTried, match="^the reason$"):
-        try_targets.run([sys.executable, "-c", "raise SystemExit('1\\nthe reason')"])
-    assert try_targets.run([sys.executable, "-c", "print(1)"]) == "1\n"
+        try_targets.run(sys.executable, "-c", "raise SystemExit('1\\nthe reason')")
+    assert try_targets.run(sys.executable, "-c", "print(1)") == "1\n"
     monkeypatch.setattr(try_targets, "ENVIRONMENTS", tmp_path)
     rows = try_targets.judged("none", tmp_path, TRUTH, install_it=False)
     ((cells, kept),) = rows
     assert cells[:5] == ["none", *"----"] and not kept
     assert "not tried: " in cells[5] and "none" in cells[5]
+
+
+def test_the_page_is_renewed(tmp_path, monkeypatch):
+    page = tmp_path / "results.md"
+    page.write_text(RESULTS.read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(try_targets, "RESULTS", page)
+    monkeypatch.setattr(try_targets, "run", lambda *_: "7 times as many\n")
+    try_targets.write("| a row |", ["a.jpg"] * 31, "drawn pictures")
+    text = page.read_text("utf-8")
+    assert "31 drawn pictures." in text and "| a row |" in text
+    assert "7 times as many" in text and "FastAPI, int8" not in text
 
 
 def test_unknown_places_are_named(capsys):

@@ -14,40 +14,25 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from deploy import ROOT
 from deploy.asking import PLACES
 from deploy.try_it import TargetResult, read_trials
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.files import atomic_write
+from tools.readme_block import put_block
 
-ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = ROOT / "build" / "targets"
 RESULTS = DEPLOY / "results.md"
 SECONDS = 1800  # that a trial may take
 ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
 SAME = 148 / 150  # share of photos on which an int8 file must name PyTorch's class
+SOME = 30  # photos that many visitors send at once
 HEAD = """\
-# Every place, tried
-
-Written by `make targets` on {day}: {machine}, Python {python}. {total} {where},
-one at a time, against the PyTorch model that `deploy/reference.py` rebuilds from the
-committed file. The time runs from a photo's bytes to the answer, over HTTP where there
-is a server. CI tries all but TorchServe, ExecuTorch, Core ML and LiteRT in floats:
-their environments take 13 GB.
-
-| place | same class as PyTorch | largest difference | median ms | MB | as promised | \
-versions |
-| --- | ---: | ---: | ---: | ---: | --- | --- |
-{table}
-
-## Many visitors at once
-
-Eight clients ask the FastAPI server and the Gradio app, in turns, and share the cores
-with them.
-
-{crowd}"""
-SOME = 30  # photos that they send
+| place | same class as PyTorch | largest difference | median ms | MB \
+| as promised | versions |
+| --- | ---: | ---: | ---: | ---: | --- | --- |"""
 
 
 class NotTried(Exception):
@@ -66,26 +51,25 @@ def python_of(place: str) -> Path:
 
 def install(place: str) -> None:
     """Install what a place needs, where it is to run; NotTried if that fails."""
-    uv, python = shutil.which("uv"), python_of(place)
-    if not python.exists():
+    uv = shutil.which("uv")
+    if not python_of(place).exists():
         make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
-        run([*make, ENVIRONMENTS / PLACES[place]["environment"]])
-    pip = [uv, "pip", "install", "--python", python_of(place)] if uv else None
-    pip = pip or [python_of(place), "-m", "pip", "install"]
-    run([*pip, "-q", "-r", DEPLOY / place / "requirements.txt"])
+        run(*make, ENVIRONMENTS / PLACES[place]["environment"])
+    python = python_of(place)
+    pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip"]
+    more = [] if uv else ["install"]
+    run(*pip, *more, "-q", "-r", DEPLOY / place / "requirements.txt")
 
 
-def run(command: list[str | Path]) -> str:
+def run(*command: object) -> str:
     """What a command prints that is run from the root of the repository.
 
     Raises:
         NotTried: If it fails; with the last line of what it said.
     """
-    told = {"capture_output": True, "text": True, "errors": "replace"}
+    how = {"cwd": ROOT, "capture_output": True, "text": True, "errors": "replace"}
     try:
-        done = subprocess.run(
-            list(map(str, command)), cwd=ROOT, timeout=SECONDS, **told
-        )
+        done = subprocess.run(list(map(str, command)), timeout=SECONDS, **how)
     except subprocess.TimeoutExpired as error:
         raise NotTried(f"no end after {SECONDS // 60} minutes") from error
     if done.returncode:
@@ -98,7 +82,7 @@ def ask(place: str, photos: Path) -> list[TargetResult]:
     """Ask a place, or "reference", about the photos that a JSON file lists."""
     out = ENVIRONMENTS / f"{place}.json"
     out.unlink(missing_ok=True)
-    run([python_of(place), "-m", "deploy.try_it", place, photos, out])
+    run(python_of(place), "-m", "deploy.try_it", place, photos, out)
     return read_trials(out)
 
 
@@ -134,15 +118,6 @@ def judged(
         return [([place, *"----", f"not tried: {reason}", "-"], False)]
 
 
-def many_at_once(files: list[str]) -> str:
-    """How many answers a second the web API gives, beside the Gradio app."""
-    every = files[:: max(1, len(files) // SOME)]
-    try:
-        return run([sys.executable, "-m", "deploy.fastapi.measure", *every])
-    except NotTried as reason:
-        return f"Not measured: {reason}\n"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Try the places that the command line names, or all; write the table for all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -153,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if unknown := set(args.places) - set(PLACES):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {all_of_them}")
+    chosen = [place for place in PLACES if place in (args.places or PLACES)]
 
     pictures = find_pictures(Path("data"))
     _, test_data = make_datasets(pictures.folder, transform=None)
@@ -161,30 +137,33 @@ def main(arguments: list[str] | None = None) -> int:
     files = [str(Path(file).resolve()) for file, _ in test_data.samples]
     photos.write_text(json.dumps(files), "utf-8")
     (truth,) = ask("reference", photos)
-
-    rows, all_kept = [], True
-    for place in filter(lambda each: each in (args.places or PLACES), PLACES):
-        print(f"{place} ...", flush=True)
+    table, all_kept = [HEAD], True
+    print(HEAD, flush=True)
+    for place in chosen:
         for cells, kept in judged(place, photos, truth, install_it=not args.installed):
-            rows.append(f"| {' | '.join(cells)} |")
-            print(rows[-1], flush=True)
+            table.append(f"| {' | '.join(cells)} |")
+            print(table[-1], flush=True)
             all_kept = all_kept and kept
-    if not args.places or set(args.places) == set(PLACES):
-        write(rows, files, where=pictures.label)
+    if len(chosen) == len(PLACES):
+        write("\n".join(table), files, pictures.label)
     return 0 if all_kept else 1
 
 
-def write(rows: list[str], files: list[str], *, where: str) -> None:
+def write(table: str, files: list[str], label: str) -> None:
     """Write what all places said, and on what it was measured."""
-    page = HEAD.format(
-        day=date.today().isoformat(),
-        machine=f"{platform.system()}, {os.cpu_count()} CPU cores",
-        python=platform.python_version(),
-        total=len(files),
-        where=where,
-        table="\n".join(rows),
-        crowd=many_at_once(files),
+    where = f"{platform.system()}, {os.cpu_count()} CPU cores"
+    measured = (
+        f"Written by `make targets` on {date.today().isoformat()}: {where}, Python "
+        f"{platform.python_version()}, {len(files)} {label}."
     )
+    try:
+        some = files[:: max(1, len(files) // SOME)]
+        crowd = run(sys.executable, "-m", "deploy.fastapi.measure", *some).strip()
+    except NotTried as reason:
+        crowd = f"Not measured: {reason}"
+    page = RESULTS.read_text("utf-8")
+    for name, text in {"measured": measured, "places": table, "crowd": crowd}.items():
+        page = put_block(page, name, text)
     with atomic_write(RESULTS) as part:
         part.write_text(page, "utf-8")
 
