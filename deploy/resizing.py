@@ -48,7 +48,8 @@ def main() -> None:
     """Ask about the photos that a JSON file lists, and print a table."""
     deployable = read_deployable(DEFAULT_MODEL)
     network, preprocess = Network(deployable), deployable.preprocess
-    photos = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    (listed,) = sys.argv[1:]
+    photos = json.loads(Path(listed).read_text("utf-8"))
     pictures = [torch.tensor(open_picture(photo)) for photo in photos]
     expected = [deployable(pixels) for pixels in pictures]
     print(f"| resizing | same class | {' | '.join(KEPT)} |\n|---|---|---|---|---|")
