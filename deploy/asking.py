@@ -1,8 +1,9 @@
-"""Start a server of this folder, ask it about pictures, and write down what it said.
+"""Start a server of this folder, and ask it about pictures.
 
 This needs nothing but Python, so it runs in every place's environment.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -12,21 +13,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import KEPT, TargetResult, ask_all, main, versions_of
 
 HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for an answer
 TO_START = 300  # for a start: Ray brings up one process after another
-TO_STOP = 20  # from asking a server to stop to ending it
-PACKAGES = ("fastapi", "uvicorn", "onnxruntime")
+TO_STOP = 40  # from asking a server to stop to ending it
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
+PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"))
 
 
 def as_bytes(picture: bytes) -> tuple[bytes, str]:
@@ -45,31 +46,46 @@ def as_form(picture: bytes, field: str = "picture") -> tuple[bytes, str]:
     return body, f"multipart/form-data; boundary={BOUNDARY}"
 
 
+def as_instances(picture: bytes) -> tuple[bytes, str]:
+    """Send a picture file as Vertex AI's request with one instance."""
+    instance = {"b64": base64.b64encode(picture).decode()}
+    return json.dumps({"instances": [instance]}).encode(), "application/json"
+
+
+PACKS = {"bytes": as_bytes, "form": as_form, "instances": as_instances}
+
+
 @dataclass(frozen=True)
 class Target:
-    """A server, and how it is asked.
+    """A server, and how it is asked: places.toml explains each."""
 
-    Attributes:
-        name: For people.
-        package: Its module `serve` is started.
-        health: Where it says that it is up.
-        predict: Where it is asked.
-        pack: Makes a request's body and content type from a picture file's bytes.
-        unpack: Finds the answer in its JSON; for most, that is the answer.
-        packages: Those whose versions matter.
-        stages: Whether it takes a `--folder`, to lay out what its server reads.
-        archive: The file in there that it answers from, if it is not the model file.
-    """
-
-    name: str
     package: str
+    name: str
     health: str
     predict: str
-    pack: Callable[[bytes], tuple[bytes, str]] = as_bytes
-    unpack: Callable[[Any], dict[str, Any]] = dict
-    packages: tuple[str, ...] = PACKAGES
+    sends: str = "bytes"
+    packages: tuple[str, ...] = ("fastapi", "uvicorn", "onnxruntime")
     stages: bool = False
     archive: str = ""
+    environment: str = ""
+
+    def pack(self, picture: bytes) -> tuple[bytes, str]:
+        """Make a request's body and content type from a picture file's bytes."""
+        return PACKS[self.sends](picture)
+
+    def unpack(self, answer: Any) -> dict[str, Any]:
+        """Find the answer for the picture in what the server's JSON says."""
+        return answer["predictions"][0] if self.sends == "instances" else answer
+
+
+TARGETS = {
+    place: Target(
+        f"deploy.{place}",
+        **{k: tuple(v) if k == "packages" else v for k, v in facts.items()},
+    )
+    for place, facts in PLACES.items()
+    if "predict" in facts
+}
 
 
 class Client:
@@ -94,11 +110,7 @@ class Client:
         return reply.status, reply.read().decode()
 
     def ask(self, target: Target, picture: bytes) -> dict[str, Any]:
-        """Ask about a picture file.
-
-        Raises:
-            RuntimeError: If the answer is none; says what it is.
-        """
+        """Ask about a picture file; anything but an answer is a RuntimeError."""
         status, text = self.send("POST", target.predict, *target.pack(picture))
         if status != 200:
             raise RuntimeError(f"{target.name} answered {status}: {text[:300]}")
@@ -107,19 +119,12 @@ class Client:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers.
-
-    Attributes:
-        port: Where.
-        process: It; what it starts is in its group.
-        log: A file with all that it prints.
-        staged: The folder that a target that stages has filled.
-    """
+    """A server that answers."""
 
     port: int
-    process: subprocess.Popen
-    log: Path
-    staged: Path
+    process: subprocess.Popen | None = None  # what it starts is in its group
+    log: Path | None = None  # a file with all that it prints
+    staged: Path | None = None  # the folder that a target that stages has filled
 
 
 def free_ports(number: int) -> list[int]:
@@ -147,13 +152,10 @@ def running(
     """Run a target's server, as its README says, for as long as a with-block.
 
     Args:
-        target: Whose server.
+        target: Whose server; one that does not start is a RuntimeError.
         model: The file that it answers with.
         python: The interpreter that has the target's packages.
         environment: Variables that are set for it.
-
-    Raises:
-        RuntimeError: If it does not start.
     """
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -163,7 +165,7 @@ def running(
             wait(target, server)
             yield server
         finally:
-            stop(server.process)
+            _stop(server.process)
 
 
 def _start(target: Target, command: list, folder: Path, environment: dict) -> Server:
@@ -188,11 +190,7 @@ def _start(target: Target, command: list, folder: Path, environment: dict) -> Se
 
 
 def wait(target: Target, server: Server) -> None:
-    """Wait until a server answers.
-
-    Raises:
-        RuntimeError: If it does not; ends with what it printed.
-    """
+    """Wait until a server answers; if it does not, a RuntimeError has what it said."""
     end = time.monotonic() + TO_START
     while time.monotonic() < end and server.process.poll() is None:
         with contextlib.suppress(OSError), Client(server.port) as client:
@@ -203,8 +201,8 @@ def wait(target: Target, server: Server) -> None:
     raise RuntimeError(f"{target.name} did not start:\n{said}")
 
 
-def stop(process: subprocess.Popen) -> None:
-    """Ask a server to stop, then what it left of its group, and insist after a while.
+def _stop(process: subprocess.Popen) -> None:
+    """Ask a server to stop; once it has, or after a while, end its whole group.
 
     Not all at once: Ray Serve needs its other processes in order to stop.
     """
@@ -212,36 +210,7 @@ def stop(process: subprocess.Popen) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(TO_STOP)
     if hasattr(os, "killpg"):  # not on Windows
-        end = time.monotonic() + TO_STOP
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-            while time.monotonic() < end:
-                process.poll()  # or it would stay in the group, as one that has ended
-                os.killpg(process.pid, 0)  # raises once nobody is left
-                time.sleep(0.05)
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
-
-
-def try_target(target: Target, model: Path, photos: list[Path]) -> TargetResult:
-    """Start a target's server and ask it about photos, one at a time."""
-
-    def ask(picture: bytes) -> dict[str, Any]:
-        answer = client.ask(target, picture)
-        return {key: answer[key] for key in KEPT}
-
-    with running(target, model=model) as server, Client(server.port) as client:
-        answers, median_ms = ask_all(ask, photos)
-        file = server.staged / target.archive if target.archive else model
-        size = file.stat().st_size
-    versions = versions_of(*target.packages)
-    return TargetResult(target.name, versions, size, answers, median_ms)
-
-
-def try_it(target: Target) -> None:
-    """The command of a target's `try_it`."""
-    main(
-        lambda model, photos: [try_target(target, model, photos)],
-        f"Ask {target.name} about pictures.",
-    )

@@ -1,85 +1,144 @@
-"""What the places share that take a converted file: commands, and what the file says.
-
-All of them convert a model file by the one command, and try a list of photos by the
-other, each in an environment of its own:
+"""What the phones' formats share: the network, what a file says, and one command.
 
     python -m deploy.executorch.convert [--model FILE] [OUT]
-    python -m deploy.executorch.try_it PHOTOS.json OUT.json
+
+The picture is prepared outside of the network. Phones' runtimes know no antialiased
+bicubic resizing, and each has its own way of handing a picture over.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.trial import TargetResult, main
+from deploy.reference import answering, read_about, read_deployable
+from deploy.try_it import TargetResult, ask_all, versions_of
 from going_modular.app.model import ModelMetadata
+from going_modular.export import Deployable
 from going_modular.files import LessonError
 
 CONVERTED = ROOT / "build" / "targets"
 LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 
 
+class Network(nn.Module):
+    """A deployable without its preparation.
+
+    Args:
+        deployable: Whose base, head and gate it uses.
+        channels_last: Whether pictures come as (1, S, S, 3), as LiteRT wants them.
+
+    Attributes:
+        example: A prepared picture to trace with.
+    """
+
+    def __init__(self, deployable: Deployable, *, channels_last: bool = False):
+        super().__init__()
+        self.deployable, self.channels_last = deployable, channels_last
+        size = deployable.preprocess.size
+        shape = (1, size, size, 3) if channels_last else (1, 3, size, size)
+        self.example = torch.zeros(shape)
+        self.eval()
+
+    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Answer for one prepared picture, (1, 3, S, S).
+
+        Returns:
+            Probabilities (1, C), knn_similarity (1,) and in_distribution_score (1,).
+        """
+        if self.channels_last:
+            picture = picture.permute(0, 3, 1, 2)
+        return self.deployable.answer(self.deployable.model.base(picture))
+
+
 def descriptions(about: ModelMetadata) -> dict[str, str]:
     """What a file says of its input, "picture", and of its outputs, by their names."""
     size, similar = about.input_size, about.knn_similarity_threshold
+    ours = about.in_distribution_threshold
     return {
         "picture": f"A photo's centred square, {size} x {size} pixels, RGB",
         "probabilities": "Of each class, adding up to 1",
         "knn_similarity": f"Under {similar:.4f} it is no plate of food",
-        "in_distribution_score": (
-            f"Under {about.in_distribution_threshold:.4f} it is another dish"
-        ),
+        "in_distribution_score": f"Under {ours:.4f} it is another dish",
     }
 
 
-def convert_command(
-    write: Callable[..., Path],
-    default: str,
-    *,
-    what: str,
-    options: dict[str, str] | None = None,
-) -> None:
+def convert_command(write: Callable[..., Path], default: str, **options: str) -> None:
     """Convert a model file as the command line says.
 
     Args:
-        write: Called with the model file and the file to write, returns the latter;
-            and with the options as keywords.
+        write: From the model file, the file to write and the options to the latter.
         default: The name to write to, in build/targets/, unless told otherwise.
-        what: The command's help.
         options: Names of yes-or-no options, with their help.
     """
-    parser = argparse.ArgumentParser(description=what)
+    parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
     own = f"default: build/targets/{default}"
     parser.add_argument("out", type=Path, nargs="?", help=own)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    for name, text in (options or {}).items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
+    for name, text in options.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, action="store_true", help=text)
     told = vars(parser.parse_args())
     model, out = told.pop("model"), told.pop("out") or CONVERTED / default
-    with _ends_with_a_sentence():
+    try:
         written = write(model, out, **told)
+    except LessonError as error:
+        raise SystemExit(str(error)) from error
     print(f"{written}: {size_of(written) / 1e6:.1f} MB")
 
 
-def try_command(
-    try_all: Callable[[Path, list[Path]], list[TargetResult]], what: str
-) -> None:
-    """The command of a place's `try_it`, as `deploy.trial.main` has it."""
-    with _ends_with_a_sentence():
-        main(try_all, what)
-
-
-@contextmanager
-def _ends_with_a_sentence() -> Iterator[None]:
+def replace_folder(new: Path, out: Path) -> None:
+    """Put a finished folder where another may be, which stays if that fails."""
+    old = new.with_name("old")
+    if out.exists():
+        os.replace(out, old)
     try:
-        yield
-    except LessonError as error:
-        raise SystemExit(str(error)) from error
+        os.replace(new, out)
+    except OSError:
+        if old.exists():
+            os.replace(old, out)
+        raise
 
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def try_runtime(
+    target: str,
+    write: Callable[[Path, Path], Path],
+    runner: Callable[[Path], Callable[[torch.Tensor], Sequence]],
+    model: Path,
+    photos: list[Path],
+    *,
+    packages: Sequence[str],
+    precision: str = "fp32",
+) -> TargetResult:
+    """Convert a model file, and ask a phone's runtime about photos prepared here.
+
+    Args:
+        target: The place's name.
+        write: Converts: called with the model file and the file to write.
+        runner: From that file to a function that answers for a prepared picture, (1, 3,
+            S, S), on one thread.
+        model: The lesson's file.
+        photos: What it is asked about.
+        packages: Those whose versions matter.
+        precision: Of the converted file.
+    """
+    preprocess, about = read_deployable(model).preprocess, read_about(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = write(model, Path(folder, "converted"))
+        run = runner(file)
+        ask = answering(lambda pixels: run(preprocess(pixels)[None]), about.class_names)
+        answers, median_ms = ask_all(ask, photos)
+        size = file.stat().st_size
+    versions = versions_of(*packages)
+    return TargetResult(target, versions, size, answers, median_ms, precision)

@@ -1,6 +1,6 @@
 """The PyTorch model behind a model file, to which every place's answers are held.
 
-    python -m deploy.reference PHOTOS.json OUT.json
+    python -m deploy.try_it reference PHOTOS.json OUT.json
 
 No checkpoint is needed. The base is frozen and public, so it is built anew from its
 published weights; what the lesson learned stands in the ONNX file as floats, also where
@@ -18,9 +18,8 @@ import torch
 from onnx import NodeProto, numpy_helper
 from torch import nn
 
-from deploy.converting import try_command
-from deploy.trial import KEPT, Answers, TargetResult, ask_all, versions_of
-from going_modular.app.model import ModelMetadata, open_picture, why_no_model
+from deploy.try_it import KEPT, Answers, TargetResult, ask_all, versions_of
+from going_modular.app.model import OUTPUTS, ModelMetadata, open_picture, why_no_model
 from going_modular.export import Deployable, metadata_of
 from going_modular.files import LessonError
 from going_modular.gate import OODDetector
@@ -34,24 +33,21 @@ class RebuildError(LessonError):
 
 
 def read_deployable(onnx_file: Path) -> Deployable:
-    """Build the float PyTorch model that a model file was made from.
-
-    Args:
-        onnx_file: Written by `export_onnx` or `quantize`.
+    """Build the float PyTorch model that a file of `export_onnx` or `quantize` has.
 
     Raises:
         RebuildError: If it is not such a file, or its base's weights are not here.
     """
-    about, graph = _read(Path(onnx_file))
+    about, graph = _read(onnx_file)
     built = _build(about)
     try:
-        constants = _Constants(graph)
-        constants.fill(built.model.head[-1], HEAD)
-        gate = _gate(constants)
-    except (KeyError, RuntimeError, StopIteration, ValueError) as error:
+        learned = _Learned(graph)
+        learned.fill(built.model.head[-1], HEAD)
+        gate = _gate(learned)
+    except (KeyError, RuntimeError, ValueError) as error:
         raise RebuildError(
-            f"{Path(onnx_file).name} lacks a part that the lesson's files have "
-            f"({error!r}). Run the lesson to make the file anew."
+            f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
+            "Run the lesson to make the file anew."
         ) from error
     return Deployable(
         built.preprocess, built.model, gate, temperature=about.temperature
@@ -59,12 +55,8 @@ def read_deployable(onnx_file: Path) -> Deployable:
 
 
 def read_about(onnx_file: Path) -> ModelMetadata:
-    """What a model file says about itself.
-
-    Raises:
-        RebuildError: If it is not a file made by the lesson.
-    """
-    return _read(Path(onnx_file))[0]
+    """What a model file says about itself; a RebuildError if it is not the lesson's."""
+    return _read(onnx_file)[0]
 
 
 def _read(file: Path) -> tuple[ModelMetadata, onnx.GraphProto]:
@@ -101,26 +93,22 @@ def _build(about: ModelMetadata) -> Built:
             f"The published weights of {contender.name} are not here. Connect to the "
             "internet, then run this again."
         )
-    if built.preprocess.size != about.input_size:
-        raise RebuildError(
-            f"{contender.name} looks at {built.preprocess.size} pixels, the model file "
-            f"at {about.input_size}."
-        )
     return built
 
 
-class _Constants:
-    """A graph's fixed numbers, and the steps that lead to a value."""
+class _Learned:
+    """A graph's constants by name, and the steps that lead to a value."""
 
     def __init__(self, graph: onnx.GraphProto):
-        self.graph = graph
         self.values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         self.maker = {name: node for node in graph.node for name in node.output}
 
-    def the(self, kind: str) -> NodeProto:
-        """The only step of a kind that our files have once."""
-        (found,) = [node for node in self.graph.node if node.op_type == kind]
-        return found
+    def last(self, kind: str, output: str) -> NodeProto:
+        """The last step of a kind before one of the file's outputs."""
+        node = self.maker[output]
+        while node.op_type != kind:
+            node = self.maker[node.input[0]]
+        return node
 
     def floats(self, name: str) -> torch.Tensor:
         """A constant, also where it is stored as int8 with a scale a column."""
@@ -136,34 +124,31 @@ class _Constants:
         return layer.requires_grad_(False)
 
 
-def _gate(constants: _Constants) -> OODDetector:
-    similarity = constants.maker[constants.the("TopK").input[0]]
-    known = constants.floats(similarity.input[1]).T  # stored (D, N)
+def _gate(learned: _Learned) -> OODDetector:
+    _, likeness, score = OUTPUTS
+    similarity = learned.maker[learned.last("TopK", likeness).input[0]]
+    known = learned.floats(similarity.input[1]).T  # stored (D, N)
     second_head = None
-    if f"{SECOND_HEAD}.weight" in constants.values:
-        shape = constants.values[f"{SECOND_HEAD}.weight"].T.shape
-        second_head = constants.fill(nn.Linear(*shape), SECOND_HEAD)
+    if f"{SECOND_HEAD}.weight" in learned.values:
+        shape = learned.values[f"{SECOND_HEAD}.weight"].T.shape
+        second_head = learned.fill(nn.Linear(*shape), SECOND_HEAD)
     no_scores = torch.zeros(2)  # whose scale would be theirs; ours are in the file
     gate = OODDetector(known, second_head, confidence=no_scores, second=no_scores)
     gate.known.copy_(known)  # rounded rows are not quite 1 long, in the file neither
-    gate.scales = _scales(constants)
+    # The score is sigmoid((confidence - middle) / width + (second - middle) / width).
+    both = learned.maker[learned.last("Sigmoid", score).input[0]]
+    gate.scales = [_scale(learned, name) for name in both.input]
     return gate
 
 
-def _scales(constants: _Constants) -> list[tuple[float, float]]:
-    """Middle and width of each witness, confidence first: sigmoid(sum((x - m) / w))."""
-    both = constants.maker[constants.the("Sigmoid").input[0]]
-    scales = []
-    for name in both.input:
-        divide = constants.maker[name]
-        subtract = constants.maker[divide.input[0]]
-        if (divide.op_type, subtract.op_type) != ("Div", "Sub"):
-            raise ValueError(f"no scale before {both.name}")
-        middle, width = (constants.values[n.input[1]] for n in (subtract, divide))
-        scales.append((middle.item(), width.item()))
-    if len(scales) != 2:
-        raise ValueError(f"{len(scales)} scales")
-    return scales
+def _scale(learned: _Learned, name: str) -> tuple[float, float]:
+    """Middle and width of a standardised score."""
+    divide = learned.maker[name]
+    subtract = learned.maker[divide.input[0]]
+    if (divide.op_type, subtract.op_type) != ("Div", "Sub"):
+        raise ValueError(f"{name} is not standardised")
+    middle, width = (learned.values[step.input[1]] for step in (subtract, divide))
+    return middle.item(), width.item()
 
 
 def answering(
@@ -193,16 +178,5 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     deployable, names = read_deployable(model), read_about(model).class_names
     answers, median_ms = ask_all(answering(deployable, names), photos)
     versions = versions_of("torch", "torchvision", "timm")
-    weights = io.BytesIO()
-    torch.save(deployable.state_dict(), weights)
-    size = len(weights.getvalue())
+    size = sum(each.nbytes for each in deployable.state_dict().values())
     return [TargetResult("PyTorch", versions, size, answers, median_ms, "fp32")]
-
-
-def main() -> None:
-    """Read the command line, ask, write the answers."""
-    try_command(try_all, "Ask the PyTorch reference.")
-
-
-if __name__ == "__main__":
-    main()

@@ -44,7 +44,7 @@ def reply(
     Returns:
         200 and the answer, or a status of the 400s and a sentence as "detail".
     """
-    if kind.startswith("multipart/"):
+    if kind.strip().lower().startswith("multipart/"):
         return 415, say(FORM)
     if len(body) > MAX_BYTES:
         return 413, say(LARGE)

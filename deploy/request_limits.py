@@ -1,9 +1,11 @@
 """The limits of a web app: which requests it takes, how large, and for how long."""
 
 import asyncio
+import contextlib
 
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PLACES = 64  # requests at once, being uploaded, waiting or answered; more get a 503
@@ -14,10 +16,11 @@ SLOW = f"The upload took longer than {SECONDS} seconds. Send it again."
 
 
 class RequestLimits:
-    """ASGI middleware before everything that reads a request's body.
+    """ASGI middleware that takes a whole body in before the app is asked.
 
-    Bodies are counted as they come, so that those without a Content-Length are bounded,
-    too, and a form's parts never fill the disk.
+    So no upload holds a thread, and none fills the disk. Bodies are counted as they
+    come, also without a Content-Length. uvicorn's own `limit_concurrency` would count
+    idle connections, refuse health checks when busy, and answer without JSON.
 
     Args:
         app: What answers the requests that are let in.
@@ -32,78 +35,75 @@ class RequestLimits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await self.app(scope, receive, send)
-        visit = Visit(receive, send, self.limit, self.too_large)
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if self.taken >= PLACES:
-            full = JSONResponse({"detail": FULL}, 503, {"Retry-After": "1"})
-            await full(scope, visit.receive, visit.send)
-        elif declared.isdigit() and float(declared) > self.limit:
-            large = JSONResponse({"detail": self.too_large}, 413)
-            await large(scope, visit.receive, visit.send)
-        else:
-            self.taken += 1
-            try:
-                await self.app(scope, visit.receive, visit.send)
-            finally:
-                self.taken -= 1
-        await visit.leave()
-
-
-class Visit:
-    """One request on its way in, and its answer on its way out."""
-
-    def __init__(
-        self, receive: Receive, send: Send, limit: int, too_large: str
-    ) -> None:
-        self._receive, self._send = receive, send
-        self.left, self.too_large = limit, too_large
-        self.deadline = asyncio.get_running_loop().time() + SECONDS
-        self.is_all_here = False
-        self.last: Message | None = None
-
-    async def receive(self) -> Message:
-        """Pass on what comes, until it is too much or too late.
-
-        Raises:
-            HTTPException: With a 408, 413 or 503, which FastAPI turns into an answer.
-        """
-        if self.is_all_here:  # all that can come now is that the visitor hangs up
-            return await self._receive()
+        upload, end = Upload(receive), asyncio.get_running_loop().time() + SECONDS
+        self.taken += 1
         try:
-            async with asyncio.timeout_at(self.deadline):
-                message = await self._receive()
-        except TimeoutError as error:
-            raise HTTPException(408, SLOW) from error
-        except asyncio.CancelledError as error:  # uvicorn stops, and waits no longer
-            self.deadline = 0.0
-            raise HTTPException(503, STOPPING) from error
-        self.left -= len(message.get("body", b""))
-        self.is_all_here = not message.get("more_body", False)
-        if self.left < 0:
+            async with asyncio.timeout_at(end):
+                await self.take_in(upload, scope)
+        except ClientDisconnect:
+            return None
+        except HTTPException as error:
+            refusal = error
+        except TimeoutError:
+            refusal = HTTPException(408, SLOW)
+        except asyncio.CancelledError:  # uvicorn stops, and waits no longer
+            refusal, end = HTTPException(503, STOPPING), 0.0
+        else:
+            return await self.app(scope, upload.hand_on, send)
+        finally:
+            self.taken -= 1
+        return await upload.refuse(refusal, scope, send, end)
+
+    async def take_in(self, upload: "Upload", scope: Scope) -> None:
+        """Take a body in, or raise an HTTPException that says why not."""
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if self.taken > PLACES:
+            raise HTTPException(503, FULL, {"retry-after": "1"})
+        if declared.isdigit() and float(declared) > self.limit:
             raise HTTPException(413, self.too_large)
-        return message
+        while upload.more:
+            upload.body += await upload.next()
+            if len(upload.body) > self.limit:
+                raise HTTPException(413, self.too_large)
 
-    async def send(self, message: Message) -> None:
-        """Pass an answer on; where some of the body is still to come, not its end."""
-        if not self.is_all_here:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
-            elif not message.get("more_body", False):
-                self.last = message
-                message = {**message, "more_body": True}
-        await self._send(message)
 
-    async def leave(self) -> None:
-        """Throw the rest of the body away, and then end the answer.
+class Upload:
+    """A request's body on its way in; `more` of it may be to come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive, self.more, self.body = receive, True, bytearray()
+
+    async def next(self) -> bytes:
+        """Wait for some of the body."""
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self.more = message.get("more_body", False)
+        return message.get("body", b"")
+
+    async def hand_on(self) -> Message:
+        """Give the app the body, then what else may come: that the visitor hangs up."""
+        if self.body is None:
+            return await self.receive()
+        body, self.body = bytes(self.body), None
+        return {"type": "http.request", "body": body}
+
+    async def refuse(
+        self, error: HTTPException, scope: Scope, send: Send, end: float
+    ) -> None:
+        """Answer, throw away the rest of the body, and only then end the answer.
 
         Who is cut off while sending sees a broken connection in place of the answer.
         """
-        if self.last is None:
-            return
-        try:
-            async with asyncio.timeout_at(self.deadline):
-                while (await self._receive()).get("more_body", False):
-                    pass
-        except TimeoutError:
-            pass
-        await self._send({**self.last, "body": b""})
+
+        async def hold_open(message: Message) -> None:
+            await send({**message, "more_body": True})
+
+        headers = {"connection": "close", **(error.headers or {})}
+        answer = JSONResponse({"detail": error.detail}, error.status_code, headers)
+        await answer(scope, self.receive, hold_open)
+        with contextlib.suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout_at(end):
+                while self.more:
+                    await self.next()
+        await send({"type": "http.response.body"})

@@ -7,16 +7,17 @@ than the lesson. Prints, for each way, how many photos keep their class and how 
 answers move from the reference's.
 """
 
-import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
 from deploy import DEFAULT_MODEL
-from deploy.network import Network
+from deploy.converting import Network
 from deploy.reference import read_deployable
+from deploy.try_it import KEPT
 from going_modular.app.model import open_picture
 from going_modular.model_builder import Preprocess
 
@@ -44,21 +45,14 @@ def prepare(pixels: torch.Tensor, like: Preprocess, way: str) -> torch.Tensor:
 
 @torch.inference_mode()
 def main() -> None:
-    """Read the command line, ask, print a table."""
-    parser = argparse.ArgumentParser(description="What an app's own resizing costs.")
-    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    args = parser.parse_args()
-    deployable = read_deployable(args.model)
+    """Ask about the photos that a JSON file lists, and print a table."""
+    deployable = read_deployable(DEFAULT_MODEL)
     network, preprocess = Network(deployable), deployable.preprocess
-    photos = json.loads(args.photos.read_text(encoding="utf-8"))
+    (listed,) = sys.argv[1:]
+    photos = json.loads(Path(listed).read_text("utf-8"))
     pictures = [torch.tensor(open_picture(photo)) for photo in photos]
     expected = [deployable(pixels) for pixels in pictures]
-    print(
-        "| resizing | same class | probability "
-        "| knn_similarity | in_distribution_score |"
-    )
-    print("|---|---|---|---|---|")
+    print(f"| resizing | same class | {' | '.join(KEPT)} |\n|---|---|---|---|---|")
     for way in WAYS:
         same, apart = 0, torch.zeros(3)
         for pixels, ours in zip(pictures, expected, strict=True):

@@ -15,11 +15,7 @@ CODE = (  # each keeps its place, so that imports read the same there
 
 
 def stage(folder: Path, *own: Path) -> Path:
-    """Lay the code above into a folder, and on top the target's own files.
-
-    Returns:
-        The folder.
-    """
+    """Lay the code above into a folder, and on top the target's own files."""
     for name in CODE:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)

@@ -4,33 +4,30 @@ Each target adds the one route that it is asked at, in its own `serve.py`.
 """
 
 import argparse
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
 from deploy import DEFAULT_MODEL
-from deploy.reply import MAX_BYTES
+from deploy.reply import MAX_BYTES, say
 from deploy.request_limits import FULL, SECONDS, RequestLimits
-from going_modular.app.model import (
-    CPUS,
-    DISH,
-    NO_PLATE,
-    OTHER,
-    PictureError,
-    Predictor,
-)
+from going_modular.app import model
 
 TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
-HUNG_UP = "The upload ended too early. Send it again."
+PROBLEMS = {
+    400: "not a usable picture, or no usable request",
+    408: f"the upload took more than {SECONDS} seconds",
+    413: "the upload is too large",
+    503: FULL,
+}
 
 
 class Reply(BaseModel):
@@ -40,10 +37,8 @@ class Reply(BaseModel):
     probability: float = Field(description="of that dish, from 0 to 1")
     probabilities: dict[str, float] = Field(description="of all, likeliest first")
     knn_similarity: float = Field(description="likeness to the training pictures")
-    in_distribution_score: float = Field(
-        description="likeness to the model's dishes, from 0 to 1"
-    )
-    verdict: Literal[DISH, OTHER, NO_PLATE] = Field(description="of the gate")
+    in_distribution_score: float = Field(description="likeness to its dishes, 0 to 1")
+    verdict: Literal[model.DISH, model.OTHER, model.NO_PLATE]
     text: str = Field(description="what a person reads")
 
 
@@ -53,97 +48,74 @@ class Problem(BaseModel):
     detail: str = Field(description="a sentence for whoever sent the request")
 
 
-class Health(BaseModel):
-    """That the model is loaded."""
-
-    status: Literal["ok"]
-    model: str
-
-
-PROBLEMS = {
-    400: "not a usable picture, or no usable request",
-    408: f"the upload took more than {SECONDS} seconds",
-    413: "the upload is too large",
-    503: FULL,
-}
-
-
-def problems(**more: str) -> dict[int, dict[str, Any]]:
-    """Every error of a route, for the OpenAPI page; `more` as in `_415="why"`."""
-    found = PROBLEMS | {int(status.lstrip("_")): why for status, why in more.items()}
-    return {
-        status: {"model": Problem, "description": why} for status, why in found.items()
-    }
-
-
-class PredictPool:
-    """Threads that predict, one a core, so that the event loop never waits for one.
-
-    More threads than cores would only share them and hold more pictures in memory. ONNX
-    Runtime and Pillow's decoders let go of Python's lock while they work.
-    """
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(CPUS, thread_name_prefix="predict")
-
-    async def do(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Wait until one of the threads has done some work; return what came of it."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, work, *arguments)
+def problems(status: int, why: str) -> dict[int, dict[str, Any]]:
+    """Every error of a route, for the OpenAPI page: all routes', and one of its own."""
+    found = PROBLEMS | {status: why}
+    return {s: {"model": Problem, "description": text} for s, text in found.items()}
 
 
 def problem(status: int, sentence: str | None = None) -> Callable[..., Any]:
     """Make a handler that answers an error; without a sentence, in its own words."""
 
     async def answer(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": sentence or str(error)}, status)
+        return JSONResponse(say(sentence or str(error)), status)
 
     return answer
 
 
-def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> FastAPI:
+@asynccontextmanager
+async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
+    """Let Starlette's pool, in which plain `def` routes run, have a thread a core.
+
+    More would only share the cores and hold more pictures in memory. ONNX Runtime and
+    Pillow's decoders let go of Python's lock while they work.
+    """
+    to_thread.current_default_thread_limiter().total_tokens = model.CPUS
+    yield
+
+
+def make_app(
+    predictor: model.Predictor, *, health: str, limit: int, how: str
+) -> FastAPI:
     """Make an app that says whether it is up, and turns errors into sentences.
 
     Args:
-        predictor: Its model; `threads=1` suits `PredictPool`.
+        predictor: Its model; `threads=1` suits a thread a core.
         health: The route that says so.
         limit: Bytes of a request's body.
         how: The sentence for who sends something else than what a route takes.
     """
-    title = predictor.about.title
-    app = FastAPI(title=title, description=how, redoc_url=None)
+    about = {"title": predictor.about.title, "description": how, "redoc_url": None}
+    app = FastAPI(**about, lifespan=one_thread_a_core)
     app.add_middleware(RequestLimits, limit=limit, too_large=TOO_LARGE)
-    app.add_exception_handler(PictureError, problem(400))
-    app.add_exception_handler(ClientDisconnect, problem(400, HUNG_UP))
+    app.add_exception_handler(model.PictureError, problem(400))
     app.add_exception_handler(RequestValidationError, problem(422, how))
 
     @app.get(health)
-    async def is_up() -> Health:
-        """Say that the model is loaded."""
-        return Health(status="ok", model=title)
+    async def is_up() -> dict[str, str]:
+        """Say that the model is loaded; not in the pool, which may be busy."""
+        return {"status": "ok", "model": app.title}
 
     return app
 
 
-def serve(
-    make: Callable[[Predictor], FastAPI], description: str | None, *, port: int
-) -> None:
-    """Read the command line, load the model, and serve until Ctrl+C or SIGTERM.
+async def read_body(request: Request) -> bytes:
+    """What a plain `def` route depends on that takes a body as it is."""
+    return await request.body()
 
-    Args:
-        make: A target's app around its model.
-        description: What `--help` says.
-        port: Where it answers unless told otherwise.
-    """
+
+def serve(
+    make: Callable[[model.Predictor], FastAPI], description: str | None, *, port: int
+) -> None:
+    """Serve a target's app as the command line says, until Ctrl+C or SIGTERM."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
-    parser.add_argument(
-        "--model", type=Path, default=DEFAULT_MODEL, help="default: %(default)s"
-    )
+    default = {"help": "default: %(default)s"}
+    parser.add_argument("--host", default="127.0.0.1", **default)
+    parser.add_argument("--port", type=int, default=port, **default)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, **default)
     args = parser.parse_args()
     try:
-        predictor = Predictor(args.model, threads=1)
+        predictor = model.Predictor(args.model, threads=1)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     # A stalled upload must not keep a server from stopping.

@@ -15,19 +15,14 @@ from drawn_images import drawn_image
 from odd_pictures import JPEG, REFUSED, black_png
 from PIL import Image
 
-from deploy.asking import Client, Server, Target
-from deploy.azure_ml.try_it import AZURE_ML
-from deploy.fastapi.try_it import FASTAPI
+from deploy import ROOT
+from deploy.asking import TARGETS, Client, Server, Target
 from deploy.reply import as_json
-from deploy.sagemaker.try_it import SAGEMAKER
-from deploy.torchserve.try_it import TORCHSERVE
-from deploy.vertex_ai.try_it import VERTEX_AI
 from going_modular.app.model import SENTENCES, Predictor
 from going_modular.drawn import CLASS_NAMES
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
-WEB = (FASTAPI, SAGEMAKER, VERTEX_AI)
+*WEB, AZURE_ML, TORCHSERVE, RAY_SERVE = TARGETS.values()
+FASTAPI, SAGEMAKER, VERTEX_AI = WEB
 ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
 SERVERS = (*WEB, *ELSEWHERE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -62,7 +57,7 @@ def python_for(target: Target) -> str:
         pytest.skip("needs Java: apt install openjdk-17-jre-headless")
     if target in WEB:
         return sys.executable
-    return python_of(target.package.rpartition(".")[2], ELSEWHERE[target])
+    return python_of(target.environment, ELSEWHERE[target])
 
 
 def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
@@ -77,15 +72,10 @@ def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
     return listed, photos
 
 
-def command(python: str, *arguments: object) -> subprocess.CompletedProcess:
+def command(python: str, *arguments: object, **how) -> subprocess.CompletedProcess:
     """Run a module of deploy/ from the repository's root."""
-    return subprocess.run(
-        [python, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    told = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900} | how
+    return subprocess.run([python, *map(str, arguments)], **told)
 
 
 def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
@@ -132,31 +122,32 @@ def bad_pictures() -> dict[str, tuple[bytes, int, str]]:
     }
 
 
+def folder_of(target: Target) -> Path:
+    """A target's folder."""
+    return ROOT / target.package.replace(".", "/")
+
+
 def readme(target: Target) -> str:
     """A target's page."""
-    return (ROOT / target.package.replace(".", "/") / "README.md").read_text("utf-8")
+    return (folder_of(target) / "README.md").read_text("utf-8")
 
 
 def run_client(
     target: Target, language: str, port: int, folder: Path, plate: bytes
 ) -> str:
-    """Run one of a README's clients, its address replaced, beside a plate.jpg.
-
-    Returns:
-        All that it printed.
-    """
-    blocks, command = BLOCK.findall(readme(target)), CLIENTS[language]
+    """What a README's client prints, run at our address and beside a plate.jpg."""
+    blocks, program = BLOCK.findall(readme(target)), CLIENTS[language]
     (code,) = [
         code for name, code in blocks if name == language and ADDRESS.search(code)
     ]
-    for program in (command[0], "curl" if language == "bash" else command[0]):
-        if not shutil.which(program):
-            pytest.skip(f"needs {program}")
+    for needed in (program[0], "curl" if language == "bash" else program[0]):
+        if not shutil.which(needed):
+            pytest.skip(f"needs {needed}")
     assert len(code.splitlines()) <= 14
     assert {path for _, path in ADDRESS.findall(code)} == {target.predict}
     (folder / "plate.jpg").write_bytes(plate)
     return subprocess.run(
-        command,
+        program,
         input=ADDRESS.sub(rf"http://127.0.0.1:{port}\2", code),
         cwd=folder,
         env={**os.environ, "no_proxy": "127.0.0.1"},

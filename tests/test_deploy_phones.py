@@ -5,6 +5,7 @@ steps are computed without Apple's hardware.
 """
 
 import json
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,12 @@ from flatbuffers import encode, packer
 from flatbuffers.number_types import UOffsetTFlags
 from flatbuffers.table import Table
 
-from deploy.converting import DEFAULT_MODEL
-from deploy.litert.convert import write_tflite
-from deploy.litert.try_it import try_all
-from deploy.network import Network
+from deploy import DEFAULT_MODEL
+from deploy.converting import Network, replace_folder
+from deploy.litert.convert import try_all, write_tflite
 from deploy.reference import answering, read_about, read_deployable
 from deploy.resizing import WAYS, prepare
-from deploy.trial import ask_all, read_trials
+from deploy.try_it import ask_all, read_trials
 from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
@@ -93,7 +93,7 @@ def best(answer: dict) -> str:
 def test_floats_answer_as_the_reference(place, package, files, tmp_path):
     python, out = python_of("converters", package), tmp_path / "out.json"
     listed, photos = draw_photos(tmp_path)
-    run(python, "-m", f"deploy.{place}.try_it", listed, out)
+    run(python, "-m", "deploy.try_it", place, listed, out)
     trials = read_trials(out)
     assert [(trial.target, trial.precision) for trial in trials] == files
     floats = trials[-1]
@@ -103,44 +103,36 @@ def test_floats_answer_as_the_reference(place, package, files, tmp_path):
         assert numbers(answer) == pytest.approx(numbers(expected), abs=FP32)
 
 
-@pytest.mark.slow
-def test_what_cannot_be_converted_is_refused_in_a_sentence(tmp_path):
-    python = python_of("converters", "executorch")
-    with pytest.raises(AssertionError, match="No model at"):
-        words = "--model", tmp_path / "none.onnx", tmp_path / "out.pte"
-        run(python, "-m", "deploy.executorch.convert", *words)
-    assert not list(tmp_path.iterdir())
-
-
 # Core ML
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    """Drawn plates, (9, 224, 224, 3), as an app hands them over."""
+@pytest.mark.slow
+def test_core_mls_package_says_and_computes_what_the_reference_does(tmp_path):
+    """Also that scaling and colours are right: the steps begin at the image."""
+    python = python_of("converters", "coremltools")
     plates = [(name, number) for name in CLASS_NAMES for number in range(3)]
-    return np.stack([drawn_image(*plate, size=(224, 224)) for plate in plates])
-
-
-@pytest.fixture(scope="module")
-def read(pictures, tmp_path_factory):
-    """The package's description, and what its steps say of the pictures."""
-    python, folder = (
-        python_of("converters", "coremltools"),
-        tmp_path_factory.mktemp("ml"),
-    )
-    package, saved = folder / "m.mlpackage", folder / "pictures.npy"
+    pictures = np.stack([drawn_image(*plate, size=(224, 224)) for plate in plates])
+    package, saved = tmp_path / "m.mlpackage", tmp_path / "pictures.npy"
     for _ in range(2):  # the second replaces the first
         run(python, "-m", "deploy.core_ml.convert", package)
-    assert [path.name for path in folder.iterdir()] == ["m.mlpackage"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m.mlpackage"]
     np.save(saved, pictures)
-    printed = run(python, "-c", READ, package, saved)
-    return json.loads(printed.splitlines()[-1])
+    read = json.loads(run(python, "-c", READ, package, saved).splitlines()[-1])
+    check_description(read["description"])
+    deployable = read_deployable(DEFAULT_MODEL)
+    network, how = Network(deployable), deployable.preprocess
+    for answer, picture in zip(read["answers"], pictures, strict=True):
+        pixels = torch.tensor(picture).permute(2, 0, 1)[None].float()
+        with torch.inference_mode():
+            probabilities, *scores = network(pixels * how.scale + how.shift)
+        assert list(answer["probabilities"]) == list(CLASS_NAMES)
+        assert answer["classLabel"] == CLASS_NAMES[int(probabilities.argmax())]
+        expected = [*probabilities[0].tolist(), *(score.item() for score in scores)]
+        assert numbers(answer) == pytest.approx(expected, abs=FP32)
 
 
-@pytest.mark.slow
-def test_core_mls_spec_says_what_an_app_needs(read):
-    said = read["description"]
+def check_description(said: dict) -> None:
+    """Whether an app finds what it needs in a package's spec."""
     image = {"width": "224", "height": "224", "colorSpace": "RGB"}
     (picture,) = said["input"]
     assert picture["name"] == "picture" and picture["type"]["imageType"] == image
@@ -158,19 +150,25 @@ def test_core_mls_spec_says_what_an_app_needs(read):
     assert about == replace(read_about(DEFAULT_MODEL), precision="fp32")
 
 
-@pytest.mark.slow
-@torch.inference_mode()
-def test_core_mls_steps_compute_what_the_reference_says(read, pictures):
-    """Also that scaling and colours are right: the steps begin at the image."""
-    deployable = read_deployable(DEFAULT_MODEL)
-    network, how = Network(deployable), deployable.preprocess
-    for answer, picture in zip(read["answers"], pictures, strict=True):
-        pixels = torch.tensor(picture).permute(2, 0, 1)[None].float()
-        probabilities, *scores = network(pixels * how.scale + how.shift)
-        assert list(answer["probabilities"]) == list(CLASS_NAMES)
-        assert answer["classLabel"] == CLASS_NAMES[int(probabilities.argmax())]
-        expected = [*probabilities[0].tolist(), *(score.item() for score in scores)]
-        assert numbers(answer) == pytest.approx(expected, abs=FP32)
+def test_an_old_package_stays_until_the_new_one_is_there(tmp_path, monkeypatch):
+    old, new = tmp_path / "m.mlpackage", tmp_path / "work" / "new.mlpackage"
+    for folder, text in ((old, "old"), (new, "new")):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(text)
+    move = os.replace
+
+    def fails(source, target):
+        if source == new:
+            raise OSError("no room")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="no room"):
+        replace_folder(new, old)
+    assert (old / "weights").read_text() == "old"
+    monkeypatch.undo()
+    replace_folder(new, old)
+    assert (old / "weights").read_text() == "new" and not new.exists()
 
 
 # LiteRT and ML Kit
@@ -191,26 +189,18 @@ def ask(content: bytes, picture: np.ndarray) -> dict[str, np.ndarray]:
     return interpreter.get_signature_runner()(picture=picture)
 
 
-@pytest.fixture(scope="module")
-def noise():
+def test_metadata_changes_no_answer_and_ml_kit_gets_one(tflite, ml_kit_file):
     torch.manual_seed(0)
-    return torch.rand(1, 224, 224, 3).mul(2).sub(1).numpy()
-
-
-def test_metadata_changes_no_answer(tflite, noise):
+    noise = torch.rand(1, 224, 224, 3).mul(2).sub(1).numpy()
     with_labels = ask(tflite.read_bytes(), noise)
     without = ask(tflite_of(DEFAULT_MODEL), noise)
     assert set(with_labels) == set(OUTPUTS)
     for name in OUTPUTS:
         assert np.array_equal(with_labels[name], without[name])
-
-
-def test_for_ml_kit_there_are_probabilities_only(ml_kit_file, tflite, noise):
     answer = ask(ml_kit_file.read_bytes(), noise)
     assert list(answer) == ["probabilities"]
     assert answer["probabilities"].shape == (1, len(CLASS_NAMES))
-    expected = ask(tflite.read_bytes(), noise)["probabilities"]
-    assert np.array_equal(answer["probabilities"], expected)
+    assert np.array_equal(answer["probabilities"], with_labels["probabilities"])
     assert ml_kit_file.stat().st_size < tflite.stat().st_size - 500_000
 
 
@@ -270,6 +260,7 @@ def test_metadata_says_how_to_scale_and_where_the_labels_are(tflite):
     (scaling,) = picture.items(4)
     assert scaling.number(0, packer.uint8) == 1  # NormalizationOptions
     assert scaling.inner(1).float(0) == scaling.inner(1).float(1) == 127.5
+    assert [picture.inner(5).float(each) for each in (0, 1)] == [1, -1]
     (labels,) = probability.items(6)
     assert labels.text(0) == "labels.txt"
     assert labels.number(2, packer.int8) == 2  # TENSOR_AXIS_LABELS
@@ -277,7 +268,7 @@ def test_metadata_says_how_to_scale_and_where_the_labels_are(tflite):
 
 
 def test_int8_is_of_the_reference_s_mind(tmp_path, monkeypatch):
-    monkeypatch.setattr("deploy.litert.try_it.find_spec", lambda name: None)
+    monkeypatch.setattr("deploy.litert.convert.find_spec", lambda name: None)
     threads = torch.get_num_threads()
     _, photos = draw_photos(tmp_path)
     (trial,) = try_all(DEFAULT_MODEL, photos)
@@ -298,6 +289,9 @@ def test_what_cannot_be_converted_is_refused(tmp_path):
     with pytest.raises(LessonError, match="only int8 is copied"):
         write_tflite(model, tmp_path / "out.tflite")
     assert [path.name for path in tmp_path.iterdir()] == ["floats.onnx"]
+    words = "--model", tmp_path / "none.onnx", tmp_path / "out.tflite"
+    with pytest.raises(AssertionError, match="^No model at"):
+        run(python_of("converters", "torch"), "-m", "deploy.litert.convert", *words)
 
 
 def test_an_app_s_way_of_resizing_is_compared_fairly():

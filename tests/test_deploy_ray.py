@@ -24,14 +24,19 @@ import pandas as pd
 import pytest
 import torch
 from demo_model_fixture import BLUE, make_model
-from deploy_targets import CLIENTS, COMMITTED, ROOT, expected, run_client
+from deploy_targets import (
+    CLIENTS,
+    RAY_SERVE,
+    expected,
+    run_client,
+)
 from drawn_images import drawn_image
 from odd_pictures import REFUSED
 from PIL import Image
 from plain_dishes import write_dishes
 
+from deploy import DEFAULT_MODEL, ROOT
 from deploy.asking import HOST, running
-from deploy.ray.try_it import RAY_SERVE
 from going_modular.app.model import SENTENCES, PictureError, Predictor
 from going_modular.big.features import FeatureStore, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos
@@ -107,7 +112,7 @@ def assert_all_stopped(network: Path) -> None:
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return Predictor(COMMITTED, threads=1)
+    return Predictor(DEFAULT_MODEL, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -234,32 +239,6 @@ def test_on_a_cluster_one_setting_changes(
     check_table(pd.read_parquet(file), folder, Predictor(model, threads=1))
 
 
-def test_batch_says_what_is_wrong_before_it_starts(start, folder, tmp_path):
-    table, empty, text = tmp_path / "a.csv", tmp_path / "empty", tmp_path / "m.onnx"
-    empty.mkdir()
-    text.write_text("version https://git-lfs.github.com/spec/v1")
-    cases = {
-        "Cannot list": [tmp_path / "none", table],
-        "no files": [empty, table],
-        ".csv or .parquet": [folder, tmp_path / "a.xlsx"],
-        "existing folder": [folder, tmp_path / "none" / "a.csv"],
-        "run the lesson": [folder, table, "--model", tmp_path / "none.onnx"],
-        "git lfs pull": [folder, table, "--model", text],
-        "at least 1": [folder, table, "--workers", 0],
-    }
-    assert_refused(start, BATCH, cases)
-    assert not table.exists()
-
-
-def assert_refused(start, module: str, cases: dict[str, list]) -> None:
-    """Start a command with each of some arguments; it ends with that sentence."""
-    runs = {sentence: start(module, *words) for sentence, words in cases.items()}
-    for sentence, run in runs.items():
-        done = run.result()
-        assert done.returncode and sentence in done.stderr
-        assert "Traceback" not in done.stderr
-
-
 # A folder to the lesson's own file of features
 
 
@@ -315,16 +294,30 @@ def test_workers_make_the_features_that_the_lesson_makes(
     assert_all_stopped(network)
 
 
-def test_features_says_what_is_wrong_before_it_starts(start, data, tmp_path):
+def test_a_command_says_what_is_wrong_before_it_starts(start, folder, data, tmp_path):
+    table, empty, text = tmp_path / "a.csv", tmp_path / "empty", tmp_path / "m.onnx"
+    empty.mkdir()
+    text.write_text("version https://git-lfs.github.com/spec/v1")
     tree, out = data.folder, tmp_path / "f"
     cases = {
-        "invalid choice": ["squeezenet", tree, out],
-        "only effnet_lite2 and effnet_lite0 take": ["vit", tree, out, *SMALL],
-        "no folder and no .zip": ["effnet_lite2", tmp_path / "none", out],
-        "at most 1": ["effnet_lite2", tree, out, "--share", 7],
+        "Cannot list": [BATCH, tmp_path / "none", table],
+        "no files": [BATCH, empty, table],
+        ".csv or .parquet": [BATCH, folder, tmp_path / "a.xlsx"],
+        "existing folder": [BATCH, folder, tmp_path / "none" / "a.csv"],
+        "run the lesson": [BATCH, folder, table, "--model", tmp_path / "none.onnx"],
+        "git lfs pull": [BATCH, folder, table, "--model", text],
+        "at least 1": [BATCH, folder, table, "--workers", 0],
+        "invalid choice": [FEATURES, "squeezenet", tree, out],
+        "only effnet_lite2 and effnet_lite0": [FEATURES, "vit", tree, out, *SMALL],
+        "no folder and no .zip": [FEATURES, "effnet_lite2", tmp_path / "none", out],
+        "at most 1": [FEATURES, "effnet_lite2", tree, out, "--share", 7],
     }
-    assert_refused(start, FEATURES, cases)
-    assert not out.exists()
+    runs = {sentence: start(*words) for sentence, words in cases.items()}
+    for sentence, run in runs.items():
+        done = run.result()
+        assert done.returncode and sentence in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not table.exists() and not out.exists()
 
 
 # A service
@@ -399,29 +392,19 @@ def test_two_replicas_share_the_work(send, folder):
     assert len(replicas) == 2
 
 
-def test_what_is_no_picture_gets_a_sentence(ask):
+def test_what_it_cannot_use_is_refused(ask, folder, predictor):
     for name, (body, reason) in REFUSED.items():
         status, _, answer = ask(body)
         assert (status, answer) == (400, {"detail": SENTENCES[reason]}), name
-
-
-def test_a_form_is_told_how_to_send_a_picture(ask):
-    status, _, answer = ask(b"--x", kind="multipart/form-data; boundary=x")
+    status, _, answer = ask(b"--x", kind="Multipart/form-data; boundary=x")
     assert status == 415 and "--data-binary" in answer["detail"]
-
-
-def test_wrong_method_and_wrong_place(ask):
     status, headers, _ = ask(method="GET")
     assert status == 405 and headers["allow"] == "POST"
     assert ask(method="DELETE")[0] == 405
-    assert ask(path="/")[0] == 404
-    assert ask(path="/predict/more")[0] == 404
-
-
-def test_uploads_are_bounded(ask, folder, predictor):
-    picture = folder / "steak" / "0.jpg"
-    fits = picture.read_bytes() + bytes(14_000_000)
-    assert ask(fits)[2] == expected(predictor, picture.read_bytes(), NEAR)
+    assert ask(path="/")[0] == ask(path="/predict/more")[0] == 404
+    picture = (folder / "steak" / "0.jpg").read_bytes()
+    fits = picture + bytes(14_000_000)
+    assert ask(fits)[2] == expected(predictor, picture, NEAR)
     status, _, answer = ask(fits + bytes(2_000_000))
     assert status == 413 and "15 MB" in answer["detail"]
 

@@ -1,12 +1,14 @@
 """`make targets`: every place is tried, and held to what it promises."""
 
 import re
+import sys
 
 import pytest
 
-from deploy.trial import TargetResult
+from deploy.asking import PLACES
+from deploy.try_it import TargetResult
 from tools import try_targets
-from tools.try_targets import DEPLOY, PLACES, RESULTS, NotTried
+from tools.try_targets import DEPLOY, RESULTS, NotTried
 
 FIRST = {"probabilities": {"pizza": 0.9, "süß": 0.1}}
 SECOND = {"probabilities": {"pizza": 0.4, "süß": 0.6}}
@@ -22,41 +24,51 @@ def moved(by: float) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("trial", "same", "largest", "said"),
+    ("trial", "cells"),
     [
-        (told(moved(0.3), SECOND), "2 of 2", "3.0e-01", "yes"),
-        (told(moved(0.5), SECOND), "1 of 2", "5.0e-01", "no"),
-        (told(moved(0.00005), SECOND, precision="fp32"), "2 of 2", "5.0e-05", "yes"),
-        (told(moved(0.0002), SECOND, precision="fp32"), "2 of 2", "2.0e-04", "no"),
-        (told(FIRST, SECOND, note="packed"), "2 of 2", "0.0e+00", "yes; packed"),
+        (told(moved(0.3), SECOND), ["2 of 2", "3.0e-01", "1.2", "2.5", "yes"]),
+        (told(moved(0.5), SECOND), ["1 of 2", "5.0e-01", "1.2", "2.5", "no"]),
+        (
+            told(moved(0.00005), SECOND, precision="fp32"),
+            ["2 of 2", "5.0e-05", "1.2", "2.5", "yes"],
+        ),
+        (
+            told(moved(0.0002), SECOND, precision="fp32"),
+            ["2 of 2", "2.0e-04", "1.2", "2.5", "no"],
+        ),
+        (
+            told(FIRST, SECOND, note="packed"),
+            ["2 of 2", "0.0e+00", "1.2", "2.5", "yes; packed"],
+        ),
+        (told(note="on a Mac only"), ["-", "-", "-", "2.5", "on a Mac only"]),
     ],
 )
-def test_a_row_says_how_alike_the_answers_are(trial, same, largest, said):
-    cells, kept = try_targets.row(trial, TRUTH)
-    name = f"A, {trial.precision}"
-    assert cells == [name, same, largest, "1.2", "2.5", said, "a 1"]
-    assert kept == said.startswith("yes")
-
-
-def test_what_cannot_answer_here_says_so():
-    cells, kept = try_targets.row(told(note="on a Mac only"), TRUTH)
-    assert cells[1:4] == ["-", "-", "-"] and cells[5] == "on a Mac only" and kept
+def test_a_row_says_how_alike_the_answers_are(trial, cells):
+    found, kept = try_targets.row(trial, TRUTH)
+    assert found == [f"A, {trial.precision}", *cells, "a 1"]
+    assert kept == (cells[-1] != "no")
 
 
 def test_a_place_that_fails_gets_a_row_with_the_reason(tmp_path, monkeypatch):
-    def fail(*_):
-        raise NotTried("no such package")
-
-    monkeypatch.setattr(try_targets, "install", fail)
-    judged = try_targets.judged("ray", tmp_path, TRUTH, install_it=True)
-    assert judged == [(["ray", *"----", "not tried: no such package", "-"], False)]
-
-
-def test_a_command_that_fails_says_why_in_its_last_line():
-    python = try_targets.sys.executable
     with pytest.raises(NotTried, match="^the reason$"):
-        try_targets.run([python, "-c", "raise SystemExit('first\\nthe reason')"])
-    assert try_targets.run([python, "-c", "print(1)"]) == "1\n"
+        try_targets.run(sys.executable, "-c", "raise SystemExit('1\\nthe reason')")
+    assert try_targets.run(sys.executable, "-c", "print(1)") == "1\n"
+    monkeypatch.setattr(try_targets, "ENVIRONMENTS", tmp_path)
+    rows = try_targets.judged("none", tmp_path, TRUTH, install_it=False)
+    ((cells, kept),) = rows
+    assert cells[:5] == ["none", *"----"] and not kept
+    assert "not tried: " in cells[5] and "none" in cells[5]
+
+
+def test_the_page_is_renewed(tmp_path, monkeypatch):
+    page = tmp_path / "results.md"
+    page.write_text(RESULTS.read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(try_targets, "RESULTS", page)
+    monkeypatch.setattr(try_targets, "run", lambda *_: "7 times as many\n")
+    try_targets.write("| a row |", ["a.jpg"] * 31, "drawn pictures")
+    text = page.read_text("utf-8")
+    assert "31 drawn pictures." in text and "| a row |" in text
+    assert "7 times as many" in text and "FastAPI, int8" not in text
 
 
 def test_unknown_places_are_named(capsys):
@@ -69,9 +81,10 @@ def test_every_folder_is_a_place_and_has_one_shape():
     folders = {file.parent.name for file in DEPLOY.glob("*/__init__.py")}
     assert folders == set(PLACES)
     page = (DEPLOY / "README.md").read_text("utf-8")
-    for name in folders:
-        for file in ("requirements.txt", "try_it.py"):
-            assert (DEPLOY / name / file).is_file(), f"{name} lacks {file}"
+    for name, facts in PLACES.items():
+        module = facts.get("module", f"{name}.serve").replace(".", "/")
+        for file in (f"{name}/requirements.txt", f"{module}.py"):
+            assert (DEPLOY / file).is_file(), file
         assert f"({name}/README.md)" in page
         readme = (DEPLOY / name / "README.md").read_text("utf-8").lower()
         assert "tested" in readme or "tried" in readme

@@ -92,7 +92,7 @@ def test_ray_reports_only_what_no_switch_stops(watched, monkeypatch):
     photo.write_bytes(JPEG)
     photos.write_text(json.dumps([str(photo)] * 100))
     alone = ["unshare", "-n", "sh", "-c", ALONE, NAME_SERVER, watched, sys.executable]
-    ray = [sys.executable, "-m", "deploy.ray.try_it", photos, watched / "out"]
+    ray = [sys.executable, "-m", "deploy.try_it", "ray", photos, watched / "out"]
     # Unchecked: on a busy machine Serve misses its own 60 s; it must not report then.
     subprocess.run([*alone, *ray], cwd=ROOT)
     found = watching.reported(watched)

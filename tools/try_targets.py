@@ -1,8 +1,7 @@
 """Install and try every place of deploy/, and write what came of it to results.md.
 
-Each place is a package of deploy/ with a module `try_it`, which asks the real runtime
-about a list of photos and writes a `TargetResult`. Where its packages would change
-those of the lesson it gets an environment of its own, in build/targets/.
+`deploy.try_it` asks the real runtime of each about a list of photos. Where a place's
+packages would change those of the lesson it gets an environment of its own.
 """
 
 import argparse
@@ -12,58 +11,28 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from deploy.trial import TargetResult, read_trials
+from deploy import ROOT
+from deploy.asking import PLACES
+from deploy.try_it import TargetResult, read_trials
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.files import atomic_write
+from tools.readme_block import put_block
 
-ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = ROOT / "build" / "targets"
 RESULTS = DEPLOY / "results.md"
 SECONDS = 1800  # that a trial may take
 ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
 SAME = 148 / 150  # share of photos on which an int8 file must name PyTorch's class
+SOME = 30  # photos that many visitors send at once
 HEAD = """\
-# Every place, tried
-
-Written by `make targets` on {day}: {machine}, Python {python}. {total} {where},
-one at a time, against the PyTorch model that `deploy/reference.py` rebuilds from the
-committed file. The time runs from a photo's bytes to the answer, over HTTP where there
-is a server. CI tries all but TorchServe, ExecuTorch, Core ML and LiteRT in floats:
-their environments take 13 GB.
-
-"""
-MANY = """
-## Many visitors at once
-
-Eight clients ask the FastAPI server and the Gradio app, in turns, and share the cores
-with them.
-
-"""
-SOME = 30  # photos that they send
-COLUMNS = ["place", "same class as PyTorch", "largest difference", "median ms", "MB"]
-COLUMNS += ["as promised", "versions"]
-
-
-# The folders of deploy/, and the environment of each in build/targets/; "" is the
-# lesson's own.
-PLACES = {
-    "fastapi": "",
-    "sagemaker": "",
-    "vertex_ai": "",
-    "azure_ml": "azure_ml",
-    "torchserve": "torchserve",
-    "executorch": "converters",
-    "core_ml": "converters",
-    "litert": "converters",
-    "ray": "",
-    "spaces": "",
-}
+| place | same class as PyTorch | largest difference | median ms | MB \
+| as promised | versions |
+| --- | ---: | ---: | ---: | ---: | --- | --- |"""
 
 
 class NotTried(Exception):
@@ -72,45 +41,35 @@ class NotTried(Exception):
 
 def python_of(place: str) -> Path:
     """The Python that has a place's packages."""
-    if not PLACES[place]:
+    environment = PLACES.get(place, {}).get("environment")
+    if not environment:
         return Path(sys.executable)
-    folder = ENVIRONMENTS / PLACES[place]
+    folder = ENVIRONMENTS / environment
     windows = folder / "Scripts" / "python.exe"
     return windows if windows.exists() else folder / "bin" / "python"
 
 
 def install(place: str) -> None:
-    """Install what a place needs, where it is to run.
-
-    Raises:
-        NotTried: If that fails.
-    """
+    """Install what a place needs, where it is to run; NotTried if that fails."""
     uv = shutil.which("uv")
-    if PLACES[place] and not python_of(place).exists():
+    if not python_of(place).exists():
         make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
-        run([*make, str(ENVIRONMENTS / PLACES[place])])
-    python = str(python_of(place))
-    pip = [uv, "pip"] if uv else [python, "-m", "pip"]
-    where = ["--python", python] if uv else []
-    needed = str(DEPLOY / place / "requirements.txt")
-    run([*pip, "install", "-q", *where, "-r", needed])
+        run(*make, ENVIRONMENTS / PLACES[place]["environment"])
+    python = python_of(place)
+    pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip"]
+    more = [] if uv else ["install"]
+    run(*pip, *more, "-q", "-r", DEPLOY / place / "requirements.txt")
 
 
-def run(command: Sequence[str]) -> str:
+def run(*command: object) -> str:
     """What a command prints that is run from the root of the repository.
 
     Raises:
         NotTried: If it fails; with the last line of what it said.
     """
+    how = {"cwd": ROOT, "capture_output": True, "text": True, "errors": "replace"}
     try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-        )
+        done = subprocess.run(list(map(str, command)), timeout=SECONDS, **how)
     except subprocess.TimeoutExpired as error:
         raise NotTried(f"no end after {SECONDS // 60} minutes") from error
     if done.returncode:
@@ -119,20 +78,11 @@ def run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def ask(python: Path | str, module: str, photos: Path) -> list[TargetResult]:
-    """Have a module of deploy/ ask about photos, in its environment.
-
-    Args:
-        python: Of the environment, where its packages are installed.
-        module: Its name.
-        photos: A JSON file, a list of paths.
-
-    Raises:
-        NotTried: If it fails.
-    """
-    out = ENVIRONMENTS / f"{module}.json"
+def ask(place: str, photos: Path) -> list[TargetResult]:
+    """Ask a place, or "reference", about the photos that a JSON file lists."""
+    out = ENVIRONMENTS / f"{place}.json"
     out.unlink(missing_ok=True)
-    run([str(python), "-m", f"deploy.{module}", str(photos), str(out)])
+    run(python_of(place), "-m", "deploy.try_it", place, photos, out)
     return read_trials(out)
 
 
@@ -150,15 +100,22 @@ def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
         most = max(most, *(abs(said[name] - wanted[name]) for name in wanted))
     alike, enough = most <= ALIKE, same >= SAME * len(trial.answers)
     kept = alike if trial.precision == "fp32" else enough
-    return [
-        name,
-        f"{same} of {len(trial.answers)}",
-        f"{most:.1e}",
-        f"{trial.median_ms:.1f}",
-        megabytes,
-        "; ".join(filter(None, ("yes" if kept else "no", trial.note))),
-        versions,
-    ], kept
+    cells = [name, f"{same} of {len(trial.answers)}", f"{most:.1e}"]
+    cells += [f"{trial.median_ms:.1f}", megabytes]
+    note = "; ".join(filter(None, ("yes" if kept else "no", trial.note)))
+    return [*cells, note, versions], kept
+
+
+def judged(
+    place: str, photos: Path, truth: TargetResult, *, install_it: bool
+) -> list[tuple[list[str], bool]]:
+    """Rows of the table for a place, each with whether it is as promised."""
+    try:
+        if install_it:
+            install(place)
+        return [row(trial, truth) for trial in ask(place, photos)]
+    except NotTried as reason:
+        return [([place, *"----", f"not tried: {reason}", "-"], False)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -171,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if unknown := set(args.places) - set(PLACES):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {all_of_them}")
+    chosen = [place for place in PLACES if place in (args.places or PLACES)]
 
     pictures = find_pictures(Path("data"))
     _, test_data = make_datasets(pictures.folder, transform=None)
@@ -178,58 +136,36 @@ def main(arguments: list[str] | None = None) -> int:
     photos = ENVIRONMENTS / "photos.json"
     files = [str(Path(file).resolve()) for file, _ in test_data.samples]
     photos.write_text(json.dumps(files), "utf-8")
-    (truth,) = ask(sys.executable, "reference", photos)
-
-    chosen = [place for place in PLACES if not args.places or place in args.places]
-    rows, all_kept = [], True
+    (truth,) = ask("reference", photos)
+    table, all_kept = [HEAD], True
+    print(HEAD, flush=True)
     for place in chosen:
-        print(f"{place} ...", flush=True)
         for cells, kept in judged(place, photos, truth, install_it=not args.installed):
-            print("   ", " | ".join(cells), flush=True)
-            rows.append(cells)
+            table.append(f"| {' | '.join(cells)} |")
+            print(table[-1], flush=True)
             all_kept = all_kept and kept
-    lines = [COLUMNS, ["---", *["---:"] * 4, "---", "---"], *rows]
-    told = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
     if len(chosen) == len(PLACES):
-        told += MANY + many_at_once(files)
-        write(told, total=len(files), where=pictures.label)
-    print(told)
+        write("\n".join(table), files, pictures.label)
     return 0 if all_kept else 1
 
 
-def judged(
-    place: str, photos: Path, truth: TargetResult, *, install_it: bool
-) -> list[tuple[list[str], bool]]:
-    """Rows of the table for a place, each with whether it is as promised."""
-    try:
-        if install_it:
-            install(place)
-        trials = ask(python_of(place), f"{place}.try_it", photos)
-        return [row(trial, truth) for trial in trials]
-    except NotTried as reason:
-        return [([place, *"----", f"not tried: {reason}", "-"], False)]
-
-
-def many_at_once(files: list[str]) -> str:
-    """How many answers a second the web API gives, beside the Gradio app."""
-    every = files[:: max(1, len(files) // SOME)]
-    try:
-        return run([sys.executable, "-m", "deploy.fastapi.measure", *every])
-    except NotTried as reason:
-        return f"Not measured: {reason}\n"
-
-
-def write(told: str, *, total: int, where: str) -> None:
+def write(table: str, files: list[str], label: str) -> None:
     """Write what all places said, and on what it was measured."""
-    head = HEAD.format(
-        day=date.today().isoformat(),
-        machine=f"{platform.system()}, {os.cpu_count()} CPU cores",
-        python=platform.python_version(),
-        total=total,
-        where=where,
+    where = f"{platform.system()}, {os.cpu_count()} CPU cores"
+    measured = (
+        f"Written by `make targets` on {date.today().isoformat()}: {where}, Python "
+        f"{platform.python_version()}, {len(files)} {label}."
     )
+    try:
+        some = files[:: max(1, len(files) // SOME)]
+        crowd = run(sys.executable, "-m", "deploy.fastapi.measure", *some).strip()
+    except NotTried as reason:
+        crowd = f"Not measured: {reason}"
+    page = RESULTS.read_text("utf-8")
+    for name, text in {"measured": measured, "places": table, "crowd": crowd}.items():
+        page = put_block(page, name, text)
     with atomic_write(RESULTS) as part:
-        part.write_text(head + told, "utf-8")
+        part.write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

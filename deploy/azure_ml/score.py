@@ -24,16 +24,11 @@ predictor: Predictor
 
 
 def init() -> None:
-    """Load the model that Azure laid into AZUREML_MODEL_DIR."""
+    """Load the model: Azure may have put it into a folder of the folder it names."""
     global predictor
-    predictor = Predictor(find_model())
-
-
-def find_model() -> Path:
-    """The model file: Azure may have put it into a folder of the folder it names."""
     beside = Path(__file__).resolve().with_name("models")
     folder = Path(os.environ.get("AZUREML_MODEL_DIR") or beside)
-    return next(iter(sorted(folder.rglob(NAME))), folder / NAME)
+    predictor = Predictor(next(iter(sorted(folder.rglob(NAME))), folder / NAME))
 
 
 @rawhttp  # a picture is no JSON, which run() would get otherwise

@@ -18,14 +18,6 @@ APP = "azureml_inference_server_http.server.entry:app"
 SECONDS = 30  # for a whole request: a stalled upload must not hold the only worker
 
 
-def lay_model(model: Path, models: Path) -> Path:
-    """Lay the model where Azure would: in a folder with its name, its version's."""
-    version = models / DEFAULT_MODEL.stem / "1"
-    version.mkdir(parents=True, exist_ok=True)
-    shutil.copy(model, version / DEFAULT_MODEL.name)
-    return version
-
-
 def main() -> None:
     """Stage, and become the server."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -38,9 +30,11 @@ def main() -> None:
         "AML_APP_ROOT": str(folder),
         "AZUREML_ENTRY_SCRIPT": str(folder / "score.py"),  # must be absolute
     }
-    if not os.environ.get("AZUREML_MODEL_DIR"):
-        models = folder.with_name(f"{folder.name}_models")
-        os.environ["AZUREML_MODEL_DIR"] = str(lay_model(args.model, models))
+    if not os.environ.get("AZUREML_MODEL_DIR"):  # laid where Azure would: as a version
+        version = Path(f"{folder}_models", DEFAULT_MODEL.stem, "1")
+        version.mkdir(parents=True, exist_ok=True)
+        shutil.copy(args.model, version / DEFAULT_MODEL.name)
+        os.environ["AZUREML_MODEL_DIR"] = str(version)
     os.environ.setdefault("SCORING_TIMEOUT_MS", str(SECONDS * 1000))
     os.chdir(folder)
     server = ["gunicorn", f"--bind=127.0.0.1:{args.port}", "--access-logfile=-"]

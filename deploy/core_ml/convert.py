@@ -5,7 +5,6 @@ python -m deploy.core_ml.convert [--model FILE] [OUT]
 
 import io
 import logging
-import shutil
 import tempfile
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -15,14 +14,22 @@ import torch
 with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
     import coremltools as ct
 
-from deploy.converting import LICENCE, convert_command, descriptions
-from deploy.network import Network
+from deploy.converting import (
+    LICENCE,
+    Network,
+    convert_command,
+    descriptions,
+    replace_folder,
+    size_of,
+)
 from deploy.reference import read_about, read_deployable
+from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import ModelMetadata
 from going_modular.export import quiet
-from going_modular.files import LessonError, atomic_write
+from going_modular.files import LessonError, saying_how_to_write
 from going_modular.model_builder import Preprocess
 
+logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
 ORDER = ("knn_similarity", "in_distribution_score", "probabilities")  # as traced
@@ -33,8 +40,8 @@ class _InOrder(Network):
     """A network's answers in the order in which they are traced."""
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        probabilities, knn_similarity, in_distribution_score = super().forward(picture)
-        return knn_similarity, in_distribution_score, probabilities
+        probabilities, *scores = super().forward(picture)
+        return *scores, probabilities
 
 
 def write_mlpackage(model: Path, out: Path) -> Path:
@@ -45,20 +52,21 @@ def write_mlpackage(model: Path, out: Path) -> Path:
     would move probabilities by some hundredths.
 
     Raises:
-        LessonError: If the model file is not one of the lesson's, or its base scales
-            each colour otherwise, which Core ML's images cannot.
-        FileError: If the package cannot be written.
+        LessonError: If the model file is not one of the lesson's, if its base scales
+            each colour otherwise, which Core ML's images cannot, or if the package
+            cannot be written; what was there before is as it was.
     """
     deployable, about = read_deployable(model), read_about(model)
     package = _convert(_InOrder(deployable), deployable.preprocess, about)
     _describe(package, about)
-    with atomic_write(out) as part, tempfile.TemporaryDirectory() as folder:
-        named = Path(folder, NAME)  # coremltools insists on the ending
-        package.save(str(named))
-        (named / NOTES).unlink(missing_ok=True)
-        shutil.move(named, part)
-        if out.is_dir():
-            shutil.rmtree(out)  # a folder would else stay as it was
+    with saying_how_to_write(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = {"dir": out.parent, "prefix": ".converting-"}
+        with tempfile.TemporaryDirectory(**beside) as folder:
+            new = Path(folder, NAME)  # coremltools insists on the ending
+            package.save(str(new))
+            (new / NOTES).unlink(missing_ok=True)
+            replace_folder(new, out)
     return out
 
 
@@ -92,18 +100,16 @@ def _convert(
 
 def image_input(preprocess: Preprocess) -> ct.ImageType:
     """An RGB image, of which Core ML scales the values from 0 to 255 itself."""
-    scale, shift = preprocess.scale, preprocess.shift
-    if scale.numel() > 1:
+    if preprocess.scale.numel() > 1:
         raise LessonError(
             "This model's base scales each colour otherwise, and Core ML's images know "
             "one scale only. Take a model with another base."
         )
-    size = preprocess.size
     return ct.ImageType(
         PICTURE,
-        shape=(1, 3, size, size),
-        scale=scale.item(),
-        bias=[shift.item()] * 3,
+        shape=(1, 3, preprocess.size, preprocess.size),
+        scale=preprocess.scale.item(),
+        bias=[preprocess.shift.item()] * 3,
         color_layout=ct.colorlayout.RGB,
     )
 
@@ -119,6 +125,14 @@ def _describe(package: ct.models.MLModel, about: ModelMetadata) -> None:
         package.output_description[output] = words
 
 
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Convert, and say how large the package is: answers need Apple's hardware."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = size_of(write_mlpackage(model, Path(folder, NAME)))
+    versions = versions_of("coremltools", "torch")
+    note = "converted; it answers on Apple's systems only"
+    return [TargetResult("Core ML", versions, size, [], None, "fp32", note)]
+
+
 if __name__ == "__main__":
-    logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
-    convert_command(write_mlpackage, NAME, what="Convert to .mlpackage for Core ML.")
+    convert_command(write_mlpackage, NAME)

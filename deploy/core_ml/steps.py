@@ -16,11 +16,7 @@ from torch.nn import functional as F
 
 
 def read_program(package: Path) -> Callable[[np.ndarray], dict]:
-    """What a package's program says.
-
-    Returns:
-        A function from an image's pixels, uint8 (S, S, 3), to the outputs by name.
-    """
+    """From an image's pixels, uint8 (S, S, 3), to a package's outputs by name."""
     model = ct.models.MLModel(str(package), skip_model_load=True)
     spec = model.get_spec()
     program = load(spec, spec.specificationVersion, model.weights_dir)
@@ -32,19 +28,14 @@ def read_program(package: Path) -> Callable[[np.ndarray], dict]:
         known = {next(iter(main.inputs)): picture}
         for step in main.operations:
             if step.op_type != "const":
-                _compute(step, known)
+                told = {name: _value(it, known) for name, it in step.inputs.items()}
+                results = STEPS[step.op_type](told)
+                results = results if len(step.outputs) > 1 else (results,)
+                names = (output.name for output in step.outputs)
+                known |= zip(names, results, strict=True)
         return {output.name: known[output.name] for output in main.outputs}
 
     return run
-
-
-def _compute(step, known: dict) -> None:
-    told = {name: _value(each, known) for name, each in step.inputs.items()}
-    results = STEPS[step.op_type](told)
-    if len(step.outputs) == 1:
-        results = (results,)
-    for output, result in zip(step.outputs, results, strict=True):
-        known[output.name] = result
 
 
 def _value(given, known: dict):
@@ -54,49 +45,41 @@ def _value(given, known: dict):
     if given.name in known:
         return known[given.name]
     value = given.val
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return torch.tensor(value)
+    if isinstance(value, np.ndarray):
+        return torch.tensor(value) if value.dtype.kind == "f" else value.tolist()
     return value
-
-
-def _axes(told: dict) -> tuple[int, ...]:
-    return tuple(int(axis) for axis in told["axes"])
 
 
 def _convolve(told: dict) -> torch.Tensor:
     kind, pad = str(told["pad_type"]), [0] * 4
     if kind == "custom":
-        top, bottom, left, right = (int(each) for each in told["pad"])
+        top, bottom, left, right = told["pad"]
         pad = [left, right, top, bottom]
     elif kind != "valid":
         raise NotImplementedError(f"a convolution padded as {kind}")
-    return F.conv2d(
-        F.pad(told["x"], pad),
-        told["weight"],
-        told["bias"],
-        stride=tuple(int(each) for each in told["strides"]),
-        dilation=tuple(int(each) for each in told["dilations"]),
-        groups=int(told["groups"]),
-    )
+    padded, strides = F.pad(told["x"], pad), told["strides"]
+    rest = {"dilation": told["dilations"], "groups": int(told["groups"])}
+    return F.conv2d(padded, told["weight"], told["bias"], strides, **rest)
 
 
 def _pad(told: dict) -> torch.Tensor:
     pairs = np.reshape(told["pad"], (-1, 2))[::-1]  # PyTorch begins at the last axis
-    value = float(told["constant_val"])
-    return F.pad(told["x"], [int(each) for each in pairs.ravel()], value=value)
-
-
-def _topk(told: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    axis, smallest = int(told["axis"]), bool(told["ascending"])
-    return tuple(told["x"].topk(int(told["k"]), axis, largest=not smallest))
+    return F.pad(told["x"], pairs.ravel().tolist(), value=float(told["constant_val"]))
 
 
 def _classify(told: dict) -> tuple[str, dict[str, float]]:
-    classes = told["classes"]
-    names = [str(each) for each in getattr(classes, "ls", classes)]
-    pairs = zip(names, told["probabilities"].ravel().tolist(), strict=True)
-    named = dict(pairs)
+    names = map(str, getattr(told["classes"], "ls", told["classes"]))
+    named = dict(zip(names, told["probabilities"].ravel().tolist(), strict=True))
     return max(named, key=named.get), named
+
+
+def _topk(told: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    largest = not told["ascending"]
+    return told["x"].topk(int(told["k"]), int(told["axis"]), largest=largest)
+
+
+def _along(function: Callable) -> Callable[[dict], torch.Tensor]:
+    return lambda t: function(t["x"], dim=t["axes"], keepdim=bool(t["keep_dims"]))
 
 
 STEPS = {
@@ -110,15 +93,15 @@ STEPS = {
     "mul": lambda t: t["x"] * t["y"],
     "pad": _pad,
     "real_div": lambda t: t["x"] / t["y"],
-    "reduce_l2_norm": lambda t: t["x"].norm(dim=_axes(t), keepdim=bool(t["keep_dims"])),
-    "reduce_max": lambda t: t["x"].amax(_axes(t), keepdim=bool(t["keep_dims"])),
-    "reduce_mean": lambda t: t["x"].mean(_axes(t), keepdim=bool(t["keep_dims"])),
-    "reshape": lambda t: t["x"].reshape([int(each) for each in t["shape"]]),
+    "reduce_l2_norm": _along(torch.norm),
+    "reduce_max": _along(torch.amax),
+    "reduce_mean": _along(torch.mean),
+    "reshape": lambda t: t["x"].reshape(t["shape"]),
     "sigmoid": lambda t: t["x"].sigmoid(),
     "sign": lambda t: t["x"].sign(),
     "softmax": lambda t: t["x"].softmax(int(t["axis"])),
     "sqrt": lambda t: t["x"].sqrt(),
     "sub": lambda t: t["x"] - t["y"],
-    "tile": lambda t: t["x"].repeat([int(each) for each in t["reps"]]),
+    "tile": lambda t: t["x"].repeat(t["reps"]),
     "topk": _topk,
 }

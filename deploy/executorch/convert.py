@@ -3,6 +3,7 @@
 python -m deploy.executorch.convert [--model FILE] [OUT]
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,14 +11,14 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
     XnnpackPartitioner,
 )
 from executorch.exir import to_edge_transform_and_lower
+from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+from executorch.runtime import Runtime
 
-from deploy.converting import convert_command
-from deploy.network import Network
+from deploy.converting import Network, convert_command, try_runtime
 from deploy.reference import read_deployable
+from deploy.try_it import TargetResult
 from going_modular.export import quiet
 from going_modular.files import atomic_write
-
-NAME = "foodvision_mini.pte"
 
 
 def write_pte(model: Path, out: Path) -> Path:
@@ -25,20 +26,29 @@ def write_pte(model: Path, out: Path) -> Path:
 
     XNNPACK, the library for phones' processors, does the convolutions. The file takes
     a prepared picture, (1, 3, S, S), and gives what `Network` does.
-
-    Raises:
-        RebuildError: If the model file is not one of the lesson's.
-        FileError: If the file cannot be written.
     """
     network = Network(read_deployable(model))
     with atomic_write(out) as part, quiet(), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
-        lowered = to_edge_transform_and_lower(
-            traced, partitioner=[XnnpackPartitioner()]
-        )
+        parts = [XnnpackPartitioner()]
+        lowered = to_edge_transform_and_lower(traced, partitioner=parts)
         part.write_bytes(lowered.to_executorch().buffer)
     return out
 
 
+def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
+    """What a .pte file says about a prepared picture (1, 3, S, S), on one thread."""
+    _unsafe_reset_threadpool(1)  # unsafe while something runs; nothing does yet
+    program = Runtime.get().load_program(file)
+    method = program.load_method("forward")
+    return lambda picture: method.execute([picture])
+
+
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Convert, and ask ExecuTorch's Python runtime."""
+    both, packages = (model, photos), ("executorch", "torch")
+    return [try_runtime("ExecuTorch", write_pte, runner, *both, packages=packages)]
+
+
 if __name__ == "__main__":
-    convert_command(write_pte, NAME, what="Convert to .pte for ExecuTorch.")
+    convert_command(write_pte, "foodvision_mini.pte")

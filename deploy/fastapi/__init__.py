@@ -1,1 +1,1 @@
-"""A web service with FastAPI; `serve`, `try_it` and `measure` are commands."""
+"""A web service with FastAPI; `serve` and `measure` are commands."""

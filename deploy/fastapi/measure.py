@@ -17,18 +17,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy import DEFAULT_MODEL
-from deploy.asking import Client, as_form, running
-from deploy.fastapi.try_it import FASTAPI
+from deploy.asking import TARGETS, Client, as_form, running
 from going_modular.app_process import run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
 
 API = "/gradio_api"
-Ask = Callable[[Client, bytes], None]
-
-
-def ask_fastapi(client: Client, photo: bytes) -> None:
-    """One request, one answer."""
-    client.ask(FASTAPI, photo)
+FASTAPI = TARGETS["fastapi"]
+Ask = Callable[[Client, bytes], object]
 
 
 def ask_gradio(client: Client, photo: bytes) -> None:
@@ -49,38 +44,37 @@ def ask_gradio(client: Client, photo: bytes) -> None:
         raise RuntimeError(f"the Gradio app answered: {text[:300]}")
 
 
-def rate(
-    port: int, ask: Ask, photos: list[bytes], clients: int, seconds: float
-) -> float:
-    """Let clients ask for some seconds; return the answers a second."""
+def rate(port: int, ask: Ask, photos: list[bytes], args: argparse.Namespace) -> float:
+    """Let the clients ask for some seconds; return the answers a second."""
     start = time.perf_counter()
 
     def work(number: int) -> int:
         answers, own = 0, islice(cycle(photos), number, None)
         with Client(port) as client:
-            while time.perf_counter() - start < seconds:
+            while time.perf_counter() - start < args.seconds:
                 ask(client, next(own))
                 answers += 1
         return answers
 
-    with ThreadPoolExecutor(clients) as pool:
-        answers = sum(pool.map(work, range(clients)))
+    with ThreadPoolExecutor(args.clients) as pool:
+        answers = sum(pool.map(work, range(args.clients)))
     return answers / (time.perf_counter() - start)
 
 
-def compare(args: argparse.Namespace, photos: list[bytes]) -> dict[str, list[float]]:
+def compare(args: argparse.Namespace) -> dict[str, list[float]]:
     """Measure both in turns; the first turn of each is a warm-up and not counted."""
     rates = {"FastAPI": [], "the Gradio app": []}
+    asks = (lambda client, photo: client.ask(FASTAPI, photo), ask_gradio)
+    photos = [file.read_bytes() for file in args.photos]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, "foodvision_mini")
-        copy_app(APP, folder, TEXTS)
+        folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
         (folder / DEFAULT_MODEL.name).write_bytes(DEFAULT_MODEL.read_bytes())
         with running(FASTAPI) as server, run_demo(folder) as app:
             ports = server.port, urlsplit(app.url).port
-            ways = list(zip(rates, ports, (ask_fastapi, ask_gradio), strict=True))
+            ways = list(zip(rates, ports, asks, strict=True))
             for turn in range(args.rounds + 1):
                 for name, port, ask in ways if turn % 2 else reversed(ways):
-                    found = rate(port, ask, photos, args.clients, args.seconds)
+                    found = rate(port, ask, photos, args)
                     if turn:
                         rates[name].append(found)
     return rates
@@ -94,7 +88,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--seconds", type=float, default=5, help="a turn; default: 5")
     args = parser.parse_args()
-    rates = compare(args, [file.read_bytes() for file in args.photos])
+    rates = compare(args)
     print("|  | answers a second, median | range |\n| --- | ---: | ---: |")
     for name, found in rates.items():
         low, high = min(found), max(found)

@@ -4,20 +4,10 @@ import logging
 
 from fastapi import FastAPI, HTTPException, UploadFile
 
-from deploy.reply import as_json
-from deploy.web import (
-    MAX_BYTES,
-    TOO_LARGE,
-    PredictPool,
-    Reply,
-    make_app,
-    problem,
-    problems,
-    serve,
-)
+from deploy.reply import MAX_BYTES, as_json
+from deploy.web import TOO_LARGE, Reply, make_app, problem, problems, serve
 from going_modular.app.model import Predictor
 
-PORT = 8000
 FORM_BYTES = 10_000  # around the picture in a form
 HOW = 'Send a form with a file in its field "picture": curl -F picture=@plate.jpg'
 
@@ -26,20 +16,19 @@ def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     limit = MAX_BYTES + FORM_BYTES
     app = make_app(predictor, health="/healthz", limit=limit, how=HOW)
-    pool = PredictPool()
     # A form that cannot be read: its sender is told, in our words; the log has a line.
     app.add_exception_handler(400, problem(400, HOW))
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
-    @app.post("/predict", responses=problems(_422=HOW), response_model=Reply)
-    async def predict(picture: UploadFile) -> dict:
+    @app.post("/predict", responses=problems(422, HOW), response_model=Reply)
+    def predict(picture: UploadFile) -> dict:
         """Say what is on a picture, or why there is no answer."""
         if picture.size > MAX_BYTES:
             raise HTTPException(413, TOO_LARGE)
-        return as_json(await pool.do(predictor.predict, picture.file))
+        return as_json(predictor.predict(picture.file))
 
     return app
 
 
 if __name__ == "__main__":
-    serve(make, __doc__, port=PORT)
+    serve(make, __doc__, port=8000)

@@ -8,22 +8,29 @@ the ONNX file. Floats are converted from the PyTorch model by litert-torch.
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import torch
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
-from deploy.converting import convert_command
-from deploy.litert.metadata import Normalization, packed, with_metadata
-from deploy.network import ChannelsLast
+from deploy.converting import Network, convert_command, try_runtime
+from deploy.litert.metadata import packed, with_metadata
 from deploy.reference import read_about, read_deployable
+from deploy.try_it import TargetResult
 from going_modular.app.model import OUTPUTS
 from going_modular.export import quiet
 from going_modular.files import atomic_write
 from going_modular.pocket.convert import tflite_of
+from going_modular.pocket.litert import without_remarks
 from going_modular.pocket.preparation import preparation_of
 
 NAME = "foodvision_mini.tflite"
+PACKAGES = {"int8": ["ai-edge-litert"], "fp32": ["ai-edge-litert", "litert-torch"]}
 
 
 def write_tflite(
@@ -44,26 +51,17 @@ def write_tflite(
     if fp32:
         preprocess = read_deployable(model).preprocess
         content = _floats(model)
-        scales, shifts = preprocess.scale.ravel(), preprocess.shift.ravel()
-        how = _normalization(scales.tolist(), shifts.tolist())
+        pairs = zip(preprocess.scale.ravel(), preprocess.shift.ravel(), strict=True)
+        scaling = [(scale.item(), shift.item()) for scale, shift in pairs]
     else:
         preparation = preparation_of(model)
-        content = _with_our_names(tflite_of(model))
-        how = _normalization([preparation.scale], [preparation.shift])
+        content = tflite_of(model)
+        scaling = [(preparation.scale, preparation.shift)]
     if for_ml_kit:
         content = _first_output_only(content)
     with atomic_write(out) as part:
-        part.write_bytes(with_metadata(content, about, how))
+        part.write_bytes(with_metadata(content, about, scaling))
     return out
-
-
-def _normalization(scales: Sequence[float], shifts: Sequence[float]) -> Normalization:
-    """The same as value * scale + shift, which were rounded to 32 bits: 127.5."""
-    pairs = list(zip(scales, shifts, strict=True))
-    return Normalization(
-        mean=[round(-shift / scale, 3) for scale, shift in pairs],
-        std=[round(1 / scale, 3) for scale, _ in pairs],
-    )
 
 
 def _floats(model: Path) -> bytes:
@@ -72,7 +70,7 @@ def _floats(model: Path) -> bytes:
     os.environ["LITERT_TORCH_FULL_TFL_DECOMPS"] = "1"
     import litert_torch  # here: the int8 file needs none of it
 
-    network = ChannelsLast(read_deployable(model))
+    network = Network(read_deployable(model), channels_last=True)
     with quiet(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder, NAME)
         litert_torch.convert(network, (network.example,)).export(str(file))
@@ -83,12 +81,10 @@ def _with_our_names(content: bytes) -> bytes:
     """Name input and outputs as the model file does; they are in its order."""
     model = schema.ModelT.InitFromPackedBuf(content)
     (signature,), graph = model.signatureDefs, model.subgraphs[0]
-    renamed = [("picture", graph.inputs[0]), *zip(OUTPUTS, graph.outputs, strict=True)]
-    for name, place in renamed:
-        graph.tensors[place].name = name
-        for entry in [*signature.inputs, *signature.outputs]:
-            if entry.tensorIndex == place:
-                entry.name = name
+    names = dict(zip(graph.outputs, OUTPUTS, strict=True))
+    names[graph.inputs[0]] = "picture"
+    for entry in [*signature.inputs, *signature.outputs]:
+        entry.name = names[entry.tensorIndex]
     return packed(model)
 
 
@@ -113,13 +109,34 @@ def _first_output_only(content: bytes) -> bytes:
     return packed(model)
 
 
+def runner(file: Path) -> Callable[[torch.Tensor], list[np.ndarray]]:
+    """What a .tflite file says about a prepared picture (1, 3, S, S), on one thread."""
+    with without_remarks():
+        interpreter = Interpreter(str(file), num_threads=1)
+        interpreter.allocate_tensors()
+    ask = interpreter.get_signature_runner()
+
+    def run(picture: torch.Tensor) -> list[np.ndarray]:
+        outputs = ask(picture=picture.permute(0, 2, 3, 1).contiguous().numpy())
+        return [outputs[name] for name in OUTPUTS]
+
+    return run
+
+
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Convert and ask: int8, and floats where litert-torch is installed."""
+    trials = []
+    for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
+        write = partial(write_tflite, fp32=precision == "fp32")
+        told = {"packages": PACKAGES[precision], "precision": precision}
+        trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
+    return trials
+
+
 if __name__ == "__main__":
     convert_command(
         write_tflite,
         NAME,
-        what="Convert to .tflite for LiteRT and ML Kit.",
-        options={
-            "fp32": "floats in place of int8; needs litert-torch",
-            "for-ml-kit": "probabilities only, without the gate",
-        },
+        fp32="floats in place of int8; needs litert-torch",
+        for_ml_kit="probabilities only, without the gate",
     )

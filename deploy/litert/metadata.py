@@ -7,8 +7,7 @@ of the classes are a text file, in a zip that is put after the model's own end.
 
 import io
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -17,44 +16,33 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
 from deploy.converting import LICENCE, descriptions
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.pocket.tflite import IDENTIFIER
 
-BUFFER = "TFLITE_METADATA"
-METADATA_IDENTIFIER = b"M001"
 LABELS = "labels.txt"
 # From the schema, where each kind of content has a number.
-RGB, IMAGE_PROPERTIES, FEATURE_PROPERTIES, NORMALIZATION = 1, 2, 1, 1
-TENSOR_AXIS_LABELS = 2
+RGB, LABELS_OF_AXIS = (Int8Flags, 1), (Int8Flags, 2)
+IMAGE, FEATURE, NORMALIZATION = (Uint8Flags, 2), (Uint8Flags, 1), (Uint8Flags, 1)
 
 
-@dataclass(frozen=True)
-class Normalization:
-    """An app computes (value - mean) / std for each value from 0 to 255.
-
-    Attributes:
-        mean: One for all channels, or one for each; so is `std`.
-    """
-
-    mean: list[float]
-    std: list[float]
-
-
-def with_metadata(content: bytes, about: ModelMetadata, how: Normalization) -> bytes:
+def with_metadata(
+    content: bytes, about: ModelMetadata, scaling: Sequence[tuple[float, float]]
+) -> bytes:
     """Add metadata and labels to a .tflite file's content.
 
     Args:
         content: Of a file that takes one picture, and gives its probabilities first.
         about: What the model file says about itself.
-        how: The picture is to be scaled.
+        scaling: An app computes value * scale + shift for each value from 0 to 255;
+            one such pair for all channels, or one for each.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
-    graph = model.subgraphs[0]
-    outputs = [graph.tensors[place] for place in graph.outputs]
+    outputs = OUTPUTS[: len(model.subgraphs[0].outputs)]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(_write(builder, _tables(about, scaling, outputs)), b"M001")
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    names = [tensor.name.decode() for tensor in outputs]
-    buffer.data = np.frombuffer(_tables(about, how, names), np.uint8)
-    entry.name, entry.buffer = BUFFER, len(model.buffers)
+    buffer.data = np.frombuffer(bytes(builder.Output()), np.uint8)
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     return packed(model) + _zip(about.class_names)
@@ -77,96 +65,67 @@ def _zip(class_names: list[str]) -> bytes:
     return made.getvalue()
 
 
-def _tables(about: ModelMetadata, how: Normalization, outputs: list[str]) -> bytes:
-    """The metadata: a table is a list of its fields, by their number in the schema."""
-    make = _Tables()
-    size, meaning = about.input_size, descriptions(about)
-    image_size = make.table({0: (Uint32Flags, size), 1: (Uint32Flags, size)})
-    image = make.table({0: (Int8Flags, RGB), 1: image_size})
-    content = make.table({0: (Uint8Flags, IMAGE_PROPERTIES), 1: image})
-    scaling = make.table({0: make.floats(how.mean), 1: make.floats(how.std)})
-    unit = make.table({0: (Uint8Flags, NORMALIZATION), 1: scaling})
-    pairs = list(zip(how.mean, how.std, strict=True))
-    most, least = ([(end - m) / s for m, s in pairs] for end in (255, 0))
-    stats = make.table({0: make.floats(most), 1: make.floats(least)})
-    picture = make.table(
-        {
-            0: make.text("picture"),
-            1: make.text(meaning["picture"]),
-            3: content,
-            4: make.tables([unit]),
-            5: stats,
-        }
-    )
-    feature = make.table({0: (Uint8Flags, FEATURE_PROPERTIES), 1: make.table({})})
-    answers = [_probabilities(make, feature, meaning["probabilities"])]
-    answers += [
-        make.table({0: make.text(name), 1: make.text(meaning[name]), 3: feature})
-        for name in outputs[1:]
-    ]
-    graph = make.table({2: make.tables([picture]), 3: make.tables(answers)})
-    model = make.table(
-        {
-            0: make.text(about.title),
-            1: make.text(f"Tells {', '.join(about.class_names)} from each other"),
-            2: make.text("1"),
-            3: make.tables([graph]),
-            5: make.text(LICENCE),
-            7: make.text("1.0.0"),  # the oldest reader that knows all of this
-        }
-    )
-    return make.finish(model)
+def _tables(
+    about: ModelMetadata, scaling: Sequence[tuple[float, float]], outputs: list[str]
+) -> dict[int, Any]:
+    """The metadata: a table is its fields, by their number in the schema."""
+    size, meaning = (Uint32Flags, about.input_size), descriptions(about)
+    # An app computes (value - mean) / std. Rounded to 32 bits it was not quite 127.5.
+    mean = [round(-shift / scale, 3) for scale, shift in scaling]
+    std = [round(1 / scale, 3) for scale, _ in scaling]
+    ends = [[(end - m) / s for m, s in zip(mean, std, strict=True)] for end in (255, 0)]
+    picture = {
+        0: "picture",
+        1: meaning["picture"],
+        3: {0: IMAGE, 1: {0: RGB, 1: {0: size, 1: size}}},
+        4: [{0: NORMALIZATION, 1: {0: mean, 1: std}}],
+        5: dict(enumerate(ends)),  # the largest values, the smallest
+    }
+    feature = {0: FEATURE, 1: {}}
+    probabilities = {
+        0: "probability",
+        1: meaning["probabilities"],
+        3: feature,
+        5: {0: [1.0], 1: [0.0]},
+        6: [{0: LABELS, 2: LABELS_OF_AXIS}],
+    }
+    scores = [{0: name, 1: meaning[name], 3: feature} for name in outputs[1:]]
+    return {
+        0: about.title,
+        1: f"Tells {', '.join(about.class_names)} from each other",
+        2: "1",
+        3: [{2: [picture], 3: [probabilities, *scores]}],
+        5: LICENCE,
+        7: "1.0.0",  # the oldest reader that knows all of this
+    }
 
 
-def _probabilities(make: "_Tables", feature: int, meaning: str) -> int:
-    labels = make.table({0: make.text(LABELS), 2: (Int8Flags, TENSOR_AXIS_LABELS)})
-    return make.table(
-        {
-            0: make.text("probability"),
-            1: make.text(meaning),
-            3: feature,
-            5: make.table({0: make.floats([1.0]), 1: make.floats([0.0])}),
-            6: make.tables([labels]),
-        }
-    )
+def _write(builder: flatbuffers.Builder, value: Any) -> int:
+    """Write a text, floats, tables or a table, whose parts must stand before it.
 
-
-class _Tables:
-    """Puts flatbuffers together from the inside out, as they want it."""
-
-    def __init__(self):
-        self.builder = flatbuffers.Builder(1024)
-
-    def text(self, text: str) -> int:
-        return self.builder.CreateString(text)
-
-    def floats(self, values: list[float]) -> int:
-        return self._vector(values, self.builder.PrependFloat32)
-
-    def tables(self, tables: list[int]) -> int:
-        return self._vector(tables, self.builder.PrependUOffsetTRelative)
-
-    def _vector(self, items: list, prepend: Callable[[Any], None]) -> int:
-        self.builder.StartVector(4, len(items), 4)
+    Returns:
+        Where it stands. A field that is a pair is a plain number with its kind.
+    """
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, list):
+        is_tables = isinstance(value[0], dict)
+        items = [_write(builder, each) for each in value] if is_tables else value
+        builder.StartVector(4, len(items), 4)
         for item in reversed(items):
-            prepend(item)
-        return self.builder.EndVector()
-
-    def table(self, fields: dict[int, object]) -> int:
-        """A table; a field is a kind of number with its value, or what was made here.
-
-        Fields go in from the largest kind to the smallest, so that each is aligned.
-        """
-        self.builder.StartObject(max(fields, default=-1) + 1)
-        by_size = sorted(fields.items(), key=lambda pair: isinstance(pair[1], tuple))
-        for number, value in by_size:
-            if isinstance(value, tuple):
-                kind, plain = value
-                self.builder.PrependSlot(kind, number, plain, 0)
+            if is_tables:
+                builder.PrependUOffsetTRelative(item)
             else:
-                self.builder.PrependUOffsetTRelativeSlot(number, value, 0)
-        return self.builder.EndObject()
-
-    def finish(self, table: int) -> bytes:
-        self.builder.Finish(table, METADATA_IDENTIFIER)
-        return bytes(self.builder.Output())
+                builder.PrependFloat32(item)
+        return builder.EndVector()
+    places = {
+        number: _write(builder, part)
+        for number, part in value.items()
+        if not isinstance(part, tuple)
+    }
+    builder.StartObject(max(value, default=-1) + 1)
+    for number, place in places.items():
+        builder.PrependUOffsetTRelativeSlot(number, place, 0)
+    for number in value.keys() - places.keys():  # later: they may be smaller
+        builder.PrependSlot(value[number][0], number, value[number][1], 0)
+    return builder.EndObject()

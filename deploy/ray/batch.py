@@ -8,27 +8,21 @@ import pyarrow as pa
 import ray
 from pyarrow import csv, fs, parquet
 
-from deploy.ray.workers import Worker, add_options, enough_room, read_model, start_ray
+from deploy.ray import workers
+from deploy.reply import as_json
 from going_modular.app.model import PictureError
 from going_modular.files import FileError, atomic_write
 
+NUMBERS = ("probability", "knn_similarity", "in_distribution_score")
+COLUMNS = ["file", "class", *NUMBERS, "verdict", "error", "worker"]
 SCHEMA = pa.schema(
-    {
-        "file": pa.string(),
-        "class": pa.string(),
-        "probability": pa.float64(),
-        "knn_similarity": pa.float64(),
-        "in_distribution_score": pa.float64(),
-        "verdict": pa.string(),
-        "error": pa.string(),
-        "worker": pa.string(),
-    }
+    {name: pa.float64() if name in NUMBERS else pa.string() for name in COLUMNS}
 )
 WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
 BLOCK = 64  # about as many pictures as a worker takes at a time
 
 
-class Classify(Worker):
+class Classify(workers.Worker):
     """Turns names of files into rows of the table."""
 
     def __init__(self, content: bytes, disk: fs.FileSystem, folder: str) -> None:
@@ -44,7 +38,7 @@ class Classify(Worker):
         found = {"file": file, "worker": self.name}
         try:
             with self.disk.open_input_stream(f"{self.folder}/{file}") as stream:
-                return found | self.answer(stream)
+                return found | as_json(self.predictor.predict(stream))
         except (PictureError, OSError) as error:  # the others' answers are kept
             return found | {"error": str(error)}
 
@@ -58,29 +52,17 @@ def find_files(place: str) -> tuple[fs.FileSystem, str, list[str]]:
         found = disk.get_file_info(fs.FileSelector(folder, recursive=True))
     except (OSError, ValueError) as error:
         raise SystemExit(f"Cannot list {place}: {error}") from error
-    names = [
-        i.path[len(folder) :].lstrip("/")
-        for i in found
-        if i.type != fs.FileType.Directory
-    ]
+    paths = [each.path for each in found if each.type != fs.FileType.Directory]
+    names = [path[len(folder) :].lstrip("/") for path in paths]
     return disk, folder, sorted(name for name in names if "/." not in f"/{name}")
 
 
-def main() -> None:
-    """Read the command line, classify, write the table, say how it went."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", help="of pictures; s3://... and gs://... work too")
-    parser.add_argument("table", type=Path, help="to write: .csv or .parquet")
-    add_options(parser)
-    args = parser.parse_args()
-    if args.table.suffix not in WRITERS or not args.table.parent.is_dir():
-        parser.error(f"{args.table} must be a .csv or .parquet in an existing folder")
-    content, (disk, folder, files) = read_model(args.model), find_files(args.folder)
+def classify(args: argparse.Namespace, content: bytes) -> pa.Table:
+    """Have the workers answer for every picture of the folder."""
+    disk, folder, files = find_files(args.folder)
     if not files:
         raise SystemExit(f"There are no files in {args.folder}")
-
-    start_ray(args.workers)
-    started = time.perf_counter()
+    workers.start_ray(args.workers)
     blocks = min(len(files), max(4 * args.workers, len(files) // BLOCK))
     rows = ray.data.from_items(
         [{"file": file} for file in files], override_num_blocks=blocks
@@ -92,11 +74,23 @@ def main() -> None:
         batch_size=None,
         batch_format="pyarrow",
     )
-    with enough_room(args.workers):
-        table = pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
+    with workers.enough_room(args.workers):
+        return pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
+
+
+def main() -> None:
+    """Read the command line, classify, write the table, say how it went."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help="of pictures; s3://... and gs://... work too")
+    parser.add_argument("table", type=Path, help="to write: .csv or .parquet")
+    workers.add_options(parser)
+    args = parser.parse_args()
+    if args.table.suffix not in WRITERS or not args.table.parent.is_dir():
+        parser.error(f"{args.table} must be a .csv or .parquet in an existing folder")
+    started = time.perf_counter()
+    table = classify(args, workers.read_model(args.model))
     seconds = time.perf_counter() - started
     ray.shutdown()
-
     try:
         with atomic_write(args.table) as part:
             WRITERS[args.table.suffix](table.drop_columns("worker"), part)

@@ -9,7 +9,7 @@ import ray
 import torch
 
 from deploy import ROOT
-from deploy.ray.workers import count, enough_room, start_ray
+from deploy.ray.workers import add_options, count, enough_room, start_ray
 from going_modular.big.features import FeatureStore, in_chunks, weights_fingerprint
 from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.files import LessonError
@@ -21,11 +21,7 @@ OF_ANY_SIZE = " and ".join(c.slug for c in CONTENDERS if c.takes_size)
 
 
 class Features:
-    """The base on one core of some machine.
-
-    Args:
-        extract: The lesson's own way from photos to features.
-    """
+    """The base on one core of some machine; `extract` is the lesson's own way."""
 
     def __init__(self, extract: Extractor) -> None:
         torch.set_num_threads(1)
@@ -102,7 +98,7 @@ def main() -> None:
     parser.add_argument("--input-size", type=count, help=f"of {OF_ANY_SIZE}, in pixels")
     parser.add_argument("--share", type=float, help="default: as in the lesson")
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
-    parser.add_argument("--workers", type=count, default=2, help="default: 2")
+    add_options(parser, answers=False)
     args = parser.parse_args()
     if args.input_size and not CONTENDER[args.contender].takes_size:
         parser.error(f"only {OF_ANY_SIZE} take an --input-size")

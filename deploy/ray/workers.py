@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import ray
 
@@ -21,18 +20,17 @@ from going_modular.app import model
 STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that both commands have."""
-    parser.add_argument(
-        "--model", type=Path, default=DEFAULT_MODEL, help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--workers", type=count, default=2, help="each uses one core; default: 2"
-    )
+def add_options(parser: argparse.ArgumentParser, *, answers: bool = True) -> None:
+    """Add the options that all commands have, and those that answer."""
+    each = "each uses one core; default: 2"
+    parser.add_argument("--workers", type=count, default=2, help=each)
+    if answers:
+        default = {"default": DEFAULT_MODEL, "help": "default: %(default)s"}
+        parser.add_argument("--model", type=Path, **default)
 
 
 def count(text: str) -> int:
-    """Read how many workers."""
+    """Read a number of at least 1."""
     if int(text) < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return int(text)
@@ -69,11 +67,7 @@ def enough_room(workers: int) -> Iterator[None]:
 
 
 def read_model(path: Path) -> bytes:
-    """Return the model file's bytes, having made sure here that it is one.
-
-    Raises:
-        SystemExit: If it is not; the message says what to do.
-    """
+    """The model file's bytes; what is none is told here, not on a worker."""
     try:
         model.Predictor(path, threads=1)
     except (OSError, ValueError) as error:
@@ -89,11 +83,3 @@ class Worker:
             path = Path(folder, "model.onnx")
             path.write_bytes(content)
             self.predictor = model.Predictor(path, threads=1)
-
-    def answer(self, picture: BinaryIO) -> dict[str, Any]:
-        """Answer for one picture, as every place in deploy/ does.
-
-        Raises:
-            PictureError: If it is no usable picture; the message is for the visitor.
-        """
-        return reply.as_json(self.predictor.predict(picture))

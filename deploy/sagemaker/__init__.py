@@ -1,1 +1,1 @@
-"""A container for AWS SageMaker; `serve` and `try_it` are commands."""
+"""A container for AWS SageMaker; `serve` is a command."""

@@ -1,14 +1,14 @@
 """Answer as SageMaker asks: POST a picture's bytes to /invocations, get JSON."""
 
 import io
+from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, HTTPException
 
-from deploy.reply import as_json
-from deploy.web import MAX_BYTES, PredictPool, Reply, make_app, problems, serve
+from deploy.reply import MAX_BYTES, as_json
+from deploy.web import Reply, make_app, problems, read_body, serve
 from going_modular.app.model import Predictor
 
-PORT = 8080  # where SageMaker asks
 BYTES = "application/octet-stream"
 HOW = (
     "Send the picture itself: "
@@ -18,33 +18,27 @@ HOW = (
 # application/x-image, S3 says binary/octet-stream.
 WRAPPED = ("multipart/", "text/", "application/json", "application/x-www-form")
 BODY = {"schema": {"type": "string", "format": "binary"}}
-KINDS = ("image/*", BYTES, "application/x-image")
-TAKES = {
-    "requestBody": {"required": True, "content": dict.fromkeys(KINDS, BODY)}
-}  # for the OpenAPI page, which cannot tell it from `Request`
+KINDS = dict.fromkeys(("image/*", BYTES, "application/x-image"), BODY)
+TAKES = {"requestBody": {"required": True, "content": KINDS}}  # for the OpenAPI page
 
 
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     app = make_app(predictor, health="/ping", limit=MAX_BYTES, how=HOW)
-    pool = PredictPool()
+    told = {"responses": problems(415, HOW), "openapi_extra": TAKES}
 
-    @app.post(
-        "/invocations",
-        responses=problems(_415=HOW),
-        response_model=Reply,
-        openapi_extra=TAKES,
-    )
-    async def invoke(request: Request) -> dict:
+    @app.post("/invocations", response_model=Reply, **told)
+    def invoke(
+        picture: Annotated[bytes, Depends(read_body)],
+        content_type: Annotated[str, Header(include_in_schema=False)] = BYTES,
+    ) -> dict:
         """Say what is on a picture, or why there is no answer."""
-        kind = request.headers.get("content-type", BYTES).lower().strip()
-        if kind.startswith(WRAPPED):
+        if content_type.lower().strip().startswith(WRAPPED):
             raise HTTPException(415, HOW)
-        picture = io.BytesIO(await request.body())
-        return as_json(await pool.do(predictor.predict, picture))
+        return as_json(predictor.predict(io.BytesIO(picture)))
 
     return app
 
 
 if __name__ == "__main__":
-    serve(make, __doc__, port=PORT)
+    serve(make, __doc__, port=8080)  # where SageMaker asks

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from deploy.trial import TargetResult, ask_all, main, versions_of
+from deploy.try_it import TargetResult, ask_all, versions_of
 from going_modular.app_process import connected, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
 from going_modular.pocket.site import write_pocket
@@ -52,5 +52,6 @@ def try_page(model: Path, photos: list[Path]) -> TargetResult:
     )
 
 
-if __name__ == "__main__":
-    main(lambda *both: [try_app(*both), try_page(*both)], __doc__)
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Ask both."""
+    return [try_app(model, photos), try_page(model, photos)]

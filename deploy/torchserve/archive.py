@@ -1,6 +1,5 @@
 """Make build/torchserve/foodvision_mini.mar: the model, the handler and our code."""
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,4 @@ def archive(store: Path, model: Path = DEFAULT_MODEL) -> Path:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("store", type=Path, nargs="?", default=STORE, help="its folder")
-    print(f"{archive(parser.parse_args().store)} is ready to serve")
+    print(f"{archive(STORE)} is ready to serve")

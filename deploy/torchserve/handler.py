@@ -38,5 +38,5 @@ class FoodHandler:
         """Answer one: a body is called "body", a form's fields are called as there."""
         picture = request.get("body", request.get("data"))
         if not isinstance(picture, bytes | bytearray):
-            return 400, say(EMPTY_FORM)
+            return 415, say(EMPTY_FORM)
         return reply(self.predictor, picture)

@@ -15,11 +15,7 @@ PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=_port=)\d+")
 
 
 def on_ports(text: str, port: int) -> str:
-    """Put a port in the place of the first that config.properties names.
-
-    Returns:
-        The settings, with free ports in the place of the others.
-    """
+    """Settings with a port in the place of their first, and free ones of the others."""
     ports = iter([port, *free_ports(len(PORT.findall(text)) - 1)])
     return PORT.sub(lambda _: str(next(ports)), text)
 

@@ -1,1 +1,1 @@
-"""A container for Google Vertex AI; `serve` and `try_it` are commands."""
+"""A container for Google Vertex AI; `serve` is a command."""

@@ -1,0 +1,103 @@
+"""Ask a place about photos, and write down what it said in one form, to be compared.
+
+    python -m deploy.try_it PLACE PHOTOS.json OUT.json
+
+Only the standard library: several places have an environment of their own.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from deploy import DEFAULT_MODEL
+from deploy.asking import PLACES, TARGETS, Client, Target, running
+
+WARM_UPS = 5  # a runtime's first answers take longer
+KEPT = ("probabilities", "knn_similarity", "in_distribution_score")
+Answers = Callable[[bytes], dict]
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """One place, or one file of it, asked about some photos."""
+
+    target: str  # its name
+    versions: dict[str, str]  # of the packages that matter, by name
+    file_bytes: int  # of the model's file
+    # One a photo, in their order, with "probabilities" by class; most have both scores,
+    # too. None where the runtime cannot run here.
+    answers: list[dict[str, Any]]
+    median_ms: float | None  # from a photo's bytes to its answer, one at a time
+    precision: str = "int8"  # of the convolutions' weights, or "fp32"
+    note: str = ""  # what else a reader of the table must know
+
+
+def read_trials(file: Path) -> list[TargetResult]:
+    """Read what `main` wrote."""
+    return [TargetResult(**plain) for plain in json.loads(file.read_text("utf-8"))]
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """The installed version of each package."""
+    return {package: version(package) for package in packages}
+
+
+def ask_all(ask: Answers, photos: Sequence[Path]) -> tuple[list[dict], float]:
+    """Ask about every photo, one at a time; about the first beforehand, to warm up.
+
+    Returns:
+        The answers, and the median milliseconds from a file's bytes to its answer.
+    """
+    contents = [photo.read_bytes() for photo in photos]
+    for content in contents[:WARM_UPS]:
+        ask(content)
+    answers, seconds = [], []
+    for content in contents:
+        start = time.perf_counter()
+        answers.append(ask(content))
+        seconds.append(time.perf_counter() - start)
+    return answers, statistics.median(seconds) * 1000
+
+
+def try_server(target: Target, model: Path, photos: list[Path]) -> TargetResult:
+    """Start a target's server and ask it about photos."""
+
+    def ask(picture: bytes) -> dict[str, Any]:
+        answer = client.ask(target, picture)
+        return {key: answer[key] for key in KEPT}
+
+    with running(target, model=model) as server, Client(server.port) as client:
+        answers, median_ms = ask_all(ask, photos)
+        file = server.staged / target.archive if target.archive else model
+        size = file.stat().st_size
+    versions = versions_of(*target.packages)
+    return TargetResult(target.name, versions, size, answers, median_ms)
+
+
+def main() -> None:
+    """Read the command line, ask, write the answers."""
+    parser = argparse.ArgumentParser(description="Ask a place about photos.")
+    parser.add_argument("place", choices=[*PLACES, "reference"], help="whom to ask")
+    parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
+    parser.add_argument("out", type=Path, help="the JSON file to write")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    args = parser.parse_args()
+    photos = [Path(name) for name in json.loads(args.photos.read_text("utf-8"))]
+    if args.place in TARGETS:
+        trials = [try_server(TARGETS[args.place], args.model, photos)]
+    else:
+        name = PLACES[args.place]["module"] if args.place in PLACES else args.place
+        trials = import_module(f"deploy.{name}").try_all(args.model, photos)
+    plain = [asdict(trial) for trial in trials]
+    args.out.write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
