@@ -44,7 +44,7 @@ RULE, OVERRULED = "winner = choose_winner(reports)", 'winner = "EffNetB2"'
 NEW_EACH_TIME = {
     "store-all", "train-heads", "reports", "winner", "speed-accuracy", "timing-loop",
     "shortfalls", "precision-table", "choose-file", "play-launch", "demo-launch",
-    "break-naive", "copy-app", "run-demo", "page-show", "rehearse", "goals",
+    "break-naive", "copy-app", "run-demo", "page-show", "rehearse", "goals", "big-data",
 }  # fmt: skip
 TIMED_FOR_LONG = {"store-all", "predict-all"}  # not run again
 

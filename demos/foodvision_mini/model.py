@@ -109,7 +109,7 @@ def why_not(content: bytes) -> str:
 
 def as_pillow_wants(content: bytes) -> io.BytesIO:
     """A picture file without what would keep Pillow from its pixels."""
-    pi_heif.register_heif_opener()  # here: what an import did, Ray's workers lack
+    pi_heif.register_heif_opener()  # here: Ray's workers do not import this module
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # of a profile
     if content[:8] == PNG_START:
         content = only_pixels(content)
