@@ -11,6 +11,7 @@ CODE = (  # each keeps its place, so that imports read the same there
     "going_modular/__init__.py",
     "going_modular/app.py",
     "demos/foodvision_mini/model.py",
+    "demos/foodvision_mini/contract.json",
 )
 
 

@@ -27,7 +27,8 @@ from going_modular.files import LessonError, atomic_write, staged_folder
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = ("app.py", "model.py", "page.py", "safety.py", "style.css", "surroundings.py")
+COPIED = ("app.py", "model.py", "contract.json", "page.py", "safety.py")
+COPIED += ("style.css", "surroundings.py")
 WRITTEN = ("requirements.txt", ".gitattributes")
 FILLED_IN = ("README.md",)
 TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)

@@ -1,5 +1,7 @@
 """Drawn practice pictures for tests: one as an image, or a few as a folder."""
 
+import io
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from going_modular.drawn import CLASS_NAMES, MARKER, drawn_files, drawn_pictures
+
+# What the app, the browser's page and every server have to answer.
+GOLDEN = Path(__file__).with_name("golden.json")
 
 
 def drawn_image(
@@ -16,6 +21,21 @@ def drawn_image(
     file = [*drawn_files(name, "test"), *drawn_files(name, "train")][number]
     with Image.open(file) as picture:
         return picture.resize(size) if size else picture.copy()
+
+
+def golden_pictures() -> list[dict]:
+    """Pictures that are drawn or of one colour, as PNG "file"s, and their answers."""
+    pictures = json.loads(GOLDEN.read_text("utf-8"))["pictures"]
+    for golden in pictures:
+        first, *rest = golden["picture"]
+        if isinstance(first, str):
+            image = drawn_image(first, *rest, (400, 380))
+        else:
+            image = Image.new("RGB", (400, 300), (first, *rest))
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        golden["file"] = file.getvalue()
+    return pictures
 
 
 def copy_few(

@@ -1,10 +1,12 @@
 """The model in the repository: what a fresh clone's demo answers with."""
 
+import io
 import os
 import re
 from pathlib import Path
 
 import pytest
+from drawn_images import golden_pictures
 
 from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
@@ -50,6 +52,16 @@ def test_the_card_is_what_the_file_says(model):
         low, high = wilson_interval(away, total)
         assert f"{away} of {total}, " in card and f"({low:.1%} to {high:.1%})" in card
     assert f"{gate['auroc']:.2f}" in card
+
+
+def test_golden_pictures_get_the_golden_answers(model):
+    for golden in golden_pictures():
+        answer = model.predict(io.BytesIO(golden["file"]))
+        name, probability = answer.best
+        scores = probability, answer.knn_similarity, answer.in_distribution_score
+        assert scores == pytest.approx(golden["scores"], abs=0.02)  # another processor
+        assert (name, answer.verdict) == (golden["class"], golden["verdict"])
+        assert answer.text.splitlines()[0] == golden["says"]
 
 
 def test_model_counts_what_it_claims(model):

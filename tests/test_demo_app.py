@@ -9,16 +9,19 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import numpy as np
 import page as its_page
 import pytest
 from browsing import DESKTOP, PHONE, SMALL_PHONE, lay_out
-from demo_model_fixture import ABOUT, BLUE, DARK, DEMO, GREEN, RED, YELLOW
+from demo_model_fixture import BLUE, DARK, DEMO, GREEN, RED, YELLOW
+from drawn_images import GOLDEN
 from gradio_client import Client, handle_file
-from model import Answer
+from model import ModelMetadata
 from odd_pictures import HEIC
 from PIL import Image
 
@@ -217,11 +220,14 @@ def test_underscores_in_class_names_are_shown_as_spaces(tmp_path):
     assert heading in texts(build(folder))
 
 
-def test_nothing_is_called_certain():
-    named = {"pizza": 0.9999, "steak": 0.0001}
-    answer = Answer(named, 0.8, 0.9, verdict="dish", seconds=0.0001)
-    note = its_page.describe(answer, ABOUT)
-    assert "more than 99% sure" in note and "100%" not in note and " 1 ms" in note
+def test_scores_become_the_golden_words():
+    for case in json.loads(GOLDEN.read_text("utf-8"))["words"]:
+        about, asked = SimpleNamespace(**case["about"]), dict(case["asked"])
+        about.judge = partial(ModelMetadata.judge, about)
+        asked["seconds"] = asked.pop("milliseconds") / 1000
+        answer = ModelMetadata.answer(about, **asked)
+        assert answer.verdict == case["verdict"]
+        assert its_page.describe(answer, about).split("\n") == case["says"]
 
 
 def test_without_a_model_it_says_what_to_do(tmp_path):

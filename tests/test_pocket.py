@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW
+from drawn_images import GOLDEN, golden_pictures
 from odd_pictures import (
     NOT_IN_BROWSERS,
     READABLE,
@@ -284,22 +285,28 @@ def test_a_file_that_does_not_come_whole_gets_a_sentence_and_is_not_kept(
         page.wait_for_selector(READY, timeout=60_000)
 
 
-def test_words_for_many_classes(page):
-    answer, joined, shares = page.evaluate(
-        """async () => {
-            const { describe, joinNames, percent } = await import("./words.js");
-            const names = Array.from({ length: 101 }, (_, index) => `food ${index}`);
-            const scores = { knn_similarity: 0.5, in_distribution_score: 0.25 };
-            const about = { class_names: names, knn_similarity_threshold: 0.5,
-                in_distribution_threshold: 0.25 };
-            const probabilities = names.map((_, index) => index / 5050);
-            const answer = { probabilities, ...scores };
-            return [describe(answer, about), [["cat", "dog"], names].map(joinNames),
-                [1, 0.991, 0.5, 0.004].map(percent)];
-        }"""
+def test_scores_become_the_golden_words(page):
+    cases = json.loads(GOLDEN.read_text("utf-8"))["words"]
+    said = page.evaluate(
+        """async (cases) => {
+            const { describe, describeNumbers } = await import("./words.js");
+            const contract = await (await fetch("model.json")).json();
+            return cases.map((one) => {
+                const about = { ...contract, ...one.about };
+                const { kind, verdict, detail, rows } = describe(one.asked, about);
+                const numbers = describeNumbers(one.asked, about);
+                return [kind, [verdict, detail, numbers], rows];
+            });
+        }""",
+        cases,
     )
-    assert answer["verdict"] == "This looks like food 100.", "thresholds are reached"
-    ranked = [row["name"] for row in answer["rows"]]
-    assert ranked == [f"food {n}" for n in (100, 99, 98, 97, 96)]
-    assert joined == ["cat or dog", "any of the 101 foods it knows"]
-    assert shares == ["more than 99%", "more than 99%", "50%", "less than 1%"]
+    for case, (kind, words, rows) in zip(cases, said, strict=True):
+        assert (kind, words) == (case["verdict"], case["says"])
+        assert 2 <= len(rows) <= 5, "bars, however many classes there are"
+
+
+def test_golden_pictures_get_the_golden_answers(context, committed_url):
+    page = open_page(context, committed_url)
+    for golden in golden_pictures():
+        choose(page, golden["file"], "plate.png", "image/png")
+        expect(page, golden["says"])

@@ -20,51 +20,38 @@ import onnxruntime
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM")
-# How names of pictures end, in any case; browsers show the first of these.
-SHOWN = ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif"
-KINDS = *SHOWN, ".tif", ".tiff", ".heic", ".heif", ".hif", ".ppm", ".pgm"
-# How files begin, one character a byte. The browser demo goes by the same patterns.
-STARTS = {
-    "damaged": "\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM....\0\0\0\0|"
-    "....ftyp.{0,64}avi[fs]",
-    "HEIC": "....ftyp.{0,64}(hei[cxms]|hev[cxms])",
-    "TIFF": "II[*+]\0|MM\0[*+]",
-    "PPM": "P[1-7]\\s",
-    "JPEG XL": "\xff\x0a|\0\0\0\x0cJXL ",
-    "JPEG 2000": "\xff\x4f\xff\x51|\0\0\0\x0cjP  ",
-    "SVG": "[^<]{0,9}<(svg|[?]xml.{0,400}<svg)",
-    "Camera raw": "....ftypcrx|FUJIFILMCCD-RAW|IIR[OS]|IIU\0",
-    "Video": "....ftyp(isom|iso\\d|mp4\\d|qt  |M4V|avc1|3gp)|....moov|\x1aE\xdf\xa3",
-    "Photoshop": "8BPS",
-    "ICO": "\0\0\1\0",
-    "PDF": "%PDF",
-}
+# What the browser demo goes by, too: limits, how files begin (a character a byte), and
+# what is said. Who translates the app translates that file.
+CONTRACT = json.loads(Path(__file__).with_name("contract.json").read_text("utf-8"))
+RULES = CONTRACT["pictures"]
+SHOWN = tuple(RULES["shown"])  # how names of pictures end that browsers show
+KINDS = (*SHOWN, *RULES["others"])  # in any case
+STARTS, SENTENCES = RULES["starts"], RULES["sentences"]
 READ_HERE = ("HEIC", "TIFF", "PPM")  # which browsers often cannot
 BESIDE_PIXELS = (b"iCCP", b"eXIf", b"tRNS")  # of a PNG: profile, turn, transparency
 TURNS = {  # EXIF's orientation, and what brings such a picture upright
     **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"},
     **{6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"},
 }
-ENOUGH = 336  # pixels of the shorter side; no network of the lesson looks at over 288
-MAX_PIXELS = 64_000_000  # once decoded; a 48-megapixel phone photo fits
+ENOUGH = RULES["enough"]  # pixels of the shorter side; no network looks at over 288
+MAX_PIXELS = RULES["max_pixels"]  # once decoded; a 48-megapixel phone photo fits
 # What an answer can be: one of the model's dishes, food of another kind, or no food.
 DISH, OTHER, NO_PLATE = "dish", "another dish", "no plate"
 OUTPUTS = ["probabilities", "knn_similarity", "in_distribution_score"]  # the file's
 CPUS = len(getattr(os, "sched_getaffinity", lambda _: [0] * (os.cpu_count() or 1))(0))
-SEND = "Please send a JPEG, PNG or WebP photo"
-SENTENCES = {
-    "empty": f"That file is empty. {SEND}.",
-    **{kind: f"{kind} files cannot be read here. {SEND}." for kind in list(STARTS)[1:]},
-    "no picture": f"That file is not a picture. {SEND}.",
-    "too large": f"That picture is too large. {SEND} of at most "
-    f"{MAX_PIXELS // 1_000_000} megapixels.",
-    "damaged": f"That picture is damaged or incomplete. {SEND}.",
-}
 
 
 def spoken(name: str) -> str:
     """A class name as people read it: "apple_pie" is "apple pie"."""
     return name.replace("_", " ")
+
+
+def percent(probability: float) -> str:
+    """Put it into words: nothing is called certain, and nothing impossible."""
+    if probability > 0.99:
+        return CONTRACT["sure"]["most"]
+    is_least = probability < 0.01
+    return CONTRACT["sure"]["least"] if is_least else f"{int(100 * probability + 0.5)}%"
 
 
 class PictureError(ValueError):
@@ -318,14 +305,9 @@ class Answer:
     @property
     def text(self) -> str:
         """What a visitor reads, in two lines: the verdict, and how sure it is."""
-        name, probability = spoken(self.best[0]), self.best[1]
-        sure = "more than 99%" if probability > 0.99 else f"{probability:.0%}"
-        if self.verdict == DISH:
-            return f"This looks like {name}.\nThe model is {sure} sure."
-        verdict = "This does not look like a plate of food."
-        if self.verdict == OTHER:
-            verdict = "I think this is another dish."
-        return f"{verdict}\nClosest of the dishes I know: {name} ({sure})."
+        name, probability = self.best
+        lines = "\n".join(CONTRACT["verdicts"][self.verdict])
+        return lines.format(name=spoken(name), sure=percent(probability))
 
 
 def find_model(folder: Path) -> Path:

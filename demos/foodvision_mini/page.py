@@ -6,7 +6,7 @@ from contextlib import suppress
 from html import escape
 from pathlib import Path
 
-from model import SHOWN, Answer, ModelMetadata, spoken
+from model import CONTRACT, SHOWN, Answer, ModelMetadata, spoken
 from surroundings import prepare
 
 prepare()  # before Gradio is imported: it remembers where uploads go
@@ -23,7 +23,13 @@ FONT = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
 LISTED = 8  # class names that the heading has room for
 
 INVITATION = "What is on your plate?\nAdd a picture and the answer appears here."
-PRACTICE = "Practice model: it learned from drawings, so do not expect much of photos."
+PRACTICE = CONTRACT["practice"]
+# How the note looks, by how it begins; what is not here looks like a "problem".
+LOOKS = {
+    says[0].partition("{")[0]: verdict.replace(" ", "-")
+    for verdict, says in CONTRACT["verdicts"].items()
+}
+LOOKS[INVITATION] = "invitation"
 
 # Settings of the page's parts. Labels that are not shown are read aloud.
 PICTURE = {
@@ -37,8 +43,10 @@ PICTURE = {
 }
 NOTE = {
     "label": "Answer in words",
-    # One paragraph a line; the first two words become the class that style.css knows.
-    "html_template": """<div class="${value.toLowerCase().split(" ", 2).join("-")}">
+    "looks": LOOKS,
+    # One paragraph a line.
+    "html_template": """<div class="${Object.entries(looks).find(
+    ([start]) => value.startsWith(start))?.[1] ?? "problem"}">
 ${value.replace(/</g, "&lt;").split("\\n").map((line) => `<p>${line}</p>`).join("")}
 </div>""",
     "js_on_load": "element.setAttribute('role', 'status')",  # changes are read aloud
@@ -106,14 +114,14 @@ def heading(about: ModelMetadata) -> str:
 
 def describe(answer: Answer, about: ModelMetadata) -> str:
     """Say the answer in three lines: the verdict, how sure, and how it came about."""
-    return (
-        f"{answer.text}\n"
-        f"Familiarity {answer.knn_similarity:.2f} "
-        f"({about.knn_similarity_threshold:.2f} needed), likeness to my dishes "
-        f"{answer.in_distribution_score:.2f} "
-        f"({about.in_distribution_threshold:.2f} needed). "
-        f"Answered in {max(1, round(answer.seconds * 1000))} ms."
+    numbers = CONTRACT["numbers"].format(
+        knn_similarity=f"{answer.knn_similarity:.2f}",
+        knn_similarity_threshold=f"{about.knn_similarity_threshold:.2f}",
+        in_distribution_score=f"{answer.in_distribution_score:.2f}",
+        in_distribution_threshold=f"{about.in_distribution_threshold:.2f}",
+        milliseconds=max(1, round(answer.seconds * 1000)),
     )
+    return f"{answer.text}\n{numbers}"
 
 
 def describe_model(about: ModelMetadata) -> str:

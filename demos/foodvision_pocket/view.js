@@ -29,7 +29,7 @@ export function showAbout(about, runs) {
   document.body.dataset.model = "ready";
   const question = words.joinNames(about.class_names);
   $("question").textContent = `${question[0].toUpperCase()}${question.slice(1)}?`;
-  $("banner").textContent = words.PRACTICE;
+  $("banner").textContent = about.practice;
   $("banner").hidden = !about.is_practice;
   const [before, count, after] = words.describeModel(about);
   const strong = document.createElement("strong");

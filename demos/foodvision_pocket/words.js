@@ -1,12 +1,14 @@
 // What the page says. Nothing here touches the page, so that all of it can be tested.
 
-export const PRACTICE =
-  "Practice model: it learned from drawings, so do not expect much of photos.";
 const MOST = 5; // bars shown, however many classes there are
+
+/** A class name as people read it: "apple_pie" is "apple pie". */
+const spoken = (name) => name.replaceAll("_", " ");
 
 /** Put class names into words: "pizza, steak or sushi". */
 export function joinNames(names) {
-  return names.length > MOST ? `any of the ${names.length} foods it knows` : enumerate(names, "or");
+  if (names.length > MOST) return `any of the ${names.length} foods I know`;
+  return enumerate(names.map(spoken), "or");
 }
 
 /** Join words: "a", "a or b", "a, b or c". */
@@ -16,21 +18,25 @@ function enumerate(words, last) {
 }
 
 /** Nothing is called certain, and nothing impossible. */
-export function percent(probability) {
-  if (probability > 0.99) return "more than 99%";
-  if (probability < 0.01) return "less than 1%";
-  return `${Math.round(100 * probability)}%`;
+function percent(probability, { most, least }) {
+  if (probability > 0.99) return most;
+  return probability < 0.01 ? least : `${Math.floor(100 * probability + 0.5)}%`;
 }
 
 /** The same, short enough to stand at the end of a bar. */
 export function shortPercent(probability) {
-  return percent(probability).replace("more than ", "> ").replace("less than ", "< ");
+  return percent(probability, { most: "> 99%", least: "< 1%" });
+}
+
+/** Fill in a sentence of contract.json: "{name}" and the like. */
+function fill(sentence, values) {
+  return sentence.replace(/{(\w+)}/g, (_, key) => values[key]);
 }
 
 /** Pair names and probabilities: the likeliest first, a few of them. */
 export function ranking(probabilities, names) {
   return names
-    .map((name, index) => ({ name, probability: probabilities[index] }))
+    .map((name, index) => ({ name: spoken(name), probability: probabilities[index] }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, MOST);
 }
@@ -72,44 +78,45 @@ export function describe(answer, about) {
     ? rankAll(answer, about.class_names)
     : ranking(answer.probabilities, about.class_names);
   const [{ name, probability }] = rows;
-  const sure = percent(probability);
-  const closest = `Closest of the dishes I know: ${name} (${sure}).`;
-  const [verdict, detail] = {
-    dish: [`This looks like ${name}.`, `The model is ${sure} sure.`],
-    "another dish": ["I think this is another dish.", closest],
-    "no plate": ["This does not look like a plate of food.", closest],
-  }[kind];
+  const values = { name, sure: percent(probability, about.sure) };
+  const [verdict, detail] = about.verdicts[kind].map((sentence) => fill(sentence, values));
   return { kind, verdict, detail, rows };
 }
 
 /** Say an answer that names a taught dish. */
 function describeLearned(answer, name, about) {
   const rows = rankAll(answer, about.class_names);
-  const first = rows.find((row) => row.name === name) ?? rows[0];
+  const first = rows.find((row) => row.name === spoken(name)) ?? rows[0];
   return {
     kind: "dish",
-    verdict: `This looks like ${name}.`,
-    detail: `You taught me this dish. I am ${percent(first.probability)} sure.`,
+    verdict: fill(about.verdicts.dish[0], { name: spoken(name) }),
+    detail: `You taught me this dish. I am ${percent(first.probability, about.sure)} sure.`,
     rows: [first, ...rows.filter((row) => row !== first)],
   };
 }
 
 /** Say by which numbers a picture was judged, and how long its answer took. */
-export function describeNumbers({ knn_similarity, in_distribution_score, taught, milliseconds }, about) {
-  const needed = (threshold) => `(${threshold.toFixed(2)} needed)`;
+export function describeNumbers(answer, about) {
+  const { taught } = answer;
   const place = findTaught(taught);
-  const took = `Answered in ${Math.max(1, Math.round(milliseconds))} ms.`;
+  const milliseconds = Math.max(1, Math.round(answer.milliseconds));
   if (place >= 0) {
     const [lead, like] = [taught.leads[place], taught.likeness[place]];
     return (
       `Lead ${lead.toFixed(2)} and likeness to your photos ${like.toFixed(2)}, ` +
-      `together ${(lead + like).toFixed(2)} ${needed(taught.needed)}. ${took}`
+      `together ${(lead + like).toFixed(2)} (${taught.needed.toFixed(2)} needed). ` +
+      `Answered in ${milliseconds} ms.`
     );
   }
-  return (
-    `Familiarity ${knn_similarity.toFixed(2)} ${needed(about.knn_similarity_threshold)}, ` +
-    `likeness to my dishes ${in_distribution_score.toFixed(2)} ${needed(about.in_distribution_threshold)}. ${took}`
-  );
+  const values = { milliseconds };
+  for (const [name, threshold] of [
+    ["knn_similarity", "knn_similarity_threshold"],
+    ["in_distribution_score", "in_distribution_threshold"],
+  ]) {
+    values[name] = answer[name].toFixed(2);
+    values[threshold] = about[threshold].toFixed(2);
+  }
+  return fill(about.numbers, values);
 }
 
 /** Count things: "1 photo", "3 photos". */

@@ -144,8 +144,8 @@ def _made_here(folder: Path) -> list[Path]:
 def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
     """A model, and what a browser must know about it and cannot read from its file.
 
-    That is its metadata, with the ONNX file's SHA-256, and the rules by which pictures
-    are opened, so that the page keeps the same ones.
+    That is its metadata, with the ONNX file's SHA-256, and contract.json: how pictures
+    are opened, and what is said of them.
 
     Raises:
         DeployError: If the file is no model of the lesson's.
@@ -163,12 +163,7 @@ def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
     return model, {
         "sha256": file_sha256(model_file),
         **asdict(about),
-        "pictures": {
-            "enough": app.ENOUGH,
-            "max_pixels": app.MAX_PIXELS,
-            "starts": app.STARTS,
-            "sentences": app.SENTENCES,
-        },
+        **app.CONTRACT,
     }
 
 
