@@ -1,14 +1,7 @@
-"""The lesson: what it writes, how soon, and that its cells can be run again."""
+"""The lesson: what it writes, how soon, and what stands on its page."""
 
-import builtins
-import dis
 import inspect
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
-from types import CodeType
 
 import nbformat
 import pytest
@@ -92,91 +85,3 @@ def test_every_section_has_something_to_do_and_a_checkpoint(cells, section):
     if section < 7:
         check = next(cell for cell in own if cell.id == f"checkpoint-{section}")
         assert "print(" in check.source, "a checkpoint says what it checked"
-
-
-def names_of(source):
-    """Names that a cell reads before it sets them, and names that it sets."""
-    code = compile(source.removeprefix("%%capture\n"), "cell", "exec")
-    read, bound = set(), set()
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_NAME", "LOAD_GLOBAL") and step.argval not in bound:
-            read.add(step.argval)
-        elif step.opname in ("STORE_NAME", "STORE_GLOBAL"):
-            bound.add(step.argval)
-    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
-    while inner:  # functions, and before Python 3.12 comprehensions
-        part = inner.pop()
-        inner += [deeper for deeper in part.co_consts if isinstance(deeper, CodeType)]
-        for step in dis.get_instructions(part):
-            if step.opname == "LOAD_GLOBAL" and step.argval not in bound:
-                read.add(step.argval)
-    return read - set(dir(builtins)), bound
-
-
-def test_no_cell_needs_a_name_that_a_later_cell_changes(cells):
-    """So each may be run again after the whole lesson and give what it gave before."""
-    cells = [cell for cell in code_of(cells) if "%%writefile" not in cell.source]
-    names, known = [names_of(cell.source) for cell in cells], {"display"}
-    for place, (cell, (read, bound)) in enumerate(zip(cells, names, strict=True)):
-        assert read <= known, f"cell {cell.id} needs {read - known}"
-        later = set().union(*(after for _, after in names[place + 1 :]))
-        changed = {name for name in read & later if not is_import(name, cells)}
-        assert not changed, f"a cell after {cell.id} changes {changed}"
-        known |= bound
-
-
-def is_import(name, cells):
-    """Whether a name only ever stands for the same imported thing."""
-    return any(re.search(rf"import .*\b{name}\b", cell.source) for cell in cells)
-
-
-@pytest.fixture
-def find_root(cells, tmp_path):
-    """Runs the notebook's first code cell as a kernel in some folder would."""
-    source = next(cell.source for cell in cells if cell.id == "find-root")
-
-    def run(folder, *, repo="", **variables):
-        code = re.sub('COURSE_REPO = "[^"]*"', f'COURSE_REPO = "{repo}"', source)
-        code += "\nprint(os.getcwd())"
-        env = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
-        return subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=folder,
-            env=env | variables,
-            capture_output=True,
-            text=True,
-        )
-
-    return run
-
-
-@pytest.mark.parametrize("started_in", [".", "going_modular", "demos/foodvision_mini"])
-def test_files_are_found_from_every_folder_of_the_course(find_root, started_in):
-    ended_in = find_root(ROOT / started_in).stdout.strip()
-    assert Path(ended_in) == ROOT
-
-
-def test_files_are_found_when_jupyter_was_started_elsewhere(find_root, tmp_path):
-    done = find_root(tmp_path, JPY_SESSION_NAME=str(ROOT / LESSON))
-    assert Path(done.stdout.strip()) == ROOT
-
-
-def test_a_notebook_alone_says_what_to_do(find_root, tmp_path):
-    done = find_root(tmp_path)
-    assert done.returncode and "COURSE_REPO" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_notebook_alone_fetches_the_course_once(find_root, tmp_path):
-    repo = tmp_path / "published"
-    (repo / "going_modular").mkdir(parents=True)
-    (repo / "going_modular/__init__.py").touch()
-    commands = ["init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm a"]
-    for command in commands:
-        subprocess.run(["git", "-C", repo, *command.split()], check=True)
-    colab = tmp_path / "colab"
-    colab.mkdir()
-    for _ in range(2):  # the second time it is there already
-        done = find_root(colab, repo=str(repo))
-        assert Path(done.stdout.strip()) == colab / "foodvision", done.stderr

@@ -48,33 +48,45 @@ def test_the_notebook_alone_works_in_the_course_that_it_fetches(
     assert os.listdir(alone) == ["foodvision"]
 
 
-@pytest.fixture
-def find_course():
-    """Runs a companion's first code cell as a kernel in some folder would."""
-    file = sorted((ROOT / "companions").glob("*.ipynb"))[0]
-    cells = {cell.id: cell.source for cell in nbformat.read(file, as_version=4).cells}
+@pytest.fixture(params=[LESSON, "companions/1_how_sure_is_a_number.ipynb"])
+def find_course(request):
+    """Runs a notebook's first code cell as a kernel in some folder would."""
+    cells = nbformat.read(ROOT / request.param, as_version=4).cells
+    source = next(cell.source for cell in cells if cell.cell_type == "code")
 
-    def run(folder, repo=""):
-        code = cells["open"].replace('COURSE_REPO = ""', f'COURSE_REPO = "{repo}"')
-        command = [sys.executable, "-c", f"{code}\nprint(os.getcwd())"]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    def run(folder, repo="", **variables):
+        code = source.replace('COURSE_REPO = ""', f'COURSE_REPO = "{repo}"')
+        env = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
+        return subprocess.run(
+            [sys.executable, "-c", f"{code}\nprint(os.getcwd())"],
+            cwd=folder,
+            env=env | variables,
+            capture_output=True,
+            text=True,
+        )
 
     return run
 
 
 @pytest.mark.parametrize("start", [".", "companions", "demos/foodvision_mini"])
-def test_a_companion_finds_the_course_around_it(find_course, start):
+def test_a_notebook_finds_the_course_around_it(find_course, start):
     assert find_course(ROOT / start).stdout.strip() == str(ROOT)
 
 
-def test_a_companion_alone_says_what_to_do(find_course, alone):
+@pytest.mark.parametrize("find_course", [LESSON], indirect=True)
+def test_the_course_is_found_when_jupyter_was_started_elsewhere(find_course, alone):
+    done = find_course(alone, JPY_SESSION_NAME=str(ROOT / LESSON))
+    assert done.stdout.strip() == str(ROOT)
+
+
+def test_a_notebook_alone_says_what_to_do(find_course, alone):
     done = find_course(alone)
-    assert done.returncode and "companions/" in done.stderr
+    assert done.returncode and "Open this notebook inside the course" in done.stderr
     assert "Traceback" not in done.stderr and not list(alone.iterdir())
 
 
 @pytest.mark.slow
-def test_a_companion_alone_fetches_the_course_once(find_course, published, alone):
+def test_a_notebook_alone_fetches_the_course_once(find_course, published, alone):
     for _ in range(2):  # the second time it is there already
         done = find_course(alone, published)
         assert done.stdout.strip() == str(alone / "foodvision"), done.stderr

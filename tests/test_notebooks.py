@@ -20,11 +20,6 @@ WORD = re.compile(r"[A-Za-z0-9][\w'.,%-]*")
 LINK = re.compile(r'(!?)\[([^\[\]]*)\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"')
 ID = re.compile(r"(?![0-9a-f]{8}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MACHINE = re.compile(r"(?<![\w.:/])/(home|root|Users|work|tmp)/\w")
-OLD_NAMES = re.compile(
-    r"\b(About|Cooks|Door|Gate|Known|Trial|Unmet|choose_carried|draw_line|familiarity"
-    r"|lowest_kept|make_visits|network_of|ours_threshold|whole_big|(app|going_modular)"
-    r"\.(goals|practice|running|strangers|visitors))\b"
-)
 
 
 @pytest.fixture(params=[LESSON, *COMPANIONS])
@@ -102,14 +97,6 @@ def test_the_text_is_an_outline_with_links_that_lead_somewhere(file, book):
         assert not picture or len(alt) >= ALT_TEXT, f"{target} wants an alt text"
         if place and not re.match(r"https?:|mailto:|data:", place):
             assert (file.parent / place).exists(), f"nothing at {place}"
-
-
-def test_names_are_the_fields(book):
-    for cell in book.cells:
-        code = [re.sub(r'"[^"\n]*"|#.*', "", cell.source)]
-        if cell.cell_type == "markdown":
-            code = re.findall(r"```.*?```|`[^`\n]+`", cell.source, re.DOTALL)
-        assert not (old := OLD_NAMES.search(" ".join(code))), f"{cell.id}: {old[0]}"
 
 
 def test_every_cell_to_write_has_dots_a_check_and_an_answer(book):

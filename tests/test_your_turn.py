@@ -1,47 +1,68 @@
 """Checks of what the reader writes: wrong answers get the next step, never an error."""
 
+import base64
+import gzip
 import io
+import json
+import re
 import time
 from functools import partial
 from importlib import import_module
-from pkgutil import iter_modules
-from statistics import mean, median
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from course_copy import ROOT
 from PIL import Image, ImageOps
 from torch import nn
+from torch.utils.data import TensorDataset
 
-from going_modular import your_turn
-from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer
-from going_modular.model_builder import FeatureExtractor
-from going_modular.your_turn import exercises, sections
+from going_modular.app.model import DISH, Answer, PictureError, Predictor
+from going_modular.companion import COMMITTED
+from going_modular.engine import CVResult, Epoch, Score, Settings
+from going_modular.model_builder import Built, FeatureExtractor
+from going_modular.pocket.carried import read_known
+from going_modular.stored_features import read_features
+from going_modular.your_turn.checking import TEXTS
 
 PROBABILITIES = {"pizza": 0.7, "steak": 0.2, "sushi": 0.1}
+ANSWER = np.array([0.7, 0.2, 0.1])
 TRAIN, TEST = [0, 0, 0, 1, 2], [0, 1, 1]
 WAITS = pd.DataFrame({"total_ms": [10, 40, 50], "forward_ms": [5, 10, 45]})
 LOGITS = torch.tensor([[9.0, 1, 2, 3], [9, 1, 2, 3], [1, 2, 3, 9]])
 LABELS = torch.tensor([0, 3, 0])
-NOTED = pd.DataFrame(
-    {"in_distribution_score": [0.9] * 60, "sent": ["real photos"] * 60}
+COMPARED = pd.DataFrame({"same_class": [True, True, False]})
+BASE = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8))
+FILES = [f"{number:02}.jpg" for number in range(30)]
+GRID = [Settings(1e-3, 0), Settings(1e-2, 1e-2)]
+# Four answers; three are more than 90% sure, two are right, one is both.
+FAIR = torch.tensor([[0.95, 0.05], [0.92, 0.08], [0.04, 0.96], [0.3, 0.7]])
+FAIR_LABELS = torch.tensor([0, 1, 0, 1])
+MEASURED = {"fp32": {"right": 9, "same": 9, "total": 9, "megabytes": 4.0}}
+PROFILE = pd.DataFrame(
+    {"multiplications, millions": [50, 500], "ms": [60.0, 30.0]},
+    index=["depthwise convolutions", "other convolutions"],
 )
-GATE = {"near": {"ribs": [7, 75], "soup": [50, 75]}}
+ONE, OTHER = np.array([0.12, 0.2499, 0.9]), np.array([0.1201, 0.2501, 0.9])
+PRESSED = pd.DataFrame(
+    {
+        "thumb": ["up", "down", "down", "down"],
+        "outcome": ["right, let through", *2 * ["right, turned away"], "wrong"],
+        "sent": ["real photos"] * 4,
+    }
+)
+NOTED = pd.DataFrame({"in_distribution_score": [0.9] * 60, "sent": ["photos"] * 60})
+FEW, FEW_LABELS = torch.tensor([0, 1]), torch.tensor([0, 1, 0])
+FEW_LOGITS = torch.tensor([[9.0, 1, 2], [1, 2, 9], [2, 1, 3]])
+EYE = torch.eye(4)
+OTHERS = ROOT / "data" / "other_dishes_effnet_lite2_224.npz"
+THREE = read_features(OTHERS).train.tensors[0][-3:]
 
 
-def boom(*_):
-    raise KeyError("steak")
-
-
-def one_sentence(answer):
-    return f"It is {answer.best[0]}."
-
-
-def three_sentences(answer):
-    if answer.verdict in (OTHER, NO_PLATE):
-        return answer.verdict
-    return one_sentence(answer)
+def extractor(base, outputs=5):
+    return FeatureExtractor(base, nn.Linear(8, outputs))
 
 
 def slow(told_ms):
@@ -49,101 +70,76 @@ def slow(told_ms):
     return PROBABILITIES, f"{told_ms} ms"
 
 
-def waits(ask, files):
-    """What each file takes, by the clock that the check has set up."""
-    found = []
-    for file in files:
-        start = time.perf_counter()
-        ask(file)
-        found.append(time.perf_counter() - start)
-    return found
+def boom(*_):
+    raise KeyError("steak")
 
 
-def ring(middle, scores, level, window, *, early=False):
-    for end in range(1 if early else window, len(scores) + 1):
-        if middle(scores[max(0, end - window) : end]) < level:
-            return end - 1
-    return None
+def tried(*settings):
+    score = Score(loss_sum=0.5, right=1, total=1)
+    return [CVResult(s, [Epoch(score, score)], torch.empty(1, 3)) for s in settings]
 
 
-def extractor(base, outputs=5):
-    return FeatureExtractor(base, nn.Linear(8, outputs))
+def standardised(first, second, our_first, our_second):
+    pairs = ((first, our_first), (second, our_second))
+    return sum((scores - ours.mean()) / ours.std() for scores, ours in pairs)
 
 
-BASE = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8))
-TELLS = [
-    (sections.play, [[np.array([0.7, 0.2, 0.1])], PROBABILITIES], "Not yet: `run`"),
-    (sections.play, [np.float64(0.7), PROBABILITIES], "keep all 3 numbers"),
-    (sections.play, [np.array([0.1, 0.2, 0.7]), PROBABILITIES], "not the probabi"),
-    (sections.play, [np.array([0.7, 0.2, 0.1]), PROBABILITIES], "Right. 3 prob"),
-    (sections.baseline, [3, TRAIN, TEST], "in the test pictures, not in train"),
-    (sections.baseline, [1 / 3, TRAIN, TEST], "not a share"),
-    (sections.baseline, [2, TRAIN, TEST], "most frequent"),
-    (sections.baseline, [1, TRAIN, TEST], "Right. 1 of 3"),
-    (sections.new_head, [nn.Linear(8, 5), BASE], "FeatureExtractor(base, head)"),
-    (sections.new_head, [extractor(BASE, 3), BASE], "(1, 3), not (1, 5)"),
-    (sections.new_head, [extractor(nn.Linear(3, 8)), BASE], "take the base"),
-    (sections.new_head, [extractor(BASE), BASE], "Right. 45 numbers"),
-    (sections.slow_ones, [1, WAITS, 33.3], "take total_ms"),
-    (sections.slow_ones, [3, WAITS, 33.3], "above 33.3"),
-    (sections.slow_ones, [2, WAITS, 33.3], "Right. 2 of 3"),
-    (sections.timed_answer, [boom, "x", PROBABILITIES], "raised KeyError: 'steak'"),
-    (sections.timed_answer, [lambda _: ..., "x", PROBABILITIES], "three dots"),
-    (sections.timed_answer, [lambda _: 1, "x", PROBABILITIES], "two values"),
-    (sections.timed_answer, [lambda _: (PROBABILITIES, "7"), "x", PROBABILITIES], "ms"),
-    (sections.timed_answer, [lambda _: (PROBABILITIES, "7 ms"), "x", PROBABILITIES],
-     "counts in seconds"),
-    (sections.timed_answer, [lambda _: slow(0), "x", PROBABILITIES], "you say 0 ms"),
-    (sections.timed_answer, [lambda _: slow(30), "x", PROBABILITIES], "Right."),
-    (sections.sentence, [one_sentence], "same sentence"),
-    (sections.sentence, [lambda a: f"{a.verdict} {a.best[0]}"], "name no dish"),
-    (sections.sentence, [three_sentences], "Right. It is sushi."),
-    (sections.address, [lambda s: f"https://{s}.hf.space"], "lives at https://ana-f"),
-    (sections.address, [lambda s: "https://" + s.lower().replace("/", "-").replace(
-        "_", "-") + ".hf.space"], "Right."),
-    (sections.top_three, [1, LOGITS, LABELS], "first guess alone"),
-    (sections.top_three, [3, LOGITS, LABELS], "row of three"),
-    (sections.top_three, [2, LOGITS, LABELS], "Right. 2 of 3"),
-    (exercises.rule, [lambda _: "rehearsed", {}], "cannot win"),
-    (exercises.rule, [lambda _: "quicker, but 94%", {}], "141 of 150"),
-    (exercises.rule, [lambda _: "quick", {}], "Right."),
-    (exercises.strictness, [lambda s, _: 2.0, [1], [1]], "turns 10 away"),
-    (exercises.strictness, [lambda s, _: 0.0, [1], [1]], "stricter"),
-    (exercises.strictness, [lambda s, share: sorted(s)[int(share * len(s))],
-     [0.5] * 20, [0.1]], "Right. Strangers turned away: at 2% of ours, 1 of 1"),
-    (exercises.waiting, [lambda ask, files: 1], "never calls"),
-    (exercises.waiting, [lambda ask, files: median(waits(ask, files[1:]))],
-     "first, too"),
-    (exercises.waiting, [lambda ask, files: mean(waits(ask, files)[1:])], "the mean"),
-    (exercises.waiting, [lambda ask, files: median(waits(ask, files))], "warms up"),
-    (exercises.waiting, [lambda ask, files: median(waits(ask, files)[1:])], "Right."),
-    (exercises.upload, [lambda mb, rate: mb / rate * 1000], "eight bits"),
-    (exercises.upload, [lambda mb, rate: 8 * mb / rate], "milliseconds"),
-    (exercises.upload, [lambda mb, rate: 8000 * mb / rate], "Right. At 20"),
-    (exercises.card, [lambda gate: [], GATE], "ribs and stew"),
-    (exercises.card, [lambda gate: [n for n, (a, b) in gate["near"].items()
-     if a < b / 2], GATE], "does not know: ribs"),
-    (exercises.batch, [lambda predictor, folder: [], None], "DataFrame"),
-    (exercises.batch, [lambda predictor, folder: pd.DataFrame(), None], "0 rows"),
-    (exercises.alarm, [lambda scores, level, window: 3, pd.DataFrame()], "None"),
-    (exercises.alarm, [lambda *asked: ring(mean, *asked), NOTED], "at another place"),
-    (exercises.alarm, [lambda *asked: ring(median, *asked, early=True), NOTED],
-     "wait until it is full"),
-    (exercises.alarm, [lambda *asked: ring(median, *asked), NOTED], "Right. On what"),
-    (exercises.smaller_upload, [lambda file: ..., None], "three dots"),
-]  # fmt: skip
+def asking(answer, *, first=0):
+    """What asks about the files, all but the first ones, and returns an answer."""
+
+    def median_wait(ask, files):
+        for file in files[first:]:
+            ask(file)
+        return answer
+
+    return median_wait
 
 
-@pytest.mark.parametrize(("check", "arguments", "told"), TELLS)
-def test_a_check_says_what_is_wrong_or_that_it_is_right(
-    check, arguments, told, capsys, request
-):
-    if check is exercises.smaller_upload:
-        arguments = [arguments[0], Stub()]
-    check(*arguments)
-    said = capsys.readouterr().out
-    assert said.startswith(("Right. ", "Not yet: ")) and told in said
-    assert said.startswith("Right.") == told.startswith(("Right", "does not know"))
+def answer_to(status=400, key="detail"):
+    def adapter(body):
+        try:
+            answer = Predictor(COMMITTED).predict(io.BytesIO(body))
+        except PictureError as error:
+            return status, {key: str(error)}
+        return 200, {"verdict": answer.verdict, "text": answer.text}
+
+    return adapter
+
+
+def body_of(files):
+    texts = [base64.b64encode(file.read_bytes()).decode() for file in files]
+    return json.dumps({"instances": [{"b64": text} for text in texts]}).encode()
+
+
+def shrink(file, *, turn=True, size=None, most=672):
+    image = Image.open(file)
+    image = ImageOps.exif_transpose(image) if turn else image
+    image = image.resize(size) if size else image
+    image.thumbnail((most, most))
+    content = io.BytesIO()
+    image.save(content, "JPEG")
+    return content.getvalue()
+
+
+def dishes(named):
+    """A table of four files, of which some are named."""
+    table = pd.DataFrame(index=range(4), columns=["file", "probability"])
+    table["knn_similarity"] = 0.9
+    return table.assign(dish=["dodo"] * named + [None] * (4 - named))
+
+
+def more_classes(outputs, *, base=BASE, scale=1):
+    """A base with a head that tells rows of EYE apart."""
+    head = nn.Linear(4, outputs, bias=False).requires_grad_(False)
+    head.weight.copy_(scale * EYE[:outputs])
+    return Built(FeatureExtractor(base, head), None, None, True)
+
+
+MINI = SimpleNamespace(
+    built=more_classes(3),
+    photos=SimpleNamespace(names="abc", test=TensorDataset(EYE[:3], torch.arange(3))),
+    others=SimpleNamespace(test_of=lambda dish: EYE[3:]),
+)
 
 
 class Stub:
@@ -153,31 +149,172 @@ class Stub:
         return Answer(PROBABILITIES, 0.9, 0.9, DISH, 0.01)
 
 
-def test_a_smaller_photo_is_upright_and_in_shape(capsys):
-    def shrink(file, *, turn=True, size=None, quality=90):
-        image = Image.open(file)
-        image = ImageOps.exif_transpose(image) if turn else image
-        image = image.resize(size) if size else image
-        image.thumbnail((672, 672))
-        content = io.BytesIO()
-        image.save(content, "JPEG", quality=quality)
-        return content.getvalue()
+# A check, its further arguments, and answers by the key of the text that each gets.
+CASES = [
+    ("sections.play", [PROBABILITIES], {
+        "three": [ANSWER], "shape": np.float64(0.7), "wrong": ANSWER[::-1],
+        "right": ANSWER}),
+    ("sections.baseline", [TRAIN, TEST], {
+        "in_train": 3, "share": 1 / 3, "several": [1, 0], "wrong": 2, "right": 1}),
+    ("sections.new_head", [BASE], {
+        "together": nn.Linear(8, 5), "base": extractor(nn.Linear(3, 8)),
+        "shape": extractor(BASE, 3), "right": extractor(BASE)}),
+    ("sections.slow_ones", [WAITS, 33.3], {"forward": 1, "wrong": 3, "right": 2}),
+    ("sections.timed_answer", ["x", PROBABILITIES], {
+        "your code raised KeyError: 'steak'": boom, "dots": lambda _: ...,
+        "pair": lambda _: 1, "first": lambda _: ({}, "7 ms"),
+        "second": lambda _: (PROBABILITIES, "7"), "clock": lambda _: slow(0),
+        "right": lambda _: slow(30)}),
+    ("sections.sentence", [], {
+        "none": lambda answer: None, "kind": lambda answer: 7,
+        "empty": lambda answer: " ", "same": lambda answer: answer.best[0],
+        "unnamed": lambda answer: answer.verdict,
+        "named": lambda answer: f"{answer.verdict} {answer.best[0]}"}),
+    ("sections.changed_mind", [COMPARED], {"alike": 2, "wrong": 3, "right": 1}),
+    ("sections.address", [], {"wrong": lambda space: f"https://{space}.hf.space"}),
+    ("sections.top_three", [LOGITS, LABELS], {"first": 1, "wrong": 3, "right": 2}),
+    ("exercises.rule", [{}], {
+        "rehearsed": lambda _: "rehearsed", "below": lambda _: "quicker, but 94%",
+        "wrong": lambda _: "slow", "right": lambda _: "quick"}),
+    ("exercises.own_split", [], {
+        "pair": lambda *_: 1, "size": lambda files, _: (files[9:], files[:9]),
+        "once": lambda files, _: (files, files[:6]),
+        "shuffle": lambda files, _: (files[6:], files[:6]),
+        "order": lambda files, _: (files[:2] + files[8:], files[2:8])}),
+    ("exercises.first_visit", [COMMITTED.parent], {
+        "dictionary": 5, "lacking": {},
+        "bytes": {file.name: 0 for file in COMMITTED.parent.iterdir()}}),
+    ("exercises.strictness", [[0.5] * 20, [0.1]], {
+        "too_strict": lambda *_: 2.0, "stricter": lambda *_: 0.0}),
+    ("exercises.waiting", [], {
+        "never": lambda *_: 2.0, "first": asking(2.0, first=1), "mean": asking(3.0),
+        "counted": asking(4.0), "wrong": asking(9.0), "right": asking(2.0)}),
+    ("exercises.upload", [], {
+        "bits": lambda mb, rate: mb / rate * 1000, "seconds": lambda mb, r: 8 * mb / r,
+        "wrong": lambda *_: 7, "right": lambda mb, rate: 8000 * mb / rate}),
+    ("exercises.card", [{"near": {"ribs": [7, 75], "soup": [50, 75]}}], {
+        "wrong": lambda gate: [], "right": lambda gate: [
+            name for name, (away, sent) in gate["near"].items() if away < sent / 2]}),
+    ("exercises.batch", [SimpleNamespace(about=SimpleNamespace(class_names=["a"]))], {
+        "table": lambda *_: [], "rows": lambda *_: pd.DataFrame(),
+        "missing": lambda *_: pd.DataFrame(index=range(4)),
+        "three": lambda *_: dishes(4), "name": lambda *_: dishes(3)}),
+    ("exercises.alarm", [NOTED], {
+        "calm": lambda *_: 3,
+        "wrong": lambda scores, *_: 31 if 0.45 in scores else None,
+        "full": lambda scores, *_: 34 if min(scores) < 0.8 else None,
+        "Right. On what this run noted": (
+            lambda scores, *_: 34 if 0.45 in scores else None)}),
+    ("exercises.smaller_upload", [Stub()], {
+        "jpeg": lambda file: b"", "quarter": lambda file: file.read_bytes(),
+        "lying": partial(shrink, turn=False), "pixels": partial(shrink, most=900),
+        "squashed": partial(shrink, size=(672, 600)),
+        "few": partial(shrink, size=(200, 150)), "right": shrink}),
+    ("companion_1.photos_needed", [], {
+        "hundreds": 1150, "wide": 300, "fewer": 2000, "right": 1200}),
+    ("companion_1.wider", [GRID], {
+        "untried": GRID, "inside": tried(*GRID, Settings(1, 0)),
+        "right": tried(Settings(1e-2, 1), Settings(1, 0))}),
+    ("companion_2.promise", [FAIR, FAIR_LABELS], {
+        "dots": ..., "share": 2 / 3, "sure": 3, "however_sure": 2, "wrong": 4,
+        "right": torch.tensor(1)}),
+    ("companion_2.score", [], {
+        "dots": lambda *_: ..., "tensor": lambda *_: 1,
+        "shape": lambda *scores: standardised(*scores).mean(), "sum": standardised,
+        "as_they_are": lambda first, second, *_: (first + second).sigmoid(),
+        "wrong": lambda *scores: -standardised(*scores),
+        "right": lambda *scores: standardised(*scores).sigmoid()}),
+    ("companion_3.integers", [], {
+        "dots": lambda *_: ..., "pair": lambda w, n: w,
+        "one_scale": lambda w, n: (w, w), "no_abs": lambda w, n: (w, w.max() / n),
+        "scale": lambda w, n: (w, w.abs().max()), "whole": lambda w, n: (w, 0.5),
+        "nearest": lambda w, n: ((2 * w).ceil(), 0.5),
+        "right": lambda w, n: ((2 * w).round(), 0.5)}),
+    ("companion_3.pick", [MEASURED], {
+        "wrong": lambda _: "int2", "int4": lambda _: "int4", "int8": lambda _: "int8",
+        "fp32": lambda _: "fp32", "alone": lambda _: "fp16"}),
+    ("companion_3.one_picture", [COMMITTED], {
+        "path": "nothing.onnx", "usual": COMMITTED}),
+    ("companion_4.profile", [PROFILE], {
+        "of_all": 2.0, "inverse": 0.05, "wrong": 7, "right": 20.0}),
+    ("companion_4.fallen", [ONE, OTHER, 0.1], {"unrounded": 2, "wrong": 0, "right": 1}),
+    ("companion_4.live_mean", [], {
+        "dots": lambda *_: ..., "shape": lambda answers, _: 0.5,
+        "last": lambda answers, _: answers[-1][1], "wrong": lambda *_: [0, 1],
+        "of_all": lambda answers, _: np.mean([each for _, each in answers], axis=0),
+        "right": lambda *_: [0.4, 0.6]}),
+    ("companion_4.unpacked", [None, {}], {
+        "dots": lambda *_: ..., "folder": lambda *_: 6000, "wrong": lambda *_: 5999,
+        "packed": lambda *_: 300 + len(gzip.compress(bytes(5000))),
+        "Right. (There is no page": lambda *_: 5300}),
+    ("companion_6.gate_at_fault", [PRESSED], {
+        "all_unhappy": 3, "wrong": 1, "right": 2}),
+    ("companion_6.seen_share", [PRESSED], {
+        "as_they_are": lambda down, up, _: down / (down + up),
+        "alike": lambda down, up, times: times * down / up,
+        "wrong": lambda down, up, times: down / (down + up) ** times,
+        "again": lambda down, up, times: times / (times + 3),
+        "right": lambda down, up, times: times * down / (times * down + up)}),
+    ("companion_7.computers", [0.02], {
+        "whole": 3.4, "minutes": 202, "too_few": 3, "too_many": 5, "right": 4}),
+    ("companion_7.among", [FEW_LOGITS, FEW_LABELS, FEW], {
+        "among_all": 1, "wrong": 2, "right": 3}),
+    ("companion_7.worst_class", [FEW, FEW, ["a", "b"]], {
+        "pair": lambda *_: "stew", "most_wrong": lambda *_: ("pie", "soup"),
+        "dish": lambda *_: ("soup", "pie"), "itself": lambda *_: ("stew", "stew"),
+        "taken_for": lambda *_: ("stew", "pie")}),
+    ("companion_8.invocations", [Predictor(COMMITTED)], {
+        "pair": lambda _: 200, "status_200": lambda _: (404, {}),
+        "text": lambda _: (200, {}), "status_400": answer_to(500),
+        "detail": answer_to(key="error"), "right": answer_to()}),
+    ("companion_8.vertex_body", [], {
+        "bytes": lambda files: body_of(files).decode(), "json": lambda _: b"[]",
+        "two": lambda files: body_of(files[:1]),
+        "content": lambda files: body_of(files[::-1]), "right": body_of}),
+    ("companion_9.mistaken", [torch.tensor([3, 0, 3, 1]), 3], {"wrong": 1, "right": 2}),
+    ("companion_9.leave_one_out", [read_known(COMMITTED), THREE], {
+        "seen": lambda photos: 3, "wrong": lambda photos: -1,
+        "right": lambda photos: 0}),
+    ("companion_9.one_class_more", [MINI, "soup"], {
+        "start": nn.Identity(), "base": more_classes(4, base=nn.Identity()),
+        "outputs": more_classes(3), "untrained": more_classes(4, scale=-1),
+        "Right. ours: 3 of 3 test photos right; soup: 1 of 1.": more_classes(4)}),
+]  # fmt: skip
 
-    told = {
-        "on its side": {"turn": False},
-        "squashed": {"size": (672, 600)},
-        "fewer than": {"size": (200, 150)},
-        "Right. ": {},
+EACH = [(*case[:2], *answer) for case in CASES for answer in case[2].items()]
+NAMES = [f"{check}.{key}" for check, _, key, _ in EACH]
+
+
+def find(check):
+    """A check by its name, and what it says by key."""
+    module, name = check.split(".")
+    function = getattr(import_module(f"going_modular.your_turn.{module}"), name)
+    return function, TEXTS["all"] | TEXTS[module][name]
+
+
+@pytest.mark.parametrize(("check", "more", "key", "answer"), EACH, ids=NAMES)
+def test_a_check_says_what_is_wrong_or_that_it_is_right(
+    check, more, key, answer, capsys
+):
+    function, texts = find(check)
+    function(answer, *more)
+    printed = capsys.readouterr().out
+    start = "Right. " if key.lower().startswith("right") else "Not yet: "
+    assert printed.startswith(start), printed
+    for part in re.split(r"{[^{}]*}", texts.get(key, key)):
+        assert part in printed
+
+
+def test_every_text_is_tried_and_three_dots_are_no_answer(capsys):
+    """What is right is tried by the notebooks, too; the rest of companion 5, there."""
+    elsewhere = {
+        "companion_3.one_picture.other_file",
+        "companion_8.invocations.verdict",
+        "exercises.smaller_upload.moved",
     }
-    for words, options in told.items():
-        exercises.smaller_upload(partial(shrink, **options), Stub())
-        assert words in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("module", [m.name for m in iter_modules(your_turn.__path__)])
-def test_all_checks_take_dots_for_not_yet(module, capsys):
-    module = import_module(f"{your_turn.__name__}.{module}")
-    for check in vars(module).values():
-        if hasattr(check, "__wrapped__") and check.__module__ == module.__name__:
-            check(...)
-            assert capsys.readouterr().out.startswith("Not yet: put your own code")
+    for check, *_ in CASES:
+        function, texts = find(check)
+        untried = {f"{check}.{key}" for key in texts.keys() - TEXTS["all"].keys()}
+        assert untried - {*NAMES, *elsewhere} <= {f"{check}.right"}
+        function(...)
+        assert "Not yet: put your own code" in capsys.readouterr().out

@@ -1,62 +1,101 @@
-"""How a check talks to the reader: never an error, always the next step."""
+"""How a check talks to the reader: never an error, always the next step.
 
+What it says stands in texts.toml, by module, check and a key: "right" of an answer that
+is right, "wrong" of one that is not, and a key of its own for each frequent slip.
+"""
+
+import tomllib
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-DOTS = "put your own code in the place of the three dots."
+TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 
 
 class NotYet(Exception):
-    """Something is still missing or wrong; the message says what."""
+    """Something is missing or wrong: the key of a text, and the values in it."""
+
+    def __init__(self, key: str, **values: Any) -> None:
+        super().__init__(key)
+        self.key, self.values = key, values
 
 
-def need(is_so: bool, complaint: str) -> None:
-    """Raise `NotYet` with a complaint unless something is so."""
+def need(is_so: bool, key: str, **values: Any) -> None:
+    """Raise `NotYet` unless something is so."""
     if not is_so:
-        raise NotYet(complaint)
+        raise NotYet(key, **values)
 
 
 def given(value: Any) -> Any:
-    """A value that the reader has filled in.
-
-    Raises:
-        NotYet: If it is still the three dots.
-    """
-    need(value is not ..., DOTS)
+    """A value that the reader has filled in; `NotYet` while it is the three dots."""
+    need(value is not ..., "dots")
     return value
 
 
-def count(value: Any) -> int:
-    """A whole number that the reader has counted.
+def pair(value: Any) -> tuple:
+    """Two values that the reader's function has returned, or `NotYet`."""
+    need(isinstance(given(value), tuple | list) and len(value) == 2, "pair")
+    return given(value[0]), given(value[1])
 
-    Raises:
-        NotYet: If it is a table, a mask, a share or another thing.
+
+def expect(
+    found: Any, expected: Any, key: str = "wrong", *, near: float = 1e-6, **slips: Any
+) -> None:
+    """Raise `NotYet` unless a value is as expected.
+
+    Args:
+        found: The reader's: a text, a number, or several numbers.
+        expected: The right one.
+        key: Of the text for any wrong value.
+        near: The relative difference that is allowed to numbers.
+        slips: Frequent wrong values, by the key of a text of their own.
     """
-    need(np.ndim(value) == 0, "one number is wanted: add up what you have found.")
-    number = float(value)
-    need(number == int(number), "a count is wanted, not a share.")
-    return int(number)
+    if not _equal(given(found), expected, near):
+        slip = (name for name, wrong in slips.items() if _equal(found, wrong, near))
+        raise NotYet(next(slip, key), found=found, expected=expected)
 
 
-def says(check: Callable[..., str]) -> Callable[..., None]:
+def _equal(found: Any, other: Any, near: float) -> bool:
+    if isinstance(other, str):
+        return found == other
+    try:
+        found, other = np.asarray(found, float), np.asarray(other, float)
+    except (TypeError, ValueError):
+        return False
+    return found.shape == other.shape and np.allclose(found, other, rtol=near)
+
+
+def expect_count(found: Any, expected: int, **slips: Any) -> None:
+    """The same of a whole number; no table, mask or share will do."""
+    need(np.ndim(given(found)) == 0, "several")
+    need(float(found).is_integer(), "share")
+    expect(int(found), expected, **slips)
+
+
+def says(check: Callable[..., dict | str]) -> Callable[..., None]:
     """Let a check print what it finds, whatever the reader's code does.
 
     Args:
-        check: Returns what is to be said of a right answer, and raises `NotYet`
-            otherwise. Arguments that are still three dots do not reach it.
+        check: Returns values for the text "right", or another text, and raises `NotYet`
+            of a wrong answer. Arguments that are still three dots do not reach it.
     """
+    module = check.__module__.rpartition(".")[2]
+    texts = TEXTS["all"] | TEXTS[module][check.__name__]
 
     @wraps(check)
-    def print_it(*args, **more) -> None:
+    def print_it(*args) -> None:
         try:
             for value in args:
                 given(value)
-            print("Right.", check(*args, **more))
-        except NotYet as complaint:
-            print(f"Not yet: {complaint}")
+            found = check(*args)
+            if isinstance(found, dict):
+                found = texts["right"].format(**found)
+            print("Right.", found)
+        except NotYet as error:
+            print("Not yet:", texts[error.key].format(**error.values))
         except Exception as error:  # noqa: BLE001 - the reader's code may do anything
             print(f"Not yet: your code raised {type(error).__name__}: {error}")
 

@@ -9,81 +9,48 @@ import torch
 
 from going_modular.export import metadata_of
 from going_modular.quantize import activation_ranges
-from going_modular.your_turn.checking import given, need, says
+from going_modular.your_turn.checking import expect, need, pair, says
+
+# Files to choose among: right and same of 200, megabytes.
+INVENTED = {
+    name: {"right": right, "same": same, "total": 200, "megabytes": megabytes}
+    for name, right, same, megabytes in (
+        ("fp32", 190, 200, 20.0),
+        ("fp16", 189, 196, 10.0),
+        ("int8", 191, 195, 5.0),
+        ("int4", 188, 200, 2.5),
+    )
+}
 
 
 @says
-def integers(to_integers: Callable[[torch.Tensor, int], tuple]) -> str:
+def integers(to_integers: Callable[[torch.Tensor, int], tuple]) -> dict:
     """Round weights to integers, with the scale that restores them."""
-    weights = torch.tensor([0.5, -2.0, 0.24, 0.26, 1.26])
-    found = given(to_integers(weights, 4))
-    need(
-        isinstance(found, tuple | list) and len(found) == 2,
-        "return two values: the integers, and the scale.",
-    )
+    found = pair(to_integers(torch.tensor([0.5, -2.0, 0.24, 0.26, 1.26]), 4))
     rounded, scale = (torch.as_tensor(part).double() for part in found)
-    need(scale.numel() == 1, "one scale is wanted for all of these weights.")
-    need(
-        abs(scale.item() - 1.26 / 4) > 1e-6,
-        "the largest weight may be negative: abs() comes first.",
-    )
-    need(
-        abs(scale.item() - 0.5) < 1e-6,
-        f"the largest weight is -2 and the largest integer 4, so the scale is 0.5, not "
-        f"{scale.item():g}.",
-    )
-    need(
-        rounded.tolist() == rounded.round().tolist(),
-        "the first value should be whole numbers: weights / scale, rounded.",
-    )
-    need(
-        rounded.tolist() == [1, -4, 0, 1, 3],
-        "each weight goes to the nearest integer, up or down: round().",
-    )
-    return "What is stored is 1, -4, 0, 1, 3, and once the scale, 0.5."
+    need(scale.numel() == 1, "one_scale")
+    expect(scale.item(), 0.5, "scale", no_abs=1.26 / 4)
+    expect(rounded, rounded.round(), "whole")
+    expect(rounded, [1, -4, 0, 1, 3], "nearest")
+    return {}
 
 
 @says
-def pick(choose: Callable[[dict], str], measured: dict[str, dict]) -> str:
-    """The rule by which a file ships.
-
-    Args:
-        choose: The reader's.
-        measured: By name: right, same, total and megabytes.
-    """
-    invented = {
-        "fp32": {"right": 190, "same": 200, "total": 200, "megabytes": 20.0},
-        "fp16": {"right": 189, "same": 196, "total": 200, "megabytes": 10.0},
-        "int8": {"right": 191, "same": 195, "total": 200, "megabytes": 5.0},
-        "int4": {"right": 188, "same": 200, "total": 200, "megabytes": 2.5},
-    }
-    found = given(choose(invented))
-    need(found in invented, f"return one of the names, not {found!r}.")
-    need(found != "int4", "188 right is two fewer than 190, and one is allowed.")
-    need(found != "int8", "195 of 200 change 5 first guesses: more than 2 in 100.")
-    need(found == "fp16", "a smaller file is within the rule: fp16 just keeps it.")
-    alone = choose({"fp32": invented["fp32"], "int4": invented["int4"]})
-    need(alone == "fp32", "where nothing else is good enough, fp32 ships.")
-    return f"On this run's pictures it picks {choose(measured)!r}."
+def pick(choose: Callable[[dict], str], measured: dict[str, dict]) -> dict:
+    """The rule by which a file ships; `measured` is of this run."""
+    expect(choose(INVENTED), "fp16", int4="int4", int8="int8", fp32="fp32")
+    alone = choose({name: INVENTED[name] for name in ("fp32", "int4")})
+    expect(alone, "fp32", "alone")
+    return {"chosen": choose(measured)}
 
 
 @says
-def one_picture(file: Path, usual: Path) -> str:
-    """An int8 file that was calibrated on a single picture.
-
-    Args:
-        file: The reader's.
-        usual: The one that was calibrated on more.
-    """
-    need(Path(file).is_file(), "give what `quantize` returns: the file's path.")
-    precision = metadata_of(onnx.load(file)).get("precision")
-    need(precision == "int8", "that is not a file that `quantize` has written.")
+def one_picture(file: Path, usual: Path) -> dict:
+    """An int8 file calibrated on a single picture, and one on more."""
+    need(Path(file).is_file(), "path")
+    expect(metadata_of(onnx.load(file)).get("precision"), "int8", "other_file")
     mine, more = (list(activation_ranges(each).values()) for each in (file, usual))
-    need(mine != more, "its ranges are those of the other file: pass some[:1].")
-    shares = [
-        one / other for one, other in zip(mine, more, strict=True) if one != other
-    ]
-    return (
-        f"{len(shares)} of {len(more)} ranges differ; at the median they are "
-        f"{median(shares):.0%} as wide. What lies outside is cut off."
-    )
+    need(mine != more, "usual")
+    pairs = zip(mine, more, strict=True)
+    shares = [one / other for one, other in pairs if one != other]
+    return {"differ": len(shares), "total": len(more), "width": median(shares)}
