@@ -25,8 +25,7 @@ def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Ans
 
     Args:
         about: What the model file says.
-        scores: Probabilities (N, C), knn_similarity (N,) and ours (N,), from
-            `Deployable.answer`.
+        scores: From `Deployable.answer`: (N, C), (N,) and (N,).
     """
     rows = zip(*(score.tolist() for score in scores), strict=True)
     return [about.answer(*row) for row in rows]
@@ -67,8 +66,5 @@ def read_feedback(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
     with closing(sqlite3.connect(file)) as database:
-        table = pd.read_sql(
-            "SELECT * FROM thumbs ORDER BY id", database, index_col="id"
-        )
-    table = table.reset_index(drop=True)
-    return table.assign(time=pd.to_datetime(table.time, utc=True))
+        table = pd.read_sql("SELECT * FROM thumbs ORDER BY id", database)
+    return table.drop(columns="id").assign(time=pd.to_datetime(table.time, utc=True))

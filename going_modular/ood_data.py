@@ -13,14 +13,14 @@ import torch
 from torch.utils.data import TensorDataset
 
 from going_modular.app.model import PictureError, open_picture
-from going_modular.datasets import make_datasets, make_loader
-from going_modular.drawn import drawn_pictures
-from going_modular.engine import store_features
+from going_modular.drawn import OTHER_NAMES, drawn_pictures
 from going_modular.model_builder import Built
 from going_modular.stored_features import (
+    HALVES,
     StoredFeatures,
     find_features,
     probe_features,
+    store_pictures,
 )
 
 # A package, and where in it the pictures are that its own examples use.
@@ -44,15 +44,13 @@ def find_strangers() -> dict[Path, str]:
     """
     found, seen = {}, set()
     for package, place in PLACES.items():
-        spec = find_spec(package)
-        if spec is None:
-            continue
-        folder = Path(spec.submodule_search_locations[0], place)
-        for file in sorted(folder.glob("*.[jp][pn]*g")):
-            digest = hashlib.sha256(file.read_bytes()).digest()
-            if digest not in seen and _is_large_enough(file):
-                found[file] = package
-            seen.add(digest)
+        if spec := find_spec(package):
+            folder = Path(spec.submodule_search_locations[0], place)
+            for file in sorted(folder.glob("*.[jp][pn]*g")):
+                digest = hashlib.sha256(file.read_bytes()).digest()
+                if digest not in seen and _is_large_enough(file):
+                    found[file] = package
+                seen.add(digest)
     return found
 
 
@@ -86,39 +84,12 @@ def find_other_dishes(
     Raises:
         StoredFeaturesError: If there is a file, but not a whole one.
     """
+    names, probe = [], probe_features(built)
+    halves = [TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())] * 2
     if is_practice:
+        names = [name.replace("_", " ") for name in OTHER_NAMES]
         folder = drawn_pictures() / "other_dishes"
-        return from_folder(built, folder, is_practice=True, batch_size=8).without(*ours)
-    if others := find_features(built, slug, data_dir, what="other_dishes"):
-        return others.without(*ours)
-    probe = probe_features(built)
-    nobody = TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())
-    return StoredFeatures([], nobody, nobody, probe, is_practice=False)
-
-
-def from_folder(
-    built: Built,
-    folder: Path,
-    *,
-    is_practice: bool,
-    batch_size: int,
-    device: str | torch.device = "cpu",
-) -> StoredFeatures:
-    """Features of pictures in a folder that holds train/ and test/, as the lesson's do.
-
-    Args:
-        built: Its base does the work.
-        folder: With a folder for each dish in both halves.
-        is_practice: Whether the pictures were drawn.
-        batch_size: Pictures that go through the base together.
-        device: Where the base runs.
-    """
-    halves = make_datasets(folder, built.transform)
-    stored = [
-        store_features(
-            built.model.base, make_loader(half, batch_size=batch_size), device=device
-        )
-        for half in halves
-    ]
-    names = [name.replace("_", " ") for name in halves[0].classes]
-    return StoredFeatures(names, *stored, probe_features(built), is_practice)
+        halves = [store_pictures(built, folder, half) for half in HALVES]
+    elif stored := find_features(built, slug, data_dir, what="other_dishes"):
+        return stored.without(*ours)
+    return StoredFeatures(names, *halves, probe, is_practice).without(*ours)
