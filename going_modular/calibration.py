@@ -23,9 +23,7 @@ RANGE = (0.05, 20.0)  # temperatures that are tried
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """The temperature with the lowest mean negative log-likelihood.
 
-    Args:
-        logits: Of pictures that the head had not seen, (N, C).
-        labels: (N,).
+    The logits (N, C) are of pictures with labels (N,) that the head had not seen.
     """
 
     def loss(log_temperature: float) -> float:
@@ -48,11 +46,7 @@ def held_out_probabilities(
 
 
 def reliability(probabilities: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
-    """How often the answers of each bin of confidence were right.
-
-    Args:
-        probabilities: (N, C).
-        labels: (N,).
+    """How often the answers of each bin of confidence were right: probabilities (N, C).
 
     Returns:
         A row a bin that has any: total, right, said (the mean probability of the

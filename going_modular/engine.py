@@ -133,13 +133,9 @@ def ready(base: nn.Module, device: Device) -> nn.Module:
 def features_of(
     base: nn.Module, pictures: torch.Tensor, *, device: Device = "cpu"
 ) -> torch.Tensor:
-    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S).
+    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S) by a `ready` base.
 
-    Args:
-        base: From `ready`.
-        pictures: As the base expects them.
-        device: Where the base is. A CUDA device calculates in 16 bits where that is
-            safe (autocast).
+    A CUDA device calculates in 16 bits where that is safe (autocast).
     """
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
@@ -189,8 +185,6 @@ def train(
 
     Args:
         model: A head for features (N, D), or a whole model for pictures (N, 3, S, S).
-        loader: Gives inputs and labels (N,).
-        settings: How to train.
         val_loader: Scored after every epoch, never trained on.
     """
     loss_fn = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
@@ -248,18 +242,10 @@ def cross_validate(
 ) -> CVResult:
     """How well would this head do on pictures it has not seen?
 
-    The pictures are dealt into folds; for each fold a fresh head trains on the
-    others and is checked on it. Every picture is so checked exactly once.
-
-    Args:
-        head: Turns features (N, D) into logits (N, C); a fresh copy trains.
-        features: Of the pictures, (N, D), and their labels (N,).
-        settings: How to train.
-        copies: Features of changed copies of the same pictures, in the same order.
-            Heads train on those of the pictures that they may see, and are checked on
-            originals only.
-        folds: How many.
-        seed: Deals the pictures, and orders them in training.
+    The pictures are dealt into folds; for each fold a fresh copy of the head trains on
+    the others and is checked on it. Every picture is so checked exactly once. Where
+    there are `copies`, features of changed copies of the same pictures in the same
+    order, heads train on those of the pictures that they may see, too.
     """
     histories, rows, logits = [], [], []
     for held_out, rest in deal(len(features), folds=folds, seed=seed):
@@ -295,9 +281,9 @@ def deal(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Calculate on one thread: steps on stored features are too small to share.
+    """Calculate on one thread, with PyTorch, NumPy and scikit-learn.
 
-    It holds for PyTorch, NumPy and scikit-learn.
+    Steps on stored features are too small to share.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -68,14 +68,10 @@ def summarise_all(
     *,
     published: bool,
 ) -> dict[str, Report]:
-    """Each contender's report.
+    """Each contender's report, from `take_turns` and its saved file.
 
-    Args:
-        predictions: From `take_turns`, by name.
-        checkpoints: Where each is saved.
-        extractors: The contenders. The answers of one that rehearsed are no result.
-        published: Whether these are the photos that the published counts are of, which
-            are shown in their place.
+    The answers of one that rehearsed are no result: the published count takes their
+    place, if these photos are the `published` ones.
     """
     reports = {}
     for contender in CONTENDERS:
@@ -160,12 +156,10 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """Which goal each contender falls short of, and by how much.
+    """Which goal each contender falls short of, and by how much; "-" where it meets it.
 
-    Returns:
-        A row a contender. What is missing is said in pictures that more would have to
-        be right, and in predictions a second; "-" where the goal is met. Of rehearsed
-        contenders only the speed is judged.
+    What is missing is said in pictures that more would have to be right, and in
+    predictions a second. Of rehearsed contenders only the speed is judged.
     """
     rows = {}
     for name, report in reports.items():
@@ -202,16 +196,9 @@ def _pictures(number: int) -> str:
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
     """Can two contenders' counts on the same pictures tell them apart?
 
-    Args:
-        predictions: A table a contender, from `take_turns`.
-        one: A contender's name.
-        other: Another's.
-
-    Returns:
-        Three sentences, a line each: whether their 95% Wilson intervals overlap; on how
-        many pictures exactly one of them is right, with the p-value of the exact
-        two-sided sign test on those (McNemar, Psychometrika 12, 1947); and what follows
-        at the usual level of 5%.
+    Returns three sentences: whether their 95% Wilson intervals overlap; on how many
+    pictures exactly one of them is right, with the p-value of the exact two-sided sign
+    test on those (McNemar, Psychometrika 12, 1947); what follows at the level of 5%.
 
     Raises:
         ValueError: If they were asked about different pictures.
@@ -252,19 +239,14 @@ def judge_app(
     megabytes: float,
     start_seconds: float,
 ) -> pd.DataFrame:
-    """The finished app beside all goals.
+    """The finished app beside all goals; what was not measured is not reached.
 
     Args:
         about: What its model file says: the test pictures it names rightly, its gate.
         median_ms: From picture file to answer.
-        in_browser: Answers a second of the browser demo, and where that was measured;
-            None if it was not.
+        in_browser: Answers a second of the browser demo, and where that was measured.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
-
-    Returns:
-        A row a goal: goal, whether it is reached, "yes" or "no", and what was measured.
-        What was not measured is not reached.
     """
     right, total = about.test_result["correct"], about.test_result["total"]
     share, speed, gate = right / total, 1000 / median_ms, about.gate

@@ -37,13 +37,8 @@ def knn_similarity(
 ) -> torch.Tensor:
     """Mean cosine similarity of features (M, D) to their five nearest in known (N, D).
 
-    Args:
-        features: One row a picture, of any length.
-        known: The training pictures' features, rows of length 1.
-        leave_out_self: Row m of the features is row m of the known: not compared.
-
-    Returns:
-        (M,), in [-1, 1].
+    The known rows have length 1. With `leave_out_self`, row m of the features is row m
+    of the known and not compared. Returns (M,), in [-1, 1].
     """
     similarity = F.normalize(features, dim=1) @ known.T
     neighbours = min(NEIGHBOURS, known.shape[0] - leave_out_self)
@@ -95,16 +90,10 @@ def fit_softmax(
     """Fit a strict linear head, in which every class counts alike.
 
     It minimises half the squared length of its weights plus `STRENGTH` times the sum of
-    the rows' cross-entropies; a row counts the more, the rarer its class. Weights are
-    measured where the numbers of a row are standardised; the bias is free.
-
-    Args:
-        rows: (N, D).
-        labels: (N,), of C classes.
-        scale_by: Rows that mean and standard deviation are taken from, (K, D).
-
-    Returns:
-        From rows as they are, (N, D), to logits (N, C).
+    the cross-entropies of rows (N, D) with labels (N,); a row counts the more, the
+    rarer its class. Weights are measured where each number of a row is standardised by
+    mean and deviation of the rows `scale_by`, (K, D); the bias is free. Returns a layer
+    from rows as they are, (N, D), to logits (N, C).
     """
     scaler = StandardScaler().fit(scale_by.numpy())
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
@@ -200,11 +189,9 @@ def make_gate(
     it. Known features are kept class after class.
 
     Args:
-        features: Of the training pictures, (N, D).
-        labels: (N,).
+        features: Of the training pictures, (N, D), with labels (N,).
         logits: Of the same by heads that had not seen them, (N, C): `CVResult.logits`.
-        others: Features of other dishes to learn from, (M, D); None or empty if there
-            are none.
+        others: Features of other dishes to learn from, (M, D), if there are any.
         carried: Which pictures the gate compares with, (N,) bool; the others set the
             thresholds. None: each is compared with all the others.
     """
@@ -250,16 +237,9 @@ def sample_references(
     """Choose by a seed whose features a file carries, where all would be too many.
 
     Mini's file carries those of all 450 training pictures. Food-101's would make a file
-    several times the size of the network.
-
-    Args:
-        labels: Of the training pictures, (N,).
-        per_class: Pictures of each class, but at most half of it, so that some are left
-            to set the thresholds by. An only picture is carried.
-        seed: Another one chooses others.
-
-    Returns:
-        True for the chosen, (N,).
+    several times the size of the network. Of each class, `per_class` pictures are
+    chosen, but at most half, so that some are left to set the thresholds by; an only
+    picture is carried. Takes labels (N,); returns True for the chosen, (N,).
 
     Raises:
         ValueError: If no class has two pictures.
@@ -278,9 +258,8 @@ def sample_references(
 class LeaveOneOutResult:
     """How a gate did on a dish that took no part in making it.
 
-    Attributes:
-        rank: Of the dish's test pictures, from `Thresholds.rank`, less its threshold.
-        our_rank: Of our own test pictures, likewise.
+    Both are from `Thresholds.rank`, less its threshold: below 0 is turned away. One is
+    of the dish's test pictures, one of our own.
     """
 
     rank: torch.Tensor
@@ -312,7 +291,6 @@ def leave_one_dish_out(
     Args:
         ours: Features (N, D) and labels of our training pictures.
         logits: Of the same by heads that had not seen them, (N, C).
-        others: The other dishes.
         head: Ours, trained.
         test: Features of our test pictures, (T, D).
     """
@@ -339,10 +317,7 @@ def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
 def judge_gate(
     ours: TensorDataset, others: StoredFeatures, *, head: nn.Module, test: torch.Tensor
 ) -> dict[str, object]:
-    """`ModelMetadata.gate`: what a model file says about its gate, but for far ones.
-
-    The arguments are those of `leave_one_dish_out`.
-    """
+    """`ModelMetadata.gate`, but for far ones, by `leave_one_dish_out`."""
     logits = cross_validate(head, ours, settings=HEAD).logits
     judged = leave_one_dish_out(ours, logits, others, head=head, test=test)
     gate, thresholds = make_gate(*ours.tensors, logits, others.train.tensors[0])

@@ -133,7 +133,6 @@ class Built:
     """A contender, ready to train.
 
     Attributes:
-        model: Its base and a new head.
         transform: What its base expects done to a PIL picture.
         preprocess: The same as a module, for export.
         pretrained: False when the base only rehearses, with untrained weights.
@@ -149,10 +148,8 @@ def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
     """Fill a torchvision model with its published weights, checked by their hash.
 
     Torchvision's own loader would wait for ever where a connection stalls, and would
-    not look at a file that is there already.
-
-    Returns:
-        True when filled; False offline, where the base keeps its untrained weights.
+    not look at a file that is there already. Returns False offline without a file: the
+    base keeps its untrained weights.
 
     Raises:
         FileError: If the file cannot be had or is not the published one.
@@ -279,11 +276,11 @@ class Contender:
 
     Attributes:
         slug: The name in file names.
-        build: Called with the number of classes.
+        build: Called with the number of classes; if it `takes_size`, with an
+            `input_size`, in pixels, too.
         weights: What torchvision downloads for it; None if they come with a package.
         published_right: Test photos right of 150 in the best-known course chapter on
             this task (learnpytorch.io, chapter 09); None where nothing is published.
-        takes_size: Whether `build` takes an `input_size`, in pixels.
     """
 
     name: str

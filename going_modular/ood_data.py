@@ -34,13 +34,10 @@ SMALLEST = 100  # pixels a side; smaller ones are icons and test patterns
 
 
 def find_strangers() -> dict[Path, str]:
-    """Find pictures that are no food, each once, in packages that are installed anyway.
+    """Pictures of no food, each once, that installed packages bring, and which does.
 
     They stand for what visitors send that nobody had thought of. Which ones there are
     depends on the packages' versions: say how many you found.
-
-    Returns:
-        The package that each picture file is from.
     """
     found, seen = {}, set()
     for package, place in PLACES.items():
@@ -71,15 +68,8 @@ def find_other_dishes(
 ) -> StoredFeatures:
     """Other dishes' stored features, if there are any that this very base has made.
 
-    Args:
-        built: The contender.
-        slug: Its name in file names.
-        data_dir: Where the files of features lie.
-        ours: Names of our own dishes, which are no others.
-        is_practice: Whether ours are drawn: then the others are, too.
-
-    Returns:
-        Of no dishes at all, if there is no such file.
+    If ours are drawn (`is_practice`), then the others are, too; there are none of
+    `ours` among them, and none at all if there is no file.
 
     Raises:
         StoredFeaturesError: If there is a file, but not a whole one.

@@ -118,12 +118,7 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
 
 
 def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figure:
-    """Where the time of one prediction goes: decoding, preparing, the network.
-
-    Args:
-        predictions: A table a contender, from `take_turns`.
-        where: What was predicted.
-    """
+    """Where the median time of a prediction goes, by contender, from `take_turns`."""
     parts, notes = {}, []
     for name, table in predictions.items():
         preparing = table.total_ms - table.decode_ms - table.forward_ms
@@ -153,14 +148,10 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
 
 
 def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
-    """What integers make of the weights of one channel.
+    """What integers of some bits, one for the sign, make of a channel's weights (N,).
 
     The scale is symmetric, as for a channel in `quantize`: the largest weight, of
     either sign, becomes the largest integer.
-
-    Args:
-        weights: Of one output channel of a convolution, (N,), not all zero.
-        bits: Of the integers, one of them for the sign.
     """
     most = 2 ** (bits - 1) - 1
     scale = np.abs(weights).max() / most
@@ -204,12 +195,7 @@ def _draw_staircase(axis: plt.Axes, weights: np.ndarray, scale: float) -> None:
 
 
 def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
-    """How often answers were right against how sure they were, with 95% intervals.
-
-    Args:
-        tables: What was measured, by name, each from `reliability`.
-        where: What it was measured on.
-    """
+    """How often answers were right against how sure they were: from `reliability`."""
     figure, axes = _panels(len(tables), 4.2, sharey=True)
     for axis, (name, table) in zip(axes.flat, tables.items(), strict=True):
         axis.plot([0, 100], [0, 100], color=DARK, linestyle="--", linewidth=1)
@@ -235,11 +221,8 @@ def plot_strangers(
 ) -> Figure:
     """Where our dishes and strangers lie by both scores of the gate.
 
-    Args:
-        groups: Both scores of each picture, by what the pictures are; our dishes
-            first, then the nearest strangers.
-        knn_similarity_threshold: The gate's: left of it is no plate.
-        in_distribution_threshold: The gate's: below it is another dish.
+    `groups` holds both scores of each picture, by what the pictures are; our dishes
+    first, then the nearest strangers, then no food.
     """
     figure, ((axis,),) = _panels(1, 4.6)
     colours = (GREEN, YELLOW, RED)
@@ -281,7 +264,7 @@ def plot_drift(
     Args:
         table: From `read_feedback`.
         worlds: What was sent and how many answers long, in order.
-        thresholds: The model's, for both scores.
+        thresholds: The model's, by score.
     """
     scores = {"score": "probability of the guess"}
     scores |= {name: name for name in ("knn_similarity", "in_distribution_score")}
@@ -309,12 +292,7 @@ def plot_drift(
 
 
 def plot_class_accuracy(table: pd.DataFrame, *, where: str) -> Figure:
-    """The share right of every class, best first, with its 95% Wilson interval.
-
-    Args:
-        table: From `class_table` of `big/`; its two halves stand beside each other.
-        where: What it was measured on.
-    """
+    """The share right of each class in a `class_table`, with its interval."""
     rows = -(-len(table) // 2)
     figure, axes = _panels(2, 1.2 + 0.17 * rows, sharex=True)
     for axis, begin in zip(axes.flat, (0, rows), strict=True):

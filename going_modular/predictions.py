@@ -27,7 +27,6 @@ def predict_picture(
     Returns:
         Probabilities (C,), and milliseconds: total_ms, from the file to the answer; of
         that decode_ms, for opening and decoding the file, and forward_ms, the network.
-        What is left is preparing the picture.
     """
     start = time.perf_counter()
     picture = load_picture(file)
@@ -49,17 +48,11 @@ def predict_pictures(
     samples: Sequence[Sample],
     class_names: Sequence[str],
 ) -> pd.DataFrame:
-    """Predict pictures one by one, in order, after a warm-up.
+    """Predict pictures one by one on the CPU, in order, after a warm-up.
 
-    Args:
-        model: Gives logits (1, C); moved to the CPU.
-        transform: From a PIL picture to (3, S, S).
-        samples: Files and labels, as `ImageFolder.samples` lists them.
-        class_names: C names, in column order.
-
-    Returns:
-        A row a picture: file, truth, guess, right, prob_guess, prob_truth, and the
-        milliseconds of `predict_picture`.
+    The samples are files and labels, as `ImageFolder.samples` lists them. Returns a row
+    for each: file, truth, guess, right, prob_guess, prob_truth, and the milliseconds of
+    `predict_picture`.
     """
     model.cpu().eval()
     for file, _ in samples[:WARM_UP]:
@@ -92,11 +85,8 @@ def take_turns(
     """Let every contender predict all pictures, a few pictures at a turn.
 
     Other programs slow a computer down for seconds or minutes. When the contenders
-    take turns, such a spell meets all of them and not just one. Each turn begins with a
-    warm-up that is not counted.
-
-    Returns:
-        For each contender what `predict_pictures` returns for all samples.
+    take turns, such a spell meets all of them. Returns for each, by name, what
+    `predict_pictures` returns for all samples.
     """
     tables = {name: [] for name in contenders}
     for start in range(0, len(samples), turn):
@@ -111,13 +101,7 @@ def take_turns(
 def compare_answers(
     deployable: nn.Module, file: Path, samples: Sequence[Sample]
 ) -> pd.DataFrame:
-    """Ask PyTorch and the exported file, by the app's own `Predictor`, the same.
-
-    Args:
-        deployable: What was exported: from a uint8 picture (H, W, 3) to
-            probabilities (C,), knn_similarity and in_distribution_score.
-        file: The ONNX file.
-        samples: Picture files and labels.
+    """Ask PyTorch's `Deployable` and the exported file, by the app's own `Predictor`.
 
     Returns:
         A row a picture: label; guess, the file's class number; same_class; difference,

@@ -35,8 +35,7 @@ class Reply:
     Attributes:
         words: What a visitor reads; empty where the app failed without a word.
         dish: The dish that it names, if any.
-        scores: Probabilities by `spoken` class name; empty where there are none. An
-            app may tell only the likeliest.
+        scores: By `spoken` class name, at least of the likeliest, if any.
         seconds: From the question to the answer, the upload not counted.
     """
 
@@ -48,15 +47,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Case:
-    """Something that a stranger sends.
+    """Something that a stranger sends: a file, a place, or nothing but the question.
 
     Attributes:
         what: In words.
         should: What ought to come of it, in words.
         passes: Whether a reply is that.
-        file: A file to upload.
-        place: A path or web address that is named in place of an upload. Without
-            `file` and `place`, nothing is sent but the question.
+        place: A path or web address that is named in place of an upload.
         is_crowd: Whether many send the file at once.
     """
 
@@ -80,10 +77,9 @@ def make_cases(
     plates: Sequence[Path],
     strangers: Mapping[str, Path],
 ) -> list[Case]:
-    """Put together what strangers send.
+    """Put together what strangers send; files that are made for it go into a folder.
 
     Args:
-        folder: Where the files go that are made for it.
         predictor: Says what a photo ought to get when it is turned as it should be.
         plates: Photos that the model names when they are upright. The one is sent
             sideways whose answer depends most on which way up it is.
@@ -157,15 +153,10 @@ def _apart(some: Mapping[str, float], every: Mapping[str, float]) -> float:
 
 
 def run_cases(url: str, cases: Sequence[Case]) -> pd.DataFrame:
-    """Send the cases to a running app, one after the other.
+    """Send the cases to the app that answers at `url`, one after the other.
 
-    Args:
-        url: Where it answers.
-        cases: From `make_cases`.
-
-    Returns:
-        A row a case: who comes, whether what comes back is as it should be, with "yes"
-        or "no" in it, what comes back, and what should.
+    Returns a row a case: who comes, whether what comes back is as it should be, with
+    "yes" or "no" in it, what comes back, and what should.
     """
     rows = []
     with requests.Session() as session:

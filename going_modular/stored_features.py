@@ -37,12 +37,10 @@ class StoredFeaturesError(LessonError):
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features of pictures in two halves.
+    """Features of pictures in two halves, each (N, D), float32, and labels (N,).
 
     Attributes:
         names: Of the classes, in the order of their labels.
-        train: Features (N, D), float32, and labels (N,) to make something with.
-        test: The same of other pictures, to judge it by.
         probe: Features (D,) of a fixed picture, which tell the base that made them.
         is_practice: Whether the pictures were drawn.
         files: The pictures' file names, by half; empty where nobody needs them.
@@ -82,13 +80,10 @@ class StoredFeatures:
 
 
 class Extractor:
-    """Gets the features of photo files.
+    """Gets the features of photo files, 8 together, or on a GPU 64, if nothing is said.
 
-    Args:
-        built: Its base does the work.
-        device: Where the base runs. A GPU waits for photos: two threads decode them
-            meanwhile, and what a `Preprocess` does is done on the GPU, too.
-        batch_size: Photos that go through it together; by default 8, on a GPU 64.
+    A GPU waits for photos: two threads decode them meanwhile, and what a `Preprocess`
+    does is done on the GPU, too.
     """
 
     def __init__(
@@ -155,17 +150,10 @@ class Extractor:
 def store_pictures(
     built: Built, folder: Path, half: str, device: str | torch.device = "cpu"
 ) -> TensorDataset:
-    """Send one half's pictures through a frozen base, once each.
+    """Send one half's pictures, "train" or "test", through a frozen base, once each.
 
-    Args:
-        built: The contender. If its weights are random, about sixty pictures have to
-            do: they show what it costs, and no more.
-        folder: Holds train/ and test/.
-        half: "train" or "test".
-        device: Where the base runs.
-
-    Returns:
-        Features (N, D) and labels (N,), float32, on the CPU, in file order.
+    Of a base with random weights about sixty pictures have to do: they show what it
+    costs, and no more. Returns features (N, D) and labels (N,), in file order.
 
     Raises:
         DataError: If a picture cannot be read, naming it.
@@ -189,12 +177,6 @@ def find_features(
     built: Built, slug: str, folder: Path, *, what: str
 ) -> StoredFeatures | None:
     """Features of "photos" or "other_dishes" that this very base has made, if any are.
-
-    Args:
-        built: The contender.
-        slug: Its name in file names.
-        folder: Where the files of features lie.
-        what: The one or the other.
 
     Raises:
         StoredFeaturesError: If there is a file, but not a whole one.
