@@ -5,7 +5,7 @@ are divided by, the temperature, brings them closer to that and changes no answe
 et al., arXiv 1706.04599).
 """
 
-from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,14 @@ from torch.nn import functional as F
 from going_modular.engine import deal
 from going_modular.evaluation import wilson_interval
 
-EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)  # of the bins
+EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)  # a bin holds its upper one
 RANGE = (0.05, 20.0)  # temperatures that are tried
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """The temperature with the lowest mean negative log-likelihood.
 
-    Args:
-        logits: Of pictures that the head had not seen, (N, C).
-        labels: (N,).
+    The logits (N, C) are of pictures with labels (N,) that the head had not seen.
     """
 
     def loss(log_temperature: float) -> float:
@@ -47,50 +45,29 @@ def held_out_probabilities(
     return probabilities
 
 
-def reliability(
-    probabilities: torch.Tensor,
-    labels: torch.Tensor,
-    *,
-    edges: Sequence[float] = EDGES,
-) -> pd.DataFrame:
-    """How often the answers of each bin of confidence were right.
-
-    Args:
-        probabilities: (N, C).
-        labels: (N,).
-        edges: Of the bins; one that ends at an edge holds it.
+def reliability(probabilities: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
+    """How often the answers of each bin of confidence were right: probabilities (N, C).
 
     Returns:
         A row a bin that has any: total, right, said (the mean probability of the
         answers), share (of right ones), low and high (its 95% Wilson interval).
     """
-    said, guesses = (part.numpy() for part in probabilities.double().max(dim=1))
-    right = guesses == labels.numpy()
-    bins = np.digitize(said, edges[1:-1], right=True)
-    rows = []
-    for number in np.unique(bins):
-        mine = bins == number
-        count, total = int(right[mine].sum()), int(mine.sum())
-        low, high = wilson_interval(count, total)
-        rows.append(
-            {
-                "bin": f"{edges[number]:.0%} to {edges[number + 1]:.0%}",
-                "total": total,
-                "right": count,
-                "said": said[mine].mean(),
-                "share": count / total,
-                "low": low,
-                "high": high,
-            }
-        )
-    return pd.DataFrame(rows).set_index("bin")
+    said, guesses = probabilities.double().max(dim=1)
+    names = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(EDGES)]
+    answers = pd.DataFrame({"said": said.numpy(), "right": (guesses == labels).numpy()})
+    bins = answers.groupby(pd.cut(answers.said, EDGES, labels=names), observed=True)
+    table = bins.agg(
+        total=("right", "size"),
+        right=("right", "sum"),
+        said=("said", "mean"),
+        share=("right", "mean"),
+    )
+    intervals = [wilson_interval(r, n) for r, n in zip(table.right, table.total)]  # noqa: B905
+    table[["low", "high"]] = intervals
+    return table.rename_axis("bin")
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
-    """How far what was said lies from what came true: the mean gap, by pictures.
-
-    Args:
-        table: From `reliability`.
-    """
+    """The mean gap between said and share in `reliability`, every picture alike."""
     gaps = (table.said - table.share).abs() * table.total
     return float(gaps.sum() / table.total.sum())

@@ -6,6 +6,7 @@ The folder holds train/ and test/, and each of those one folder for each class.
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -88,11 +89,6 @@ class PictureDataset(ImageFolder):
         names = class_names(directory)
         return names, {name: number for number, name in enumerate(names)}
 
-    def class_counts(self) -> dict[str, int]:
-        """Count the pictures of each class, in the order of the classes."""
-        counts = Counter(self.targets)
-        return {name: counts[number] for number, name in enumerate(self.classes)}
-
 
 def make_datasets(
     folder: Path, transform: Callable | None
@@ -103,24 +99,12 @@ def make_datasets(
 
 
 def make_loader(
-    pictures: PictureDataset,
-    *,
-    batch_size: int = 32,
-    seed: int | None = None,
-    num_workers: int = 0,
+    pictures: PictureDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
-    """Make a dataloader: shuffled, always alike, when a seed is given, else in order.
-
-    Loading in the main process (`num_workers` 0) works everywhere, Windows included.
-    """
+    """Make a dataloader: in order, or shuffled, always alike, by a seed."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
-    return DataLoader(
-        pictures,
-        batch_size=batch_size,
-        shuffle=seed is not None,
-        generator=generator,
-        num_workers=num_workers,
-    )
+    shuffle = seed is not None
+    return DataLoader(pictures, batch_size, shuffle=shuffle, generator=generator)
 
 
 def count_pictures(folder: Path) -> pd.DataFrame:
@@ -141,23 +125,22 @@ def count_pictures(folder: Path) -> pd.DataFrame:
             "Move them out of the folder or put readable copies in their place, then "
             "run this again."
         )
-    table = pd.DataFrame({split: d.class_counts() for split, d in datasets.items()}).T
+    counts = {
+        split: Counter(dataset.classes[number] for number in dataset.targets)
+        for split, dataset in datasets.items()
+    }
+    table = (
+        pd.DataFrame(counts, index=datasets["train"].classes).fillna(0).astype(int).T
+    )
     table["total"] = table.sum(axis=1)
     table.loc["total"] = table.sum()
     return table.rename_axis("split")
 
 
 def _opens(path: Path) -> bool:
-    try:
-        with path.open("rb") as file, Image.open(file, formats=FORMATS):
+    """Whether its beginning is a picture's, as it is or as the app opens it."""
+    for read in (lambda: path, lambda: as_pillow_wants(path.read_bytes())):
+        # Decoders fail in many ways on a broken file.
+        with suppress(Exception), Image.open(read(), formats=FORMATS):
             return True
-    except Exception:  # noqa: BLE001 - decoders fail in many ways on a broken file
-        return _opens_at_length(path)
-
-
-def _opens_at_length(path: Path) -> bool:
-    try:
-        with Image.open(as_pillow_wants(path.read_bytes()), formats=FORMATS):
-            return True
-    except Exception:  # noqa: BLE001 - as above
-        return False
+    return False

@@ -24,10 +24,7 @@ OTHER_NAMES = ("fried_eggs", "noodles", "pancakes", "salad", "soup")
 
 
 def drawn_pictures(data_dir: Path = DATA) -> Path:
-    """Return the folder that holds dishes/ and other_dishes/, unpacked once.
-
-    Args:
-        data_dir: The folder goes in here, as drawn_pictures/.
+    """The folder, in `data_dir`, that holds dishes/ and other_dishes/, unpacked once.
 
     Raises:
         FileError: If it cannot be unpacked, or is no longer as it came.
@@ -45,12 +42,7 @@ def drawn_pictures(data_dir: Path = DATA) -> Path:
 
 
 def drawn_files(name: str, split: str = "test", data_dir: Path = DATA) -> list[Path]:
-    """Return the drawn pictures of one dish, in order.
-
-    Args:
-        name: One of `CLASS_NAMES` or `OTHER_NAMES`.
-        split: "train" or "test".
-        data_dir: Where they are unpacked.
+    """The drawn pictures of a dish, by its folder's name, in train/ or test/, in order.
 
     Raises:
         ValueError: If there are none.

@@ -8,9 +8,10 @@ go through it once. After that a head trains on stored features in well under a 
 import copy
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -20,10 +21,10 @@ from torch.utils.data import (
     DataLoader,
     RandomSampler,
     SequentialSampler,
-    Subset,
     TensorDataset,
 )
 
+Device = str | torch.device
 FOLDS = 10
 
 
@@ -76,16 +77,14 @@ class Score:
         self.right += int((logits.argmax(dim=1) == labels).sum())
         self.total += len(labels)
 
-    def __add__(self, other: "Score") -> "Score":
-        return Score(
-            self.loss_sum + other.loss_sum,
-            self.right + other.right,
-            self.total + other.total,
-        )
+    @classmethod
+    def pooled(cls, scores: Iterable["Score"]) -> "Score":
+        """The score of all their pictures together."""
+        sums = zip(*((one.loss_sum, one.right, one.total) for one in scores))  # noqa: B905
+        return cls(*map(sum, sums))
 
 
-@dataclass(frozen=True)
-class Epoch:
+class Epoch(NamedTuple):
     """One epoch's scores; `val` is on pictures not trained on, or None."""
 
     train: Score
@@ -97,7 +96,6 @@ class CVResult:
     """A setting, and how cross-validation went with it.
 
     Attributes:
-        settings: What was tried.
         history: Scores after each epoch, summed over the folds.
         logits: Of every picture, (N, C), by the head that had not seen it.
     """
@@ -113,17 +111,12 @@ class CVResult:
 
 
 def store_features(
-    base: nn.Module, loader: DataLoader, *, device: str | torch.device = "cpu"
+    base: nn.Module, loader: DataLoader, *, device: Device = "cpu"
 ) -> TensorDataset:
     """Send every picture through a frozen base once.
 
-    Args:
-        base: Turns pictures (N, 3, S, S) into features (N, D).
-        loader: Gives pictures and labels; the order of the result is its order.
-        device: Where the base runs.
-
     Returns:
-        Features (N, D) and labels (N,), float32, on the CPU.
+        Features (N, D) and labels (N,), float32, on the CPU, in the loader's order.
     """
     base, features, labels = ready(base, device), [], []
     for pictures, batch_labels in loader:
@@ -132,21 +125,17 @@ def store_features(
     return TensorDataset(torch.cat(features), torch.cat(labels))
 
 
-def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
+def ready(base: nn.Module, device: Device) -> nn.Module:
     """Put a base where it runs, in the layout of memory that suits convolutions."""
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
 def features_of(
-    base: nn.Module, pictures: torch.Tensor, *, device: str | torch.device = "cpu"
+    base: nn.Module, pictures: torch.Tensor, *, device: Device = "cpu"
 ) -> torch.Tensor:
-    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S).
+    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S) by a `ready` base.
 
-    Args:
-        base: From `ready`.
-        pictures: As the base expects them.
-        device: Where the base is. A CUDA device calculates in 16 bits where that is
-            safe (autocast).
+    A CUDA device calculates in 16 bits where that is safe (autocast).
     """
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
@@ -156,36 +145,23 @@ def features_of(
 
 
 @torch.inference_mode()
-def milliseconds_a_picture(
-    base: nn.Module,
-    batch_size: int,
-    *,
-    device: str | torch.device = "cpu",
-    size: int = 224,
-    pictures: int = 96,
-) -> float:
-    """What a picture costs in a batch of this size: the median batch, after a warm-up.
+def milliseconds_a_picture(base: nn.Module, batch_size: int, *, pictures: int) -> float:
+    """What one of some random pictures costs in a batch of this size, on the CPU.
 
-    Args:
-        base: Turns pictures (N, 3, S, S) into features (N, D).
-        batch_size: N.
-        device: Where the base runs.
-        size: S, in pixels.
-        pictures: How many random pictures to spend on it.
+    It is the median batch, after a warm-up.
     """
-    base = ready(base, device)
-    batch = torch.rand(batch_size, 3, size, size, device=device)
+    batch = torch.rand(batch_size, 3, 224, 224)
     batch = batch.contiguous(memory_format=torch.channels_last)
-    times = []
+    base, times = ready(base, "cpu"), []
     for _ in range(1 + max(2, pictures // batch_size)):
         start = time.perf_counter()
-        base(batch).sum().item()  # asking for a number waits for the device
+        base(batch)
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[1:]) / batch_size
 
 
 def feature_loader(
-    features: TensorDataset | Subset, *, batch_size: int = 32, seed: int | None = None
+    features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
     if seed is None:
@@ -204,20 +180,13 @@ def train(
     *,
     settings: Settings,
     val_loader: DataLoader | None = None,
-    device: str | torch.device = "cpu",
-    after_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Train what is not frozen, in place.
+    """Train what is not frozen, in place, where it is.
 
     Args:
         model: A head for features (N, D), or a whole model for pictures (N, 3, S, S).
-        loader: Gives inputs and labels (N,).
-        settings: How to train.
         val_loader: Scored after every epoch, never trained on.
-        device: Where to train.
-        after_epoch: Called with the epoch's number, from 1, and its scores.
     """
-    model.to(device)
     loss_fn = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(
@@ -226,11 +195,10 @@ def train(
     steps = settings.epochs * len(loader)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     history = []
-    for number in range(1, settings.epochs + 1):
+    for _ in range(settings.epochs):
         model.train()
         score = Score()
         for inputs, labels in loader:
-            inputs, labels = inputs.to(device), labels.to(device)
             logits = model(inputs)
             loss = loss_fn(logits, labels)
             optimizer.zero_grad()
@@ -238,26 +206,19 @@ def train(
             optimizer.step()
             schedule.step()
             score.add(logits, labels, loss)
-        val = val_loader and evaluate(model, val_loader, device=device)
-        history.append(Epoch(score, val))
-        if after_epoch:
-            after_epoch(number, history[-1])
+        history.append(Epoch(score, val_loader and evaluate(model, val_loader)))
     model.eval()
     return history
 
 
 @torch.inference_mode()
-def evaluate(
-    model: nn.Module, loader: DataLoader, *, device: str | torch.device = "cpu"
-) -> Score:
+def evaluate(model: nn.Module, loader: DataLoader) -> Score:
     """Score a head on features or a model on pictures, without training it."""
-    model.to(device).eval()
-    loss_fn = nn.CrossEntropyLoss()
+    model.eval()
     score = Score()
     for inputs, labels in loader:
-        inputs, labels = inputs.to(device), labels.to(device)
         logits = model(inputs)
-        score.add(logits, labels, loss_fn(logits, labels))
+        score.add(logits, labels, nn.functional.cross_entropy(logits, labels))
     return score
 
 
@@ -281,44 +242,27 @@ def cross_validate(
 ) -> CVResult:
     """How well would this head do on pictures it has not seen?
 
-    The pictures are dealt into folds; for each fold a fresh head trains on the
-    others and is checked on it. Every picture is so checked exactly once.
-
-    Args:
-        head: Turns features (N, D) into logits (N, C); a fresh copy trains.
-        features: Of the pictures, (N, D), and their labels (N,).
-        settings: How to train.
-        copies: Features of changed copies of the same pictures, in the same order.
-            Heads train on those of the pictures that they may see, and are checked on
-            originals only.
-        folds: How many.
-        seed: Deals the pictures, and orders them in training.
+    The pictures are dealt into folds; for each fold a fresh copy of the head trains on
+    the others and is checked on it. Every picture is so checked exactly once. Where
+    there are `copies`, features of changed copies of the same pictures in the same
+    order, heads train on those of the pictures that they may see, too.
     """
-    histories, logits = [], None
+    histories, rows, logits = [], [], []
     for held_out, rest in deal(len(features), folds=folds, seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
+        seen = zip(*(each[rest] for each in (features, *copies)), strict=True)
+        seen, unseen = TensorDataset(*map(torch.cat, seen)), features[held_out]
+        loader = feature_loader(seen, batch_size=settings.batch_size, seed=seed)
+        val = feature_loader(TensorDataset(*unseen), batch_size=len(held_out))
         with one_thread():
-            history = train(
-                fold_head,
-                feature_loader(
-                    _with_copies(features, copies, rest),
-                    batch_size=settings.batch_size,
-                    seed=seed,
-                ),
-                settings=settings,
-                val_loader=feature_loader(
-                    _rows(features, held_out), batch_size=len(held_out)
-                ),
-            )
-            with torch.inference_mode():
-                scores = fold_head(features.tensors[0][held_out]).clone()
-        if logits is None:
-            logits = torch.empty(len(features), scores.shape[1])
-        logits[held_out] = scores
+            history = train(fold_head, loader, settings=settings, val_loader=val)
+            logits.append(fold_head(unseen[0]).detach())
         histories.append(history)
-    pooled = [_pooled(epochs) for epochs in zip(*histories, strict=True)]
-    return CVResult(settings, pooled, logits)
+        rows.append(held_out)
+    pooled = (map(Score.pooled, zip(*epochs)) for epochs in zip(*histories))  # noqa: B905
+    history = [Epoch(*halves) for halves in pooled]
+    return CVResult(settings, history, torch.cat(logits)[torch.cat(rows).argsort()])
 
 
 def deal(
@@ -337,10 +281,9 @@ def deal(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Calculate on one thread: steps on stored features are too small to share.
+    """Calculate on one thread, with PyTorch, NumPy and scikit-learn.
 
-    Several threads would spend their time waiting for each other, and on a computer
-    that has other work to do, most of it. It holds for PyTorch, NumPy and scikit-learn.
+    Steps on stored features are too small to share.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -361,23 +304,3 @@ def try_settings(
     """
     trials = [cross_validate(head, features, settings=settings) for settings in grid]
     return sorted(trials, key=lambda trial: trial.held_out.loss)
-
-
-def _rows(features: TensorDataset, rows: torch.Tensor) -> TensorDataset:
-    return TensorDataset(*(tensor[rows] for tensor in features.tensors))
-
-
-def _with_copies(
-    features: TensorDataset, copies: Sequence[TensorDataset], rows: torch.Tensor
-) -> TensorDataset:
-    """Some pictures' features, and those of their copies below them."""
-    parts = [_rows(each, rows).tensors for each in (features, *copies)]
-    return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
-
-
-def _pooled(epochs: Iterable[Epoch]) -> Epoch:
-    epochs = list(epochs)
-    return Epoch(
-        sum((epoch.train for epoch in epochs), Score()),
-        sum((epoch.val for epoch in epochs), Score()),
-    )

@@ -61,32 +61,6 @@ class Report:
         return None if self.right is None else self.right / self.total
 
 
-def summarise(
-    predictions: pd.DataFrame,
-    *,
-    file: Path,
-    pretrained: bool,
-    published_right: int | None,
-) -> Report:
-    """One contender's report.
-
-    Args:
-        predictions: From `predict_pictures`.
-        file: Where it is saved, for the size.
-        pretrained: False for a rehearsed contender: its answers are no result.
-        published_right: Shown in their place.
-    """
-    return Report(
-        total=len(predictions),
-        right=int(predictions.right.sum()) if pretrained else None,
-        published_right=None if pretrained else published_right,
-        median_ms=float(predictions.total_ms.median()),
-        p95_ms=float(predictions.total_ms.quantile(0.95)),
-        forward_ms=float(predictions.forward_ms.median()),
-        megabytes=file.stat().st_size / 1e6,
-    )
-
-
 def summarise_all(
     predictions: dict[str, pd.DataFrame],
     checkpoints: dict[str, Path],
@@ -94,36 +68,35 @@ def summarise_all(
     *,
     published: bool,
 ) -> dict[str, Report]:
-    """Each contender's report.
+    """Each contender's report, from `take_turns` and its saved file.
 
-    Args:
-        predictions: From `take_turns`, by name.
-        checkpoints: Where each is saved.
-        extractors: The contenders.
-        published: Whether these are the photos that the published counts are of.
+    The answers of one that rehearsed are no result: the published count takes their
+    place, if these photos are the `published` ones.
     """
-    return {
-        contender.name: summarise(
-            predictions[contender.name],
-            file=checkpoints[contender.name],
-            pretrained=extractors[contender.name].pretrained,
-            published_right=contender.published_right if published else None,
+    reports = {}
+    for contender in CONTENDERS:
+        table, name = predictions[contender.name], contender.name
+        counts = extractors[name].pretrained
+        reports[name] = Report(
+            total=len(table),
+            right=int(table.right.sum()) if counts else None,
+            published_right=contender.published_right
+            if published and not counts
+            else None,
+            median_ms=float(table.total_ms.median()),
+            p95_ms=float(table.total_ms.quantile(0.95)),
+            forward_ms=float(table.forward_ms.median()),
+            megabytes=checkpoints[name].stat().st_size / 1e6,
         )
-        for contender in CONTENDERS
-    }
+    return reports
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """The shares that a count of `right` of `total` does not rule out.
+    """The shares that a count of `right` of `total` does not rule out, at 95%.
 
-    Wilson's score interval (JASA 22, 1927) at 95%. Unlike "plus or minus two standard
-    errors" it stays within [0, 1] and is not empty at 100%.
-
-    Raises:
-        ValueError: If not 0 <= right <= total with a positive total.
+    Wilson's score interval (JASA 22, 1927), unlike "plus or minus two standard errors",
+    stays within [0, 1] and is not empty at 100%.
     """
-    if not 0 <= right <= total or total == 0:
-        raise ValueError(f"{right} of {total} is not a share")
     low, high = binomtest(right, total).proportion_ci(method="wilson")
     return float(low), float(high)
 
@@ -133,20 +106,10 @@ def shortfall(report: Report) -> float:
 
     The parts missing are added: 90% right misses 5% of the way to 95%, and 24
     predictions a second miss 20% of the way to 30.
-
-    Raises:
-        ValueError: If it was only rehearsed: it has no count of its own.
     """
-    if report.accuracy is None:
-        raise ValueError("a rehearsed contender has no count of its own to judge")
     missing_right = max(0.0, 1 - report.accuracy / GOAL_RIGHT)
     missing_speed = max(0.0, 1 - report.per_second / GOAL_PER_SECOND)
     return missing_right + missing_speed
-
-
-def tenths(share: float) -> int:
-    """A share in tenths, rounded up: 0 only if nothing is missing."""
-    return math.ceil(round(10 * share, 6))
 
 
 def choose_winner(reports: dict[str, Report]) -> str:
@@ -158,9 +121,7 @@ def choose_winner(reports: dict[str, Report]) -> str:
     Raises:
         ValueError: If every contender was only rehearsed.
     """
-    judged = {
-        name: report for name, report in reports.items() if report.right is not None
-    }
+    judged = [name for name, report in reports.items() if report.right is not None]
     if not judged:
         raise ValueError(
             "no contender has trained weights, so there is no winner to choose: "
@@ -168,68 +129,64 @@ def choose_winner(reports: dict[str, Report]) -> str:
         )
 
     def standing(name: str) -> tuple[float, int, float]:
-        report = judged[name]
-        return (tenths(shortfall(report)), -report.right, report.median_ms)
+        report = reports[name]
+        tenths = math.ceil(round(10 * shortfall(report), 6))
+        return tenths, -report.right, report.median_ms
 
     return min(judged, key=standing)
 
 
 def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
     """The reports for reading, a row a contender, counts with their denominators."""
-    return pd.DataFrame(
-        {
-            name: {
-                "right": _count(report),
-                "95% interval": _interval(report),
-                "median ms": f"{report.median_ms:.1f}",
-                "95th pct ms": f"{report.p95_ms:.1f}",
-                "forward ms": f"{report.forward_ms:.1f}",
-                "a second": f"{report.per_second:.0f}",
-                "MB": f"{report.megabytes:.0f}",
-            }
-            for name, report in reports.items()
+    rows = {}
+    for name, report in reports.items():
+        rows[name] = {
+            "right": _count(report),
+            "95% interval": "-",
+            "median ms": f"{report.median_ms:.1f}",
+            "95th pct ms": f"{report.p95_ms:.1f}",
+            "forward ms": f"{report.forward_ms:.1f}",
+            "a second": f"{report.per_second:.0f}",
+            "MB": f"{report.megabytes:.0f}",
         }
-    ).T
+        if report.count_and_total:
+            low, high = wilson_interval(*report.count_and_total)
+            rows[name]["95% interval"] = f"{low:.1%} to {high:.1%}"
+    return pd.DataFrame(rows).T
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """Which goal each contender falls short of, and by how much.
+    """Which goal each contender falls short of, and by how much; "-" where it meets it.
 
-    Returns:
-        A row a contender. What is missing is said in pictures that more would have to
-        be right, and in predictions a second; "-" where the goal is met. Of rehearsed
-        contenders only the speed is judged.
+    What is missing is said in pictures that more would have to be right, and in
+    predictions a second. Of rehearsed contenders only the speed is judged.
     """
-    return pd.DataFrame(
-        {
-            name: {
-                "right": _count(report),
-                f"short of {GOAL_RIGHT:.0%} by": _missing_right(report),
-                "a second": f"{report.per_second:.1f}",
-                f"short of {GOAL_PER_SECOND} by": _missing_speed(report),
-                "both goals": _verdict(report),
-            }
-            for name, report in reports.items()
+    rows = {}
+    for name, report in reports.items():
+        slower = GOAL_PER_SECOND - report.per_second
+        if report.right is None:
+            missing, verdict = "not judged", "rehearsal"
+        else:
+            wrong = math.ceil(GOAL_RIGHT * report.total) - report.right
+            missing = _pictures(wrong) if wrong > 0 else "-"
+            verdict = "no" if shortfall(report) else "yes"
+        rows[name] = {
+            "right": _count(report),
+            f"short of {GOAL_RIGHT:.0%} by": missing,
+            "a second": f"{report.per_second:.1f}",
+            f"short of {GOAL_PER_SECOND} by": f"{max(0.1, slower):.1f} a second"
+            if slower > 0
+            else "-",
+            "both goals": verdict,
         }
-    ).T
+    return pd.DataFrame(rows).T
 
 
-def _missing_right(report: Report) -> str:
-    if report.right is None:
-        return "not judged"
-    missing = math.ceil(GOAL_RIGHT * report.total) - report.right
-    return _pictures(missing) if missing > 0 else "-"
-
-
-def _missing_speed(report: Report) -> str:
-    missing = GOAL_PER_SECOND - report.per_second
-    return f"{max(0.1, missing):.1f} a second" if missing > 0 else "-"
-
-
-def _verdict(report: Report) -> str:
-    if report.right is None:
-        return "rehearsal"
-    return "no" if shortfall(report) else "yes"
+def _count(report: Report) -> str:
+    if report.count_and_total is None:
+        return "not measured"
+    right, total = report.count_and_total
+    return f"{right} of {total}{' (published)' if report.right is None else ''}"
 
 
 def _pictures(number: int) -> str:
@@ -239,16 +196,9 @@ def _pictures(number: int) -> str:
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
     """Can two contenders' counts on the same pictures tell them apart?
 
-    Args:
-        predictions: A table a contender, from `take_turns`.
-        one: A contender's name.
-        other: Another's.
-
-    Returns:
-        Three sentences, a line each: whether their 95% Wilson intervals overlap; on how
-        many pictures exactly one of them is right, with the p-value of the exact
-        two-sided sign test on those (McNemar, Psychometrika 12, 1947); and what follows
-        at the usual level of 5%.
+    Returns three sentences: whether their 95% Wilson intervals overlap; on how many
+    pictures exactly one of them is right, with the p-value of the exact two-sided sign
+    test on those (McNemar, Psychometrika 12, 1947); what follows at the level of 5%.
 
     Raises:
         ValueError: If they were asked about different pictures.
@@ -259,40 +209,20 @@ def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -
     counts, total = (int(mine.sum()), int(theirs.sum())), len(mine)
     (low, high), (low_too, high_too) = (wilson_interval(n, total) for n in counts)
     overlap = "overlap" if low <= high_too and low_too <= high else "do not overlap"
-    p, tossed = _sign_test(int((mine & ~theirs).sum()), int((theirs & ~mine).sum()))
+    first, second = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
+    p, tossed = 1.0, "They are right on the same pictures."
+    if first + second:
+        p = float(binomtest(first, first + second).pvalue)
+        shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+        tossed = (
+            f"On {_pictures(first + second)} only one of the two is right ({first} and "
+            f"{second});\nchance alone splits them so, or more unevenly, with {shown}."
+        )
     return (
         f"{one} {counts[0]} and {other} {counts[1]} of {total}: the intervals "
         f"{overlap}.\n{tossed}\n"
         f"These counts {'can' if p < 0.05 else 'cannot'} tell them apart."
     )
-
-
-def _sign_test(first: int, second: int) -> tuple[float, str]:
-    """The p-value of pictures that only the one, or only the other, has right."""
-    if first + second == 0:
-        return 1.0, "They are right on the same pictures."
-    p = float(binomtest(first, first + second).pvalue)
-    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    return p, (
-        f"On {_pictures(first + second)} only one of the two is right ({first} and "
-        f"{second});\nchance alone splits them so, or more unevenly, with {shown}."
-    )
-
-
-def _count(report: Report) -> str:
-    if report.right is not None:
-        return f"{report.right} of {report.total}"
-    if report.published_right is not None:
-        return f"{report.published_right} of {PUBLISHED_TOTAL} (published)"
-    return "not measured"
-
-
-def _interval(report: Report) -> str:
-    counted = report.count_and_total
-    if counted is None:
-        return "-"
-    low, high = wilson_interval(*counted)
-    return f"{low:.1%} to {high:.1%}"
 
 
 def say_count(right: int, total: int) -> str:
@@ -309,78 +239,53 @@ def judge_app(
     megabytes: float,
     start_seconds: float,
 ) -> pd.DataFrame:
-    """The finished app beside all goals.
+    """The finished app beside all goals; what was not measured is not reached.
 
     Args:
         about: What its model file says: the test pictures it names rightly, its gate.
         median_ms: From picture file to answer.
-        in_browser: Answers a second of the browser demo, and where that was measured;
-            None if it was not.
+        in_browser: Answers a second of the browser demo, and where that was measured.
         megabytes: Size of the model file, in 10^6 bytes.
         start_seconds: From starting the app to its first answer.
-
-    Returns:
-        A row a goal: goal, whether it is reached, "yes" or "no", and what was measured.
     """
     right, total = about.test_result["correct"], about.test_result["total"]
-    speed, count = 1000 / median_ms, f"{right} of {total}"
-    fast, size = f"{speed:.0f}", f"{megabytes:.1f} MB"
-    ready = f"{start_seconds:.2f} s after its start"
-    share, hoped = right / total, "hoped for:"
-    rows = [
-        (f"right, at least {GOAL_RIGHT:.0%}", count, share >= GOAL_RIGHT),
-        (f"at least {GOAL_PER_SECOND} a second", fast, speed >= GOAL_PER_SECOND),
-        (f"{hoped} right, {HOPED_RIGHT:.0%}", count, share >= HOPED_RIGHT),
-        (f"{hoped} {HOPED_PER_SECOND} a second", fast, speed >= HOPED_PER_SECOND),
-        _judge_browser(in_browser),
-        (f"{hoped} at most {HOPED_MEGABYTES} MB", size, megabytes <= HOPED_MEGABYTES),
-        (
-            f"{hoped} answers in {HOPED_SECONDS} s",
-            ready,
-            start_seconds <= HOPED_SECONDS,
-        ),
-        *_judge_gate(about.gate),
-    ]
-    table = pd.DataFrame(rows, columns=["goal", "measured", "reached"])
-    table.reached = table.reached.map({True: "yes", False: "no"})
-    return table.set_index("goal")[["reached", "measured"]]
-
-
-def _judge_browser(in_browser: tuple[float, str] | None) -> tuple[str, str, bool]:
-    goal = f"hoped for: {GOAL_PER_SECOND} a second in a browser"
-    if in_browser is None:
-        return goal, "not measured", False
-    speed, where = in_browser
-    return goal, f"{speed:.0f} ({where})", speed >= GOAL_PER_SECOND
-
-
-def _judge_gate(gate: dict) -> list[tuple[str, str, bool]]:
-    """Rows for the gate; without other dishes to judge it by, nothing is reached."""
+    share, speed, gate = right / total, 1000 / median_ms, about.gate
+    browser_speed, where = in_browser or (0, "")
+    near, near_total = map(sum, zip((0, 0), *gate["near"].values(), strict=True))
     far, far_total = gate["far"]
-    mine, total = gate["ours"]
-    near = sum(away for away, _ in gate["near"].values())
-    near_total = sum(number for _, number in gate["near"].values())
-    unmeasured = "not measured" if near_total == 0 else None
-    auroc = gate["auroc"] or 0.0
-    return [
-        (
-            "hoped for: no food, all turned away",
-            f"{far} of {far_total}",
-            far == far_total,
+    mine, mine_total = gate["ours"]
+    auroc, size = gate["auroc"] or 0.0, f"{megabytes:.1f} MB"
+    count, fast, none = f"{right} of {total}", f"{speed:.0f}", "not measured"
+    in_time = f"{start_seconds:.2f} s after its start"
+    page = f"{browser_speed:.0f} ({where})" if in_browser else none
+    away = f"{near} of {near_total}" if near_total else none
+    told_apart = f"{auroc:.2f}" if near_total else none
+    goals = {
+        f"right, at least {GOAL_RIGHT:.0%}": (share >= GOAL_RIGHT, count),
+        f"at least {GOAL_PER_SECOND} a second": (speed >= GOAL_PER_SECOND, fast),
+    }
+    hopes = {
+        f"right, {HOPED_RIGHT:.0%}": (share >= HOPED_RIGHT, count),
+        f"{HOPED_PER_SECOND} a second": (speed >= HOPED_PER_SECOND, fast),
+        f"{GOAL_PER_SECOND} a second in a browser": (
+            browser_speed >= GOAL_PER_SECOND,
+            page,
         ),
-        (
-            f"hoped for: unmet dishes, {HOPED_AWAY:.0%} turned away",
-            unmeasured or f"{near} of {near_total}",
+        f"at most {HOPED_MEGABYTES} MB": (megabytes <= HOPED_MEGABYTES, size),
+        f"answers in {HOPED_SECONDS} s": (start_seconds <= HOPED_SECONDS, in_time),
+        "no food, all turned away": (far == far_total, f"{far} of {far_total}"),
+        f"unmet dishes, {HOPED_AWAY:.0%} turned away": (
             near >= HOPED_AWAY * near_total > 0,
+            away,
         ),
-        (
-            f"hoped for: told from ours, AUROC {HOPED_AUROC:.2f}",
-            unmeasured or f"{auroc:.2f}",
-            auroc >= HOPED_AUROC,
+        f"told from ours, AUROC {HOPED_AUROC:.2f}": (auroc >= HOPED_AUROC, told_apart),
+        f"ours, at most {MOST_OURS_AWAY:.0%} turned away": (
+            mine <= MOST_OURS_AWAY * mine_total,
+            f"{mine} of {mine_total}",
         ),
-        (
-            f"hoped for: ours, at most {MOST_OURS_AWAY:.0%} turned away",
-            f"{mine} of {total}",
-            mine <= MOST_OURS_AWAY * total,
-        ),
-    ]
+    }
+    goals |= {f"hoped for: {hope}": judged for hope, judged in hopes.items()}
+    columns = ["reached", "measured"]
+    table = pd.DataFrame.from_dict(goals, orient="index", columns=columns)
+    table.reached = table.reached.map({True: "yes", False: "no"})
+    return table.rename_axis("goal")

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular.engine import HEAD, Settings, cross_validate, deal, one_thread
+from going_modular.engine import HEAD, cross_validate, deal, one_thread
 from going_modular.stored_features import StoredFeatures
 
 NEIGHBOURS = 5
@@ -37,13 +37,8 @@ def knn_similarity(
 ) -> torch.Tensor:
     """Mean cosine similarity of features (M, D) to their five nearest in known (N, D).
 
-    Args:
-        features: One row a picture, of any length.
-        known: The training pictures' features, rows of length 1.
-        leave_out_self: Row m of the features is row m of the known: not compared.
-
-    Returns:
-        (M,), in [-1, 1].
+    The known rows have length 1. With `leave_out_self`, row m of the features is row m
+    of the known and not compared. Returns (M,), in [-1, 1].
     """
     similarity = F.normalize(features, dim=1) @ known.T
     neighbours = min(NEIGHBOURS, known.shape[0] - leave_out_self)
@@ -53,12 +48,7 @@ def knn_similarity(
 
 
 def threshold_at_tpr(scores: torch.Tensor, tpr: float) -> float:
-    """The score (of N) that a share of our own pictures reach or exceed.
-
-    Args:
-        scores: Of our own pictures, (N,).
-        tpr: That share, the true positive rate, in [0, 1].
-    """
+    """The score, of N, that a share of our own pictures (`tpr`) reach or exceed."""
     # "lower" is a picture's own score: between two, one picture too few would be kept.
     return scores.quantile(1 - tpr, interpolation="lower").item()
 
@@ -100,17 +90,10 @@ def fit_softmax(
     """Fit a strict linear head, in which every class counts alike.
 
     It minimises half the squared length of its weights plus `STRENGTH` times the sum of
-    the rows' cross-entropies. A row counts the more, the rarer its class is
-    (scikit-learn's "balanced"). Weights are measured where each number of a row has
-    been brought to mean 0 and standard deviation 1; the bias is free.
-
-    Args:
-        rows: (N, D).
-        labels: (N,), of C classes.
-        scale_by: Rows that mean and standard deviation are taken from, (K, D).
-
-    Returns:
-        From rows as they are, (N, D), to logits (N, C).
+    the cross-entropies of rows (N, D) with labels (N,); a row counts the more, the
+    rarer its class. Weights are measured where each number of a row is standardised by
+    mean and deviation of the rows `scale_by`, (K, D); the bias is free. Returns a layer
+    from rows as they are, (N, D), to logits (N, C).
     """
     scaler = StandardScaler().fit(scale_by.numpy())
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
@@ -206,11 +189,9 @@ def make_gate(
     it. Known features are kept class after class.
 
     Args:
-        features: Of the training pictures, (N, D).
-        labels: (N,).
+        features: Of the training pictures, (N, D), with labels (N,).
         logits: Of the same by heads that had not seen them, (N, C): `CVResult.logits`.
-        others: Features of other dishes to learn from, (M, D); None or empty if there
-            are none.
+        others: Features of other dishes to learn from, (M, D), if there are any.
         carried: Which pictures the gate compares with, (N,) bool; the others set the
             thresholds. None: each is compared with all the others.
     """
@@ -255,18 +236,10 @@ def sample_references(
 ) -> torch.Tensor:
     """Choose by a seed whose features a file carries, where all would be too many.
 
-    Mini's file carries the features of all 450 training pictures. Food-101's would make
-    a file several times the size of the network.
-
-    Args:
-        labels: Of the training pictures, (N,).
-        per_class: Pictures of each class, or half of a class that has not even two
-            times as many: some must be left to set the thresholds by. An only picture
-            is carried.
-        seed: Another one chooses others.
-
-    Returns:
-        True for the chosen, (N,).
+    Mini's file carries those of all 450 training pictures. Food-101's would make a file
+    several times the size of the network. Of each class, `per_class` pictures are
+    chosen, but at most half, so that some are left to set the thresholds by; an only
+    picture is carried. Takes labels (N,); returns True for the chosen, (N,).
 
     Raises:
         ValueError: If no class has two pictures.
@@ -285,22 +258,17 @@ def sample_references(
 class LeaveOneOutResult:
     """How a gate did on a dish that took no part in making it.
 
-    Attributes:
-        rank: Of the dish's test pictures, from `Thresholds.rank`, less its threshold.
-        away: How many of them it turned away.
-        our_rank: Of our own test pictures, likewise.
-        our_away: How many of those it turned away.
+    Both are from `Thresholds.rank`, less its threshold: below 0 is turned away. One is
+    of the dish's test pictures, one of our own.
     """
 
     rank: torch.Tensor
-    away: int
     our_rank: torch.Tensor
-    our_away: int
 
     @property
-    def auroc(self) -> float:
-        """The chance that one of our pictures ranks above one of the dish's."""
-        return auroc(self.our_rank, self.rank)
+    def away(self) -> int:
+        """How many of the dish's pictures were turned away."""
+        return int((self.rank < 0).sum())
 
 
 def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
@@ -309,6 +277,7 @@ def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
     return float(roc_auc_score(truth, torch.cat([ours, strangers])))
 
 
+@torch.inference_mode()
 def leave_one_dish_out(
     ours: TensorDataset,
     logits: torch.Tensor,
@@ -322,7 +291,6 @@ def leave_one_dish_out(
     Args:
         ours: Features (N, D) and labels of our training pictures.
         logits: Of the same by heads that had not seen them, (N, C).
-        others: The other dishes.
         head: Ours, trained.
         test: Features of our test pictures, (T, D).
     """
@@ -330,13 +298,12 @@ def leave_one_dish_out(
     for dish in others.names:
         met = others.without(dish).train.tensors[0]
         gate, thresholds = make_gate(*ours.tensors, logits, met)
-        with torch.inference_mode():
-            near, mine = (gate(r, head(r)) for r in (others.test_of(dish), test))
         judged[dish] = LeaveOneOutResult(
-            rank=thresholds.rank(*near) - thresholds.in_distribution_score,
-            away=int(thresholds.turn_away(*near).sum()),
-            our_rank=thresholds.rank(*mine) - thresholds.in_distribution_score,
-            our_away=int(thresholds.turn_away(*mine).sum()),
+            *(
+                thresholds.rank(*gate(rows, head(rows)))
+                - thresholds.in_distribution_score
+                for rows in (others.test_of(dish), test)
+            )
         )
     return judged
 
@@ -348,23 +315,10 @@ def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
 
 
 def judge_gate(
-    ours: TensorDataset,
-    others: StoredFeatures,
-    *,
-    head: nn.Module,
-    test: torch.Tensor,
-    settings: Settings = HEAD,
+    ours: TensorDataset, others: StoredFeatures, *, head: nn.Module, test: torch.Tensor
 ) -> dict[str, object]:
-    """`ModelMetadata.gate`: what a model file says about its gate, but for far ones.
-
-    Args:
-        ours: Features (N, D) and labels of our training pictures.
-        others: The other dishes; each is judged by a gate that has not met it.
-        head: Ours, trained.
-        test: Features of our test pictures, (T, D).
-        settings: How the head was trained.
-    """
-    logits = cross_validate(head, ours, settings=settings).logits
+    """`ModelMetadata.gate`, but for far ones, by `leave_one_dish_out`."""
+    logits = cross_validate(head, ours, settings=HEAD).logits
     judged = leave_one_dish_out(ours, logits, others, head=head, test=test)
     gate, thresholds = make_gate(*ours.tensors, logits, others.train.tensors[0])
     with torch.inference_mode():
@@ -382,13 +336,13 @@ def judge_gate(
 
 def unmet_table(judged: dict[str, LeaveOneOutResult]) -> pd.DataFrame:
     """The judgement for reading: a row a dish, counts with their denominators."""
-    return pd.DataFrame(
-        {
-            dish: {
-                "turned away": f"{unmet.away} of {len(unmet.rank)}",
-                "AUROC": f"{unmet.auroc:.2f}",
-                "ours turned away": f"{unmet.our_away} of {len(unmet.our_rank)}",
-            }
-            for dish, unmet in judged.items()
-        }
-    ).T
+    rows = {
+        dish: (
+            f"{unmet.away} of {len(unmet.rank)}",
+            f"{auroc(unmet.our_rank, unmet.rank):.2f}",
+            f"{(unmet.our_rank < 0).sum()} of {len(unmet.our_rank)}",
+        )
+        for dish, unmet in judged.items()
+    }
+    columns = ["turned away", "AUROC", "ours turned away"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

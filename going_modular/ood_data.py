@@ -13,14 +13,14 @@ import torch
 from torch.utils.data import TensorDataset
 
 from going_modular.app.model import PictureError, open_picture
-from going_modular.datasets import make_datasets, make_loader
-from going_modular.drawn import drawn_pictures
-from going_modular.engine import store_features
+from going_modular.drawn import OTHER_NAMES, drawn_pictures
 from going_modular.model_builder import Built
 from going_modular.stored_features import (
+    HALVES,
     StoredFeatures,
     find_features,
     probe_features,
+    store_pictures,
 )
 
 # A package, and where in it the pictures are that its own examples use.
@@ -34,25 +34,20 @@ SMALLEST = 100  # pixels a side; smaller ones are icons and test patterns
 
 
 def find_strangers() -> dict[Path, str]:
-    """Find pictures that are no food, each once, in packages that are installed anyway.
+    """Pictures of no food, each once, that installed packages bring, and which does.
 
     They stand for what visitors send that nobody had thought of. Which ones there are
     depends on the packages' versions: say how many you found.
-
-    Returns:
-        The package that each picture file is from.
     """
     found, seen = {}, set()
     for package, place in PLACES.items():
-        spec = find_spec(package)
-        if spec is None:
-            continue
-        folder = Path(spec.submodule_search_locations[0], place)
-        for file in sorted(folder.glob("*.[jp][pn]*g")):
-            digest = hashlib.sha256(file.read_bytes()).digest()
-            if digest not in seen and _is_large_enough(file):
-                found[file] = package
-            seen.add(digest)
+        if spec := find_spec(package):
+            folder = Path(spec.submodule_search_locations[0], place)
+            for file in sorted(folder.glob("*.[jp][pn]*g")):
+                digest = hashlib.sha256(file.read_bytes()).digest()
+                if digest not in seen and _is_large_enough(file):
+                    found[file] = package
+                seen.add(digest)
     return found
 
 
@@ -73,52 +68,18 @@ def find_other_dishes(
 ) -> StoredFeatures:
     """Other dishes' stored features, if there are any that this very base has made.
 
-    Args:
-        built: The contender.
-        slug: Its name in file names.
-        data_dir: Where the files of features lie.
-        ours: Names of our own dishes, which are no others.
-        is_practice: Whether ours are drawn: then the others are, too.
-
-    Returns:
-        Of no dishes at all, if there is no such file.
+    If ours are drawn (`is_practice`), then the others are, too; there are none of
+    `ours` among them, and none at all if there is no file.
 
     Raises:
         StoredFeaturesError: If there is a file, but not a whole one.
     """
+    names, probe = [], probe_features(built)
+    halves = [TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())] * 2
     if is_practice:
+        names = [name.replace("_", " ") for name in OTHER_NAMES]
         folder = drawn_pictures() / "other_dishes"
-        return from_folder(built, folder, is_practice=True, batch_size=8).without(*ours)
-    if others := find_features(built, slug, data_dir, what="other_dishes"):
-        return others.without(*ours)
-    probe = probe_features(built)
-    nobody = TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())
-    return StoredFeatures([], nobody, nobody, probe, is_practice=False)
-
-
-def from_folder(
-    built: Built,
-    folder: Path,
-    *,
-    is_practice: bool,
-    batch_size: int,
-    device: str | torch.device = "cpu",
-) -> StoredFeatures:
-    """Features of pictures in a folder that holds train/ and test/, as the lesson's do.
-
-    Args:
-        built: Its base does the work.
-        folder: With a folder for each dish in both halves.
-        is_practice: Whether the pictures were drawn.
-        batch_size: Pictures that go through the base together.
-        device: Where the base runs.
-    """
-    halves = make_datasets(folder, built.transform)
-    stored = [
-        store_features(
-            built.model.base, make_loader(half, batch_size=batch_size), device=device
-        )
-        for half in halves
-    ]
-    names = [name.replace("_", " ") for name in halves[0].classes]
-    return StoredFeatures(names, *stored, probe_features(built), is_practice)
+        halves = [store_pictures(built, folder, half) for half in HALVES]
+    elif stored := find_features(built, slug, data_dir, what="other_dishes"):
+        return stored.without(*ours)
+    return StoredFeatures(names, *halves, probe, is_practice).without(*ours)

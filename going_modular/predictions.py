@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,28 +18,15 @@ WARM_UP = 5  # pictures predicted before the clock counts
 MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
 
 
-class Times(NamedTuple):
-    """What a prediction took, in milliseconds.
-
-    Attributes:
-        total_ms: From the file to the answer.
-        decode_ms: Of that, opening and decoding the file.
-        forward_ms: Of that, the network. What is left is preparing the picture.
-    """
-
-    total_ms: float
-    decode_ms: float
-    forward_ms: float
-
-
 @torch.inference_mode()
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
-) -> tuple[torch.Tensor, Times]:
+) -> tuple[torch.Tensor, dict[str, float]]:
     """Predict one picture on the CPU.
 
     Returns:
-        Probabilities (C,), and what they took.
+        Probabilities (C,), and milliseconds: total_ms, from the file to the answer; of
+        that decode_ms, for opening and decoding the file, and forward_ms, the network.
     """
     start = time.perf_counter()
     picture = load_picture(file)
@@ -49,8 +35,11 @@ def predict_picture(
     prepared = time.perf_counter()
     probabilities = model(batch).softmax(dim=1)[0]
     end = time.perf_counter()
-    seconds = (end - start, decoded - start, end - prepared)
-    return probabilities, Times(*(1000 * second for second in seconds))
+    return probabilities, {
+        "total_ms": 1000 * (end - start),
+        "decode_ms": 1000 * (decoded - start),
+        "forward_ms": 1000 * (end - prepared),
+    }
 
 
 def predict_pictures(
@@ -59,17 +48,11 @@ def predict_pictures(
     samples: Sequence[Sample],
     class_names: Sequence[str],
 ) -> pd.DataFrame:
-    """Predict pictures one by one, in order, after a warm-up.
+    """Predict pictures one by one on the CPU, in order, after a warm-up.
 
-    Args:
-        model: Gives logits (1, C); moved to the CPU.
-        transform: From a PIL picture to (3, S, S).
-        samples: Files and labels, as `ImageFolder.samples` lists them.
-        class_names: C names, in column order.
-
-    Returns:
-        A row a picture: file, truth, guess, right, prob_guess, prob_truth, total_ms,
-        decode_ms, forward_ms.
+    The samples are files and labels, as `ImageFolder.samples` lists them. Returns a row
+    for each: file, truth, guess, right, prob_guess, prob_truth, and the milliseconds of
+    `predict_picture`.
     """
     model.cpu().eval()
     for file, _ in samples[:WARM_UP]:
@@ -86,7 +69,7 @@ def predict_pictures(
                 "right": guess == label,
                 "prob_guess": probabilities[guess].item(),
                 "prob_truth": probabilities[label].item(),
-                **times._asdict(),
+                **times,
             }
         )
     return pd.DataFrame(rows)
@@ -102,16 +85,8 @@ def take_turns(
     """Let every contender predict all pictures, a few pictures at a turn.
 
     Other programs slow a computer down for seconds or minutes. When the contenders
-    take turns, such a spell meets all of them and not just one.
-
-    Args:
-        contenders: By name.
-        samples: Files and labels, as `ImageFolder.samples` lists them.
-        class_names: C names, in column order.
-        turn: Pictures a turn; each begins with a warm-up that is not counted.
-
-    Returns:
-        For each contender what `predict_pictures` returns for all samples.
+    take turns, such a spell meets all of them. Returns for each, by name, what
+    `predict_pictures` returns for all samples.
     """
     tables = {name: [] for name in contenders}
     for start in range(0, len(samples), turn):
@@ -126,18 +101,12 @@ def take_turns(
 def compare_answers(
     deployable: nn.Module, file: Path, samples: Sequence[Sample]
 ) -> pd.DataFrame:
-    """Ask PyTorch and the exported file about the same pictures.
-
-    Args:
-        deployable: What was exported: from a uint8 picture (H, W, 3) to
-            probabilities (C,), knn_similarity and in_distribution_score.
-        file: The ONNX file, asked through the app's own `Predictor`.
-        samples: Picture files and labels.
+    """Ask PyTorch's `Deployable` and the exported file, by the app's own `Predictor`.
 
     Returns:
         A row a picture: label; guess, the file's class number; same_class; difference,
-        the largest of any probability; knn_similarity, ours and verdict, the file's;
-        onnx_ms, milliseconds from picture file to the ONNX answer.
+        the largest of any probability; the file's two scores and verdict; onnx_ms,
+        milliseconds from picture file to the ONNX answer.
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
     names = predictor.about.class_names
@@ -169,25 +138,18 @@ def compare_answers(
 def precision_table(
     checks: dict[str, pd.DataFrame], files: dict[str, Path]
 ) -> pd.DataFrame:
-    """Files of different precision side by side, counts with their denominators.
-
-    Args:
-        checks: From `compare_answers`, by precision.
-        files: The files that were asked.
-    """
-    return pd.DataFrame(
-        {
-            precision: {
-                "right": f"{(check.guess == check.label).sum()} of {len(check)}",
-                "same class as PyTorch": f"{check.same_class.sum()} of {len(check)}",
-                "largest difference": f"{check.difference.max():.1e}",
-                "MB": f"{files[precision].stat().st_size / 1e6:.1f}",
-                "median ms": f"{check.onnx_ms.median():.1f}",
-                "a second": f"{1000 / check.onnx_ms.median():.0f}",
-            }
-            for precision, check in checks.items()
+    """Files side by side, by precision, and how each did in `compare_answers`."""
+    rows = {}
+    for precision, check in checks.items():
+        rows[precision] = {
+            "right": f"{(check.guess == check.label).sum()} of {len(check)}",
+            "same class as PyTorch": f"{check.same_class.sum()} of {len(check)}",
+            "largest difference": f"{check.difference.max():.1e}",
+            "MB": f"{files[precision].stat().st_size / 1e6:.1f}",
+            "median ms": f"{check.onnx_ms.median():.1f}",
+            "a second": f"{1000 / check.onnx_ms.median():.0f}",
         }
-    ).T
+    return pd.DataFrame(rows).T
 
 
 def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
@@ -195,10 +157,6 @@ def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
 
     It may lose `MOST_LOST` pictures against fp32, and `ALIKE` of its answers must be
     PyTorch's.
-
-    Args:
-        checks: From `compare_answers`, by precision; one of them is "fp32".
-        files: The files that were asked.
     """
     right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
     allowed = [

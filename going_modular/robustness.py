@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,7 @@ class Reply:
     Attributes:
         words: What a visitor reads; empty where the app failed without a word.
         dish: The dish that it names, if any.
-        scores: Probabilities by `spoken` class name; empty where there are none. An
-            app may tell only the likeliest.
+        scores: By `spoken` class name, at least of the likeliest, if any.
         seconds: From the question to the answer, the upload not counted.
     """
 
@@ -47,15 +47,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Case:
-    """Something that a stranger sends.
+    """Something that a stranger sends: a file, a place, or nothing but the question.
 
     Attributes:
         what: In words.
         should: What ought to come of it, in words.
         passes: Whether a reply is that.
-        file: A file to upload.
-        place: A path or web address that is named in place of an upload. Without
-            `file` and `place`, nothing is sent but the question.
+        place: A path or web address that is named in place of an upload.
         is_crowd: Whether many send the file at once.
     """
 
@@ -79,20 +77,27 @@ def make_cases(
     plates: Sequence[Path],
     strangers: Mapping[str, Path],
 ) -> list[Case]:
-    """Put together what strangers send.
+    """Put together what strangers send; files that are made for it go into a folder.
 
     Args:
-        folder: Where the files go that are made for it.
         predictor: Says what a photo ought to get when it is turned as it should be.
         plates: Photos that the model names when they are upright. The one is sent
             sideways whose answer depends most on which way up it is.
         strangers: Files by what they show, none of which is one of our dishes.
     """
-    folder = Path(folder)
-    empty, text = _write(folder / "empty.jpg", ""), _write(folder / "list.jpg", "eggs")
-    sideways, is_upright = _sideways(folder / "sideways.jpg", predictor, plates)
+    empty, text, huge, sideways = (
+        Path(folder) / f"{name}.jpg" for name in ("empty", "list", "huge", "sideways")
+    )
+    for file, content in ((empty, ""), (text, "eggs")):
+        with atomic_write(file) as part:
+            part.write_text(content, "utf-8")
     large = Image.fromarray(open_picture(plates[0])).resize((8000, 6000))
-    huge = _save(folder / "huge.jpg", large)
+    lying, is_upright = _lying(predictor, plates)
+    exif = Image.Exif()
+    exif[Base.Orientation] = TURN_CLOCKWISE
+    for file, image, more in ((huge, large, {}), (sideways, lying, {"exif": exif})):
+        with atomic_write(file) as part:
+            image.save(part, format="JPEG", quality=90, **more)
     path, address = Path(plates[0]).resolve(), f"https://{64 * 'x'}.org/plate.jpg"
     sentence, no_dish = "a sentence that helps", "no name of a dish"
     late, full = f"an answer within {PATIENCE:g} s", "the last are told to come back"
@@ -121,32 +126,24 @@ def _is_full(reply: Reply) -> bool:
     return "Queue is full" in reply.words
 
 
-def _sideways(
-    file: Path, predictor: Predictor, plates: Sequence[Path]
-) -> tuple[Path, Callable[[Reply], bool]]:
-    """A photo that lies on its side and says so, and a check that it was turned."""
-
-    def both_ways(plate: Path) -> tuple[Image.Image, dict, dict]:
+def _lying(
+    predictor: Predictor, plates: Sequence[Path]
+) -> tuple[Image.Image, Callable[[Reply], bool]]:
+    """A photo that lies on its side, and a check that an app has turned it."""
+    views = []
+    for plate in plates:
         image = Image.fromarray(open_picture(plate))
         lying = image.transpose(Image.Transpose.ROTATE_90)
-        scores = (
-            _by_spoken_name(predictor.predict(np.asarray(view)).probabilities.items())
-            for view in (image, lying)
-        )
-        return lying, *scores
-
-    lying, upright, unturned = max(
-        map(both_ways, plates), key=lambda views: _apart(*views[1:])
-    )
-    exif = Image.Exif()
-    exif[Base.Orientation] = TURN_CLOCKWISE
+        answers = (predictor.predict(np.asarray(view)) for view in (image, lying))
+        views.append((lying, *(_spoken(a.probabilities.items()) for a in answers)))
+    lying, upright, unturned = max(views, key=lambda view: _apart(*view[1:]))
     return (
-        _save(file, lying, exif=exif),
+        lying,
         lambda reply: _apart(reply.scores, upright) < _apart(reply.scores, unturned),
     )
 
 
-def _by_spoken_name(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+def _spoken(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
     return {spoken(name): score for name, score in pairs}
 
 
@@ -155,28 +152,11 @@ def _apart(some: Mapping[str, float], every: Mapping[str, float]) -> float:
     return max((abs(score - every[name]) for name, score in some.items()), default=0.0)
 
 
-def _save(file: Path, image: Image.Image, **more) -> Path:
-    with atomic_write(file) as part:
-        image.save(part, format="JPEG", quality=90, **more)
-    return file
-
-
-def _write(file: Path, content: str) -> Path:
-    with atomic_write(file) as part:
-        part.write_text(content, "utf-8")
-    return file
-
-
 def run_cases(url: str, cases: Sequence[Case]) -> pd.DataFrame:
-    """Send the cases to a running app, one after the other.
+    """Send the cases to the app that answers at `url`, one after the other.
 
-    Args:
-        url: Where it answers.
-        cases: From `make_cases`.
-
-    Returns:
-        A row a case: who comes, whether what comes back is as it should be, with "yes"
-        or "no" in it, what comes back, and what should.
+    Returns a row a case: who comes, whether what comes back is as it should be, with
+    "yes" or "no" in it, what comes back, and what should.
     """
     rows = []
     with requests.Session() as session:
@@ -209,21 +189,19 @@ def _send(session: requests.Session, api: str, case: Case) -> Reply:
     inputs = {"path": path, "meta": {"_type": "gradio.FileData"}} if path else None
     if "://" in path:
         inputs["url"] = path
+    ask = partial(
+        session.post, f"{api}/call/predict", json={"data": [inputs]}, timeout=WAIT
+    )
     if case.is_crowd:
-        return _crowd(session, api, inputs)
+        return _crowd(ask)
     start = time.perf_counter()
-    call = _call(session, api, inputs)
+    call = ask()
     if not call.ok:
         return Reply(_detail(call))
     event = f"{api}/call/predict/{call.json()['event_id']}"
     with session.get(event, timeout=WAIT) as response:
         found = EVENT.findall(response.text)
     return _read(*found[-1], seconds=time.perf_counter() - start)
-
-
-def _call(session: requests.Session, api: str, inputs: dict | None):
-    body = {"data": [inputs]}
-    return session.post(f"{api}/call/predict", json=body, timeout=WAIT)
 
 
 def _read(event: str, data: str, *, seconds: float) -> Reply:
@@ -233,7 +211,7 @@ def _read(event: str, data: str, *, seconds: float) -> Reply:
         return Reply((content or {}).get("error") or "", seconds=seconds)
     label, note = content[0] or {}, content[1] if len(content) > 1 else ""
     pairs = label.get("confidences") or []
-    scores = _by_spoken_name((pair["label"], pair["confidence"]) for pair in pairs)
+    scores = _spoken((pair["label"], pair["confidence"]) for pair in pairs)
     name = label.get("label")
     if note and f"looks like {name}." not in note:  # scores are given all the same
         return Reply(" ".join(note.splitlines()[:2]), None, scores, seconds)
@@ -242,17 +220,17 @@ def _read(event: str, data: str, *, seconds: float) -> Reply:
     return Reply(f"{name} {max(scores.values()):.0%}", name, scores, seconds)
 
 
-def _crowd(session: requests.Session, api: str, inputs: dict | None) -> Reply:
+def _crowd(ask: Callable[[], requests.Response]) -> Reply:
     """Ask for many at once and wait for none: who is let in, and who is told what?"""
 
-    def ask(_: int) -> str:
-        call = _call(session, api, inputs)
+    def words(_: int) -> str:
+        call = ask()
         return "" if call.ok else _detail(call).split(".")[0]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        words = Counter(pool.map(ask, range(CROWD)))
-    waiting = f"{words.pop('', 0)} wait"
-    return Reply("; ".join([waiting, *(f"{n}: {text}" for text, n in words.items())]))
+        counts = Counter(pool.map(words, range(CROWD)))
+    waiting = f"{counts.pop('', 0)} wait"
+    return Reply("; ".join([waiting, *(f"{n}: {text}" for text, n in counts.items())]))
 
 
 def _detail(response: requests.Response) -> str:

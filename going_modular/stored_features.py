@@ -18,14 +18,14 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular.datasets import DataError, load_picture, make_datasets
+from going_modular.datasets import SPLITS, DataError, load_picture, make_datasets
 from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
 FILE = "{}_{}_{}.npz"  # what the pictures are, the contender's slug, its input size
 KINDS = {True: "drawn pictures", False: "real photos"}
-HALVES = ("train", "test")
+HALVES = SPLITS
 # From n photo files to features, (n - m, D), and why m of them, by place, have none.
 Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
 SAME = 0.999  # cosine of two bases' features of one picture, if they are the same base
@@ -37,13 +37,11 @@ class StoredFeaturesError(LessonError):
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features of pictures in two halves.
+    """Features of pictures in two halves, each (N, D), float32, and labels (N,).
 
     Attributes:
         names: Of the classes, in the order of their labels.
-        train: Features (N, D), float32, and labels (N,) to make something with.
-        test: The same of other pictures, to judge it by.
-        probe: Features (D,) of `probe_picture`, which tell the base that made them.
+        probe: Features (D,) of a fixed picture, which tell the base that made them.
         is_practice: Whether the pictures were drawn.
         files: The pictures' file names, by half; empty where nobody needs them.
     """
@@ -82,14 +80,10 @@ class StoredFeatures:
 
 
 class Extractor:
-    """Gets the features of photo files.
+    """Gets the features of photo files, 8 together, or on a GPU 64, if nothing is said.
 
-    Args:
-        built: Its base does the work.
-        device: Where the base runs. A GPU waits for photos: threads decode them
-            meanwhile, and what a `Preprocess` does is done on the GPU, too.
-        batch_size: Photos that go through it together; by default 8, on a GPU 64.
-        decoders: Threads that decode; by default 0, the own one, and 2 for a GPU.
+    A GPU waits for photos: two threads decode them meanwhile, and what a `Preprocess`
+    does is done on the GPU, too.
     """
 
     def __init__(
@@ -98,16 +92,14 @@ class Extractor:
         *,
         device: str | torch.device = "cpu",
         batch_size: int | None = None,
-        decoders: int | None = None,
     ):
         on_gpu = torch.device(device).type == "cuda"
         self.base, self.device = ready(built.model.base, device), device
         self.batch_size = batch_size or (64 if on_gpu else 8)
-        self.decoders = 2 * on_gpu if decoders is None else decoders
-        self.moves = built.transform is built.preprocess
-        self.transform = built.transform
-        if self.moves:
-            self.transform = copy.deepcopy(built.preprocess).to(device)
+        self.decoders = 2 if on_gpu else 1
+        self.transform, self.preprocess = built.transform, None
+        if built.transform is built.preprocess:
+            self.preprocess = copy.deepcopy(built.preprocess).to(device)
 
     def __call__(self, photos: Sequence[Path]) -> tuple[np.ndarray, dict[int, str]]:
         """Features (n, D) of those that can be opened; why not, by place, of the rest.
@@ -128,16 +120,14 @@ class Extractor:
         return features, reasons
 
     def _features(self, batch: list[torch.Tensor]) -> torch.Tensor:
-        if self.moves:
-            batch = [self.transform(pixels.to(self.device)) for pixels in batch]
+        if self.preprocess:
+            batch = [self.preprocess(pixels.to(self.device)) for pixels in batch]
         return features_of(self.base, torch.stack(batch), device=self.device)
 
     def _opened(self, photos: Sequence[Path]) -> Iterator[torch.Tensor | str]:
-        if not self.decoders:
-            yield from map(self._open, photos)
-            return
+        """Each photo, or why it cannot be opened; decoded two batches ahead."""
         with ThreadPoolExecutor(self.decoders) as pool:
-            ahead = deque()  # as many as the next two batches take
+            ahead = deque()
             for photo in photos:
                 ahead.append(pool.submit(self._open, photo))
                 if len(ahead) > 2 * self.batch_size:
@@ -152,7 +142,7 @@ class Extractor:
             if not Path(photo).exists():
                 raise
             return str(error.__cause__)
-        if self.moves:
+        if self.preprocess:
             return torch.from_numpy(np.array(picture))
         return self.transform(picture)
 
@@ -160,17 +150,10 @@ class Extractor:
 def store_pictures(
     built: Built, folder: Path, half: str, device: str | torch.device = "cpu"
 ) -> TensorDataset:
-    """Send one half's pictures through a frozen base, once each.
+    """Send one half's pictures, "train" or "test", through a frozen base, once each.
 
-    Args:
-        built: The contender. If its weights are random, about sixty pictures have to
-            do: they show what it costs, and no more.
-        folder: Holds train/ and test/.
-        half: "train" or "test".
-        device: Where the base runs.
-
-    Returns:
-        Features (N, D) and labels (N,), float32, on the CPU, in file order.
+    Of a base with random weights about sixty pictures have to do: they show what it
+    costs, and no more. Returns features (N, D) and labels (N,), in file order.
 
     Raises:
         DataError: If a picture cannot be read, naming it.
@@ -193,13 +176,7 @@ def features_file(folder: Path, what: str, slug: str, size: int) -> Path:
 def find_features(
     built: Built, slug: str, folder: Path, *, what: str
 ) -> StoredFeatures | None:
-    """Stored features that this very base has made; None if there are none.
-
-    Args:
-        built: The contender.
-        slug: Its name in file names.
-        folder: Where the files of features lie.
-        what: "photos" or "other_dishes".
+    """Features of "photos" or "other_dishes" that this very base has made, if any are.
 
     Raises:
         StoredFeaturesError: If there is a file, but not a whole one.
@@ -211,15 +188,11 @@ def find_features(
     return stored if is_same(probe_features(built), stored.probe) else None
 
 
-def probe_picture() -> np.ndarray:
-    """A picture that is the same everywhere: stripes, uint8, (240, 320, 3)."""
-    y, x = np.mgrid[:240, :320]
-    return np.stack([x, 2 * y, x + y], axis=2).astype(np.uint8)
-
-
 def probe_features(built: Built) -> torch.Tensor:
-    """Features (D,) of `probe_picture`, on the CPU."""
-    picture = built.preprocess(torch.from_numpy(probe_picture())).unsqueeze(0)
+    """Features (D,), on the CPU, of stripes that are the same everywhere."""
+    y, x = np.mgrid[:240, :320]
+    stripes = np.stack([x, 2 * y, x + y], axis=2).astype(np.uint8)
+    picture = built.preprocess(torch.from_numpy(stripes)).unsqueeze(0)
     return features_of(ready(built.model.base, "cpu"), picture)[0]
 
 

@@ -119,9 +119,9 @@ def test_a_phones_photo_is_upright_and_its_colours_are_those_of_screens():
 
 
 def srgb_of_p3(colour) -> np.ndarray:
-    """By the two standards' numbers (CSS Color 4), gamma 2.2 in, sRGB's curve out."""
+    """By the two standards' numbers (CSS Color 4): sRGB's curve in and out."""
     matrix = [[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]]
-    linear = (matrix @ (np.array(colour) / 255) ** 2.2).clip(0, 1)
+    linear = (matrix @ ((np.array(colour) / 255 + 0.055) / 1.055) ** 2.4).clip(0, 1)
     curve = np.where(
         linear > 0.0031, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear
     )

@@ -18,8 +18,9 @@ from going_modular.evaluation import (
     reports_table,
     shortfall,
     shortfalls_table,
-    summarise,
+    summarise_all,
 )
+from going_modular.model_builder import CONTENDERS
 
 LESSON = Path(__file__).resolve().parents[1] / "09_pytorch_model_deployment.ipynb"
 
@@ -38,10 +39,7 @@ def make_report(right=146, median_ms=10.0, **changes):
     return replace(report, **changes)
 
 
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_a_report_sums_up_and_a_rehearsed_one_shows_the_published_count(
-    pretrained, tmp_path
-):
+def test_reports_sum_up_and_a_rehearsed_one_shows_the_published_count(tmp_path):
     table = pd.DataFrame(
         {
             "right": [True] * 7 + [False] * 3,
@@ -51,20 +49,17 @@ def test_a_report_sums_up_and_a_rehearsed_one_shows_the_published_count(
     )
     file = tmp_path / "m.pth"
     file.write_bytes(bytes(2_500_000))
-    report = summarise(table, file=file, pretrained=pretrained, published_right=145)
-    if pretrained:
+    names = [contender.name for contender in CONTENDERS]
+    tables, files = dict.fromkeys(names, table), dict.fromkeys(names, file)
+    built = {name: SimpleNamespace(pretrained="Lite" in name) for name in names}
+    for published, expected in ((True, (145, 150)), (False, None)):
+        reports = summarise_all(tables, files, built, published=published)
+        report, rehearsed = reports["EffNet-Lite2"], reports["EffNetB2"]
         assert report.accuracy == 0.7 and report.count_and_total == (7, 10)
-    else:
-        assert report.accuracy is None and report.count_and_total == (145, 150)
+        assert rehearsed.accuracy is None and rehearsed.count_and_total == expected
     assert report.median_ms == 30 and report.per_second == pytest.approx(100 / 3)
     assert report.p95_ms == pytest.approx(40 + 0.55 * 960)  # between the last two
     assert report.megabytes == 2.5
-
-
-# Wilson's interval
-
-
-# The winner
 
 
 @pytest.mark.parametrize(
@@ -109,9 +104,6 @@ def test_without_trained_weights_there_is_no_winner(reports):
         choose_winner(reports)
 
 
-# The table
-
-
 def test_the_table_shows_denominators_and_marks_published_counts():
     table = reports_table(
         {
@@ -151,9 +143,6 @@ def test_what_falls_short_is_said_in_the_goals_own_units():
     ]
 
 
-# Two counts
-
-
 def answers(right):
     """Predictions of as many pictures as there are letters: R is right."""
     files = [f"{number}.jpg" for number in range(len(right))]
@@ -180,9 +169,6 @@ def test_the_sign_test_counts_pictures_that_only_one_has_right(
     assert all(word in said for word in words), said
     with pytest.raises(ValueError, match="A and B were asked about different pictures"):
         compare_counts({"A": one, "B": other[::-1]}, "A", "B")
-
-
-# The finished app
 
 
 GATE = {

@@ -14,12 +14,11 @@ from drawn_images import drawn_image
 from torch import nn
 
 from going_modular.engine import features_of
-from going_modular.files import FileError
+from going_modular.files import FileError, LessonError
 from going_modular.model_builder import (
     CONTENDERS,
     EFFNETB2_WEIGHTS,
     VIT_WEIGHTS,
-    CheckpointError,
     Contender,
     FeatureExtractor,
     Preprocess,
@@ -32,9 +31,6 @@ from going_modular.model_builder import (
 )
 
 HALVES = {"mean": [0.5] * 3, "std": [0.5] * 3}
-
-
-# Base and head
 
 
 def test_the_base_stays_in_evaluation_mode_whatever_train_is_told():
@@ -83,9 +79,6 @@ def test_lite_networks_know_pictures_and_take_any_input_size(build, plates):
     assert (labels[nearest] == labels).float().mean() > 0.75
 
 
-# Preprocessing
-
-
 @pytest.mark.parametrize("weights", [EFFNETB2_WEIGHTS, VIT_WEIGHTS])
 def test_preprocess_is_the_preset_where_both_cut_at_whole_pixels(weights):
     preset = weights.transforms()
@@ -105,9 +98,6 @@ def test_a_picture_and_its_pixels_come_out_alike(crop):
         got = preprocess(picture)
         assert torch.equal(got, preprocess(torch.from_numpy(np.array(picture))))
         assert got.shape == (3, 32, 32) and got.isfinite().all()
-
-
-# Weights
 
 
 class Touches:
@@ -135,35 +125,32 @@ def publish(site, tmp_path, monkeypatch):
 
 @pytest.fixture
 def original():
+    """A network and the file of its weights."""
     torch.manual_seed(5)
-    return nn.Linear(4, 2)
-
-
-@pytest.fixture
-def body(original):
-    """The file of its weights."""
-    torch.save(original.state_dict(), stream := io.BytesIO())
-    return stream.getvalue()
+    network = nn.Linear(4, 2)
+    torch.save(network.state_dict(), stream := io.BytesIO())
+    return network, stream.getvalue()
 
 
 def test_weights_are_downloaded_once_and_serve_without_internet(
-    original, body, publish, site, monkeypatch
+    original, publish, site, monkeypatch
 ):
+    network, body = original
     weights = publish(body)
     for offline in ("0", "0", "1"):
         monkeypatch.setenv("FOODVISION_OFFLINE", offline)
         base = nn.Linear(4, 2)
         assert load_weights(base, weights) is True
-        assert torch.equal(base.weight, original.weight)
+        assert torch.equal(base.weight, network.weight)
         assert Contender("A", "a", None, weights).rehearses() is False
     file = weights_file(weights)
     assert list(file.parent.iterdir()) == [file] and file.read_bytes() == body
     assert len(site.asked) == 1
 
 
-def test_without_internet_the_weights_stay_untrained(body, publish, site, monkeypatch):
+def test_without_internet_the_weights_stay_untrained(publish, site, monkeypatch):
+    weights, base = publish(b"never asked for"), nn.Linear(4, 2)
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    weights, base = publish(body), nn.Linear(4, 2)
     before = base.weight.clone()
     assert load_weights(base, weights) is False
     assert Contender("A", "a", None, weights).rehearses() is True
@@ -172,9 +159,9 @@ def test_without_internet_the_weights_stay_untrained(body, publish, site, monkey
     assert site.asked == [] and not weights_file(weights).parent.exists()
 
 
-def test_wrong_weights_are_named_and_not_kept_but_never_deleted(body, publish, site):
-    torn = body[:-100]
-    weights = publish(torn, claimed=body)
+def test_wrong_weights_are_named_and_never_deleted(original, publish, site):
+    torn = original[1][:-100]
+    weights = publish(torn, claimed=original[1])
     file = weights_file(weights)
     with pytest.raises(FileError, match="has hash .*thrown away"):
         load_weights(nn.Linear(4, 2), weights)
@@ -196,24 +183,18 @@ def test_weights_are_read_without_running_code(publish, tmp_path):
     assert (tmp_path / "ran").exists()
 
 
-# Saved and loaded
-
-
-def make_net():
-    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))
-
-
 @pytest.fixture
 def saved(tmp_path):
     """A saved model: the model and its file."""
-    model = make_net()
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))
     return model, save_checkpoint(model, tmp_path / "models" / "m.pth")
 
 
 def test_a_saved_model_comes_back_and_another_replaces_it(saved):
     first, file = saved
-    second, loaded = make_net(), make_net()
-    for model in (first, second):
+    second, loaded = copy.deepcopy(first), copy.deepcopy(first)
+    nn.init.zeros_(second[0].weight)
+    for model in (second, first):
         save_checkpoint(model, file)
         assert load_checkpoint(loaded, file) is loaded
         torch.testing.assert_close(loaded.state_dict(), model.state_dict())
@@ -241,24 +222,27 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(error, saved, monkeyp
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
-def test_a_torn_or_another_models_checkpoint_is_named(kept, saved):
+def test_a_missing_torn_or_another_models_checkpoint_is_named(saved):
     model, file = saved
-    refused = pytest.raises(CheckpointError, match="not hold this model.*Delete it")
+    refused = pytest.raises(LessonError, match="not hold this model.*Delete it")
     with refused:
         load_checkpoint(nn.Linear(4, 8), file)
     body = file.read_bytes()
-    file.write_bytes(body[: int(kept * len(body))])
+    for kept in (0.0, 0.3, 0.99):
+        file.write_bytes(body[: int(kept * len(body))])
+        with refused:
+            load_checkpoint(model, file)
+        assert file.exists(), "never deleted silently"
+    file.unlink()
     with refused:
         load_checkpoint(model, file)
-    assert file.exists(), "never deleted silently"
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
 def test_a_checkpoint_that_would_run_code_is_refused(is_zip, tmp_path):
     file, evil = tmp_path / "m.pth", Touches(tmp_path / "ran")
     torch.save(evil, file, _use_new_zipfile_serialization=is_zip)
-    with pytest.raises(CheckpointError, match="does not hold this model"):
+    with pytest.raises(LessonError, match="does not hold this model"):
         load_checkpoint(nn.Linear(2, 2), file)
     assert not (tmp_path / "ran").exists()
     torch.load(file, weights_only=False)  # the file is live: this does run it

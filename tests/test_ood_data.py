@@ -10,17 +10,13 @@ import torch
 from drawn_images import copy_few
 from torch.utils.data import TensorDataset
 
+from going_modular import ood_data
 from going_modular.app.model import DISH, Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.drawn import OTHER_NAMES
 from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
-from going_modular.ood_data import (
-    PLACES,
-    find_other_dishes,
-    find_strangers,
-    from_folder,
-)
+from going_modular.ood_data import PLACES, find_other_dishes, find_strangers
 from going_modular.stored_features import (
     StoredFeatures,
     StoredFeaturesError,
@@ -107,16 +103,14 @@ def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(build):
     assert file.stat().st_size < 2.5e6
 
 
-def test_drawn_plates_stand_in_for_photos(tmp_path, lite2):
-    folder = copy_few(tmp_path / "drawn", train=2, test=1, names=OTHER_NAMES[:2])
-    drawn = from_folder(lite2, folder, is_practice=True, batch_size=2)
-    assert drawn.names == ["fried eggs", "noodles"]
+def test_drawn_plates_stand_in_for_photos(lite2, tmp_path, monkeypatch):
+    copy_few(tmp_path / "other_dishes", train=2, test=1, names=OTHER_NAMES)
+    monkeypatch.setattr(ood_data, "drawn_pictures", lambda: tmp_path)
+    drawn = find_other_dishes(lite2, "lite2", tmp_path, ours=["soup"], is_practice=True)
+    assert drawn.names == ["fried eggs", "noodles", "pancakes", "salad"]
     assert is_same(drawn.probe, probe_features(lite2))
-    assert (len(drawn.train), len(drawn.test)) == (4, 2)
+    assert (len(drawn.train), len(drawn.test)) == (8, 4)
     assert drawn.label == "drawn pictures"
-
-
-# The committed model
 
 
 def test_the_committed_model_lets_no_stranger_in_that_is_no_food():
