@@ -3,11 +3,7 @@
 import hashlib
 import json
 import os
-import subprocess
-import tempfile
-import threading
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest import mock
 
 import pytest
@@ -15,56 +11,35 @@ from huggingface_hub import HfApi, close_session
 from huggingface_hub.utils import filter_repo_objects
 from small_demo import FILES, MODEL, TOKEN, write_files
 
-from going_modular import spaces
+from going_modular import processes, spaces
 from going_modular.demo_folder import DeployError
 from going_modular.spaces import git_lfs_missing, rehearse_push, upload_to_space
 
-
-class FakeHub(BaseHTTPRequestHandler):
-    """Answers "create this Space" with a status, and knows no Space."""
-
-    def reply(self, status: int, content: dict):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self):
-        size = int(self.headers["Content-Length"])
-        asked = json.loads(self.rfile.read(size))
-        self.server.asked.append((self.path, asked, self.headers["Authorization"]))
-        said = {"error": "what the Hub says"}
-        if self.server.status in (200, 409):
-            said["url"] = "https://huggingface.co/spaces/me/mini"
-        self.reply(self.server.status, said)
-
-    def do_GET(self):
-        self.reply(404, {"error": "no such Space"})
-
-    def log_message(self, *_):
-        pass
+SPACE = "https://huggingface.co/spaces/me/mini"
 
 
 @pytest.fixture
-def hub(monkeypatch):
+def hub(site, monkeypatch):
     """A Hub on this machine; uploads are noted down instead of sent."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
-    server.asked, server.uploads, server.status = [], [], 200
+    site.created, site.uploads, site.status = [], [], 200
+
+    def create(handler):
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        site.created.append((json.loads(body), handler.headers["Authorization"]))
+        handler.send_response(site.status)
+        handler.end_headers()
+        said = {"error": "what the Hub says", "url": SPACE}
+        handler.wfile.write(json.dumps(said).encode())
 
     class Api(HfApi):
         def upload_folder(self, **options):
-            server.uploads.append(options)
+            site.uploads.append(options)
 
-    address = f"http://127.0.0.1:{server.server_port}"
+    site.pages["/api/repos/create"] = create
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     close_session()  # the Hub's client remembers its proxies
-    monkeypatch.setattr(spaces, "HfApi", partial(Api, endpoint=address))
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    monkeypatch.setattr(spaces, "HfApi", partial(Api, endpoint=site.root))
+    return site
 
 
 @pytest.mark.parametrize("status", [200, 409], ids=["new", "there already"])
@@ -72,8 +47,8 @@ def test_upload_creates_the_space_and_sends_the_folder(status, hub, demo, capfd)
     hub.status = status
     url = upload_to_space(demo, "me/mini", token=f" {TOKEN}\n")
     assert url.endswith("/spaces/me/mini")
-    [(path, asked, header)] = hub.asked
-    assert path == "/api/repos/create" and header == f"Bearer {TOKEN}"
+    [(asked, header)] = hub.created
+    assert header == f"Bearer {TOKEN}"
     wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": "gradio"}
     assert asked == wanted
     [sent] = hub.uploads
@@ -88,12 +63,12 @@ def test_upload_creates_the_space_and_sends_the_folder(status, hub, demo, capfd)
 
 def test_upload_of_another_kind(hub, demo):
     (demo / "README.md").write_text("---\nsdk: static\n---\n")
-    upload_to_space(demo, "me/pocket", token=TOKEN, sdk="static")
-    assert hub.asked[0][1]["sdk"] == "static"
-    assert "hardware" not in hub.asked[0][1]
+    upload_to_space(demo, "me/pocket", token=TOKEN)
     (demo / "README.md").write_text("---\ntitle: x\nsdk: gradio\n---\n")
     upload_to_space(demo, "me/mini", token=TOKEN, hardware="zero-a10g")
-    assert hub.asked[1][1]["hardware"] == "zero-a10g"
+    (page, _), (app, _) = hub.created
+    assert page["sdk"] == "static" and "hardware" not in page
+    assert (app["sdk"], app["hardware"]) == ("gradio", "zero-a10g")
 
 
 @pytest.mark.parametrize(
@@ -128,19 +103,19 @@ def test_no_message_quotes_the_token(hub, demo, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"token": None}, "token is empty"),
+        ({"token": ""}, "token is empty"),
         ({"token": "hf_a b"}, "holds characters"),
         ({"space_name": "mini"}, "user/space"),
-        ({"space_name": "https://huggingface.co/spaces/me/mini"}, "user/space"),
-        ({"sdk": "static"}, "it has gradio"),
+        ({"space_name": SPACE}, "user/space"),
+        ({"folder": None}, "must name the kind of Space"),
     ],
 )
 def test_plain_mistakes_never_reach_the_hub(hub, demo, changes, words):
     options = {"folder": demo, "space_name": "me/mini", "token": TOKEN} | changes
-    with pytest.raises(DeployError, match=words) as caught:
+    options["folder"] = options["folder"] or demo / "examples"
+    with pytest.raises(DeployError, match=words):
         upload_to_space(**options)
-    assert not hub.asked
-    assert str(options["token"]) not in str(caught.value)
+    assert not hub.created
 
 
 # Pushing with real git and Git LFS, out of reach of the reader's settings
@@ -190,15 +165,11 @@ def test_rehearsal_pushes_a_pointer_and_gets_the_same_bytes(
 
 
 @needs_git_lfs
-@pytest.mark.parametrize("name", ["F#", "5%", "%41", "who?", "a;b=c", "https:", "[x]"])
-def test_rehearsal_works_in_folders_of_any_name(demo, tmp_path, monkeypatch, name):
-    for variable in ("TMPDIR", "TEMP", "TMP"):
-        monkeypatch.setenv(variable, str(tmp_path / name))
-    (tmp_path / name).mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", None)
+@pytest.mark.parametrize("name", ["C#", "%41 [x]"])
+def test_rehearsal_works_in_folders_of_any_name(demo, tmp_path, name):
     result = rehearse_push(demo, tmp_path / name / "work")
     assert result.same_bytes and result.pointer
-    assert os.listdir(tmp_path / name) == ["work"]
+    assert os.listdir(tmp_path / name / "work") == []
 
 
 @needs_git_lfs
@@ -229,10 +200,9 @@ def test_missing_programs_are_named(demo, tmp_path, monkeypatch, found):
     def run(words, **_):
         if words[0] not in found:
             raise FileNotFoundError(words[0])
-        if "lfs" in words:
-            raise subprocess.CalledProcessError(1, words)
+        return mock.Mock(returncode="lfs" in words, stdout="", stderr="")
 
-    monkeypatch.setattr(spaces.subprocess, "run", run)
+    monkeypatch.setattr(processes.subprocess, "run", run)
     message = git_lfs_missing()
     assert message.startswith("git-lfs is" if found else "git is")
     assert "apt-get install" in message
