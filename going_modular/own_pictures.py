@@ -52,25 +52,19 @@ class Layout:
     def is_in_place(self) -> bool:
         """Whether the folder can be used as it is."""
         for half, classes in self.halves.items():
-            place = self.folder / half
+            place, wanted = self.folder / half, {*chain(*classes.values())}
             if not place.is_dir() or class_names(place) != sorted(classes):
                 return False
-            found = {file for file, _ in PictureDataset(place).samples}
-            if found != {*chain(*classes.values())}:
+            if wanted != {file for file, _ in PictureDataset(place).samples}:
                 return False
         return True
 
 
 def lay_out(folder: Path, data_dir: Path) -> Path:
-    """Find train/ and test/ in a folder of pictures, or make them beside it.
+    """Find train/ and test/ in a folder of pictures, or make them in `data_dir`.
 
-    Args:
-        folder: As somebody has it; nothing in it changes.
-        data_dir: Gets, where need be, a folder with links to its files, or copies where
-            links cannot be made. Another run on the same files finds it again.
-
-    Returns:
-        The folder that holds train/ and test/.
+    Nothing in the folder changes. What is made has links to its files, or copies where
+    links cannot be made; another run on the same files finds it again.
 
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
@@ -98,15 +92,11 @@ def _copy(layout: Layout, data_dir: Path) -> Path:
         with atomic_write(target, "Laying out your pictures") as part:
             for file, place in places.items():
                 (part / place).parent.mkdir(parents=True, exist_ok=True)
-                _link(file, part / place)
+                try:
+                    os.link(file.resolve(), part / place)
+                except OSError:  # another disk, or one without links
+                    shutil.copyfile(file, part / place)
     return target
-
-
-def _link(file: Path, place: Path) -> None:
-    try:
-        os.link(file.resolve(), place)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(file, place)
 
 
 def read_layout(folder: Path) -> Layout:
@@ -209,17 +199,14 @@ def _name_copies(layout: Layout) -> None:
 def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
     """Deal each class by a seed; copies of a photo stay on one side."""
     photo, sides = _photos([*chain(*classes.values())]), {}
-    for files in classes.values():
+    layout.halves = {half: {name: [] for name in classes} for half in SPLITS}
+    for name, files in classes.items():
         new = [one for one in dict.fromkeys(map(photo.get, files)) if one not in sides]
         random.Random(SEED).shuffle(new)
         tests = min(max(1, round(TEST_SHARE * len(new))), len(new) - 1)
         sides |= {one: "test" if n < tests else "train" for n, one in enumerate(new)}
-    layout.halves = {
-        half: {
-            n: [f for f in fs if sides[photo[f]] == half] for n, fs in classes.items()
-        }
-        for half in SPLITS
-    }
+        for file in files:
+            layout.halves[sides[photo[file]]][name].append(file)
     layout.remarks.append(f"split by a seed, {TEST_SHARE:.0%} of each class to test on")
 
 
