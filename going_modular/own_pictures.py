@@ -105,11 +105,21 @@ def read_layout(folder: Path) -> Layout:
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
     """
-    layout, skipped, spelling = Layout(_inner(Path(folder))), [], {}
-    halves = {
-        half: _classes(_matching(layout.folder, pattern), skipped, spelling)
-        for half, pattern in HALVES.items()
-    }
+    folder = Path(folder)
+    files = {file: file.relative_to(folder).parts for file in _files(folder)}
+    # Zipping puts a folder on top of the others.
+    while len(tops := {p[0] for f, p in files.items() if p[1:] and is_picture(f)}) == 1:
+        inner = {f: p[1:] for f, p in files.items() if p[0] in tops and p[1:]}
+        if not any(p[1:] and is_picture(f) for f, p in inner.items()):
+            break
+        folder, files = folder / tops.pop(), inner
+    layout, skipped, spelling = Layout(folder), [], {}
+    halves = {}
+    for half, pattern in HALVES.items():
+        inner = {
+            f: p[1:] for f, p in files.items() if p[1:] and pattern.fullmatch(p[0])
+        }
+        halves[half] = _classes(inner, skipped, spelling)
     train, test, validation = halves.values()
     if train and test and validation:
         train = {name: train[name] + validation.get(name, []) for name in train}
@@ -122,7 +132,7 @@ def read_layout(folder: Path) -> Layout:
         _split(layout, train or test)
     else:
         skipped.clear()
-        _split(layout, _classes([layout.folder], skipped, spelling))
+        _split(layout, _classes(files, skipped, spelling))
     _complain(layout.folder, layout.halves)
     if skipped:
         names = sorted({file.name for file in skipped})
@@ -131,44 +141,23 @@ def read_layout(folder: Path) -> Layout:
     return layout
 
 
-def _visible(folder: Path) -> list[Path]:
-    """What people put into a folder, in order."""
-    return sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name))
-
-
 def _files(folder: Path) -> Iterator[Path]:
-    for entry in _visible(folder):
+    """What people, and not computers, put into a folder, in order."""
+    for entry in sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name)):
         yield from _files(entry) if entry.is_dir() else [entry]
 
 
-def _with_pictures(folder: Path) -> list[Path]:
-    folders = (entry for entry in _visible(folder) if entry.is_dir())
-    return [each for each in folders if any(map(is_picture, _files(each)))]
-
-
-def _inner(folder: Path) -> Path:
-    """The folder that holds the others with pictures: zipping puts one on top."""
-    while len(inside := _with_pictures(folder)) == 1 and _with_pictures(inside[0]):
-        folder = inside[0]
-    return folder
-
-
-def _matching(folder: Path, pattern: re.Pattern) -> list[Path]:
-    return [e for e in _visible(folder) if e.is_dir() and pattern.fullmatch(e.name)]
-
-
 def _classes(
-    folders: list[Path], skipped: list[Path], spelling: dict[str, str]
+    files: dict[Path, tuple[str, ...]], skipped: list[Path], spelling: dict[str, str]
 ) -> dict[str, list[Path]]:
     """The pictures of each class; Pizza is pizza, as it was spelt first."""
     found = defaultdict(list)
-    for entry in (entry for folder in folders for entry in _visible(folder)):
-        name = unicodedata.normalize("NFC", entry.name).strip()
-        for file in (entry.is_dir() and [*_files(entry)]) or [entry]:
-            if file != entry and is_picture(file):
-                found[spelling.setdefault(name.casefold(), name)].append(file)
-            else:
-                skipped.append(file)
+    for file, parts in files.items():
+        if parts[1:] and is_picture(file):
+            name = unicodedata.normalize("NFC", parts[0]).strip()
+            found[spelling.setdefault(name.casefold(), name)].append(file)
+        else:
+            skipped.append(file)
     return dict(sorted(found.items()))
 
 

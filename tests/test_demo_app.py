@@ -4,8 +4,6 @@ import json
 import re
 import runpy
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -110,13 +108,13 @@ def test_what_a_visitor_sent_is_deleted(tmp_path, monkeypatch):
     uploads = tmp_path / "uploads"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
     demo = build(lay_out(tmp_path / "demo"))
-    demo.delete_cache = (1, 4)  # seconds, to see in a moment what takes minutes
+    demo.delete_cache = (1, 8)  # seconds, to see in a moment what takes minutes
     _, url, _ = demo.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False
     )
     try:
         ask(url, photo_of(RED, tmp_path / "plate.png").read_bytes())
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while list(uploads.rglob("plate.jpg")) and time.monotonic() < end:
             time.sleep(0.3)
         left = [path.name for path in uploads.rglob("*") if path.is_file()]
@@ -161,9 +159,8 @@ def test_nothing_is_called_certain():
 def test_without_a_model_it_says_what_to_do(tmp_path):
     folder = lay_out(tmp_path / "demo")
     (folder / "foodvision_mini.onnx").unlink()
-    command = [sys.executable, str(folder / "app.py")]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert run.returncode != 0 and "run the lesson to make it" in run.stderr
+    with pytest.raises(FileNotFoundError, match="run the lesson to make it"):
+        build(folder)
 
 
 def test_readme_and_requirements_agree():
