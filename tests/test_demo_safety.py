@@ -13,6 +13,7 @@ from going_modular.app_process import run_demo
 pytestmark = pytest.mark.slow
 
 SECRET = "the host's own file, nobody's business"
+CASES = json.loads(Path(__file__).with_name("demo_cases.json").read_text("utf-8"))
 NAUGHTY = '<img src=x onerror="document.title=1">'
 FAILED = range(400, 500)
 FETCHED = "files asked for that are not the app's own, each spelt in 3 ways"
@@ -40,12 +41,15 @@ def home(tmp_path_factory) -> Path:
     return home
 
 
+def uploads_of(running) -> Path:
+    return running.log_path.parent / "uploads"
+
+
 @pytest.fixture(scope="module")
 def running(home):
     with run_demo(home / "demo") as running:
-        uploads = running.log_path.parent / "uploads" / "0"
-        uploads.mkdir(parents=True)
-        (uploads / "link.png").symlink_to(home / "secret.txt")
+        (uploads_of(running) / "0").mkdir(parents=True)
+        (uploads_of(running) / "0" / "link.png").symlink_to(home / "secret.txt")
         yield running
 
 
@@ -54,33 +58,10 @@ def url(running):
     return running.url
 
 
-def places(home: Path, running) -> list[str]:
-    """Where a curious visitor would look."""
-    demo, uploads = home / "demo", running.log_path.parent / "uploads"
-    names = ("app.py", "model.py", "page.py", "foodvision_mini.onnx", ".env")
-    inside = [demo / name for name in (*names, "requirements.txt", "link.png")]
-    return [
-        *map(str, inside),
-        *names,
-        "./app.py",
-        "link.png",
-        str(home / "secret.txt"),
-        "/etc/passwd",
-        "/proc/self/environ",
-        "../secret.txt",
-        "examples/../app.py",
-        f"{demo}/examples/../app.py",
-        f"{uploads}/../app.log",
-        f"{uploads}/0/link.png",
-        f"{uploads}/0/../../app.log",
-        "http://127.0.0.1:1/",
-        "file:///etc/passwd",
-    ]
-
-
 @pytest.mark.reliability(FETCHED, 25)
 def test_only_the_apps_own_files_can_be_fetched(home, running, url):
-    tried = places(home, running)
+    places = {"home": home, "demo": home / "demo", "uploads": uploads_of(running)}
+    tried = [place.format(**places) for place in CASES["places"]]
     assert len(tried) == 25
     for place in tried:
         for written in (place, quote(place, safe=""), place.replace("/", "%2f")):
@@ -93,59 +74,20 @@ def test_only_the_apps_own_files_can_be_fetched(home, running, url):
         assert status in FAILED and SECRET not in text
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/nothing/here", None),
-        ("POST", f"{API}/call/predict", "not json"),
-        ("POST", f"{API}/call/predict", "{}"),
-        ("POST", f"{API}/call/predict", '{"data": "plate.jpg"}'),
-        ("POST", f"{API}/call/predict", '{"data": []}'),
-        ("POST", f"{API}/call/train", '{"data": []}'),
-        ("POST", f"{API}/run/predict", '{"data": [1]}'),
-        ("POST", f"{API}/queue/join", '{"fn_index": 99, "data": []}'),
-        ("POST", f"{API}/queue/join", '{"fn_index": "x"}'),
-        ("POST", f"{API}/upload", "no form"),
-        ("GET", f"{API}/call/predict/none", None),
-        ("GET", f"{API}/queue/data?session_hash=none", None),
-        ("GET", "/monitoring", None),
-        ("GET", f"{API}/monitoring/x", None),
-        ("DELETE", "/", None),
-    ],
-)
+@pytest.mark.parametrize(("method", "path", "body"), CASES["requests"])
 def test_errors_give_nothing_away(home, url, method, path, body):
     _, text = send(url, method, path, body)
     for word in (str(home), "Traceback", "site-packages", 'File "', ".py"):
         assert word not in text, f"{word} in {text[:500]}"
 
 
-ADDRESSES = [f"{scheme}://example.org/x.png" for scheme in ("http", "https", "HTTP")]
-ODD = [
-    None,
-    7,
-    "x",
-    [],
-    {},
-    {"path": None},
-    {"path": 7},
-    {"path": "x\0y"},
-    {"url": "x"},
-]
-FORBIDDEN = [
-    {"path": "/etc/hostname"},
-    {"path": "/dev/zero"},
-    {"path": "app.py"},
-    *({"path": address, "url": address} for address in ADDRESSES),
-]
-
-
-@pytest.mark.parametrize("payload", [*ODD, *FORBIDDEN])
+@pytest.mark.parametrize("payload", CASES["payloads"] + CASES["forbidden"])
 def test_only_uploaded_files_are_opened_and_no_address_is_fetched(home, url, payload):
     """Nobody may send the app to ask another server in its own name."""
     text = call(url, payload)
     if text.startswith(API):
         _, text = send(url, "GET", text)
-        assert payload not in FORBIDDEN or "event: error" in text
+        assert payload not in CASES["forbidden"] or "event: error" in text
     assert "Traceback" not in text and str(home) not in text
     assert not (home / "demo" / "fetched.txt").exists()
 
@@ -158,8 +100,7 @@ def test_a_web_address_is_not_fetched_after_an_example(home, url):
     click = session | {"fn_index": ids["load_example"], "data": [0]}
     status, _ = send(url, "POST", f"{API}/run/predict", json.dumps(click))
     assert status == 200
-    address = ADDRESSES[1]
-    ask = {"fn_index": ids["predict"], "data": [{"path": address, "url": address}]}
+    ask = {"fn_index": ids["predict"], "data": CASES["forbidden"][-2:-1]}
     send(url, "POST", f"{API}/queue/join", json.dumps(session | ask))
     _, text = send(url, "GET", f"{API}/queue/data?session_hash=somebody")
     assert "Please upload a picture." in text
