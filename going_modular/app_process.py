@@ -53,11 +53,8 @@ def run_demo(
     The app sees its own folder and its Python's packages, not this repository, and
     leaves no files behind in the folder.
 
-    Args:
-        folder: The demo folder.
-        app: The file in it that is run.
-        python: The Python that runs it, by name or path.
-        timeout: Seconds it may take to answer.
+    `timeout` is the seconds that it may take to answer; a path of `python` is relative
+    to here, not to the folder that it will start in.
 
     Yields:
         The running demo. Leaving the block stops it, whatever happened inside.
@@ -69,7 +66,6 @@ def run_demo(
     folder = Path(folder).resolve()
     if not (folder / app).is_file():
         raise LessonError(f"{folder} holds no {app}: run the cells that write it")
-    # Relative to here, not to the folder it will start in.
     python = os.path.abspath(python) if os.path.exists(python) else python
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         with socket.socket() as probe:
@@ -120,10 +116,7 @@ def _answers(url: str) -> bool:
 def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:
     """Send one picture to a running demo's `/predict` endpoint.
 
-    Args:
-        url: Where the demo answers.
-        picture: A picture file.
-        timeout: Seconds the answer may take.
+    `timeout` is the seconds that the answer may take.
 
     Returns:
         What the endpoint returns: for one `gr.Label` the dict with "label" and

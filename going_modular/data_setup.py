@@ -121,14 +121,12 @@ def _from_address(url: str, data_dir: Path) -> Path:
     stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(url).path)).stem) or "pictures"
     mark = hashlib.sha256(url.encode()).hexdigest()[:8]
     archive = data_dir / f"{stem}-{mark}.zip"
-    is_new = not archive.exists()
     download(url, archive, verify=zip_complaint)
     check = functools.partial(_laid_out, data_dir=data_dir)
     try:
         return unpack_checked(archive, data_dir, check)
     except DataError:
-        if is_new:  # so that the next run fetches it anew
-            archive.unlink(missing_ok=True)
+        archive.unlink()  # so that the next run fetches it anew
         raise
 
 

@@ -77,11 +77,7 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
 def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
     """Copy files of an app from one folder to another, all or none; returns the other.
 
-    Args:
-        source: Where they are; `APP` holds those in `COPIED`.
-        folder: Made if missing; other files in it stay. In `source` itself they stay
-            as they are.
-        names: Which files.
+    Other files in `folder` stay; in `source` itself all stay as they are.
 
     Raises:
         DeployError: If one of them is missing.
@@ -105,12 +101,8 @@ def pick_examples(
 ) -> dict[str, Path]:
     """For each class the first picture that the model names rightly and lets through.
 
-    Of a class without such a picture it is the first one.
-
-    Args:
-        samples: Files and labels.
-        answers: From `compare_answers`, in the same order.
-        class_names: By label.
+    Of a class without such a picture it is the first one. `answers` are from
+    `compare_answers`, in the order of `samples`.
     """
     good = (answers.verdict == DISH) & (answers.guess == answers.label)
     chosen = {}
@@ -138,11 +130,8 @@ def copy_shown(file: Path, target: Path) -> None:
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
     """Make a folder hold these pictures and no others; returns it.
 
-    Each arrives whole, so whoever looks into the folder meanwhile finds a picture.
-
-    Args:
-        pictures: Files by the names that they get there, without ending.
-        folder: Made if missing.
+    Each arrives whole, so whoever looks into the folder meanwhile finds a picture. The
+    names that they get there are those of `pictures`, with an ending.
     """
     wanted = {f"{name}{shown_suffix(file)}": file for name, file in pictures.items()}
     with staged_folder(folder) as part:
@@ -161,31 +150,18 @@ def list_folder(folder: Path) -> pd.DataFrame:
 
 
 def zip_folder(folder: Path, archive: Path) -> Path:
-    """Pack a demo folder into a zip file whose bytes depend on its files alone.
+    """Pack a demo folder's files into a zip; returns it.
 
-    Dates, owners and the order of the disk stay out of it, so the same files give the
-    same zip (with the same version of zlib), and hashes tell whether two zips differ.
     A failure leaves an earlier archive as it was and nothing half-written beside it.
-
-    Args:
-        folder: The demo folder; its files go to the top of the zip.
-        archive: The zip file to write, outside the folder.
-
-    Returns:
-        The path of the archive.
 
     Raises:
         DeployError: If the folder cannot be packed.
         FileError: If the archive cannot be written.
     """
-    files = folder_files(folder)
-    with atomic_write(archive) as part, zipfile.ZipFile(part, "w") as packed:
-        for name in files:
-            info = zipfile.ZipInfo(name)  # dated 1980-01-01, the earliest there is
-            info.create_system = 3  # Unix, also on Windows: part of the bytes
-            info.external_attr = 0o644 << 16
-            content = Path(folder, name).read_bytes()
-            packed.writestr(info, content, zipfile.ZIP_DEFLATED)
+    how = {"mode": "w", "compression": zipfile.ZIP_DEFLATED}
+    with atomic_write(archive) as part, zipfile.ZipFile(part, **how) as packed:
+        for name in folder_files(folder):
+            packed.write(Path(folder, name), name)
     return Path(archive)
 
 

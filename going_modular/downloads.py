@@ -102,12 +102,9 @@ def download(
 ) -> Path:
     """Fetch a file, or return it at once if it is there already.
 
-    Args:
-        url: An http(s) address.
-        target: Where the file goes; its folder is made if need be.
-        verify: Looks at a file and returns what is wrong with it, as the end of the
-            sentence "the file ...", or None if all is well.
-        timeout: Longest waits in seconds: for a connection, and for more bytes.
+    `verify` looks at a file and returns what is wrong with it, as the end of the
+    sentence "the file ...", or None if all is well. `timeout` has the longest waits in
+    seconds: for a connection, and for more bytes.
 
     Raises:
         FileError: If the complete, verified file could not be had. No part of it is
@@ -221,11 +218,8 @@ def unpack_checked(
 ) -> Path:
     """Unpack a zip once, into a folder known by its contents; keep it if it is fit.
 
-    Args:
-        archive: The zip.
-        data_dir: Where the folder goes.
-        check: Given the folder, and advice for who reads a complaint, returns what is
-            to be used of it, or raises a LessonError.
+    Given the folder, and advice for who reads a complaint, `check` returns what is to
+    be used of it, or raises a LessonError.
 
     Raises:
         FileError: If the zip cannot be unpacked.

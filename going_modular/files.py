@@ -35,10 +35,8 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     file replaces what was there before; a folder gives way to one that was finished
     first.
 
-    Args:
-        target: The file or folder to be; the folder around it is made if need be.
-        what: What is going on, to tell of an interruption in one sentence; without it
-            an interruption passes through.
+    `what` is going on, to tell of an interruption in one sentence; without it an
+    interruption passes through.
 
     Raises:
         FileError: If writing fails. What was there before is as it was.
@@ -113,11 +111,8 @@ def _put(part: Path, target: Path) -> None:
 def patch_file(source: Path, diff: str, target: Path) -> Path:
     """Apply a diff to a file of lines, into another file; returns the other.
 
-    Args:
-        source: The file.
-        diff: Pieces with an empty line between them. In a piece, lines that begin with
-            "-" go, lines with "+" come, and lines with a space stay and say where.
-        target: The other file.
+    The diff has pieces with an empty line between them. In a piece, lines that begin
+    with "-" go, lines with "+" come, and lines with a space stay and say where.
 
     Raises:
         FileError: If a line begins otherwise, or the lines that go or stay are not in

@@ -37,13 +37,7 @@ HALVES = {
 
 @dataclass
 class Layout:
-    """Which picture goes where.
-
-    Attributes:
-        folder: Where the halves or the classes lie.
-        halves: "train" and "test": the pictures of each class, by its name.
-        remarks: What was done and left out, in words.
-    """
+    """Which picture of a folder goes where, by half and class, and remarks on it."""
 
     folder: Path
     halves: dict[str, dict[str, list[Path]]] = field(default_factory=dict)

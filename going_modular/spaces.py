@@ -93,13 +93,9 @@ def git_lfs_missing() -> str | None:
 def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
     """Push a demo folder with Git LFS to a bare repository and clone it back.
 
-    Needs no account, no internet and no git settings, and changes none. Everything
-    happens in a temporary folder that is gone afterwards.
-
-    Args:
-        folder: The demo folder.
-        workdir: Where the temporary folder goes; made if missing. Where Git LFS could
-            take its path for an address ("C#", "100%"), it goes among the system's.
+    Needs no account, no internet and no git settings, and changes none. It happens in a
+    folder in `workdir` that is gone afterwards. Where Git LFS could take its path for
+    an address ("C#", "100%"), it goes among the system's.
 
     Raises:
         LessonError: If git or Git LFS is missing or fails, or the Hub would refuse a
@@ -169,11 +165,7 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
 
     FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. The token is that of
     HF_TOKEN, of `hf auth login` or of Colab's secrets. Nothing is sent without
-    internet, or of a model that learned from drawn pictures.
-
-    Args:
-        folder: The demo folder.
-        is_practice: Whether its model learned from drawn pictures.
+    internet, or of a model that learned from drawn pictures (`is_practice`).
 
     Returns:
         The name of the Space that FOODVISION_SPACE gives, whatever was sent.
@@ -193,19 +185,13 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
 def upload_to_space(
     folder: Path, space_name: str, *, token: str, hardware: str | None = None
 ) -> str:
-    """Create a Space if it is not there yet and upload a demo folder to it.
+    """Create a Space if there is none, upload a demo folder; returns its address.
 
     Files of the Space that the folder does not have are left as they are. After a
     failure it can be called again.
 
-    Args:
-        folder: The demo folder, with a README.md whose front matter names the SDK.
-        space_name: "user/space".
-        token: A Hugging Face token with write access. It is never printed.
-        hardware: What a new Space runs on; None is the Hub's default, CPU Basic.
-
-    Returns:
-        The Space's address.
+    The README.md's front matter names the SDK. `hardware` is what a new Space runs on;
+    None is the Hub's default, CPU Basic. The token is never printed.
 
     Raises:
         DeployError: If the folder, name or token cannot be right, or the Hub refuses or

@@ -42,18 +42,11 @@ def test_examples_are_these_and_no_others(demo, tmp_path):
     assert not list(tmp_path.rglob(".shown-*"))
 
 
-def test_zip_holds_the_files_and_is_the_same_byte_for_byte(demo, tmp_path):
-    """Neither dates, permissions, the order of writing nor leftovers show."""
+def test_zip_holds_the_files_without_leftovers(demo, tmp_path):
     archive = zip_folder(demo, tmp_path / "new" / "demo.zip")
-    again = tmp_path / "elsewhere" / "foodvision_mini"
     with zipfile.ZipFile(archive) as packed:
         assert packed.namelist() == FILES
-        for name in reversed(FILES):
-            assert packed.read(name) == (demo / name).read_bytes()
-            write_files(again, {name: packed.read(name)})
-            os.utime(again / name, (1e9, 1e9))
-    (again / "app.py").chmod(0o755)
-    assert zip_folder(again, tmp_path / "2.zip").read_bytes() == archive.read_bytes()
+        assert all(packed.read(name) == (demo / name).read_bytes() for name in FILES)
     assert os.listdir(archive.parent) == ["demo.zip"]
 
 

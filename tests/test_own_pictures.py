@@ -10,10 +10,14 @@ from PIL import Image
 from going_modular.datasets import DataError, count_pictures
 from going_modular.own_pictures import lay_out
 
+DISHES = ("pizza", "soup")
 
-def photo(number: int) -> bytes:
-    """One that no other number gives."""
-    return as_bytes(Image.new("RGB", (8, 6), (number % 256, number // 256, 9)), "PNG")
+
+def add(path, number):
+    """Write a picture that no other number gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (8, 6), (number % 256, number // 256, 9))
+    path.write_bytes(as_bytes(image, "PNG"))
 
 
 @pytest.fixture
@@ -25,20 +29,11 @@ def own(tmp_path):
     return tmp_path / "own"
 
 
-def add(path, number):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(photo(number))
-
-
 def laid_out(own, tmp_path):
-    """What the lesson gets: counts by half and class, and the files' names in each."""
+    """What the lesson gets: in each half how many of the two dishes, and the files."""
     folder = lay_out(own, tmp_path / "data")
-    counts = count_pictures(folder).drop(index="total", columns="total")
-    names = {
-        half: {path.name.partition("_")[2] for path in folder.glob(f"{half}/*/*")}
-        for half in ("train", "test")
-    }
-    return counts.to_dict("index"), names
+    table, names = count_pictures(folder), [f.name for f in folder.glob("*/*/*")]
+    return *(tuple(table.loc[half, [*DISHES]]) for half in ("train", "test")), names
 
 
 def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
@@ -49,11 +44,7 @@ def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
         return {p: (stat.st_size, stat.st_mtime_ns) for p, stat in found.items()}
 
     before = state()
-    counts, _ = laid_out(own, tmp_path)
-    assert counts == {
-        "train": {"pizza": 8, "soup": 8},
-        "test": {"pizza": 2, "soup": 2},
-    }
+    assert laid_out(own, tmp_path)[:2] == ((8, 8), (2, 2))
     assert capsys.readouterr().out == (
         "Your pictures: 16 to train on, 4 to test on; split by a seed, 20% of each "
         "class to test on.\n"
@@ -74,38 +65,29 @@ def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
     ids=["folders on top", "only train", "albums inside"],
 )
 def test_where_the_folders_lie_does_not_matter(move, own, tmp_path):
-    top = tmp_path / "moved"
     for old, new in move.items():
-        shutil.copytree(own / old, top / new)
-    (top / "meta").mkdir()
-    (top / "meta/readme.md").touch()
-    counts, _ = laid_out(top, tmp_path)
-    assert counts["train"] == {"pizza": 8, "soup": 8}
+        shutil.copytree(own / old, tmp_path / "top" / new)
+    (tmp_path / "top/meta").mkdir()
+    (tmp_path / "top/meta/readme.md").touch()
+    assert laid_out(tmp_path / "top", tmp_path)[0] == (8, 8)
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "Validation", "TEST", "testing"])
-def test_other_names_do_for_the_halves(name, own, tmp_path):
+@pytest.mark.parametrize(
+    ("more", "train", "test"),
+    [
+        *(([name], (10, 10), (1, 1)) for name in ("val", "valid", "TEST", "testing")),
+        (["Validation", "test"], (11, 11), (1, 1)),
+    ],
+)
+def test_halves_may_have_other_names(more, train, test, own, tmp_path, capsys):
     top = tmp_path / "halves"
     shutil.copytree(own, top / "Training")
-    for number, dish in enumerate(("Pizza", "SOUP")):
-        add(top / name / dish / "1.png", 20_000 + number)
-    counts, _ = laid_out(top, tmp_path)
-    assert counts == {
-        "train": {"pizza": 10, "soup": 10},
-        "test": {"pizza": 1, "soup": 1},
-    }
-
-
-def test_validation_beside_a_test_half_is_trained_on(own, tmp_path, capsys):
-    top = tmp_path / "three"
-    shutil.copytree(own, top / "train")
-    for half, number in (("val", 20_000), ("test", 21_000)):
-        for dish in ("pizza", "soup"):
-            add(top / half / dish / f"{half}.png", number + len(dish))
-    counts, names = laid_out(top, tmp_path)
-    assert counts["train"] == {"pizza": 11, "soup": 11}
-    assert names["test"] == {"test.png"}
-    assert "validation pictures are trained on" in capsys.readouterr().out
+    for number, name in enumerate(more):
+        for start, dish in ((20_000, "Pizza"), (30_000, "SOUP")):
+            add(top / name / dish / f"{name}.png", start + number)
+    assert laid_out(top, tmp_path)[:2] == (train, test)
+    told = "validation pictures are trained on" in capsys.readouterr().out
+    assert told == (len(more) > 1)
 
 
 def test_copies_of_a_photo_stay_on_one_side(own, tmp_path):
@@ -125,8 +107,8 @@ def test_copies_of_a_photo_stay_on_one_side(own, tmp_path):
 
 def test_copies_in_halves_that_somebody_made_are_told(own, tmp_path, capsys):
     top = tmp_path / "made"
-    shutil.copytree(own, top / "train")
-    shutil.copytree(own, top / "test")
+    for half in ("train", "test"):
+        shutil.copytree(own, top / half)
     assert lay_out(top, tmp_path / "data") == top
     assert "20 test pictures are training pictures, too" in capsys.readouterr().out
 
@@ -138,16 +120,14 @@ def test_a_phones_folder_any_ending_and_what_systems_put_there(own, tmp_path, ca
         add(own / "soup" / name, 40_000 + int(name[0]))
     for system in ("__MACOSX", ".thumbnails", "Thumbs", "@eaDir", "pizza/.cache"):
         add(own / system / "pizza" / "1.jpg", 1)
-    (own / "desktop.ini").touch()
-    (own / "pizza/Thumbs.db").touch()
-    (own / "pizza/._IMG_1.PNG").touch()
-    (own / "soup/recipe.txt").touch()
-    (own / "soup/movie.MOV").touch()
-    counts, names = laid_out(own, tmp_path)
-    assert sum(counts[half]["pizza"] for half in counts) == 19
-    assert sum(counts[half]["soup"] for half in counts) == 14
+    for name in ("desktop.ini", "pizza/Thumbs.db", "pizza/._IMG_1.PNG"):
+        (own / name).touch()
+    for name in ("soup/recipe.txt", "soup/movie.MOV"):
+        (own / name).touch()
+    train, test, names = laid_out(own, tmp_path)
+    assert (train[0] + test[0], train[1] + test[1]) == (19, 14)
     assert "2 left out as no pictures: movie.MOV, recipe.txt" in capsys.readouterr().out
-    assert len([n for half in names.values() for n in half if "HEIC" in n]) == 9
+    assert len([name for name in names if "HEIC" in name]) == 9
 
 
 def test_a_test_half_without_classes_is_left_out_and_counted(own, tmp_path, capsys):
@@ -155,8 +135,7 @@ def test_a_test_half_without_classes_is_left_out_and_counted(own, tmp_path, caps
     shutil.copytree(own, top / "train")
     for number in range(7):
         add(top / "test" / f"{number}.png", number)
-    counts, _ = laid_out(top, tmp_path)
-    assert counts["train"] == {"pizza": 8, "soup": 8}
+    assert laid_out(top, tmp_path)[0] == (8, 8)
     assert "7 left out as no pictures: 0.png" in capsys.readouterr().out
 
 
