@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from going_modular.app.surroundings import settings
-from going_modular.demo_folder import DeployError
+from going_modular.files import LessonError
+from going_modular.processes import less_astray, started
 
 COURSE = os.path.realpath(Path(__file__).resolve().parents[1])
-# A notebook's plots; where imports are looked for; what turns a warning into an end.
-HARMFUL = ("MPLBACKEND", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT")
 HOST = "127.0.0.1"  # this machine only: nobody else on the network can reach the demo
-LOG_LINES = 20
-STOP_SECONDS = 10.0  # from asking a demo to stop to ending it
 
 
 @dataclass(frozen=True)
@@ -56,87 +53,54 @@ def run_demo(
     The app sees its own folder and its Python's packages, not this repository, and
     leaves no files behind in the folder.
 
-    Args:
-        folder: The demo folder.
-        app: The file in it that is run.
-        python: The Python that runs it, by name or path.
-        timeout: Seconds it may take to answer.
+    `timeout` is the seconds that it may take to answer; a path of `python` is relative
+    to here, not to the folder that it will start in.
 
     Yields:
         The running demo. Leaving the block stops it, whatever happened inside.
 
     Raises:
-        DeployError: If it cannot be started, stops by itself or does not answer in
+        LessonError: If it cannot be started, stops by itself or does not answer in
             time; the message ends with the last lines it printed.
     """
     folder = Path(folder).resolve()
     if not (folder / app).is_file():
-        raise DeployError(f"{folder} holds no {app}: run the cells that write it")
-    # Relative to here, not to the folder it will start in.
+        raise LessonError(f"{folder} holds no {app}: run the cells that write it")
     python = os.path.abspath(python) if os.path.exists(python) else python
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        log_path, port = Path(scratch, "app.log"), _free_port()
-        started = time.monotonic()
-        process = _start(folder, [python, app], port, log_path)
-        try:
-            url = f"http://{HOST}:{port}/"
-            _wait(process, url, started + timeout, log_path)
-            yield RunningDemo(url, process, log_path, time.monotonic() - started)
-        finally:
-            _stop(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port = probe.getsockname()[1]
+        url, log, begun = (
+            f"http://{HOST}:{port}/",
+            Path(scratch, "app.log"),
+            time.monotonic(),
+        )
+        how = {"log": log, "is_ready": lambda: _answers(url), "seconds": timeout}
+        how |= {"cwd": folder, "env": _environment(Path(scratch, "gradio"), port)}
+        with started(python, app, **how) as process:
+            yield RunningDemo(url, process, log, time.monotonic() - begun)
 
 
 def app_environment() -> dict[str, str]:
     """This process's environment, less what would lead an app in its folder astray."""
-    env = {name: value for name, value in os.environ.items() if name not in HARMFUL}
+    env = less_astray()
     places = env.pop("PYTHONPATH", "").split(os.pathsep)
     # The course is not where the app will run; packages may lie anywhere else.
     kept = [p for p in map(os.path.realpath, filter(None, places)) if p != COURSE]
     return env | ({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})
 
 
-def _start(
-    folder: Path, command: list[str], port: int, log_path: Path
-) -> subprocess.Popen:
-    env = {
+def _environment(uploads: Path, port: int) -> dict[str, str]:
+    return {
         **{k: v for k, v in app_environment().items() if not k.startswith("GRADIO_")},
-        **settings(log_path.parent / "gradio"),
+        **settings(uploads),
         "GRADIO_SERVER_NAME": HOST,
         "GRADIO_SERVER_PORT": str(port),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
     }
-    try:
-        with log_path.open("wb") as log:
-            return subprocess.Popen(
-                command,
-                cwd=folder,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-    except OSError as error:
-        raise DeployError(f"{command[0]} could not be started: {error}") from error
-
-
-def _wait(process: subprocess.Popen, url: str, deadline: float, log_path: Path) -> None:
-    while not _answers(url):
-        if process.poll() is not None:
-            what = f"The app stopped by itself with exit code {process.returncode}"
-        elif time.monotonic() > deadline:
-            what = "The app did not answer in time: mend it or give it a longer timeout"
-        else:
-            time.sleep(0.05)
-            continue
-        raise DeployError(f"{what}. The end of what it printed:\n{_tail(log_path)}")
 
 
 def _answers(url: str) -> bool:
@@ -149,67 +113,36 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _tail(log_path: Path) -> str:
-    lines = log_path.read_text("utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-LOG_LINES:]) or "(nothing)"
-
-
-def _stop(process: subprocess.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:
     """Send one picture to a running demo's `/predict` endpoint.
 
-    Args:
-        url: Where the demo answers.
-        picture: A picture file.
-        timeout: Seconds the answer may take.
+    `timeout` is the seconds that the answer may take.
 
     Returns:
         What the endpoint returns: for one `gr.Label` the dict with "label" and
         "confidences", for several outputs a tuple in their order.
 
     Raises:
-        DeployError: If nothing answers, or the answer is an error.
+        LessonError: If nothing answers, or the answer is an error.
     """
     if not Path(picture).is_file():
-        raise DeployError(f"There is no picture {picture}")
+        raise LessonError(f"There is no picture {picture}")
     if not _answers(url):
-        raise DeployError(f"Nothing answers at {url}: start the demo first")
+        raise LessonError(f"Nothing answers at {url}: start the demo first")
     try:
-        return _predict(url, picture, timeout)
+        with connected(url) as ask:
+            return ask(picture, timeout)
     except (ValueError, OSError, ResultTimeoutError) as error:
         reason = str(error) or type(error).__name__
-        raise DeployError(f"The demo at {url} did not answer: {reason}") from error
-
-
-def _predict(url: str, picture: Path, timeout: float) -> Any:
-    with connected(url) as ask:
-        return ask(picture, timeout)
+        raise LessonError(f"The demo at {url} did not answer: {reason}") from error
 
 
 @contextmanager
 def connected(url: str) -> Iterator[Callable[[Path, float], Any]]:
-    """A connection to a running demo, for many questions; `ask_demo` makes one each.
-
-    Args:
-        url: Where the demo answers.
-
-    Yields:
-        A function from a picture file, and the seconds that the answer may take, to
-        what the `/predict` endpoint returns.
-    """
+    """A connection for many questions: a function from a picture file and seconds."""
     # Here, not above: importing it takes a second that running a demo does not need.
     from gradio_client import Client, handle_file
 
-    # The client reports to Gradio unless this is set: its own argument is not enough.
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     client = Client(
         url,
         token=False,  # None would send the reader's saved Hugging Face token along

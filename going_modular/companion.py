@@ -69,7 +69,7 @@ def open_mini(*, needs_others: bool = False) -> Mini:
         needs_others: Whether a model without features of other dishes will not do.
 
     Raises:
-        LessonError: If neither the reader's own model nor the committed one is whole.
+        LessonError: If the committed model is not whole.
     """
     own = _open(OWN, ROOT / "models") if OWN.exists() else None
     if own and needs_others and not own.others.names:
@@ -86,11 +86,7 @@ def open_mini(*, needs_others: bool = False) -> Mini:
 
 
 def open_file(*, own: bool = True) -> tuple[Path, Predictor]:
-    """Find the model file alone, for a companion that needs no PyTorch network.
-
-    Args:
-        own: Whether the reader's own model counts; else it is the committed one.
-    """
+    """Find the model file alone: the committed one, or the reader's own if `own`."""
     file = OWN if own and OWN.exists() else COMMITTED
     predictor = Predictor(file)
     _say_which(file, predictor, predictor.about.trained_on)
@@ -108,27 +104,24 @@ def _open(file: Path, features_folder: Path) -> Mini | None:
     predictor = Predictor(file)
     about = predictor.about
     contender = next(c for c in CONTENDERS if c.name == about.contender)
-    size = {"input_size": about.input_size} if contender.takes_size else {}
     if contender.rehearses():
         return None
-    built = contender.build(len(about.class_names), **size)
-    photos = find_features(built, contender.slug, features_folder, what="photos")
-    if photos is None or photos.names != about.class_names:
+    size = {"input_size": about.input_size} if contender.takes_size else {}
+    names, slug = about.class_names, contender.slug
+    built = contender.build(len(names), **size)
+    photos = find_features(built, slug, features_folder, what="photos")
+    if photos is None or photos.names != names:
         return None
-    names = about.class_names
-    others = find_other_dishes(built, contender.slug, ROOT / "data", ours=names)
-    head = train_head(built, photos)
-    cv = cross_validate(head, photos.train, settings=HEAD)
-    return Mini(file, predictor, contender.slug, built, photos, others, cv)
+    others = find_other_dishes(built, slug, ROOT / "data", ours=names)
+    cv = cross_validate(train_head(built, photos), photos.train, settings=HEAD)
+    return Mini(file, predictor, slug, built, photos, others, cv)
 
 
-def train_head(
-    built: Built, photos: StoredFeatures, *, seed: int = 42
-) -> torch.nn.Module:
+def train_head(built: Built, photos: StoredFeatures) -> torch.nn.Module:
     """Train a network's head on stored features, in place, as the lesson does."""
-    set_seeds(seed)
+    set_seeds(42)
     built.model.head = fresh_copy(built.model.head)
-    train(built.model.head, feature_loader(photos.train, seed=seed), settings=HEAD)
+    train(built.model.head, feature_loader(photos.train, seed=42), settings=HEAD)
     return built.model.head
 
 

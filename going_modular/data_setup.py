@@ -26,7 +26,7 @@ from going_modular.downloads import (
     zip_complaint,
 )
 from going_modular.drawn import MARKER, drawn_pictures
-from going_modular.files import FileError, git_blob_sha1
+from going_modular.files import FileError
 from going_modular.own_pictures import lay_out, read_layout
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
@@ -76,68 +76,61 @@ def find_pictures(
     data_dir = Path(data_dir)
     given = os.environ.get("FOODVISION_DATA", "").strip()
     may_fetch = fetch and not is_offline()
-    if not given and not _published_is_here(data_dir) and not may_fetch:
+    folder = data_dir / PHOTOS_NAME
+    archive = folder.with_suffix(".zip")
+    if not (given or folder.exists() or archive.exists() or may_fetch):
         folder = drawn_pictures(data_dir) / "dishes"
         return Pictures(folder, "drawn practice pictures", is_practice=True)
     try:
         if given:
-            return _own(given, data_dir)
-        return _published(data_dir, photos or PHOTOS_URL)
+            folder = _own(given, data_dir)
+            is_practice = (folder / MARKER).exists()
+            return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
+        if not folder.exists():
+            download(photos or PHOTOS_URL, archive, verify=photos_complaint)
+            unpack(archive, folder)
     except FileError as error:
         if given:
             other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
-        elif (data_dir / f"{PHOTOS_NAME}.zip").exists():
+        elif archive.exists():
             other_way = "Or set FOODVISION_DATA to that zip to use it as it is."
         else:
             other_way = "Or set FOODVISION_OFFLINE=1 to use drawn practice pictures."
         raise DataError(f"{error} {other_way}") from error
+    _check_published(folder)
+    return Pictures(folder, "published photos", is_practice=False)
 
 
-def _own(given: str, data_dir: Path) -> Pictures:
-    is_address = given.lower().startswith(("http://", "https://"))
+def _own(given: str, data_dir: Path) -> Path:
     path = Path(given).expanduser().absolute()
-    if is_address:
-        folder = _from_address(given, data_dir)
-    elif path.is_dir():
-        folder = _laid_out(path, "Put that right and run this again.", data_dir)
-    elif path.is_file():
-        check = functools.partial(_laid_out, data_dir=data_dir)
-        folder = unpack_checked(path, data_dir, check)
-    else:
-        raise DataError(
-            f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
-            "Correct it, or unset it to use the lesson's own pictures."
-        )
-    is_practice = (folder / MARKER).exists()
-    return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
+    check = functools.partial(_laid_out, data_dir=data_dir)
+    if given.lower().startswith(("http://", "https://")):
+        return _from_address(given, data_dir)
+    if path.is_dir():
+        return check(path, "Put that right and run this again.")
+    if path.is_file():
+        return unpack_checked(path, data_dir, check)
+    raise DataError(
+        f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
+        "Correct it, or unset it to use the lesson's own pictures."
+    )
 
 
 def _from_address(url: str, data_dir: Path) -> Path:
     # The name holds a hash of the address: two addresses never share a file.
     stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(url).path)).stem) or "pictures"
-    name = f"{stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.zip"
-    archive = data_dir / name
-    is_new = not archive.exists()
+    mark = hashlib.sha256(url.encode()).hexdigest()[:8]
+    archive = data_dir / f"{stem}-{mark}.zip"
     download(url, archive, verify=zip_complaint)
+    check = functools.partial(_laid_out, data_dir=data_dir)
     try:
-        check = functools.partial(_laid_out, data_dir=data_dir)
         return unpack_checked(archive, data_dir, check)
     except DataError:
-        if is_new:  # so that the next run fetches it anew
-            archive.unlink(missing_ok=True)
+        archive.unlink()  # so that the next run fetches it anew
         raise
 
 
-def _published_is_here(data_dir: Path) -> bool:
-    folder = Path(data_dir) / PHOTOS_NAME
-    return folder.exists() or folder.with_suffix(".zip").exists()
-
-
-def _published(data_dir: Path, url: str) -> Pictures:
-    folder = data_dir / PHOTOS_NAME
-    archive = folder.with_suffix(".zip")
-    if not folder.exists():
-        unpack(download(url, archive, verify=photos_complaint), folder)
+def _check_published(folder: Path) -> None:
     again = f"Delete {folder} and run this again."
     try:
         layout = read_layout(folder)
@@ -152,12 +145,15 @@ def _published(data_dir: Path, url: str) -> Pictures:
             "FOODVISION_DATA to their folder."
         )
     count_pictures(folder)  # which names those that are no pictures
-    return Pictures(folder, "published photos", is_practice=False)
 
 
 def photos_complaint(archive: Path) -> str | None:
     """Say why a file is not the published zip ("the file ..."), or None if it is."""
-    if git_blob_sha1(archive) == PHOTOS_BLOB:
+    content = Path(archive).read_bytes()
+    # Git uses SHA-1 as a name here, which some hardened Pythons want told.
+    blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+    blob.update(content)
+    if blob.hexdigest() == PHOTOS_BLOB:
         return None
     return zip_complaint(archive) or "is not the published one (its hash differs)"
 

@@ -3,26 +3,19 @@
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from PIL import Image
 
-from going_modular.app.model import (
-    DISH,
-    SHOWN,
-    ModelMetadata,
-    open_picture,
-    spoken,
-)
+from going_modular.app.model import DISH, SHOWN, ModelMetadata, open_picture, spoken
 from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, staged_folder
+from going_modular.processes import run
 
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
@@ -30,8 +23,7 @@ APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 COPIED = ("app.py", "model.py", "contract.json", "page.py", "safety.py")
 COPIED += ("style.css", "surroundings.py")
 WRITTEN = ("requirements.txt", ".gitattributes")
-FILLED_IN = ("README.md",)
-TEXTS = (*COPIED, *WRITTEN, *FILLED_IN)
+TEXTS = (*COPIED, *WRITTEN, "README.md")
 # What running a demo or looking at it leaves behind: never part of the demo.
 LEFTOVERS = ("__pycache__", ".git", ".gradio", ".ipynb_checkpoints", ".DS_Store")
 
@@ -48,23 +40,8 @@ class PlannedFile(NamedTuple):
     storage: str
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in LEFTOVERS]
-        for name in [*folders, *names]:
-            path = Path(parent, name)
-            if path.is_symlink():
-                # Elsewhere a link points at nothing, or at something private.
-                raise DeployError(f"{path} is a link: put the file itself in its place")
-            if name in names and name not in LEFTOVERS:
-                yield path
-
-
 def folder_files(folder: Path) -> list[str]:
     """List the files that make up a demo.
-
-    Args:
-        folder: The demo folder.
 
     Returns:
         Paths relative to the folder, with forward slashes, sorted, without `LEFTOVERS`.
@@ -72,25 +49,21 @@ def folder_files(folder: Path) -> list[str]:
     Raises:
         DeployError: If the folder is missing or empty, or holds a link.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    if not (folder := Path(folder)).is_dir():
         raise DeployError(f"There is no folder {folder}: run the cells that write it")
-    files = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
+    paths = [path.relative_to(folder) for path in folder.rglob("*")]
+    paths = [path for path in paths if not {*path.parts} & {*LEFTOVERS}]
+    if links := [path for path in paths if (folder / path).is_symlink()]:
+        # Elsewhere a link points at nothing, or at something private.
+        raise DeployError(f"{links[0]} is a link: put the file itself in its place")
+    files = sorted(path.as_posix() for path in paths if (folder / path).is_file())
     if not files:
         raise DeployError(f"{folder} is empty: run the cells that fill it")
     return files
 
 
 def write_readme(about: ModelMetadata, folder: Path) -> Path:
-    """Write FoodVision Mini's README for another model: its title and its dishes.
-
-    Args:
-        about: Of the model that goes into the folder.
-        folder: The demo folder; made if missing.
-
-    Returns:
-        The README.
-    """
+    """Write FoodVision Mini's README for another model: its title and its dishes."""
     names = [spoken(name) for name in about.class_names]
     dishes = f"{len(names)} dishes: **{', '.join(names)}**"
     text = (APP / "README.md").read_text("utf-8")
@@ -103,16 +76,9 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
 
 
 def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
-    """Copy files of an app from one folder to another, all or none.
+    """Copy files of an app from one folder to another, all or none; returns the other.
 
-    Args:
-        source: Where they are; `APP` holds those in `COPIED`.
-        folder: Made if missing; other files in it stay. In `source` itself they stay
-            as they are.
-        names: Which files.
-
-    Returns:
-        `folder`.
+    Other files in `folder` stay; in `source` itself all stay as they are.
 
     Raises:
         DeployError: If one of them is missing.
@@ -126,6 +92,7 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
     if folder.resolve() != source.resolve():
         with staged_folder(folder) as part:
             for name in names:
+                (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / name, part / name)
     return folder
 
@@ -135,19 +102,15 @@ def pick_examples(
 ) -> dict[str, Path]:
     """For each class the first picture that the model names rightly and lets through.
 
-    Of a class without such a picture it is the first one.
-
-    Args:
-        samples: Files and labels.
-        answers: From `compare_answers`, in the same order.
-        class_names: By label.
+    Of a class without such a picture it is the first one. `answers` are from
+    `compare_answers`, in the order of `samples`.
     """
     good = (answers.verdict == DISH) & (answers.guess == answers.label)
     chosen = {}
-    for wanted in (True, False):
-        for (file, label), is_good in zip(samples, good, strict=True):
-            if is_good or not wanted:
-                chosen.setdefault(class_names[label], file)
+    for (file, label), _ in sorted(
+        zip(samples, good, strict=True), key=lambda pair: not pair[1]
+    ):
+        chosen.setdefault(class_names[label], file)
     return {name: chosen[name] for name in class_names}
 
 
@@ -166,16 +129,10 @@ def copy_shown(file: Path, target: Path) -> None:
 
 
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
-    """Make a folder hold these pictures and no others.
+    """Make a folder hold these pictures and no others; returns it.
 
-    Each arrives whole, so whoever looks into the folder meanwhile finds a picture.
-
-    Args:
-        pictures: Files by the names that they get there, without ending.
-        folder: Made if missing.
-
-    Returns:
-        `folder`.
+    Each arrives whole, so whoever looks into the folder meanwhile finds a picture. The
+    names that they get there are those of `pictures`, with an ending.
     """
     wanted = {f"{name}{shown_suffix(file)}": file for name, file in pictures.items()}
     with staged_folder(folder) as part:
@@ -188,54 +145,25 @@ def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
 
 
 def list_folder(folder: Path) -> pd.DataFrame:
-    """Show what a demo folder holds.
-
-    Returns:
-        One row a file, sorted by path, with the columns "file" and "bytes".
-
-    Raises:
-        DeployError: If the folder is missing or empty, or holds a link.
-    """
+    """Show what a demo folder holds: a row a file, with its name ("file") and bytes."""
     rows = [(name, Path(folder, name).stat().st_size) for name in folder_files(folder)]
     return pd.DataFrame(rows, columns=["file", "bytes"])
 
 
 def zip_folder(folder: Path, archive: Path) -> Path:
-    """Pack a demo folder into a zip file whose bytes depend on its files alone.
+    """Pack a demo folder's files into a zip; returns it.
 
-    Dates, owners and the order of the disk stay out of it, so the same files give the
-    same zip (with the same version of zlib), and hashes tell whether two zips differ.
     A failure leaves an earlier archive as it was and nothing half-written beside it.
-
-    Args:
-        folder: The demo folder; its files go to the top of the zip.
-        archive: The zip file to write, outside the folder.
-
-    Returns:
-        The path of the archive.
 
     Raises:
         DeployError: If the folder cannot be packed.
         FileError: If the archive cannot be written.
     """
-    folder, archive = Path(folder), Path(archive)
-    if archive.resolve().is_relative_to(folder.resolve()):
-        raise DeployError(f"{archive} would pack itself: name a file outside {folder}")
-    files = folder_files(folder)
-    with atomic_write(archive) as part, zipfile.ZipFile(part, "w") as packed:
-        for name in files:
-            _add(packed, name, folder / name)
-    return archive
-
-
-def _add(packed: zipfile.ZipFile, name: str, path: Path) -> None:
-    info = zipfile.ZipInfo(name)  # dated 1980-01-01, the earliest a zip can hold
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.create_system = 3  # Unix, also on Windows: part of the bytes
-    info.external_attr = 0o644 << 16
-    info.file_size = path.stat().st_size
-    with path.open("rb") as source, packed.open(info, "w") as target:
-        shutil.copyfileobj(source, target)
+    how = {"mode": "w", "compression": zipfile.ZIP_DEFLATED}
+    with atomic_write(archive) as part, zipfile.ZipFile(part, **how) as packed:
+        for name in folder_files(folder):
+            packed.write(Path(folder, name), name)
+    return Path(archive)
 
 
 def upload_plan(folder: Path) -> list[PlannedFile]:
@@ -250,33 +178,21 @@ def upload_plan(folder: Path) -> list[PlannedFile]:
     Raises:
         DeployError: If the folder is missing or empty, or holds a link.
     """
-    names = folder_files(folder)
+    folder, names = Path(folder).resolve(), folder_files(folder)
+    how = {"cwd": folder, "env": clean_git(), "input": "\0".join(names)}
     try:
-        in_lfs = _through_lfs(Path(folder), names)
-    except (OSError, subprocess.CalledProcessError):
+        with tempfile.TemporaryDirectory() as scratch:
+            # An empty repository of its own: the course's has other rules.
+            run("git", "init", "--quiet", "--bare", scratch, env=clean_git())
+            git = ("git", f"--git-dir={scratch}", f"--work-tree={folder}")
+            reply = run(*git, "check-attr", "-z", "--stdin", "filter", **how)
+    except LessonError:
         storage = dict.fromkeys(names, "unknown")
     else:
-        storage = {name: "LFS" if name in in_lfs else "git" for name in names}
-    return [
-        PlannedFile(name, Path(folder, name).stat().st_size, storage[name])
-        for name in names
-    ]
-
-
-def _through_lfs(folder: Path, names: Sequence[str]) -> set[str]:
-    with tempfile.TemporaryDirectory() as scratch:
-        # An empty repository of its own: the course's has other rules.
-        git = ["git", f"--git-dir={scratch}", f"--work-tree={folder.resolve()}"]
-        run = partial(subprocess.run, check=True, capture_output=True, env=clean_git())
-        run(["git", "init", "--quiet", "--bare", scratch])
-        asked = [*git, "check-attr", "-z", "--stdin", "filter"]
-        reply = run(asked, input="\0".join(names).encode(), cwd=folder)
-    fields = reply.stdout.decode().split("\0")  # path, "filter", value; path, ...
-    return {
-        path
-        for path, value in zip(fields[::3], fields[2::3], strict=False)
-        if value == "lfs"
-    }
+        fields = reply.split("\0")  # path, "filter", value; path, ...
+        filters = zip(fields[::3], fields[2::3], strict=False)
+        storage = {name: "LFS" if how == "lfs" else "git" for name, how in filters}
+    return [PlannedFile(n, (folder / n).stat().st_size, storage[n]) for n in names]
 
 
 def clean_git() -> dict[str, str]:

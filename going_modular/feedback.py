@@ -42,11 +42,7 @@ class Feedback:
             ) from error
 
     def add(self, answer, *, up: bool) -> bool:
-        """Note a thumb for an `Answer`.
-
-        Returns:
-            Whether that worked, for it must not stop the app.
-        """
+        """Note a thumb for an `Answer`; returns whether it could: it stops no app."""
         scores = (answer.knn_similarity, answer.in_distribution_score)
         thumb = "up" if up else "down"
         row = (*answer.best, *scores, answer.verdict, thumb, MAX_ROWS)

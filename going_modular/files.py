@@ -5,7 +5,6 @@ So whatever stands at the target is complete, a failed run can simply be repeate
 two runs at once do not harm each other.
 """
 
-import functools
 import hashlib
 import os
 import re
@@ -36,10 +35,8 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     file replaces what was there before; a folder gives way to one that was finished
     first.
 
-    Args:
-        target: The file or folder to be; the folder around it is made if need be.
-        what: What is going on, to tell of an interruption in one sentence; without it
-            an interruption passes through.
+    `what` is going on, to tell of an interruption in one sentence; without it an
+    interruption passes through.
 
     Raises:
         FileError: If writing fails. What was there before is as it was.
@@ -58,7 +55,9 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
             f"{what} was interrupted. Nothing was kept. Run this again to start over."
         ) from None
     finally:
-        _remove(part)
+        shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):  # what went wrong is already being told
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -109,39 +108,18 @@ def _put(part: Path, target: Path) -> None:
         # Another run finished first. What it put there is just as complete.
 
 
-def _remove(part: Path) -> None:
-    if part.is_dir():
-        shutil.rmtree(part, ignore_errors=True)
-    else:
-        with suppress(OSError):  # what went wrong is already being told
-            part.unlink(missing_ok=True)
-
-
 def patch_file(source: Path, diff: str, target: Path) -> Path:
-    """Apply a diff to a file, into another file.
+    """Apply a diff to a file of lines, into another file; returns the other.
 
-    Raises:
-        FileError: If it does not fit.
-    """
-    text = patched(Path(source).read_text("utf-8"), diff)
-    with atomic_write(target) as part:
-        part.write_text(text, "utf-8")
-    return target
-
-
-def patched(text: str, diff: str) -> str:
-    """Apply a diff to a text.
-
-    Args:
-        text: Lines, each with its line break.
-        diff: Pieces with an empty line between them. In a piece, lines that begin with
-            "-" go, lines with "+" come, and lines with a space stay and say where.
+    The diff has pieces with an empty line between them. In a piece, lines that begin
+    with "-" go, lines with "+" come, and lines with a space stay and say where.
 
     Raises:
         FileError: If a line begins otherwise, or the lines that go or stay are not in
-            the text, one below the other, exactly once.
+            the file, one below the other, exactly once.
     """
-    text = f"\n{text}"  # each line now has a break before it and one behind it
+    # Each line now has a break before it and one behind it.
+    text = "\n" + Path(source).read_text("utf-8")
     for piece in re.split(r"\n{2,}", diff.strip("\n")):
         lines = piece.split("\n")
         if wrong := [line for line in lines if line[:1] not in ("-", "+", " ")]:
@@ -155,23 +133,15 @@ def patched(text: str, diff: str) -> str:
         if (found := text.count(before)) != 1:
             raise FileError(f"The file has these {found} times, not once:{before}")
         text = text.replace(before, after)
-    return text[1:]
+    with atomic_write(target) as part:
+        part.write_text(text[1:], "utf-8")
+    return target
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def git_blob_sha1(path: Path) -> str:
-    """Return the id that Git gives a file: SHA-1 of b"blob <size>\\0" and its bytes."""
-    path = Path(path)
-    start = f"blob {path.stat().st_size}\0".encode()
-    with path.open("rb") as file:
-        # Git uses SHA-1 as a name here, which some hardened Pythons want told.
-        digest = functools.partial(hashlib.sha1, start, usedforsecurity=False)
-        return hashlib.file_digest(file, digest).hexdigest()
 
 
 def progress_bar(what: str, total: int | None = None, **options) -> tqdm:

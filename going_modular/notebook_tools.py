@@ -18,29 +18,22 @@ from going_modular.app.surroundings import prepare
 
 
 def outdated(requirements: Path) -> list[str]:
-    """Compare what is installed with what a requirements file asks for.
+    """A line for each package of a requirements file that is missing or does not fit.
 
     Versions are compared as versions: 2.10 is newer than 2.9.
-
-    Args:
-        requirements: A file with one requirement a line; comments are allowed.
-
-    Returns:
-        A line for each package that is missing or unsuitable; empty when all is well.
     """
     complaints = []
     for line in requirements.read_text(encoding="utf-8").splitlines():
-        wanted = line.partition("#")[0].strip()
-        if not wanted:
+        if not (wanted := line.partition("#")[0].strip()):
             continue
         requirement = Requirement(wanted)
         try:
             found = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
             complaints.append(f"{requirement.name} is missing (wanted: {wanted})")
-            continue
-        if not requirement.specifier.contains(found, prereleases=True):
-            complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
+        else:
+            if not requirement.specifier.contains(found, prereleases=True):
+                complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
     return complaints
 
 
@@ -91,14 +84,9 @@ def show_source(thing) -> Code:
 
 
 def show_page(url: str, *, width: int = 400, height: int = 760) -> None:
-    """Show a page that this computer serves under the cell that runs.
+    """Show a page that this computer serves under the cell that runs, sizes in pixels.
 
     Colab's notebook runs in another computer's browser, so Colab brings it there.
-
-    Args:
-        url: Where it answers.
-        width: Pixels; as wide as a phone if not told.
-        height: Pixels.
     """
     if "google.colab" in sys.modules:
         from google.colab import output

@@ -37,13 +37,7 @@ HALVES = {
 
 @dataclass
 class Layout:
-    """Which picture goes where.
-
-    Attributes:
-        folder: Where the halves or the classes lie.
-        halves: "train" and "test": the pictures of each class, by its name.
-        remarks: What was done and left out, in words.
-    """
+    """Which picture of a folder goes where, by half and class, and remarks on it."""
 
     folder: Path
     halves: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
@@ -52,25 +46,19 @@ class Layout:
     def is_in_place(self) -> bool:
         """Whether the folder can be used as it is."""
         for half, classes in self.halves.items():
-            place = self.folder / half
+            place, wanted = self.folder / half, {*chain(*classes.values())}
             if not place.is_dir() or class_names(place) != sorted(classes):
                 return False
-            found = {file for file, _ in PictureDataset(place).samples}
-            if found != {*chain(*classes.values())}:
+            if wanted != {file for file, _ in PictureDataset(place).samples}:
                 return False
         return True
 
 
 def lay_out(folder: Path, data_dir: Path) -> Path:
-    """Find train/ and test/ in a folder of pictures, or make them beside it.
+    """Find train/ and test/ in a folder of pictures, or make them in `data_dir`.
 
-    Args:
-        folder: As somebody has it; nothing in it changes.
-        data_dir: Gets, where need be, a folder with links to its files, or copies where
-            links cannot be made. Another run on the same files finds it again.
-
-    Returns:
-        The folder that holds train/ and test/.
+    Nothing in the folder changes. What is made has links to its files, or copies where
+    links cannot be made; another run on the same files finds it again.
 
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
@@ -98,15 +86,11 @@ def _copy(layout: Layout, data_dir: Path) -> Path:
         with atomic_write(target, "Laying out your pictures") as part:
             for file, place in places.items():
                 (part / place).parent.mkdir(parents=True, exist_ok=True)
-                _link(file, part / place)
+                try:
+                    os.link(file.resolve(), part / place)
+                except OSError:  # another disk, or one without links
+                    shutil.copyfile(file, part / place)
     return target
-
-
-def _link(file: Path, place: Path) -> None:
-    try:
-        os.link(file.resolve(), place)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(file, place)
 
 
 def read_layout(folder: Path) -> Layout:
@@ -115,11 +99,21 @@ def read_layout(folder: Path) -> Layout:
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
     """
-    layout, skipped, spelling = Layout(_inner(Path(folder))), [], {}
-    halves = {
-        half: _classes(_matching(layout.folder, pattern), skipped, spelling)
-        for half, pattern in HALVES.items()
-    }
+    folder = Path(folder)
+    files = {file: file.relative_to(folder).parts for file in _files(folder)}
+    # Zipping puts a folder on top of the others.
+    while len(tops := {p[0] for f, p in files.items() if p[1:] and is_picture(f)}) == 1:
+        inner = {f: p[1:] for f, p in files.items() if p[0] in tops and p[1:]}
+        if not any(p[1:] and is_picture(f) for f, p in inner.items()):
+            break
+        folder, files = folder / tops.pop(), inner
+    layout, skipped, spelling = Layout(folder), [], {}
+    halves = {}
+    for half, pattern in HALVES.items():
+        inner = {
+            f: p[1:] for f, p in files.items() if p[1:] and pattern.fullmatch(p[0])
+        }
+        halves[half] = _classes(inner, skipped, spelling)
     train, test, validation = halves.values()
     if train and test and validation:
         train = {name: train[name] + validation.get(name, []) for name in train}
@@ -132,7 +126,7 @@ def read_layout(folder: Path) -> Layout:
         _split(layout, train or test)
     else:
         skipped.clear()
-        _split(layout, _classes([layout.folder], skipped, spelling))
+        _split(layout, _classes(files, skipped, spelling))
     _complain(layout.folder, layout.halves)
     if skipped:
         names = sorted({file.name for file in skipped})
@@ -141,44 +135,23 @@ def read_layout(folder: Path) -> Layout:
     return layout
 
 
-def _visible(folder: Path) -> list[Path]:
-    """What people put into a folder, in order."""
-    return sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name))
-
-
 def _files(folder: Path) -> Iterator[Path]:
-    for entry in _visible(folder):
+    """What people, and not computers, put into a folder, in order."""
+    for entry in sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name)):
         yield from _files(entry) if entry.is_dir() else [entry]
 
 
-def _with_pictures(folder: Path) -> list[Path]:
-    folders = (entry for entry in _visible(folder) if entry.is_dir())
-    return [each for each in folders if any(map(is_picture, _files(each)))]
-
-
-def _inner(folder: Path) -> Path:
-    """The folder that holds the others with pictures: zipping puts one on top."""
-    while len(inside := _with_pictures(folder)) == 1 and _with_pictures(inside[0]):
-        folder = inside[0]
-    return folder
-
-
-def _matching(folder: Path, pattern: re.Pattern) -> list[Path]:
-    return [e for e in _visible(folder) if e.is_dir() and pattern.fullmatch(e.name)]
-
-
 def _classes(
-    folders: list[Path], skipped: list[Path], spelling: dict[str, str]
+    files: dict[Path, tuple[str, ...]], skipped: list[Path], spelling: dict[str, str]
 ) -> dict[str, list[Path]]:
     """The pictures of each class; Pizza is pizza, as it was spelt first."""
     found = defaultdict(list)
-    for entry in (entry for folder in folders for entry in _visible(folder)):
-        name = unicodedata.normalize("NFC", entry.name).strip()
-        for file in (entry.is_dir() and [*_files(entry)]) or [entry]:
-            if file != entry and is_picture(file):
-                found[spelling.setdefault(name.casefold(), name)].append(file)
-            else:
-                skipped.append(file)
+    for file, parts in files.items():
+        if parts[1:] and is_picture(file):
+            name = unicodedata.normalize("NFC", parts[0]).strip()
+            found[spelling.setdefault(name.casefold(), name)].append(file)
+        else:
+            skipped.append(file)
     return dict(sorted(found.items()))
 
 
@@ -209,17 +182,14 @@ def _name_copies(layout: Layout) -> None:
 def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
     """Deal each class by a seed; copies of a photo stay on one side."""
     photo, sides = _photos([*chain(*classes.values())]), {}
-    for files in classes.values():
+    layout.halves = {half: {name: [] for name in classes} for half in SPLITS}
+    for name, files in classes.items():
         new = [one for one in dict.fromkeys(map(photo.get, files)) if one not in sides]
         random.Random(SEED).shuffle(new)
         tests = min(max(1, round(TEST_SHARE * len(new))), len(new) - 1)
         sides |= {one: "test" if n < tests else "train" for n, one in enumerate(new)}
-    layout.halves = {
-        half: {
-            n: [f for f in fs if sides[photo[f]] == half] for n, fs in classes.items()
-        }
-        for half in SPLITS
-    }
+        for file in files:
+            layout.halves[sides[photo[file]]][name].append(file)
     layout.remarks.append(f"split by a seed, {TEST_SHARE:.0%} of each class to test on")
 
 

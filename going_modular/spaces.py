@@ -3,10 +3,10 @@
 The rehearsal is real git and Git LFS, against a Hub made of a folder.
 """
 
+import filecmp
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -22,27 +22,29 @@ from going_modular.demo_folder import (
     LEFTOVERS,
     DeployError,
     clean_git,
+    copy_app,
     folder_files,
     list_folder,
     upload_plan,
 )
 from going_modular.downloads import is_offline
+from going_modular.files import LessonError
+from going_modular.processes import run
 
 # What the Hub takes outside Git LFS: huggingface_hub#657 (binary), #91 (any file).
 MAX_BINARY_BYTES = 1_000_000
 MAX_BYTES = 10_000_000
 SAFE = re.compile(r"([A-Za-z]:)?[\w./\\ ~-]+")  # a path with nothing of a URL's
+SDK = re.compile(r"\A---\n.*?^sdk: *(\w+).*?^---", re.DOTALL | re.MULTILINE)
 HOW_TO_INSTALL = (
     "Debian, Ubuntu, Colab: apt-get install git git-lfs; "
     "macOS: brew install git-lfs; Windows: https://gitforwindows.org has both"
 )
-
 NEEDS_PAID_PLAN = """\
 a free account cannot create this kind of Space (402). Three ways on:
-  1. The browser demo as a static Space: free for everyone, sdk="static".
-  2. A Gradio Space on ZeroGPU: a free account in good standing may have two. Pass
-     hardware="zero-a10g"; app.py then needs the `spaces` package and one
-     @spaces.GPU function.
+  1. The browser demo as a static Space: free for everyone.
+  2. A Gradio Space on ZeroGPU: a free account in good standing may have two. Set
+     FOODVISION_HARDWARE to zero-a10g.
   3. A PRO account, which may use CPU Basic: https://huggingface.co/pro"""
 BAD_TOKEN = """\
 the token was not accepted (401). Check that it is whole and still valid, or make a new
@@ -50,14 +52,11 @@ one with write access at https://huggingface.co/settings/tokens"""
 NO_ACCESS = """\
 this token may not write there ({status}). It needs write access, and the part of the
 name before the / must be your user name or an organization of yours"""
+HINTS = {402: NEEDS_PAID_PLAN, 401: BAD_TOKEN, 403: NO_ACCESS, 404: NO_ACCESS}
 
 
 def embed_address(space: str) -> str:
-    """Where a Space's app answers, without the Hub's page around it.
-
-    Args:
-        space: "USER/NAME".
-    """
+    """Where a Space's app, "USER/NAME", answers without the Hub's page around it."""
     host = space.lower().replace("/", "-").replace("_", "-")
     return f"https://{host}.hf.space"
 
@@ -81,52 +80,12 @@ class Rehearsal:
     commands: tuple[str, ...]
 
 
-class _Git:
-    """Runs git in one folder, out of reach of the reader's own settings."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.commands: list[str] = []
-        settings = folder / "gitconfig"
-        settings.write_text("[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n")
-        self.env = {
-            **clean_git(),
-            "GIT_CONFIG_GLOBAL": str(settings),
-            "GIT_TERMINAL_PROMPT": "0",
-            "XDG_CONFIG_HOME": str(folder),  # the reader's global ignore file, too
-        }
-
-    def __call__(self, *words: str) -> str:
-        """Run one command, note it down and return what it printed."""
-        self.commands.append(shlex.join(("git", *words)))
-        try:
-            done = subprocess.run(
-                ("git", *words),
-                cwd=self.folder,
-                env=self.env,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=300,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DeployError(f"{self.commands[-1]} did not run: {error}") from error
-        if done.returncode:
-            raise DeployError(f"{self.commands[-1]} failed:\n{done.stderr.strip()}")
-        return done.stdout
-
-
 def git_lfs_missing() -> str | None:
-    """Say what a rehearsal lacks on this machine.
-
-    Returns:
-        The missing program and how to install it, or None if all is there.
-    """
+    """What a rehearsal lacks, and how to install it; None if all is there."""
     for program, words in (("git", ["git"]), ("git-lfs", ["git", "lfs"])):
         try:
-            subprocess.run([*words, "version"], capture_output=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
+            run(*words, "version")
+        except LessonError:
             return f"{program} is not installed. {HOW_TO_INSTALL}"
     return None
 
@@ -134,35 +93,22 @@ def git_lfs_missing() -> str | None:
 def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
     """Push a demo folder with Git LFS to a bare repository and clone it back.
 
-    Needs no account, no internet and no git settings, and changes none. Everything
-    happens in a temporary folder that is gone afterwards.
-
-    Args:
-        folder: The demo folder.
-        workdir: Where the temporary folder goes; made if missing. Where Git LFS could
-            take its path for an address ("C#", "100%"), it goes among the system's.
+    Needs no account, no internet and no git settings, and changes none. It happens in a
+    folder in `workdir` that is gone afterwards. Where Git LFS could take its path for
+    an address ("C#", "100%"), it goes among the system's.
 
     Raises:
-        DeployError: If git or Git LFS is missing or fails, or the Hub would refuse a
+        LessonError: If git or Git LFS is missing or fails, or the Hub would refuse a
             file that `.gitattributes` does not send through Git LFS.
     """
-    folder, workdir = Path(folder), Path(workdir)
     if missing := git_lfs_missing():
         raise DeployError(missing)
-    _check_sizes(folder)
-    workdir.mkdir(parents=True, exist_ok=True)
-    place = _safe_place(workdir)
+    _check_sizes(Path(folder))
+    place = Path(workdir).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    place = place if SAFE.fullmatch(str(place)) else None
     with tempfile.TemporaryDirectory(dir=place, prefix="push-") as scratch:
-        git = _Git(Path(scratch).resolve())
-        _push(git, folder)
-        return _clone_back(git)
-
-
-def _safe_place(workdir: Path) -> Path:
-    """The first place whose path means the same as a path and as a part of a URL."""
-    places = workdir, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")
-    safe = (p for p in map(Path.resolve, places) if SAFE.fullmatch(str(p)))
-    return next((p for p in safe if os.access(p, os.W_OK)), workdir)
+        return _push_and_clone(Path(folder), Path(scratch).resolve())
 
 
 def _check_sizes(folder: Path) -> None:
@@ -177,42 +123,41 @@ def _check_sizes(folder: Path) -> None:
             )
 
 
-def _push(git: _Git, folder: Path) -> None:
+def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
+    settings, commands = scratch / "gitconfig", []
+    settings.write_text("[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n")
+    env = clean_git() | {
+        "GIT_CONFIG_GLOBAL": str(settings),
+        "GIT_TERMINAL_PROMPT": "0",
+        "XDG_CONFIG_HOME": str(scratch),  # the reader's global ignore file, too
+    }
+    how = {"cwd": scratch, "env": env, "stdin": subprocess.DEVNULL, "timeout": 300}
+
+    def git(*words: str) -> str:
+        commands.append(shlex.join(("git", *words)))
+        return run("git", *words, **how)
+
     who = ["-c", "user.name=FoodVision", "-c", "user.email=rehearsal@example.invalid"]
     git("init", "--bare", "hub.git")
     git("clone", "hub.git", "space")
     git("-C", "space", "lfs", "install", "--local")
-    for name in folder_files(folder):
-        target = git.folder / "space" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, target)
+    space, check = scratch / "space", scratch / "check"
+    names = folder_files(folder)
+    copy_app(folder, space, names)
     git("-C", "space", "add", ".")
     git("-C", "space", *who, "commit", "-m", f"Add {folder.resolve().name}")
     git("-C", "space", "push", "origin", "main")
-
-
-def _clone_back(git: _Git) -> Rehearsal:
     git("clone", "hub.git", "check")
-    # What was copied, not the folder: another run may be writing there just now.
-    check, space = git.folder / "check", git.folder / "space"
     in_lfs = git("-C", "check", "lfs", "ls-files", "--name-only").splitlines()
     # Before `lfs pull` the clone holds what git itself stores: pointers.
     model = max(in_lfs, key=lambda name: (space / name).stat().st_size, default="")
     pointer = (check / model).read_text("utf-8") if model else ""
     git("-C", "check", "lfs", "install", "--local")
     git("-C", "check", "lfs", "pull")
-    same = all(
-        (check / name).is_file()
-        and (check / name).read_bytes() == (space / name).read_bytes()
-        for name in folder_files(space)
-    )
-    return Rehearsal(
-        files=tuple(folder_files(check)),
-        model=model,
-        pointer=pointer,
-        same_bytes=same,
-        commands=tuple(git.commands),
-    )
+    # What was copied, not the folder: another run may be writing there just now.
+    same, *_ = filecmp.cmpfiles(space, check, names, shallow=False)
+    back = tuple(folder_files(check))
+    return Rehearsal(back, model, pointer, len(same) == len(names), tuple(commands))
 
 
 def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
@@ -220,11 +165,7 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
 
     FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. The token is that of
     HF_TOKEN, of `hf auth login` or of Colab's secrets. Nothing is sent without
-    internet, or of a model that learned from drawn pictures.
-
-    Args:
-        folder: The demo folder.
-        is_practice: Whether its model learned from drawn pictures.
+    internet, or of a model that learned from drawn pictures (`is_practice`).
 
     Returns:
         The name of the Space that FOODVISION_SPACE gives, whatever was sent.
@@ -242,41 +183,38 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
 
 
 def upload_to_space(
-    folder: Path,
-    space_name: str,
-    *,
-    token: str,
-    sdk: str = "gradio",
-    hardware: str | None = None,
+    folder: Path, space_name: str, *, token: str, hardware: str | None = None
 ) -> str:
-    """Create a Space if it is not there yet and upload a demo folder to it.
+    """Create a Space if there is none, upload a demo folder; returns its address.
 
     Files of the Space that the folder does not have are left as they are. After a
     failure it can be called again.
 
-    Args:
-        folder: The demo folder, with a README.md whose front matter names the SDK.
-        space_name: "user/space".
-        token: A Hugging Face token with write access. It is never printed.
-        sdk: "gradio" or "static", as in the folder's README.md.
-        hardware: What a new Space runs on; None is the Hub's default, CPU Basic.
-
-    Returns:
-        The Space's address.
+    The README.md's front matter names the SDK. `hardware` is what a new Space runs on;
+    None is the Hub's default, CPU Basic. The token is never printed.
 
     Raises:
         DeployError: If the folder, name or token cannot be right, or the Hub refuses or
             cannot be reached.
     """
-    folder, token = Path(folder), _checked_token(token)
-    files = list_folder(folder)
+    folder, token = Path(folder), token.strip()
+    if not re.fullmatch(r"[!-~]+", token):
+        raise DeployError(
+            "The token is empty or holds characters no token has: copy it once more "
+            "from https://huggingface.co/settings/tokens"
+        )
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", space_name):
         raise DeployError(f'{space_name!r} is not a Space: write it as "user/space"')
-    _check_sdk(folder, sdk)
+    files, readme = list_folder(folder), folder / "README.md"
+    if not (sdk := SDK.match(readme.read_text("utf-8") if readme.is_file() else "")):
+        raise DeployError(
+            f"{readme} must name the kind of Space, with a line sdk: gradio or sdk: "
+            "static in its front matter. Is it the right folder?"
+        )
     print(f"Uploading {len(files)} files, {files.bytes.sum() / 1e6:.1f} MB", flush=True)
     disable_progress_bars()  # in a notebook they would be widgets, stored in the file
     try:
-        return _upload(HfApi(token=token), folder, space_name, sdk, hardware)
+        return _upload(HfApi(token=token), folder, space_name, sdk[1], hardware)
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         message = _explain(error).replace(token, "(the token)")
         # Not chained: an HTTP library's own message may quote the token's header.
@@ -286,48 +224,18 @@ def upload_to_space(
 def _upload(
     api: HfApi, folder: Path, space_name: str, sdk: str, hardware: str | None
 ) -> str:
+    where = {"repo_id": space_name, "repo_type": "space"}
     # exist_ok: whoever has the Space already may update it, whatever the plan.
-    url = api.create_repo(
-        space_name,
-        repo_type="space",
-        space_sdk=sdk,
-        space_hardware=hardware,
-        exist_ok=True,
-    )
+    made = {"space_sdk": sdk, "space_hardware": hardware, "exist_ok": True}
+    url = api.create_repo(**where, **made)
+    ignored = ("{}", "{}/*", "*/{}", "*/{}/*")
     api.upload_folder(
-        repo_id=space_name,
-        repo_type="space",
+        **where,
         folder_path=folder,
         commit_message=f"Upload {folder.resolve().name}",
-        ignore_patterns=[
-            pattern
-            for name in LEFTOVERS
-            for pattern in (name, f"{name}/*", f"*/{name}", f"*/{name}/*")
-        ],
+        ignore_patterns=[each.format(name) for name in LEFTOVERS for each in ignored],
     )
     return str(url)
-
-
-def _checked_token(token: str | None) -> str:
-    token = (token or "").strip()
-    if not re.fullmatch(r"[!-~]+", token):
-        raise DeployError(
-            "The token is empty or holds characters no token has: copy it once more "
-            "from https://huggingface.co/settings/tokens"
-        )
-    return token
-
-
-def _check_sdk(folder: Path, sdk: str) -> None:
-    readme = folder / "README.md"
-    text = readme.read_text("utf-8") if readme.is_file() else ""
-    found = re.search(r"\A---\n.*?^sdk: *(\w+).*?^---", text, re.DOTALL | re.MULTILINE)
-    if not found or found[1] != sdk:
-        raise DeployError(
-            f"{readme} must name the kind of Space, with a line sdk: {sdk} in its "
-            f"front matter; it has {found[1] if found else 'none'}. Is it the right "
-            "folder?"
-        )
 
 
 def _explain(error: Exception) -> str:
@@ -335,6 +243,5 @@ def _explain(error: Exception) -> str:
     said = getattr(error, "server_message", None) or str(error) or type(error).__name__
     if status is None:
         return f"the Hub could not be reached or the upload broke off: {said}"
-    hints = {402: NEEDS_PAID_PLAN, 401: BAD_TOKEN, 403: NO_ACCESS, 404: NO_ACCESS}
-    hint = hints.get(status, "the Hub answered {status}; try again later")
+    hint = HINTS.get(status, "the Hub answered {status}; try again later")
     return f"{hint.format(status=status)}\nThe Hub said: {said}"

@@ -1,6 +1,10 @@
-"""A demo folder with a stand-in model, and a headless browser that visits it."""
+"""A demo folder with a stand-in model, and who visits it: programs and browsers."""
 
+import json
+import re
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from demo_model_fixture import DARK, DEMO, GREEN, RED, make_model
 from PIL import Image
@@ -8,6 +12,9 @@ from PIL import Image
 from going_modular.demo_folder import TEXTS, copy_app
 
 DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 844), (360, 740)
+FORM = "multipart/form-data; boundary=x"
+API = "/gradio_api"
+ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 
 
 def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
@@ -39,3 +46,55 @@ def open_page(browser, url: str, size: tuple[int, int] = DESKTOP):
     page.goto(url)
     page.get_by_text("What is on your plate?").first.wait_for()
     return page
+
+
+def upload_in(page, file: Path) -> None:
+    """Choose a file in the app's page."""
+    page.locator("#picture input[type=file]").first.set_input_files(file)
+
+
+def send(url, method, path, body=None, kind="application/json") -> tuple[int, str]:
+    """One request as it stands: nothing tidies the path on the way."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=120)
+    connection.request(method, path, body, {"Content-Type": kind})
+    reply = connection.getresponse()
+    try:
+        text = reply.read()
+    except IncompleteRead as error:  # the app broke off
+        text = error.partial
+    connection.close()
+    return reply.status, text.decode(errors="replace")
+
+
+def upload(url: str, content: bytes, name: str = "plate.jpg") -> tuple[int, str]:
+    """Send a file: the status, and the JSON that names its place."""
+    head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"'
+    body = head.encode() + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
+    return send(url, "POST", f"{API}/upload", body, FORM)
+
+
+def call(url: str, payload: object) -> str:
+    """Ask /predict about a payload; returns the path of its events, or a complaint."""
+    body = json.dumps({"data": [payload]})
+    status, text = send(url, "POST", path := f"{API}/call/predict", body)
+    return f"{path}/{json.loads(text)['event_id']}" if status == 200 else text
+
+
+def ask(url: str, content: bytes, name: str = "plate.jpg", queued=None) -> tuple:
+    """Upload a picture, call /predict, and read its two values.
+
+    Args:
+        url: Where the app answers.
+        content: The file's bytes.
+        name: The file's name.
+        queued: A `threading.Event` that is set once the app has taken the question.
+    """
+    status, text = upload(url, content, name)
+    assert status == 200, text
+    picture = {"path": json.loads(text)[0], "meta": {"_type": "gradio.FileData"}}
+    events = call(url, picture)
+    if queued:
+        queued.set()
+    _, text = send(url, "GET", events)
+    assert (found := ANSWER.search(text)), text[:300]
+    return tuple(json.loads(found[1]))

@@ -19,7 +19,7 @@ class Site:
                 answer = site.pages.get(self.path.partition("?")[0])
                 answer(self) if answer else self.send_error(404)
 
-            do_HEAD = do_GET
+            do_HEAD = do_POST = do_GET
 
             def log_message(self, *_):
                 pass

@@ -6,21 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
-from demo_model_fixture import (
-    ABOUT,
-    DARK,
-    DEMO,
-    GREEN,
-    METADATA,
-    RED,
-    make_model,
-)
+from demo_model_fixture import ABOUT, DARK, DEMO, GREEN, METADATA, RED, make_model
 from odd_pictures import (
     HEIC,
     LEFT,
@@ -36,7 +27,6 @@ from odd_pictures import (
 from PIL import Image
 
 from going_modular.app.model import (
-    CPUS,
     DISH,
     ENOUGH,
     NO_PLATE,
@@ -50,6 +40,7 @@ from going_modular.app.model import (
 
 GOOD = "kinds of picture: formats, modes, turns, frames, sizes"
 BAD = "kinds of file that are no picture, or broken, or too large"
+CASES = json.loads(Path(__file__).with_name("demo_cases.json").read_text("utf-8"))
 FLIPPED = "picture files with four random bytes changed"
 
 
@@ -58,52 +49,41 @@ def predictor(tmp_path_factory):
     return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"))
 
 
-def as_file(image: Image.Image, kind: str, **options) -> io.BytesIO:
-    return io.BytesIO(as_bytes(image, kind, **options))
+def opened(image: Image.Image, kind: str, **options) -> np.ndarray:
+    """What becomes of a picture that was saved as this kind."""
+    return open_picture(io.BytesIO(as_bytes(image, kind, **options)))
 
 
-def assert_halves(pixels: np.ndarray, *, tolerance=40) -> None:
+def assert_halves(pixels: np.ndarray, *, tolerance=40, colours=(LEFT, RIGHT)) -> None:
     assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
     height, width, _ = pixels.shape
-    left, right = pixels[height // 2, width // 8], pixels[height // 2, -width // 8]
-    assert np.abs(left.astype(int) - LEFT).max() <= tolerance
-    assert np.abs(right.astype(int) - RIGHT).max() <= tolerance
+    found = pixels[height // 2, [width // 8, -width // 8]].astype(int)
+    assert np.abs(found - colours).max() <= tolerance
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode", "options"),
-    [
-        ("JPEG", "RGB", {}),
-        ("JPEG", "RGB", {"progressive": True}),
-        ("JPEG", "CMYK", {}),
-        ("PNG", "RGB", {}),
-        ("PNG", "P", {}),
-        ("PNG", "RGBA", {}),
-        ("WEBP", "RGB", {}),
-        ("WEBP", "RGB", {"lossless": True}),
-        ("GIF", "P", {}),
-        ("BMP", "RGB", {}),
-        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
-        ("TIFF", "CMYK", {}),
-        ("PPM", "RGB", {}),
-        ("AVIF", "RGB", {}),
-    ],
-)
+def kinds() -> dict[str, bytes]:
+    """Two halves, 60 x 40, as files of 38 kinds: formats, modes, turns, frames."""
+    modes = ["JPEG RGB", "JPEG CMYK", "PNG RGB", "PNG P", "PNG RGBA", "WEBP RGB"]
+    modes += ["GIF P", "BMP RGB", "TIFF CMYK", "PPM RGB", "AVIF RGB"]
+    found = {}
+    for name in modes:
+        kind, mode = name.split()
+        image = halves().quantize() if mode == "P" else halves().convert(mode)
+        found[name] = as_bytes(image, kind)
+    found["JPEG progressive"] = as_bytes(halves(), "JPEG", progressive=True)
+    found["WEBP lossless"] = as_bytes(halves(), "WEBP", lossless=True)
+    found["TIFF packed"] = as_bytes(halves(), "TIFF", compression="tiff_lzw")
+    others = {n: f for n, f in READABLE.items() if n[:4] in ("exif", "anim", "besi")}
+    return found | others
+
+
+KINDS = kinds()
+
+
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.reliability(GOOD, 1)
-def test_formats_and_modes(kind, mode, options):
-    image = halves().quantize() if mode == "P" else halves().convert(mode)
-    pixels = open_picture(as_file(image, kind, **options))
-    assert pixels.shape == (40, 60, 3)
-    assert_halves(pixels)
-
-
-UPRIGHT_HALVES = [name for name in READABLE if name[:4] in ("exif", "anim", "besi")]
-
-
-@pytest.mark.parametrize("name", UPRIGHT_HALVES)
-@pytest.mark.reliability(GOOD, 1)
-def test_turned_ones_are_upright_and_animations_give_their_first_frame(name):
-    pixels = open_picture(io.BytesIO(READABLE[name]))
+def test_formats_and_modes_turned_ones_and_animations(name):
+    pixels = open_picture(io.BytesIO(KINDS[name]))
     assert pixels.shape == (40, 60, 3)
     assert_halves(pixels)
 
@@ -111,11 +91,10 @@ def test_turned_ones_are_upright_and_animations_give_their_first_frame(name):
 @pytest.mark.reliability(GOOD, 2)
 def test_a_phones_photo_is_upright_and_its_colours_are_those_of_screens():
     assert_halves(open_picture(io.BytesIO(HEIC)))
+    colours = [srgb_of_p3(LEFT), srgb_of_p3(RIGHT)]
     for kind, mode in (("PNG", "RGB"), ("PNG", "RGBA"), ("JPEG", "RGB")):
         file = io.BytesIO(wide_gamut(halves().convert(mode), kind))
-        left, right = open_picture(file)[20, [5, -5]].astype(int)
-        assert np.abs(left - srgb_of_p3(LEFT)).max() <= 3
-        assert np.abs(right - srgb_of_p3(RIGHT)).max() <= 3
+        assert_halves(open_picture(file), tolerance=3, colours=colours)
 
 
 def srgb_of_p3(colour) -> np.ndarray:
@@ -128,27 +107,16 @@ def srgb_of_p3(colour) -> np.ndarray:
     return (255 * curve).round().astype(int)
 
 
-@pytest.mark.reliability(GOOD, 2)
-def test_grey_and_black_and_white():
-    assert (
-        open_picture(as_file(Image.new("L", (5, 4), 77), "PNG")).tolist()
-        == [[[77] * 3] * 5] * 4
-    )
-    assert open_picture(as_file(Image.new("1", (5, 4), 1), "PNG")).min() == 255
-
-
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-@pytest.mark.reliability(GOOD, 1)
-def test_sixteen_bit_grey_is_scaled_not_clipped(kind):
+@pytest.mark.reliability(GOOD, 5)
+def test_grey_is_scaled_not_clipped_and_odd_numbers_do_no_harm():
+    assert opened(Image.new("L", (5, 4), 77), "PNG").tolist() == [[[77] * 3] * 5] * 4
+    assert opened(Image.new("1", (5, 4), 1), "PNG").min() == 255
     ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, 256)
-    pixels = open_picture(as_file(Image.fromarray(ramp), kind))
-    assert np.abs(pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
-
-
-@pytest.mark.reliability(GOOD, 1)
-def test_float_tiff_is_scaled_and_odd_numbers_do_no_harm():
+    for kind in ("PNG", "TIFF"):
+        pixels = opened(Image.fromarray(ramp), kind)
+        assert np.abs(pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
     values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -1.0]], np.float32)
-    pixels = open_picture(as_file(Image.fromarray(values), "TIFF"))
+    pixels = opened(Image.fromarray(values), "TIFF")
     assert pixels[0, :, 0].tolist() == [0, 127, 255, 0, 0, 0]
 
 
@@ -156,32 +124,32 @@ def test_float_tiff_is_scaled_and_odd_numbers_do_no_harm():
 @pytest.mark.reliability(GOOD, 1)
 def test_transparent_parts_become_white(mode):
     image = Image.new("RGBA", (8, 8), (10, 10, 10, 0))
-    pixels = open_picture(as_file(image.convert(mode), "PNG"))
-    assert pixels.min() >= 250
+    assert opened(image.convert(mode), "PNG").min() >= 250
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
 @pytest.mark.reliability(GOOD, 1)
 def test_extreme_shapes(size, predictor):
-    pixels = open_picture(as_file(Image.new("RGB", size, RED), "PNG"))
+    pixels = opened(Image.new("RGB", size, RED), "PNG")
     assert pixels.shape == (size[1], size[0], 3)
     assert predictor.predict(pixels).probabilities
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("size", [(4000, 3000), (8000, 6000), (3000, 4000)])
-@pytest.mark.reliability(GOOD, 1)
-def test_phone_photos_are_reduced(size, kind):
-    pixels = open_picture(as_file(halves(*size), kind))
-    assert ENOUGH <= min(pixels.shape[:2]) < 2 * ENOUGH
-    assert pixels.shape[1] / pixels.shape[0] == pytest.approx(size[0] / size[1], 0.01)
-    assert_halves(pixels)
+@pytest.mark.reliability(GOOD, 2)
+def test_phone_photos_are_reduced(size):
+    for kind in ("JPEG", "PNG"):
+        pixels = opened(halves(*size), kind)
+        assert ENOUGH <= min(pixels.shape[:2]) < 2 * ENOUGH
+        shape = pixels.shape[1] / pixels.shape[0]
+        assert shape == pytest.approx(size[0] / size[1], 0.01)
+        assert_halves(pixels)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_what_is_not_large_keeps_every_pixel(kind):
-    assert open_picture(as_file(halves(900, 671), kind)).shape == (671, 900, 3)
-    assert open_picture(as_file(halves(900, 672), kind)).shape == (336, 450, 3)
+    assert opened(halves(900, 671), kind).shape == (671, 900, 3)
+    assert opened(halves(900, 672), kind).shape == (336, 450, 3)
 
 
 CLAIM = black_png(50_000, 50_000, rows=10)  # a decompression bomb
@@ -201,9 +169,8 @@ def test_what_cannot_be_read_gets_a_friendly_sentence(name, tmp_path):
     for source in (path, io.BytesIO(content)):
         with pytest.raises(PictureError) as caught:
             open_picture(source)
-        message = str(caught.value)
-        assert message == SENTENCES[reason]
-        assert "Please send" in message and message.endswith(".")
+        assert str(caught.value) == SENTENCES[reason]
+        assert "Please send" in SENTENCES[reason]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on what it finds there
@@ -212,11 +179,10 @@ def test_flipped_bytes_never_escape_as_another_error():
     rng = np.random.default_rng(1)
     exif = Image.Exif()
     exif[0x0112] = 6
-    kinds = {"JPEG": {"exif": exif}, "PNG": {}, "WEBP": {}, "GIF": {}, "TIFF": {}}
-    assert 40 * len(kinds) == 200
-    for kind, options in kinds.items():
-        good = np.frombuffer(as_file(halves(), kind, **options).getvalue(), np.uint8)
-        for _ in range(40):
+    more = {"JPEG": {"exif": exif}, "PNG": {}, "WEBP": {}, "GIF": {}, "TIFF": {}}
+    for kind, options in more.items():
+        good = np.frombuffer(as_bytes(halves(), kind, **options), np.uint8)
+        for _ in range(200 // len(more)):
             broken = good.copy()
             where = rng.integers(0, min(len(good), 400), 4)
             broken[where] = rng.integers(0, 256, 4)
@@ -243,8 +209,6 @@ def test_answers(predictor, colour, name, tmp_path):
     assert answer.verdict == DISH and answer.seconds > 0
     again = predictor.predict(open_picture(path))
     assert again.probabilities == answer.probabilities
-    with pytest.raises(FrozenInstanceError):
-        answer.seconds = 0
 
 
 @pytest.mark.parametrize(
@@ -294,60 +258,40 @@ def test_what_is_no_model_is_called_what_it_is(tmp_path, content, words):
     assert re.search(words, str(caught.value).partition(". ")[0])
 
 
-@pytest.mark.parametrize(
-    "error", [PermissionError(13, "Permission denied"), OSError(5, "I/O error")]
-)
-def test_a_model_that_cannot_be_read_is_said_to_be_so(tmp_path, monkeypatch, error):
+def test_a_model_that_cannot_be_read_is_said_to_be_so(tmp_path, monkeypatch):
     path, folder = make_model(tmp_path / "m.onnx"), tmp_path / "folder.onnx"
     folder.mkdir()
     with pytest.raises(OSError, match="read at .*folder.onnx: .* directory|denied"):
         Predictor(folder)
+    error = PermissionError(13, "Permission denied")
     monkeypatch.setattr(Path, "open", mock.Mock(side_effect=error))
-    with pytest.raises(type(error), match=f"{path.name}: {error.strerror}") as caught:
+    with pytest.raises(PermissionError, match="m.onnx: Permission denied") as caught:
         Predictor(path)
     assert "lfs" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        *({name: None} for name in METADATA),
-        {"class_names": "pizza"},
-        {"class_names": '["pizza"]'},
-        {"class_names": '["pizza", "pizza", "sushi"]'},
-        {"class_names": "3"},
-        {"knn_similarity_threshold": "high"},
-        {"in_distribution_threshold": "high"},
-        {"temperature": '"hot"'},
-        {"is_practice": "maybe"},
-        {"test_result": "146"},
-        {"test_result": json.dumps({"correct": 151, "total": 150})},
-        {"test_result": json.dumps({"correct": 1})},
-    ],
+    "changes", [*({n: None} for n in METADATA), *CASES["metadata"]]
 )
 def test_unusable_metadata_is_refused(tmp_path, changes):
     with pytest.raises(ValueError, match="m.onnx: unusable metadata"):
         Predictor(make_model(tmp_path / "m.onnx", **changes))
 
 
-def test_needs_neither_torch_nor_gradio():
-    code = "import sys, model; sys.exit(bool({'torch', 'gradio'} & set(sys.modules)))"
-    subprocess.run([sys.executable, "-c", code], cwd=DEMO, check=True, timeout=120)
+THREADS = """
+import os, sys
+if hasattr(os, "sched_setaffinity"):  # on Linux
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import model
+for threads in (None, 3):
+    predictor = model.Predictor(sys.argv[1], threads=threads)
+    print(predictor._session.get_session_options().intra_op_num_threads)
+print(model.CPUS, {"torch", "gradio"} & {*sys.modules})
+"""
 
 
-def test_threads_are_passed_on(tmp_path):
-    path: Path = make_model(tmp_path / "m.onnx")
-    for threads, wanted in ((1, 1), (3, 3), (None, CPUS)):
-        options = Predictor(path, threads=threads)._session.get_session_options()
-        assert options.intra_op_num_threads == wanted
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
-def test_threads_are_for_cpus_that_the_process_may_use(tmp_path):
-    path, every = str(make_model(tmp_path / "m.onnx")), os.sched_getaffinity(0)
-    for allowed in (*({cpu} for cpu in every), every):
-        code = f"import os; os.sched_setaffinity(0, {allowed}); import model"
-        code += f"; model.Predictor({path!r}); print(model.CPUS)"
-        run = [sys.executable, "-c", code]
-        done = subprocess.run(run, cwd=DEMO, capture_output=True, encoding="utf-8")
-        assert (done.stdout, done.stderr) == (f"{len(allowed)}\n", "")
+def test_threads_are_for_cpus_that_may_be_used_and_nothing_heavy_is_imported(tmp_path):
+    run = [sys.executable, "-c", THREADS, str(make_model(tmp_path / "m.onnx"))]
+    done = subprocess.run(run, cwd=DEMO, capture_output=True, text=True, timeout=120)
+    cpus = 1 if hasattr(os, "sched_setaffinity") else os.cpu_count()
+    assert (done.stdout, done.stderr) == (f"{cpus}\n3\n{cpus} set()\n", "")

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from small_demo import TOKEN, write_files
 
 from going_modular import app_process
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.demo_folder import DeployError
+from going_modular.files import LessonError
 
 GRADIO_APP = """
 import gradio as gr
@@ -54,8 +53,8 @@ def assert_stopped(demo):
 @pytest.fixture
 def dead_proxy(monkeypatch):
     """A proxy where nobody listens, as in an office that blocks this machine."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     yield
     close_session()  # the Hub's client remembers its proxies
 
@@ -69,33 +68,29 @@ def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_prox
     for name, size in (("usual.png", (8, 6)), ("unusual.png", (5, 5))):
         Image.new("RGB", size, "red").save(tmp_path / name)
     with run_demo(folder) as demo:
-        assert demo.url.startswith("http://127.0.0.1:")
         assert 0 < demo.start_seconds < 120
         answer = ask_demo(demo.url, tmp_path / "usual.png")
-        assert answer["label"] == "pizza"
         shares = {c["label"]: c["confidence"] for c in answer["confidences"]}
-        assert shares == {"pizza": 0.75, "sushi": 0.25}
-        with pytest.raises(DeployError, match="an unusual picture"):
-            ask_demo(demo.url, tmp_path / "unusual.png")
-        with pytest.raises(DeployError, match="no picture"):
-            ask_demo(demo.url, tmp_path / "none.png")
+        assert answer["label"] == "pizza" and shares == {"pizza": 0.75, "sushi": 0.25}
+        for name, told in (("unusual", "an unusual picture"), ("none", "no picture")):
+            with pytest.raises(LessonError, match=told):
+                ask_demo(demo.url, tmp_path / f"{name}.png")
     assert_stopped(demo)
     assert sorted(os.listdir(folder)) == ["app.py", "helper.py"]
-    with pytest.raises(DeployError, match="Nothing answers"):
+    with pytest.raises(LessonError, match="Nothing answers"):
         ask_demo(demo.url, tmp_path / "usual.png")
 
 
-def test_what_the_app_sees_and_prints(tmp_path, monkeypatch):
+def test_what_the_app_sees_and_prints_and_that_it_stops(tmp_path, monkeypatch):
     (tmp_path / "site").mkdir()
     (tmp_path / "site/found_by_path.py").touch()
     (tmp_path / "page.py").write_text("raise SystemExit('not this one')")
     course = Path(app_process.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(course), "site", "", "."]))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    for name in ("PYTHONSAFEPATH", "PYTHONINSPECT", "GRADIO_SHARE"):
+    for name in ("PYTHONSAFEPATH", "PYTHONINSPECT", "GRADIO_SHARE", "GRADIO_ROOT_PATH"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    monkeypatch.setenv("GRADIO_ROOT_PATH", "/elsewhere")
     check = (
         "import os, found_by_path, page\n"
         "assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)\n"
@@ -104,46 +99,39 @@ def test_what_the_app_sees_and_prints(tmp_path, monkeypatch):
     folder = app_folder(tmp_path, check + PLAIN_APP)
     (folder / "page.py").touch()
     monkeypatch.chdir(tmp_path)
-    with run_demo(Path("demo"), timeout=30) as demo:
+    with pytest.raises(KeyboardInterrupt), run_demo(Path("demo"), timeout=30) as demo:
         assert "up and running" in demo.log_path.read_text()
+        raise KeyboardInterrupt
     assert_stopped(demo)
     assert not demo.log_path.exists()
     assert sorted(os.listdir(folder)) == ["app.py", "page.py"]
 
 
-@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
-def test_a_demo_is_stopped_when_the_block_fails(tmp_path, fault):
-    folder = app_folder(tmp_path, PLAIN_APP)
-    with pytest.raises(fault), run_demo(folder, timeout=30) as demo:
-        raise fault
-    assert_stopped(demo)
+LAST_LINES = r"(?s)exit code 1.*line 98.*No module named 'no_such_package'$"
 
 
-def test_an_app_that_dies_shows_the_end_of_its_log(tmp_path):
-    source = "for n in range(99): print('line', n)\nimport no_such_package\n"
+@pytest.mark.parametrize(
+    ("source", "seconds", "told"),
+    [
+        (
+            "for n in range(99): print('line', n)\nimport no_such_package",
+            60,
+            LAST_LINES,
+        ),
+        ("import time\nprint('busy')\ntime.sleep(60)", 2, r"(?s)in time.*busy"),
+    ],
+    ids=["dies", "never answers"],
+)
+def test_an_app_that_does_not_start_is_ended_and_its_last_lines_are_told(
+    source, seconds, told, tmp_path
+):
+    note = "import os\nopen('pid', 'w').write(str(os.getpid()))\n"
+    folder = app_folder(tmp_path, note + source)
     with (
-        pytest.raises(DeployError) as caught,
-        run_demo(app_folder(tmp_path, source), timeout=30),
+        pytest.raises(LessonError, match=told) as caught,
+        run_demo(folder, timeout=seconds),
     ):
         pytest.fail("it cannot have started")
-    message = str(caught.value)
-    assert "exit code 1" in message
-    assert message.endswith("No module named 'no_such_package'")
-    assert "line 98" in message and "line 50" not in message
-
-
-def test_an_app_that_never_answers_is_stopped_in_time(tmp_path, monkeypatch):
-    started, real = [], subprocess.Popen
-
-    def remember(*args, **kwargs):
-        started.append(real(*args, **kwargs))
-        return started[-1]
-
-    monkeypatch.setattr(app_process.subprocess, "Popen", remember)
-    folder = app_folder(tmp_path, "import time\nprint('busy')\ntime.sleep(60)\n")
-    with (
-        pytest.raises(DeployError, match=r"(?s)in time.*busy"),
-        run_demo(folder, timeout=2),
-    ):
-        pytest.fail("it cannot have answered")
-    assert [process.poll() is None for process in started] == [False]
+    assert "line 50" not in str(caught.value)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "pid").read_text()), 0)

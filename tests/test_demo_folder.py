@@ -31,37 +31,23 @@ def test_nothing_to_list_is_an_error(tmp_path):
 
 
 def test_examples_are_these_and_no_others(demo, tmp_path):
-    for name in ("a.jpg", "b.png"):
-        (tmp_path / name).write_bytes(name.encode())
+    a, b = (write_files(tmp_path, {n: n.encode()}) / n for n in ("a.jpg", "b.png"))
     examples = demo / "shown"
-    copy_examples({"old": tmp_path / "a.jpg", "both": tmp_path / "a.jpg"}, examples)
-    copy_examples({"both": tmp_path / "a.jpg", "new": tmp_path / "b.png"}, examples)
-    assert sorted(os.listdir(examples)) == ["both.jpg", "new.png"]
+    copy_examples({"old": a, "both": a}, examples)
+    copy_examples({"both": a, "new": b}, examples)
     assert (examples / "new.png").read_bytes() == b"b.png"
     with pytest.raises(FileError):
-        copy_examples({"new": tmp_path / "b.png", "no": tmp_path / "no.jpg"}, examples)
+        copy_examples({"new": b, "no": tmp_path / "no.jpg"}, examples)
     assert sorted(os.listdir(examples)) == ["both.jpg", "new.png"], "nothing is lost"
     assert not list(tmp_path.rglob(".shown-*"))
 
 
-def test_zip_holds_the_files_and_unpacks_to_the_same_bytes(demo, tmp_path):
+def test_zip_holds_the_files_without_leftovers(demo, tmp_path):
     archive = zip_folder(demo, tmp_path / "new" / "demo.zip")
     with zipfile.ZipFile(archive) as packed:
-        assert packed.testzip() is None
         assert packed.namelist() == FILES
         assert all(packed.read(name) == (demo / name).read_bytes() for name in FILES)
     assert os.listdir(archive.parent) == ["demo.zip"]
-
-
-def test_zip_is_the_same_byte_for_byte(demo, tmp_path):
-    """Neither dates, permissions, the order of writing nor leftovers show."""
-    again = tmp_path / "elsewhere" / "foodvision_mini"
-    for name in reversed(FILES):
-        write_files(again, {name: (demo / name).read_bytes()})
-        os.utime(again / name, (1e9, 1e9))
-    (again / "app.py").chmod(0o755)
-    first = zip_folder(demo, tmp_path / "1.zip").read_bytes()
-    assert zip_folder(again, tmp_path / "2.zip").read_bytes() == first
 
 
 @pytest.mark.parametrize("target", ["secret.txt", "secrets", "nowhere"])
@@ -76,63 +62,37 @@ def test_links_are_refused(demo, tmp_path, target):
     assert not (tmp_path / "demo.zip").exists()
 
 
-# Where each file would be stored
-
-
 RULES = """
-# a comment filter=lfs
-
 *.onnx filter=lfs diff=lfs merge=lfs -text
-*.jp?g filter=lfs
 small.onnx -filter
-/top.bin filter=lfs
 examples/*.png filter=lfs -text
-other/[ab].dat filter=lfs
 * text=auto
-plain.dat filter=other
-late.dat filter=other filter=lfs
 "a b.bin" filter=lfs
 """
-IN_LFS = ["model.onnx", "deep/down/model.onnx", "a.jpeg", "top.bin", "examples/a.png"]
-IN_LFS += ["other/a.dat", "late.dat", "a b.bin"]
-IN_GIT = ["small.onnx", "a.jpg", "in/top.bin", "modelXonnx", "examples/in/a.png"]
-IN_GIT += ["x/examples/a.png", "other/c.dat", "plain.dat"]
+IN_LFS = ["model.onnx", "deep/down/model.onnx", "examples/a.png", "a b.bin"]
+IN_GIT = ["small.onnx", "a.jpg", "examples/in/a.png", ".gitattributes"]
 
 
-@pytest.fixture
-def ruled(tmp_path):
-    """A folder with all kinds of rules in its .gitattributes."""
+def test_plan_reads_the_folders_rules_and_no_others(tmp_path, monkeypatch):
+    """Neither the reader's own rules, nor a repository around it, nor a git hook's."""
     folder = write_files(tmp_path / "demo", dict.fromkeys(IN_LFS + IN_GIT, b"x"))
     (folder / ".gitattributes").write_text(RULES)
-    return folder
-
-
-def test_plan_reads_rules_as_a_push_does(ruled):
-    storage = {file.path: file.storage for file in upload_plan(ruled)}
-    expected = dict.fromkeys(IN_LFS, "LFS") | dict.fromkeys(IN_GIT, "git")
-    assert storage == expected | {".gitattributes": "git"}
-
-
-def test_plan_heeds_nothing_but_the_folder(ruled, tmp_path, monkeypatch):
-    """Neither the reader's own rules, nor a repository around it, nor a git hook's."""
-    before = upload_plan(ruled)
     attributes, settings = tmp_path / "attributes", tmp_path / "settings"
     attributes.write_text("* filter=lfs\n")
     settings.write_text(f"[core]\n\tattributesFile = {attributes}\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     (tmp_path / ".gitattributes").write_text("* filter=lfs\n")
-    assert upload_plan(ruled) == before
+    storage = {file.path: file.storage for file in upload_plan(folder)}
+    assert storage == dict.fromkeys(IN_LFS, "LFS") | dict.fromkeys(IN_GIT, "git")
 
 
 def test_without_git_the_plan_says_that_it_does_not_know(demo, monkeypatch):
     monkeypatch.setenv("PATH", "")
     plan = upload_plan(demo)
-    assert [file.path for file in plan] == FILES
-    assert {file.storage for file in plan} == {"unknown"}
-
-
-# Filling a folder
+    assert [(file.path, file.storage) for file in plan] == [
+        (f, "unknown") for f in FILES
+    ]
 
 
 @pytest.mark.parametrize("count", [2, 101])
@@ -141,9 +101,13 @@ def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
     named = {"name": "foodvision_x", "title": "FoodVision X", "class_names": names}
     about = replace(ABOUT, **named, reference_counts=[9] * count)
     readme = write_readme(about, tmp_path / "new").read_text("utf-8")
-    assert "title: FoodVision X\n" in readme and "# FoodVision X\n" in readme
     known = ", ".join(names).replace("_", " ")
-    assert f"It knows {count} dishes: **{known}**.\n" in readme
+    for words in (
+        "title: FoodVision X",
+        "# FoodVision X",
+        f"{count} dishes: **{known}**",
+    ):
+        assert words in readme
     assert "Mini" not in readme and "sushi" not in readme
 
 

@@ -4,21 +4,19 @@ import errno
 import hashlib
 import io
 import os
-import stat
 import time
 import zipfile
 from unittest import mock
 
 import pytest
 import requests
-from local_site import BODY, Site
+from local_site import BODY
 
 from going_modular import downloads
 from going_modular.downloads import download, unpack, zip_complaint
 from going_modular.files import FileError, file_sha256
 
 QUICK = (2.0, 0.4)  # seconds
-PAGE = b"<!DOCTYPE html><p>Please sign in"
 
 
 @pytest.fixture
@@ -28,13 +26,9 @@ def folder(tmp_path):
     return folder
 
 
-# Downloads that work
-
-
 def test_a_download_is_complete_and_shows_its_progress(site, folder, capsys):
     target = download(site.put("/a.bin"), folder / "deeper" / "a.bin")
-    assert target.read_bytes() == BODY
-    assert [p.name for p in target.parent.iterdir()] == ["a.bin"]
+    assert target.read_bytes() == BODY and os.listdir(target.parent) == ["a.bin"]
     lines = capsys.readouterr().out.strip().split("\r")
     assert all(line.startswith("Downloading a.bin") for line in lines)
     assert "100%" in lines[-1] and "1.02M/1.02M" in lines[-1]
@@ -42,9 +36,6 @@ def test_a_download_is_complete_and_shows_its_progress(site, folder, capsys):
     target.write_bytes(b"mine")
     assert download(site.root + "/a.bin", target).read_bytes() == b"mine"
     assert len(site.asked) == 1, "what is there is used"
-
-
-# Downloads that fail: the message says what to do, nothing is left, a retry works
 
 
 def interrupted(site, monkeypatch):
@@ -62,25 +53,25 @@ def disk_full(site, monkeypatch):
     monkeypatch.setattr(os, "fsync", mock.Mock(side_effect=error))
 
 
+def serve(body=BODY, **how):
+    """Answer with this from now on."""
+    return lambda site, _: site.put("/a.bin", body, **how)
+
+
+RETRY = ".*Check the connection and the address, then run this again"
 FAULTS = {
-    "not found": (
-        lambda site, _: site.pages.clear(),
-        r"404 \(Not Found\).*Check the connection and the address",
-    ),
+    "not found": (lambda site, _: site.pages.clear(), r"404 \(Not Found\)" + RETRY),
     "stalled": (
-        lambda site, _: site.put("/a.bin", BODY[:1000], claim=len(BODY), stall=True),
-        "sent nothing for 0.4 seconds.*Check the connection",
+        serve(BODY[:1000], claim=len(BODY), stall=True),
+        "sent nothing more" + RETRY,
     ),
     "truncated": (
-        lambda site, _: site.put("/a.bin", BODY[:600_000], claim=len(BODY)),
-        "broke off before the end.*Check the connection.*run this again",
+        serve(BODY[:600_000], claim=len(BODY)),
+        "broke off before the end" + RETRY,
     ),
-    "tampered": (
-        lambda site, _: site.put("/a.bin", BODY[:-1] + b"!"),
-        "hash differs.*thrown away. Run this again",
-    ),
+    "tampered": (serve(BODY[:-1] + b"!"), "hash differs.*thrown away. Run this again"),
     "web page": (
-        lambda site, _: site.put("/a.bin", PAGE, Content_Type="text/html"),
+        serve(b"<!DOCTYPE html><p>Please sign in", Content_Type="text/html"),
         "hash differs.*open the address in a browser",
     ),
     "interrupted": (interrupted, "interrupted. Nothing was kept. Run this again"),
@@ -106,30 +97,18 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(name, site, folder
             fetch()
         assert os.listdir(folder) == []
     site.put("/a.bin")
-    assert fetch().read_bytes() == BODY
-    assert os.listdir(folder) == ["a.bin"]
+    assert fetch().read_bytes() == BODY and os.listdir(folder) == ["a.bin"]
 
 
-def test_a_refused_connection_leaves_nothing(folder, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    gone = Site()
-    gone.close()
-    with pytest.raises(FileError, match="no connection to the server.*run this"):
-        download(gone.root + "/a.bin", folder / "a.bin", timeout=QUICK)
-    assert os.listdir(folder) == []
-
-
-def test_secrets_in_an_address_are_not_shown(site, folder, capsys):
+def test_a_refused_connection_leaves_nothing_and_shows_no_secret(site, folder, capsys):
     url = f"{site.root}/x.zip?token=secret".replace("//", "//me:secret@")
-    with pytest.raises(FileError) as caught:
-        download(url, folder / "x.zip")
-    assert "secret" not in str(caught.value) + capsys.readouterr().out
+    for told in ("404", "no connection to the server.*run this"):
+        with pytest.raises(FileError, match=told) as caught:
+            download(url, folder / "x.zip", timeout=QUICK)
+        assert "secret" not in str(caught.value) + capsys.readouterr().out
+        assert os.listdir(folder) == []
+        site.close()
 
-
-# Hashes
-
-
-# Zips
 
 GOOD = {"train/pizza/1.jpg": b"a" * 5000, "test/pizza/2.jpg": b"b" * 5000}
 
@@ -168,22 +147,10 @@ def test_a_zip_is_unpacked_once_without_clutter(archive, folder):
     assert kept.read_bytes() == b"changed"
 
 
-def link_to_passwords():
-    link = zipfile.ZipInfo("train/pizza/1.jpg")
-    link.create_system = 3  # Unix
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return link
-
-
-def locked():
+def changed(content, where, bits):
+    """A good zip with some bits of a byte changed, which lies `where` after this."""
     body = bytearray(zip_bytes(GOOD))
-    body[body.index(b"PK\x01\x02") + 8] |= 1  # the flag for "encrypted"
-    return bytes(body)
-
-
-def damaged():
-    body = bytearray(zip_bytes(GOOD))
-    body[body.index(b"aaaa") + 100] ^= 1
+    body[body.index(content) + where] ^= bits
     return bytes(body)
 
 
@@ -193,10 +160,9 @@ BAD_ZIPS = {
     "absolute": (zip_bytes({"/tmp/evil": b"x"}), "outside the folder"),
     "drive": (zip_bytes({"C:evil": b"x"}), "outside the folder"),
     "share": (zip_bytes({r"\\host\share\evil": b"x"}), "outside the folder"),
-    "symlink": (zip_bytes({link_to_passwords(): b"/etc/passwd"}), "is a link"),
     "torn": (zip_bytes(GOOD)[:6000], "not a complete zip"),
-    "locked": (locked(), "needs a password"),
-    "damaged": (damaged(), "does not match its checksum"),
+    "locked": (changed(b"PK\x01\x02", 8, 1), "password required"),
+    "damaged": (changed(b"aaaa", 100, 1), "does not match its checksum"),
     "web page": (b"\n<html>Please sign in", "is a web page"),
     "empty": (b"", "not a complete zip"),
 }
@@ -218,17 +184,6 @@ def test_a_bad_zip_leaves_nothing_on_disk(kind, archive, folder, site):
     assert (unpack(archive, folder / "photos") / "train/pizza/1.jpg").is_file()
 
 
-def test_a_zip_bomb_is_refused_unread(tmp_path, folder, monkeypatch):
-    archive = tmp_path / "bomb.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        zipped.writestr("train/pizza/1.jpg", bytes(2_000_000))
-    assert zip_complaint(archive) is None
-    monkeypatch.setattr(downloads, "ALWAYS_ALLOWED", 1_000_000)
-    with pytest.raises(FileError, match="no zip of pictures does"):
-        unpack(archive, folder / "bomb")
-    assert os.listdir(folder) == []
-
-
 # Offline or not
 
 
@@ -237,15 +192,15 @@ def look(monkeypatch):
     """Look afresh, at these addresses only, with nothing set."""
     monkeypatch.delenv("FOODVISION_OFFLINE", raising=False)
     monkeypatch.setattr(downloads, "LOOK_SECONDS", 1.0)
-    downloads.unreachable_hosts.cache_clear()
+    downloads.all_hosts_offer_files.cache_clear()
     yield lambda *urls: monkeypatch.setattr(downloads, "LOOK_AT", urls)
-    downloads.unreachable_hosts.cache_clear()
+    downloads.all_hosts_offer_files.cache_clear()
 
 
 @pytest.mark.parametrize(("setting", "offline"), [("1", True), ("0", False)])
 def test_the_setting_decides_without_looking(setting, offline, monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", setting)
-    monkeypatch.setattr(downloads, "unreachable_hosts", pytest.fail)
+    monkeypatch.setattr(downloads, "all_hosts_offer_files", pytest.fail)
     assert downloads.is_offline() is offline
     monkeypatch.setenv("FOODVISION_OFFLINE", "yes")
     with pytest.raises(ValueError, match="FOODVISION_OFFLINE is 'yes'.*1.*0"):
@@ -266,4 +221,3 @@ def test_online_is_where_both_hosts_offer_their_file(fault, look, site):
     assert downloads.is_offline() is downloads.is_offline() is (fault is not None)
     assert time.monotonic() - start < 3
     assert sorted(site.asked) == ["/a.zip", "/w"], "asked once"
-    assert downloads.unreachable_hosts() == (("127.0.0.1",) if fault else ())

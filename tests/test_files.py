@@ -9,13 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from going_modular import files
-from going_modular.files import (
-    FileError,
-    atomic_write,
-    patch_file,
-    patched,
-    staged_folder,
-)
+from going_modular.files import FileError, atomic_write, patch_file, staged_folder
 
 SAVES = 25
 
@@ -25,25 +19,23 @@ def save(target, text):
         part.write_text(text)
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_what_fails_leaves_the_older_file(error, tmp_path):
+@pytest.mark.parametrize(
+    ("error", "words", "told"),
+    [
+        (ValueError("no"), None, ValueError),
+        (KeyboardInterrupt(), None, KeyboardInterrupt),
+        (KeyboardInterrupt(), "Drawing", FileError),
+    ],
+)
+def test_what_fails_leaves_the_older_file(error, words, told, tmp_path):
     target = tmp_path / "new" / "a.txt"
     save(target, "older")
-    with pytest.raises(type(error)), atomic_write(target) as part:
+    with pytest.raises(told) as caught, atomic_write(target, words) as part:
         part.write_text("half of")
         raise error
+    assert words is None or "Drawing was interrupted. Nothing" in str(caught.value)
     assert target.read_text() == "older"
     assert os.listdir(target.parent) == ["a.txt"]
-
-
-def test_an_interruption_is_told_where_there_are_words_for_it(tmp_path):
-    with (
-        pytest.raises(FileError, match="Drawing was interrupted. Nothing was kept"),
-        atomic_write(tmp_path / "folder", "Drawing") as part,
-    ):
-        part.mkdir()
-        raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == []
 
 
 def fail(*_):
@@ -121,9 +113,8 @@ def test_lines_go_and_come_where_the_diff_says(tmp_path):
     source, target = tmp_path / "app_0.py", tmp_path / "app_1.py"
     source.write_text(TEXT, "utf-8")
     patch_file(source, diff, target)
-    assert source.read_text("utf-8") == TEXT
     expected = "import b\nimport c\n\n\ndef f(x):\n    return 2 * x\n"
-    assert target.read_text("utf-8") == expected
+    assert (source.read_text(), target.read_text()) == (TEXT, expected)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +128,7 @@ def test_lines_go_and_come_where_the_diff_says(tmp_path):
         (" import b\n+c", "2 times"),
     ],
 )
-def test_a_diff_that_does_not_fit_says_why(diff, told):
+def test_a_diff_that_does_not_fit_says_why(diff, told, tmp_path):
+    (tmp_path / "app_0.py").write_text(TEXT + "import b\n", "utf-8")
     with pytest.raises(FileError, match=told):
-        patched(TEXT + "import b\n", diff)
+        patch_file(tmp_path / "app_0.py", diff, tmp_path / "app_1.py")

@@ -10,10 +10,14 @@ from PIL import Image
 from going_modular.datasets import DataError, count_pictures
 from going_modular.own_pictures import lay_out
 
+DISHES = ("pizza", "soup")
 
-def photo(number: int) -> bytes:
-    """One that no other number gives."""
-    return as_bytes(Image.new("RGB", (8, 6), (number % 256, number // 256, 9)), "PNG")
+
+def add(path, number):
+    """Write a picture that no other number gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (8, 6), (number % 256, number // 256, 9))
+    path.write_bytes(as_bytes(image, "PNG"))
 
 
 @pytest.fixture
@@ -25,43 +29,30 @@ def own(tmp_path):
     return tmp_path / "own"
 
 
-def add(path, number):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(photo(number))
-
-
 def laid_out(own, tmp_path):
-    """What the lesson gets: counts by half and class, and the files' names in each."""
+    """What the lesson gets: in each half how many of the two dishes, and the files."""
     folder = lay_out(own, tmp_path / "data")
-    counts = count_pictures(folder).drop(index="total", columns="total")
-    names = {
-        half: {path.name.partition("_")[2] for path in folder.glob(f"{half}/*/*")}
-        for half in ("train", "test")
-    }
-    return counts.to_dict("index"), names
+    table, names = count_pictures(folder), [f.name for f in folder.glob("*/*/*")]
+    return *(tuple(table.loc[half, [*DISHES]]) for half in ("train", "test")), names
 
 
 def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
     own, tmp_path, capsys
 ):
-    before = {path: path.stat() for path in own.rglob("*")}
-    counts, _ = laid_out(own, tmp_path)
-    assert counts == {
-        "train": {"pizza": 8, "soup": 8},
-        "test": {"pizza": 2, "soup": 2},
-    }
-    said = capsys.readouterr().out
-    assert said == (
+    def state():
+        found = {path: path.stat() for path in own.rglob("*")}
+        return {p: (stat.st_size, stat.st_mtime_ns) for p, stat in found.items()}
+
+    before = state()
+    assert laid_out(own, tmp_path)[:2] == ((8, 8), (2, 2))
+    assert capsys.readouterr().out == (
         "Your pictures: 16 to train on, 4 to test on; split by a seed, 20% of each "
         "class to test on.\n"
     )
     again = lay_out(own, tmp_path / "data")
     assert os.listdir(tmp_path / "data") == [again.name]
     assert lay_out(again, tmp_path / "data") == again, "laid out once is enough"
-    after = {path: path.stat() for path in own.rglob("*")}
-    assert {p: (s.st_size, s.st_mtime_ns) for p, s in before.items()} == {
-        p: (s.st_size, s.st_mtime_ns) for p, s in after.items()
-    }
+    assert state() == before
 
 
 @pytest.mark.parametrize(
@@ -74,39 +65,29 @@ def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
     ids=["folders on top", "only train", "albums inside"],
 )
 def test_where_the_folders_lie_does_not_matter(move, own, tmp_path):
-    top = tmp_path / "moved"
     for old, new in move.items():
-        shutil.copytree(own / old, top / new)
-    (top / "meta").mkdir()
-    (top / "meta/readme.md").touch()
-    counts, _ = laid_out(top, tmp_path)
-    assert counts["train"] == {"pizza": 8, "soup": 8}
+        shutil.copytree(own / old, tmp_path / "top" / new)
+    (tmp_path / "top/meta").mkdir()
+    (tmp_path / "top/meta/readme.md").touch()
+    assert laid_out(tmp_path / "top", tmp_path)[0] == (8, 8)
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "Validation", "TEST", "testing"])
-def test_other_names_do_for_the_halves(name, own, tmp_path):
+@pytest.mark.parametrize(
+    ("more", "train", "test"),
+    [
+        *(([name], (10, 10), (1, 1)) for name in ("val", "valid", "TEST", "testing")),
+        (["Validation", "test"], (11, 11), (1, 1)),
+    ],
+)
+def test_halves_may_have_other_names(more, train, test, own, tmp_path, capsys):
     top = tmp_path / "halves"
     shutil.copytree(own, top / "Training")
-    for number, dish in enumerate(("Pizza", "SOUP")):
-        add(top / name / dish / "1.png", 20_000 + number)
-    counts, _ = laid_out(top, tmp_path)
-    assert counts == {
-        "train": {"pizza": 10, "soup": 10},
-        "test": {"pizza": 1, "soup": 1},
-    }
-
-
-def test_validation_beside_a_test_half_is_trained_on(own, tmp_path, capsys):
-    top = tmp_path / "three"
-    shutil.copytree(own, top / "train")
-    for half, number in (("val", 20_000), ("test", 21_000)):
-        for dish in ("pizza", "soup"):
-            add(top / half / dish / f"{half}.png", number + len(dish))
-    counts, names = laid_out(top, tmp_path)
-    assert counts["train"] == {"pizza": 11, "soup": 11} and names["test"] == {
-        "test.png"
-    }
-    assert "validation pictures are trained on" in capsys.readouterr().out
+    for number, name in enumerate(more):
+        for start, dish in ((20_000, "Pizza"), (30_000, "SOUP")):
+            add(top / name / dish / f"{name}.png", start + number)
+    assert laid_out(top, tmp_path)[:2] == (train, test)
+    told = "validation pictures are trained on" in capsys.readouterr().out
+    assert told == (len(more) > 1)
 
 
 def test_copies_of_a_photo_stay_on_one_side(own, tmp_path):
@@ -116,19 +97,18 @@ def test_copies_of_a_photo_stay_on_one_side(own, tmp_path):
         add(own / f"soup/IMG_{number}.webp", 30_000 + number)  # exported once more
     folder = lay_out(own, tmp_path / "data")
     for number in range(10):
-        pizza = [*folder.glob(f"*/pizza/*IMG_{number}.*")]
-        pizza += folder.glob(f"*/pizza/*copy {number}.*")
-        soup = [*folder.glob(f"*/soup/*IMG_{number}.*")]
-        soup += folder.glob(f"*/pizza/*soup {number}.*")
-        assert (len(pizza), len(soup)) == (2, 3)
-        for photos in (pizza, soup):
-            assert len({path.parents[1].name for path in photos}) == 1
+        pizza = (f"*/pizza/*IMG_{number}.*", f"*/pizza/*copy {number}.*")
+        soup = (f"*/soup/*IMG_{number}.*", f"*/pizza/*soup {number}.*")
+        for copies, count in ((pizza, 2), (soup, 3)):
+            found = [path for each in copies for path in folder.glob(each)]
+            assert len(found) == count
+            assert len({path.parents[1].name for path in found}) == 1
 
 
 def test_copies_in_halves_that_somebody_made_are_told(own, tmp_path, capsys):
     top = tmp_path / "made"
-    shutil.copytree(own, top / "train")
-    shutil.copytree(own, top / "test")
+    for half in ("train", "test"):
+        shutil.copytree(own, top / half)
     assert lay_out(top, tmp_path / "data") == top
     assert "20 test pictures are training pictures, too" in capsys.readouterr().out
 
@@ -140,16 +120,14 @@ def test_a_phones_folder_any_ending_and_what_systems_put_there(own, tmp_path, ca
         add(own / "soup" / name, 40_000 + int(name[0]))
     for system in ("__MACOSX", ".thumbnails", "Thumbs", "@eaDir", "pizza/.cache"):
         add(own / system / "pizza" / "1.jpg", 1)
-    (own / "desktop.ini").touch()
-    (own / "pizza/Thumbs.db").touch()
-    (own / "pizza/._IMG_1.PNG").touch()
-    (own / "soup/recipe.txt").touch()
-    (own / "soup/movie.MOV").touch()
-    counts, names = laid_out(own, tmp_path)
-    assert sum(counts[half]["pizza"] for half in counts) == 19
-    assert sum(counts[half]["soup"] for half in counts) == 14
+    for name in ("desktop.ini", "pizza/Thumbs.db", "pizza/._IMG_1.PNG"):
+        (own / name).touch()
+    for name in ("soup/recipe.txt", "soup/movie.MOV"):
+        (own / name).touch()
+    train, test, names = laid_out(own, tmp_path)
+    assert (train[0] + test[0], train[1] + test[1]) == (19, 14)
     assert "2 left out as no pictures: movie.MOV, recipe.txt" in capsys.readouterr().out
-    assert len([n for half in names.values() for n in half if "HEIC" in n]) == 9
+    assert len([name for name in names if "HEIC" in name]) == 9
 
 
 def test_a_test_half_without_classes_is_left_out_and_counted(own, tmp_path, capsys):
@@ -157,28 +135,23 @@ def test_a_test_half_without_classes_is_left_out_and_counted(own, tmp_path, caps
     shutil.copytree(own, top / "train")
     for number in range(7):
         add(top / "test" / f"{number}.png", number)
-    counts, _ = laid_out(top, tmp_path)
-    assert counts["train"] == {"pizza": 8, "soup": 8}
+    assert laid_out(top, tmp_path)[0] == (8, 8)
     assert "7 left out as no pictures: 0.png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("keep", "message"),
+    ("counts", "message"),
     [
-        (["pizza"], r"at least two class folders.*\['pizza'\]"),
-        ([], r"at least two class folders.*found \[\]"),
-        (["pizza", "soup/IMG_1.PNG"], "of soup there are too few pictures"),
+        ({"pizza": 10}, r"at least two class folders.*\['pizza'\]"),
+        ({}, r"at least two class folders.*found \[\]"),
+        ({"pizza": 10, "soup": 1}, "of soup there are too few pictures"),
     ],
 )
-def test_what_cannot_be_learned_from_is_said(keep, message, own, tmp_path):
-    top = tmp_path / "few"
-    top.mkdir()
-    for name in keep:
-        if (own / name).is_dir():
-            shutil.copytree(own / name, top / name)
-        else:
-            (top / name).parent.mkdir(parents=True)
-            shutil.copy(own / name, top / name)
+def test_what_cannot_be_learned_from_is_said(counts, message, tmp_path):
+    (top := tmp_path / "few").mkdir()
+    for start, (name, count) in enumerate(counts.items()):
+        for number in range(count):
+            add(top / name / f"{number}.png", 100 * start + number)
     with pytest.raises(DataError, match=message):
         lay_out(top, tmp_path / "data")
     assert not (tmp_path / "data").exists()

@@ -5,10 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from course_copy import ROOT
@@ -29,29 +25,6 @@ unset PYTHONDONTWRITEBYTECODE
 [ $(id -u) != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all {python} "$@"
 exec {python} "$@"
 """
-
-
-class Device(BaseHTTPRequestHandler):
-    """What ZeroGPU hardware runs beside an app: it wants to hear of one function."""
-
-    told: ClassVar[list[str]] = []
-
-    def do_POST(self):
-        self.told.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def device():
-    Device.told.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Device) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -98,27 +71,25 @@ def checkout(tmp_path, monkeypatch):
         path.chmod(0o755)
 
 
-def files_below(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
 @pytest.mark.parametrize("zero_gpu", [False, True])
 def test_a_space_answers_and_writes_nowhere_else(
-    built, checkout, device, monkeypatch, zero_gpu
+    built, checkout, site, monkeypatch, zero_gpu
 ):
+    """ZeroGPU hardware runs beside an app, and wants to hear of one function."""
+    site.put("/startup-report", b"{}")
     if zero_gpu:
         monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", device)
-    before = files_below(checkout.parent)
+        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", site.root)
+    before = {*checkout.parent.rglob("*")}
     with run_demo(checkout, python=built) as running:
         label, note = ask_demo(running.url, checkout / "examples/pizza.jpg")
         text = ask_demo(running.url, checkout / "requirements.txt")[1]
     assert label["label"] in CLASS_NAMES and "pizza" in note
     assert "not a picture" in text
-    new = files_below(checkout.parent) - before
-    assert {name.partition("/")[0] for name in new} <= {"tmp"}, sorted(new)
+    new = {*checkout.parent.rglob("*")} - before
+    assert all(file.is_relative_to(checkout.parent / "tmp") for file in new), new
     told = ["/startup-report"] if zero_gpu else []  # of a function, lent no GPU
-    assert Device.told == told
+    assert site.asked == told
 
 
 def test_the_spaces_tools_find_the_demo(built, checkout):

@@ -1,19 +1,19 @@
 """Gradio starts alike from everywhere, whatever a machine or a shell has set."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from course_copy import ROOT
 from odd_pictures import HEIC, halves
 
 from going_modular.app import surroundings
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.demo_folder import copy_examples, upload_plan
+from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples, upload_plan
 
-ROOT = Path(__file__).resolve().parents[1]
-DEMO = ROOT / "demos" / "foodvision_mini"
 SAY = (
     "import os; from going_modular.app.surroundings import prepare; prepare()\n"
     "print(os.environ['GRADIO_TEMP_DIR'], os.environ['no_proxy'])"
@@ -50,16 +50,11 @@ def test_the_app_starts_where_a_neighbour_was_first(launched, tmp_path, monkeypa
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("GRADIO_SHARE", "True")
     monkeypatch.delenv("no_proxy", raising=False)
-    folder = tmp_path / "demo"
-    for file in (*DEMO.glob("*.py"), DEMO / "style.css"):
-        folder.mkdir(exist_ok=True)
-        (folder / file.name).write_bytes(file.read_bytes())
-    model = ROOT / "models" / "foodvision_mini.onnx"
-    (folder / "mini.onnx").write_bytes(model.read_bytes())
+    folder = copy_app(APP, tmp_path / "demo", TEXTS)
+    shutil.copy(ROOT / "models" / "foodvision_mini.onnx", folder)
     (folder / "examples").mkdir()
-    names = ["IMG_0001.JPG", "two.jpeg", "three.webp", "Four.PNG", "five.Gif"]
-    kinds = ["JPEG", "JPEG", "WEBP", "PNG", "GIF"]
-    for name, kind in zip(names, kinds, strict=True):
+    shown = {"IMG_0001.JPG": "JPEG", "two.jpeg": "JPEG", "three.webp": "WEBP"}
+    for name, kind in (shown | {"Four.PNG": "PNG", "five.Gif": "GIF"}).items():
         halves().save(folder / "examples" / name, kind)
     (folder / "examples/six.HEIC").write_bytes(HEIC)
     if launched == "by itself":  # as in a shell
@@ -89,7 +84,7 @@ def test_every_example_goes_by_git_lfs_whatever_its_name(tmp_path):
     examples.mkdir()
     for name in ("IMG_1.JPG", "b.WebP", "c.HEIC", "d.jfif", "e e.PNG", "ü.avif"):
         (examples / name).write_bytes(b"x")
-    (tmp_path / ".gitattributes").write_bytes((DEMO / ".gitattributes").read_bytes())
+    (tmp_path / ".gitattributes").write_bytes((APP / ".gitattributes").read_bytes())
     (tmp_path / "app.py").touch()
     storage = {path: storage for path, _, storage in upload_plan(tmp_path)}
     for path, how in storage.items():
