@@ -7,7 +7,6 @@ bicubic resizing, and each has its own way of handing a picture over.
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,32 +76,18 @@ def convert_command(write: Callable[..., Path], default: str, **options: str) ->
         options: Names of yes-or-no options, with their help.
     """
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
-    own = f"default: build/targets/{default}"
-    parser.add_argument("out", type=Path, nargs="?", help=own)
+    own = {"default": CONVERTED / default, "help": f"default: build/targets/{default}"}
+    parser.add_argument("out", type=Path, nargs="?", **own)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     for name, text in options.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, action="store_true", help=text)
-    told = vars(parser.parse_args())
-    model, out = told.pop("model"), told.pop("out") or CONVERTED / default
+    args = vars(parser.parse_args())
     try:
-        written = write(model, out, **told)
+        written = write(args.pop("model"), args.pop("out"), **args)
     except LessonError as error:
         raise SystemExit(str(error)) from error
     print(f"{written}: {size_of(written) / 1e6:.1f} MB")
-
-
-def replace_folder(new: Path, out: Path) -> None:
-    """Put a finished folder where another may be, which stays if that fails."""
-    old = new.with_name("old")
-    if out.exists():
-        os.replace(out, old)
-    try:
-        os.replace(new, out)
-    except OSError:
-        if old.exists():
-            os.replace(old, out)
-        raise
 
 
 def size_of(path: Path) -> int:
@@ -112,19 +97,19 @@ def size_of(path: Path) -> int:
 
 
 def try_runtime(
-    target: str,
+    name: str,
     write: Callable[[Path, Path], Path],
     runner: Callable[[Path], Callable[[torch.Tensor], Sequence]],
     model: Path,
     photos: list[Path],
     *,
-    packages: Sequence[str],
+    packages: str,
     precision: str = "fp32",
 ) -> TargetResult:
     """Convert a model file, and ask a phone's runtime about photos prepared here.
 
     Args:
-        target: The place's name.
+        name: The place's.
         write: Converts: called with the model file and the file to write.
         runner: From that file to a function that answers for a prepared picture, (1, 3,
             S, S), on one thread.
@@ -140,5 +125,5 @@ def try_runtime(
         ask = answering(lambda pixels: run(preprocess(pixels)[None]), about.class_names)
         answers, median_ms = ask_all(ask, photos)
         size = file.stat().st_size
-    versions = versions_of(*packages)
-    return TargetResult(target, versions, size, answers, median_ms, precision)
+    versions = versions_of(packages)
+    return TargetResult(name, versions, size, answers, median_ms, precision)

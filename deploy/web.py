@@ -1,12 +1,10 @@
 """What the web apps of this folder share: one model, its answers, errors as sentences.
 
-Each target adds the one route that it is asked at, in its own `serve.py`.
+Each place adds the one route that it is asked at, in its own `serve.py`.
 """
 
-import argparse
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import uvicorn
@@ -16,18 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from deploy import DEFAULT_MODEL
-from deploy.reply import MAX_BYTES, say
-from deploy.request_limits import FULL, SECONDS, RequestLimits
+from deploy import server_options
+from deploy.reply import say
+from deploy.request_limits import FULL, RequestLimits
 from going_modular.app import model
-
-TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
-PROBLEMS = {
-    400: "not a usable picture, or no usable request",
-    408: f"the upload took more than {SECONDS} seconds",
-    413: "the upload is too large",
-    503: FULL,
-}
 
 
 class Reply(BaseModel):
@@ -46,12 +36,6 @@ class Problem(BaseModel):
     """Why there is no answer."""
 
     detail: str = Field(description="a sentence for whoever sent the request")
-
-
-def problems(status: int, why: str) -> dict[int, dict[str, Any]]:
-    """Every error of a route, for the OpenAPI page: all routes', and one of its own."""
-    found = PROBLEMS | {status: why}
-    return {s: {"model": Problem, "description": text} for s, text in found.items()}
 
 
 def problem(status: int, sentence: str | None = None) -> Callable[..., Any]:
@@ -85,10 +69,19 @@ def make_app(
         limit: Bytes of a request's body.
         how: The sentence for who sends something else than what a route takes.
     """
-    about = {"title": predictor.about.title, "description": how, "redoc_url": None}
-    app = FastAPI(**about, lifespan=one_thread_a_core)
-    app.add_middleware(RequestLimits, limit=limit, too_large=TOO_LARGE)
+    app = FastAPI(
+        title=predictor.about.title,
+        description=how,
+        redoc_url=None,
+        lifespan=one_thread_a_core,
+        responses={
+            "4XX": {"model": Problem, "description": "not what can be answered"},
+            503: {"model": Problem, "description": FULL},
+        },
+    )
+    app.add_middleware(RequestLimits, limit=limit)
     app.add_exception_handler(model.PictureError, problem(400))
+    app.add_exception_handler(400, problem(400, how))  # a body that cannot be read
     app.add_exception_handler(RequestValidationError, problem(422, how))
 
     @app.get(health)
@@ -99,20 +92,12 @@ def make_app(
     return app
 
 
-async def read_body(request: Request) -> bytes:
-    """What a plain `def` route depends on that takes a body as it is."""
-    return await request.body()
-
-
 def serve(
-    make: Callable[[model.Predictor], FastAPI], description: str | None, *, port: int
+    make: Callable[[model.Predictor], FastAPI], description: str, *, port: int
 ) -> None:
-    """Serve a target's app as the command line says, until Ctrl+C or SIGTERM."""
-    parser = argparse.ArgumentParser(description=description)
-    default = {"help": "default: %(default)s"}
-    parser.add_argument("--host", default="127.0.0.1", **default)
-    parser.add_argument("--port", type=int, default=port, **default)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, **default)
+    """Serve a place's app as the command line says, until Ctrl+C or SIGTERM."""
+    parser = server_options(description, port)
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     args = parser.parse_args()
     try:
         predictor = model.Predictor(args.model, threads=1)

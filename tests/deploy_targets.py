@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from drawn_images import drawn_image
-from odd_pictures import JPEG, REFUSED, black_png
+from odd_pictures import JPEG, REFUSED, as_bytes, black_png
 from PIL import Image
 
 from deploy import ROOT
@@ -80,9 +80,7 @@ def command(python: str, *arguments: object, **how) -> subprocess.CompletedProce
 
 def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
     """A picture file of one colour."""
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, kind)
-    return file.getvalue()
+    return as_bytes(Image.new("RGB", size, colour), kind)
 
 
 def post(server: Server, target: Target, picture: bytes) -> tuple[int, dict]:
@@ -137,9 +135,8 @@ def run_client(
 ) -> str:
     """What a README's client prints, run at our address and beside a plate.jpg."""
     blocks, program = BLOCK.findall(readme(target)), CLIENTS[language]
-    (code,) = [
-        code for name, code in blocks if name == language and ADDRESS.search(code)
-    ]
+    own = [code for name, code in blocks if name == language]
+    (code,) = filter(ADDRESS.search, own)
     for needed in (program[0], "curl" if language == "bash" else program[0]):
         if not shutil.which(needed):
             pytest.skip(f"needs {needed}")

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -10,16 +11,15 @@ import torch
 from demo_model_fixture import ABOUT, make_model
 from deploy_targets import draw_photos
 from drawn_images import drawn_image
-from onnx import helper
 from torch import nn
 
-from deploy import DEFAULT_MODEL
-from deploy.reference import RebuildError, read_about, read_deployable
+from deploy import DEFAULT_MODEL, reference
+from deploy.reference import RebuildError, read_deployable
 from deploy.try_it import WARM_UPS, ask_all, main, read_trials
 from going_modular.app.model import OUTPUTS, Predictor, open_picture
 from going_modular.drawn import CLASS_NAMES
 from going_modular.engine import Settings, feature_loader, train
-from going_modular.export import Deployable, metadata_of, quiet
+from going_modular.export import Deployable, quiet
 from going_modular.gate import make_gate
 
 SAME = 1e-5
@@ -64,16 +64,19 @@ class AnswersOnly(nn.Module):
 
 
 @pytest.mark.parametrize("with_others", [True, False], ids=["two heads", "one"])
-def test_what_the_lesson_learned_is_read(with_others, lite2, stored, tmp_path):
+def test_what_the_lesson_learned_is_read(
+    with_others, lite2, stored, tmp_path, monkeypatch
+):
     original = make_deployable(lite2, stored, with_others=with_others)
     answers, features = AnswersOnly(original), (stored.tensors[0][:1],)
     with quiet():
         program = torch.onnx.export(
             answers, features, output_names=OUTPUTS, dynamo=True
         )
-    model, about = program.model_proto, replace(ABOUT, temperature=original.temperature)
-    helper.set_model_props(model, about.to_metadata())
-    onnx.save(model, tmp_path / "m.onnx")
+    onnx.save(program.model_proto, tmp_path / "m.onnx")
+    about = replace(ABOUT, temperature=original.temperature)
+    found = SimpleNamespace(about=about)
+    monkeypatch.setattr(reference, "Predictor", lambda *_, **__: found)
     rebuilt = read_deployable(tmp_path / "m.onnx")
     assert (rebuilt.gate.second_head is not None) == with_others
     scales = np.array(original.gate.scales)
@@ -98,49 +101,17 @@ def test_the_committed_int8_file_is_of_the_same_mind():
     assert same >= 8
 
 
-def say(model, **texts):
-    helper.set_model_props(model, metadata_of(model) | texts)
-
-
-def rename_head(model):
-    for constant in model.graph.initializer:
-        constant.name = constant.name.replace("model.head.1", "head")
-
-
-def drop_sigmoid(model):
-    for node in model.graph.node:
-        node.op_type = node.op_type.replace("Sigmoid", "Tanh")
-
-
-REFUSED = {
-    "another base": (lambda m: say(m, contender="ResNet"), "base is 'ResNet'"),
-    "no head": (rename_head, r"lacks a part .*model\.head\.1\.weight"),
-    "no gate": (drop_sigmoid, "lacks a part"),
-    "other classes": (
-        lambda m: say(m, class_names='["a", "b"]', reference_counts="[225, 225]"),
-        "lacks a part",
-    ),
-    "no metadata": (lambda m: m.ClearField("metadata_props"), "made by the lesson"),
-}
-
-
-@pytest.mark.parametrize(("change", "sentence"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_such_file_is_refused(change, sentence, tmp_path):
-    model = onnx.load(DEFAULT_MODEL)
-    change(model)
-    onnx.save(model, tmp_path / "changed.onnx")
-    with pytest.raises(RebuildError, match=sentence):
-        read_deployable(tmp_path / "changed.onnx")
-
-
-def test_other_files_are_refused(tmp_path):
-    with pytest.raises(RebuildError, match="run the lesson to make it"):
-        read_about(tmp_path / "none.onnx")
-    (tmp_path / "m.onnx").write_text("version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(RebuildError, match="git lfs pull"):
-        read_deployable(tmp_path / "m.onnx")
-    with pytest.raises(RebuildError, match="lacks a part"):
-        read_deployable(make_model(tmp_path / "stand-in.onnx"))
+def test_what_is_no_such_file_is_refused(tmp_path):
+    pointer = tmp_path / "pointer.onnx"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1")
+    for file, sentence in {
+        tmp_path / "none.onnx": "run the lesson to make it",
+        pointer: "git lfs pull",
+        make_model(tmp_path / "other.onnx", contender="ResNet"): "base is 'ResNet'",
+        make_model(tmp_path / "stand-in.onnx"): "lacks a part",
+    }.items():
+        with pytest.raises(RebuildError, match=sentence):
+            read_deployable(file)
 
 
 def test_the_command_writes_a_trial(tmp_path, monkeypatch):
@@ -164,6 +135,6 @@ def test_every_photo_is_answered_once_after_the_warm_up(tmp_path):
     for photo in photos:
         photo.write_text(photo.name)
     asked = []
-    answers, median_ms = ask_all(lambda content: asked.append(content) or {}, photos)
-    assert len(answers) == len(photos) and median_ms >= 0
+    answers, _ = ask_all(lambda content: asked.append(content) or {}, photos)
+    assert len(answers) == len(photos)
     assert asked == [*asked[:WARM_UPS], *(p.read_bytes() for p in photos)]

@@ -30,7 +30,7 @@ def try_app(model: Path, photos: list[Path]) -> TargetResult:
         shutil.copyfile(model, folder / "foodvision_mini.onnx")
         with run_demo(folder) as running, connected(running.url) as ask_demo:
             answers, median_ms = ask_all(ask, photos)
-    versions, size = versions_of("gradio", "onnxruntime"), model.stat().st_size
+    versions, size = versions_of("gradio onnxruntime"), model.stat().st_size
     return TargetResult("Spaces, Gradio", versions, size, answers, median_ms)
 
 
