@@ -9,19 +9,25 @@ import shutil
 import sys
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL, server_options
-from deploy.azure_ml.stage import BUILD, OWN
+from deploy import DEFAULT_MODEL, ROOT, server_options
 from deploy.stage import stage
 
+HERE = Path(__file__).resolve().parent
+OWN = HERE / "score.py", HERE / "logging.json"  # of three log lines a request, one
 APP = "azureml_inference_server_http.server.entry:app"
 
 
 def main() -> None:
-    """Stage, and become the server."""
+    """Fill the folder, and become the server."""
     parser = server_options(__doc__, 5001)  # Azure's own port
-    parser.add_argument("--folder", type=Path, default=BUILD, help="to stage into")
+    own = {"default": ROOT / "build" / "azure_ml", "help": "which Azure uploads"}
+    parser.add_argument("--folder", type=Path, **own)
+    parser.add_argument("--stage", action="store_true", help="fill it, and stop")
     args = parser.parse_args()
     folder = stage(args.folder.resolve(), *OWN)
+    if args.stage:
+        print(f"{folder} is ready to upload")
+        return
     models = Path(f"{folder}_models", DEFAULT_MODEL.stem, "1")  # as Azure lays it out
     models.mkdir(parents=True, exist_ok=True)
     shutil.copy(args.model, models / DEFAULT_MODEL.name)
