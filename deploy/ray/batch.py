@@ -54,15 +54,14 @@ def find_files(place: str) -> tuple[fs.FileSystem, str, list[str]]:
         raise SystemExit(f"Cannot list {place}: {error}") from error
     paths = [each.path for each in found if each.type != fs.FileType.Directory]
     names = [path[len(folder) :].lstrip("/") for path in paths]
-    files = sorted(name for name in names if "/." not in f"/{name}")
-    if not files:
-        raise SystemExit(f"There are no files in {place}")
-    return disk, folder, files
+    return disk, folder, sorted(name for name in names if "/." not in f"/{name}")
 
 
 def classify(place: str, number: int, content: bytes) -> pa.Table:
     """Have a number of workers answer for every picture of a folder."""
     disk, folder, files = find_files(place)
+    if not files:
+        raise SystemExit(f"There are no files in {place}")
     workers.start_ray(number)
     blocks = min(len(files), max(4 * number, len(files) // BLOCK))
     names = [{"file": file} for file in files]
@@ -91,16 +90,14 @@ def main() -> None:
     started = time.perf_counter()
     table = classify(args.folder, args.workers, workers.read_model(args.model))
     seconds = time.perf_counter() - started
-    ray.shutdown()
     try:
         with atomic_write(args.table) as part:
             WRITERS[args.table.suffix](table.drop_columns("worker"), part)
     except FileError as error:
         raise SystemExit(str(error)) from error
     used = len(set(table["worker"].to_pylist()))
-    failed = len(table) - table["error"].null_count
     print(f"{args.table}: {len(table)} files, {used} workers, {seconds:.1f} s")
-    if failed:
+    if failed := len(table) - table["error"].null_count:
         print(f"{failed} of them have no answer: the column error says why")
 
 

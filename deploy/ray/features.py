@@ -15,33 +15,31 @@ from going_modular.model_builder import CONTENDERS
 from going_modular.stored_features import Extractor
 
 CONTENDER = {contender.slug: contender for contender in CONTENDERS}
-OF_ANY_SIZE = " and ".join(c.slug for c in CONTENDERS if c.takes_size)
 
 
 class Features:
-    """The base on one core of some machine, which makes a file of features at a time.
-
-    The disk of the photos is shared, so each worker writes its files itself.
-    """
+    """The base on one core of some machine, which writes a file at a time."""
 
     def __init__(self, stores: list[FeatureStore], extract: Extractor) -> None:
         torch.set_num_threads(1)
         self.stores, self.extract = stores, extract
-        self.name = ray.get_runtime_context().get_actor_id()
 
-    def __call__(self, row: dict) -> dict:
-        store, rows = self.stores[row["half"]], [int(each) for each in row["rows"]]
-        store.write(rows, *self.extract([store.samples[at][0] for at in rows]))
-        return {"worker": self.name}
+    def __call__(self, part: dict) -> dict:
+        store, rows = self.stores[part["half"]], [int(row) for row in part["rows"]]
+        store.write(rows, *self.extract([store.samples[row][0] for row in rows]))
+        return {"made": len(rows)}
 
 
-def compute(stores: list[FeatureStore], extract: Extractor, workers: int) -> set[str]:
-    """Have the workers make the missing files; return who took part."""
+def compute(stores: list[FeatureStore], extract: Extractor, workers: int) -> int:
+    """Have the workers make the missing files; return of how many photos."""
     missing = [
         {"half": half, "rows": rows}
         for half, store in enumerate(stores)
         for rows in in_chunks(store.missing())
     ]
+    if not missing:
+        return 0
+    start_ray(workers)
     made = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
         Features,
         fn_constructor_args=(stores, extract),
@@ -49,7 +47,7 @@ def compute(stores: list[FeatureStore], extract: Extractor, workers: int) -> set
         num_cpus=1,
     )
     with enough_room(workers):
-        return {row["worker"] for row in made.iter_rows()}
+        return sum(part["made"] for part in made.iter_rows())
 
 
 def main() -> None:
@@ -57,43 +55,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contender", choices=CONTENDER, help="whose base does the work")
     parser.add_argument("data", help="what FOODVISION_BIG says, on a shared disk")
-    parser.add_argument("--input-size", type=count, help=f"of {OF_ANY_SIZE}, in pixels")
+    parser.add_argument("--input-size", type=count, help="in pixels; not of all")
     parser.add_argument("--share", type=float, help="default: as in the lesson")
     add_workers(parser)
     args = parser.parse_args()
-    contender, size = CONTENDER[args.contender], {}
-    if args.input_size:
-        size = {"input_size": args.input_size}
-        if not contender.takes_size:
-            parser.error(f"only {OF_ANY_SIZE} take an --input-size")
-    used, started = set(), time.perf_counter()
+    contender, started = CONTENDER[args.contender], time.perf_counter()
+    if args.input_size and not contender.takes_size:
+        parser.error(f"{args.contender} takes no --input-size")
+    size = {"input_size": args.input_size} if args.input_size else {}
     try:
         tree = find_tree(args.data, ROOT / "data")
         part = choose_photos(tree, share=args.share)
         built = contender.build(2, **size)  # its head has no part in features
-        known = {"network": weights_fingerprint(built)}
-        known["width"] = built.model.head[-1].in_features
-        stores = [
-            FeatureStore(tree.features_folder, samples, **known)
-            for samples in (part.train, part.test)
-        ]
-        missing = sum(len(store.missing()) for store in stores)
-        if missing:
-            start_ray(args.workers)
-            used = compute(stores, Extractor(built), args.workers)
-            ray.shutdown()
+        told = {"network": weights_fingerprint(built)}
+        told["width"] = built.model.head[-1].in_features
+        halves, folder = (part.train, part.test), tree.features_folder
+        stores = [FeatureStore(folder, samples, **told) for samples in halves]
+        made = compute(stores, Extractor(built), args.workers)
     except (LessonError, ValueError) as error:
         raise SystemExit(str(error)) from error
     except ray.exceptions.RayTaskError as error:
         raise SystemExit(
             f"A worker failed: {error.cause}. Every machine must be able to read "
-            f"{tree.folder}, and to write beside it. Run this again: what is stored "
-            "is kept."
+            f"{tree.folder}, and to write into {folder}. Run this again: what is "
+            "stored is kept."
         ) from error
-    photos = sum(len(store.samples) for store in stores)
-    done = f"{missing} made now by {len(used)} workers"
-    seconds = time.perf_counter() - started
-    print(f"{tree.features_folder}: {photos} photos, {done} in {seconds:.1f} s")
+    photos, seconds = sum(map(len, halves)), time.perf_counter() - started
+    print(f"{folder}: {photos} photos, {made} made now in {seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 
 from fastapi import FastAPI, Request
@@ -15,7 +14,7 @@ from deploy.reply import MAX_BYTES, reply
 
 APP = "foodvision"
 AT_ONCE, QUEUED = 4, 32  # requests at a replica; more waiting for one get a 503
-LEAVING = 25  # seconds that Ray may take to stop the replicas
+LEAVING = 50  # seconds that Ray may take to stop the replicas
 SECONDS = 30  # for a whole request: a stalled upload must not hold its place
 app = FastAPI(title="FoodVision Mini", docs_url=None, redoc_url=None)
 
@@ -39,50 +38,35 @@ class Food(Worker):
                 break
         kind = request.headers.get("content-type", "")
         status, answer = reply(self.predictor, body, kind)
-        replica = {"x-replica": serve.get_replica_context().replica_tag}
-        return JSONResponse(answer, status, replica)
+        return JSONResponse(answer, status)
 
 
 def main() -> None:
-    """Serve until Ctrl+C or SIGTERM."""
+    """Serve until Ctrl+C or SIGTERM; then take our app away, of a cluster only that."""
     parser = server_options(__doc__, 8000)
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     add_workers(parser)
     args = parser.parse_args()
     content = read_model(args.model)
     start_ray(args.workers)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     http = {"host": args.host, "port": args.port, "request_timeout_s": SECONDS}
     try:
         serve.start(http_options=http)
     except RuntimeError as error:  # a long one; its last line has the reason
         raise SystemExit(str(error).splitlines()[-1]) from error
-    replicas = Food.options(
-        num_replicas=args.workers, ray_actor_options={"num_cpus": 1}
-    )
+    cores = {"num_replicas": args.workers, "ray_actor_options": {"num_cpus": 1}}
+    serve.run(Food.options(**cores).bind(content), name=APP)
     stop = threading.Event()
-    try:
-        serve.run(replicas.bind(content), name=APP)
-        for each in (signal.SIGINT, signal.SIGTERM):  # Ray loses exceptions
-            signal.signal(each, lambda *_: stop.set())
-        print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
-        while not stop.wait(1):
-            pass
-        print("Stopping")
-    finally:
-        leave()
-
-
-def leave() -> None:
-    """Take our app away, of a cluster only that; do not wait for ever for Ray."""
-    at_last = threading.Timer(2 * LEAVING, os._exit, [0])  # Ray's own end may hang, too
+    for each in (signal.SIGINT, signal.SIGTERM):  # Ray loses exceptions
+        signal.signal(each, lambda *_: stop.set())
+    print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
+    while not stop.wait(1):
+        pass
+    print("Stopping")
+    at_last = threading.Timer(LEAVING, os._exit, [0])  # Ray's own end may hang
     at_last.daemon = True
     at_last.start()
-    leaving = threading.Thread(target=serve.delete, args=[APP], daemon=True)
-    leaving.start()
-    leaving.join(LEAVING)
-    if leaving.is_alive():
-        print(f"Ray has not answered for {LEAVING} s: left as it is", file=sys.stderr)
+    serve.delete(APP)
 
 
 if __name__ == "__main__":
