@@ -26,15 +26,7 @@ LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 
 
 class Network(nn.Module):
-    """A deployable without its preparation.
-
-    Args:
-        deployable: Whose base, head and gate it uses.
-        channels_last: Whether pictures come as (1, S, S, 3), as LiteRT wants them.
-
-    Attributes:
-        example: A prepared picture to trace with.
-    """
+    """A deployable from the prepared picture on; `example` is one, to trace with."""
 
     def __init__(self, deployable: Deployable, *, channels_last: bool = False):
         super().__init__()
@@ -45,7 +37,7 @@ class Network(nn.Module):
         self.eval()
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Answer for one prepared picture, (1, 3, S, S).
+        """Answer for one prepared picture, (1, 3, S, S), or with channels last.
 
         Returns:
             Probabilities (1, C), knn_similarity (1,) and in_distribution_score (1,).
@@ -68,13 +60,7 @@ def descriptions(about: ModelMetadata) -> dict[str, str]:
 
 
 def convert_command(write: Callable[..., Path], default: str, **options: str) -> None:
-    """Convert a model file as the command line says.
-
-    Args:
-        write: From the model file, the file to write and the options to the latter.
-        default: The name to write to, in build/targets/, unless told otherwise.
-        options: Names of yes-or-no options, with their help.
-    """
+    """Convert a model file as the command line says; `options` are yes or no."""
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
     own = {"default": CONVERTED / default, "help": f"default: build/targets/{default}"}
     parser.add_argument("out", type=Path, nargs="?", **own)
@@ -108,15 +94,8 @@ def try_runtime(
 ) -> TargetResult:
     """Convert a model file, and ask a phone's runtime about photos prepared here.
 
-    Args:
-        name: The place's.
-        write: Converts: called with the model file and the file to write.
-        runner: From that file to a function that answers for a prepared picture, (1, 3,
-            S, S), on one thread.
-        model: The lesson's file.
-        photos: What it is asked about.
-        packages: Those whose versions matter.
-        precision: Of the converted file.
+    `write` converts a file to another; `runner` makes of that one a function from a
+    prepared picture, (1, 3, S, S), to its answer, on one thread.
     """
     preprocess, about = read_deployable(model).preprocess, read_about(model)
     with tempfile.TemporaryDirectory() as folder:

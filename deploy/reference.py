@@ -129,10 +129,8 @@ def answering(
 ) -> Answers:
     """How a trial asks about a picture's bytes; PyTorch has one thread then.
 
-    Args:
-        run: From pixels, uint8 (H, W, 3), to C probabilities and both scores, of any
-            shape; a deployable, for one.
-        class_names: C names, in the order of the probabilities.
+    `run` is a deployable, or whatever goes from pixels, uint8 (H, W, 3), to C
+    probabilities and both scores, of any shape.
     """
     torch.set_num_threads(1)
 

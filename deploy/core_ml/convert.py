@@ -42,8 +42,14 @@ def write_mlpackage(model: Path, out: Path) -> Path:
             cannot be written; what was there before is as it was.
     """
     deployable, about = read_deployable(model), read_about(model)
-    package = _convert(Network(deployable), deployable.preprocess, about)
-    _describe(package, about)
+    package = _convert(Network(deployable), image_input(deployable.preprocess), about)
+    package.short_description = f"{about.title}: {', '.join(about.class_names)}"
+    package.license, package.version = LICENCE, "1.0"
+    package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
+    meaning = {LABEL: "The likeliest class"} | descriptions(about)
+    package.input_description[PICTURE] = meaning.pop(PICTURE)
+    for output, words in meaning.items():
+        package.output_description[output] = words
     with staged_folder(out.parent) as folder:
         package.save(str(folder / out.name))
         (folder / out.name / NOTES).unlink(missing_ok=True)
@@ -51,7 +57,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
 
 
 def _convert(
-    network: Network, preprocess: Preprocess, about: ModelMetadata
+    network: Network, picture: ct.ImageType, about: ModelMetadata
 ) -> ct.models.MLModel:
     with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
@@ -62,7 +68,7 @@ def _convert(
             convert_to="mlprogram",
             compute_precision=ct.precision.FLOAT32,
             minimum_deployment_target=ct.target.iOS16,
-            inputs=[image_input(preprocess)],
+            inputs=[picture],
             classifier_config=ct.ClassifierConfig(
                 about.class_names,
                 predicted_feature_name=LABEL,
@@ -92,17 +98,6 @@ def image_input(preprocess: Preprocess) -> ct.ImageType:
         bias=[preprocess.shift.item()] * 3,
         color_layout=ct.colorlayout.RGB,
     )
-
-
-def _describe(package: ct.models.MLModel, about: ModelMetadata) -> None:
-    """Say what the package is; an app finds its thresholds here, too."""
-    package.short_description = f"{about.title}: {', '.join(about.class_names)}"
-    package.license, package.version = LICENCE, "1.0"
-    package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
-    meaning = descriptions(about)
-    package.input_description[PICTURE] = meaning.pop(PICTURE)
-    for output, words in ({LABEL: "The likeliest class"} | meaning).items():
-        package.output_description[output] = words
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:

@@ -35,13 +35,10 @@ PACKAGES = {"int8": "ai-edge-litert", "fp32": "ai-edge-litert litert-torch"}
 def write_tflite(
     model: Path, out: Path, *, fp32: bool = False, for_ml_kit: bool = False
 ) -> Path:
-    """Write a model file's network, channels last, all or nothing.
+    """Write an int8 model file's network, channels last, all or nothing.
 
-    Args:
-        model: The lesson's, of int8.
-        out: Where it goes.
-        fp32: Floats from the PyTorch model instead of the model file's int8.
-        for_ml_kit: Give out the probabilities alone: ML Kit takes one output.
+    With `fp32` it is made of floats from the PyTorch model; `for_ml_kit` gives out the
+    probabilities alone, since ML Kit takes one output.
 
     Raises:
         LessonError: If the model file cannot be converted, or the file not written.

@@ -33,14 +33,10 @@ def with_metadata(
     how: Preparation | Preprocess,
     outputs: Sequence[str],
 ) -> bytes:
-    """Add names, metadata and labels to a .tflite file's content.
+    """Add metadata and labels to a .tflite file's content, and name its outputs.
 
-    Args:
-        content: Of a file that takes one picture.
-        about: What the model file says about itself.
-        how: An app computes value * scale + shift for each value from 0 to 255, with
-            one such pair for all channels, or one for each.
-        outputs: Names of the file's outputs, in their order; the rest is not given out.
+    Only as many are given out as there are names. `how` says how an app scales values
+    from 0 to 255, with one pair of numbers for all channels, or one for each.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
     graph, (signature,) = model.subgraphs[0], model.signatureDefs
