@@ -140,11 +140,8 @@ def running(
 ) -> Iterator[Server]:
     """Run a target's server, as its README says, for as long as a with-block.
 
-    Args:
-        target: Whose server; one that does not start is a RuntimeError.
-        model: The file that it answers with.
-        python: The interpreter that has the target's packages.
-        environment: Variables that are set for it.
+    `python` has the target's packages, and the variables of `environment` are set. A
+    server that does not start is a RuntimeError.
     """
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:

@@ -23,7 +23,7 @@ from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_pict
 from going_modular.export import Deployable
 from going_modular.files import LessonError
 from going_modular.gate import OODDetector
-from going_modular.model_builder import CONTENDERS, Built
+from going_modular.model_builder import CONTENDERS
 from going_modular.pocket.preparation import constants_of
 
 SECOND_HEAD = "gate.second_head"
@@ -47,28 +47,11 @@ def read_deployable(onnx_file: Path) -> Deployable:
     Raises:
         RebuildError: If it is not such a file, or its base's weights are not here.
     """
-    about = read_about(onnx_file)
-    built, graph = _build(about), onnx.load(onnx_file).graph
-    try:
-        _fill(built.model.head[-1], "model.head.1", constants_of(graph))
-        gate = _gate(graph)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise RebuildError(
-            f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
-            "Run the lesson to make the file anew."
-        ) from error
-    return Deployable(
-        built.preprocess, built.model, gate, temperature=about.temperature
-    )
-
-
-def _build(about: ModelMetadata) -> Built:
-    """The base that a file names, with its published weights and an empty head."""
+    about, graph = read_about(onnx_file), onnx.load(onnx_file).graph
     known = {contender.name: contender for contender in CONTENDERS}
     if about.contender not in known:
-        names = ", ".join(known)
         raise RebuildError(
-            f"The base is {about.contender!r}, which is none of {names}."
+            f"There is no base {about.contender!r} here, only {[*known]}"
         )
     contender = known[about.contender]
     size = {"input_size": about.input_size} if contender.takes_size else {}
@@ -78,7 +61,16 @@ def _build(about: ModelMetadata) -> Built:
             f"The published weights of {contender.name} are not here. Connect to the "
             "internet, then run this again."
         )
-    return built
+    try:
+        _fill(built.model.head[-1], "model.head.1", constants_of(graph))
+        gate = _gate(graph)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise RebuildError(
+            f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
+            "Run the lesson to make the file anew."
+        ) from error
+    whole = built.preprocess, built.model, gate
+    return Deployable(*whole, temperature=about.temperature)
 
 
 def _fill(layer: nn.Linear, name: str, constants: dict[str, np.ndarray]) -> nn.Linear:

@@ -5,7 +5,7 @@ Each place adds the one route that it is asked at, in its own `serve.py`.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import uvicorn
 from anyio import to_thread
@@ -38,13 +38,10 @@ class Problem(BaseModel):
     detail: str = Field(description="a sentence for whoever sent the request")
 
 
-def problem(status: int, sentence: str | None = None) -> Callable[..., Any]:
-    """Make a handler that answers an error; without a sentence, in its own words."""
-
-    async def answer(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(say(sentence or str(error)), status)
-
-    return answer
+PROBLEMS = {
+    "4XX": {"model": Problem, "description": "not what can be answered"},
+    503: {"model": Problem, "description": FULL},
+}
 
 
 @asynccontextmanager
@@ -61,28 +58,22 @@ async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
 def make_app(
     predictor: model.Predictor, *, health: str, limit: int, how: str
 ) -> FastAPI:
-    """Make an app that says whether it is up, and turns errors into sentences.
+    """Make an app that says at `health` that it is up, and turns errors into sentences.
 
-    Args:
-        predictor: Its model; `threads=1` suits a thread a core.
-        health: The route that says so.
-        limit: Bytes of a request's body.
-        how: The sentence for who sends something else than what a route takes.
+    `limit` is of bytes of a body, `how` what is told who sends something else.
     """
-    app = FastAPI(
-        title=predictor.about.title,
-        description=how,
-        redoc_url=None,
-        lifespan=one_thread_a_core,
-        responses={
-            "4XX": {"model": Problem, "description": "not what can be answered"},
-            503: {"model": Problem, "description": FULL},
-        },
-    )
+    about = {"title": predictor.about.title, "description": how, "redoc_url": None}
+    app = FastAPI(**about, lifespan=one_thread_a_core, responses=PROBLEMS)
     app.add_middleware(RequestLimits, limit=limit)
-    app.add_exception_handler(model.PictureError, problem(400))
-    app.add_exception_handler(400, problem(400, how))  # a body that cannot be read
-    app.add_exception_handler(RequestValidationError, problem(422, how))
+
+    @app.exception_handler(model.PictureError)
+    async def no_picture(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(say(str(error)), 400)
+
+    @app.exception_handler(RequestValidationError)
+    @app.exception_handler(400)  # a body that cannot be read
+    async def no_such_request(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(say(how), getattr(error, "status_code", 422))
 
     @app.get(health)
     async def is_up() -> dict[str, str]:

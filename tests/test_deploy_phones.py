@@ -4,23 +4,24 @@ Core ML itself answers on Apple's systems only, so nothing here asks it: what we
 coremltools is looked up in its package.
 """
 
+import base64
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import ModelT
-from demo_model_fixture import make_model
+from demo_model_fixture import ABOUT, make_model
 from deploy_targets import command, draw_photos, python_of
-from flatbuffers import encode, packer
-from flatbuffers.number_types import UOffsetTFlags
-from flatbuffers.table import Table
 
 from deploy import DEFAULT_MODEL
 from deploy.litert.convert import try_all, write_tflite
+from deploy.litert.metadata import with_metadata
 from deploy.reference import answering, read_about, read_deployable
 from deploy.try_it import ask_all, read_trials
 from going_modular.app.model import OUTPUTS, ModelMetadata
@@ -28,6 +29,7 @@ from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
 from going_modular.pocket.convert import tflite_of
 
+GOLDEN = Path(__file__).with_name("tflite_metadata.txt")
 FP32 = 1e-4  # how far floats may be from the reference
 READ = """
 import json, sys
@@ -161,59 +163,13 @@ def test_metadata_changes_no_answer_and_ml_kit_gets_one(tflite, tmp_path):
             assert archive.read("labels.txt").decode().split() == list(CLASS_NAMES)
 
 
-class Reader:
-    """Reads flatbuffers without the writer: fields by their number in the schema."""
-
-    def __init__(self, content: bytes, place: int | None = None):
-        root = encode.Get(packer.uoffset, content, 0)
-        self.table = Table(bytearray(content), root if place is None else place)
-
-    def place(self, field: int) -> int:
-        offset = self.table.Offset(4 + 2 * field)
-        assert offset, f"no field {field}"
-        return offset + self.table.Pos
-
-    def text(self, field: int) -> str:
-        return self.table.String(self.place(field)).decode()
-
-    def number(self, field: int, kind) -> int:
-        return encode.Get(kind, self.table.Bytes, self.place(field))
-
-    def inner(self, field: int) -> "Reader":
-        return Reader(self.table.Bytes, self.table.Indirect(self.place(field)))
-
-    def items(self, field: int) -> list["Reader"]:
-        where = self.place(field) - self.table.Pos
-        start, size = self.table.Vector(where), UOffsetTFlags.bytewidth
-        places = range(start, start + size * self.table.VectorLen(where), size)
-        return [Reader(self.table.Bytes, self.table.Indirect(each)) for each in places]
-
-    def float(self, field: int) -> float:
-        start = self.table.Vector(self.place(field) - self.table.Pos)
-        return encode.Get(packer.float32, self.table.Bytes, start)
-
-
-def test_metadata_says_how_to_scale_and_where_the_labels_are(tflite):
-    model = ModelT.InitFromPackedBuf(tflite.read_bytes())
+def test_metadata_is_as_when_it_was_read_field_by_field():
+    how = SimpleNamespace(scale=1 / 127.5, shift=-1)
+    content = with_metadata(tflite_of(DEFAULT_MODEL), ABOUT, how, OUTPUTS)
+    model = ModelT.InitFromPackedBuf(content)
     (entry,) = [each for each in model.metadata if each.name == b"TFLITE_METADATA"]
-    content = bytes(model.buffers[entry.buffer].data)
-    assert content[4:8] == b"M001"
-    root = Reader(content)
-    assert root.text(0) == "FoodVision Mini" and root.text(5).startswith("MIT")
-    (graph,) = root.items(3)
-    (picture,), (probability, *scores) = graph.items(2), graph.items(3)
-    image = picture.inner(3)
-    assert image.number(0, packer.uint8) == 2  # ImageProperties
-    assert image.inner(1).number(0, packer.int8) == 1  # RGB
-    size = image.inner(1).inner(1)
-    assert [size.number(each, packer.uint32) for each in (0, 1)] == [224, 224]
-    (scaling,) = picture.items(4)
-    assert scaling.number(0, packer.uint8) == 1  # NormalizationOptions
-    assert scaling.inner(1).float(0) == scaling.inner(1).float(1) == 127.5
-    (labels,) = probability.items(6)
-    assert labels.text(0) == "labels.txt"
-    assert labels.number(2, packer.int8) == 2  # TENSOR_AXIS_LABELS
-    assert [score.text(0) for score in scores] == list(OUTPUTS[1:])
+    found = bytes(model.buffers[entry.buffer].data)
+    assert found == base64.b64decode(GOLDEN.read_text("utf-8"))
 
 
 def test_int8_is_of_the_reference_s_mind(photos, monkeypatch):

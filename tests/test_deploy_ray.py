@@ -48,7 +48,7 @@ BATCH = "deploy.ray.batch"
 
 @pytest.fixture(scope="module", autouse=True)
 def network() -> Iterator[int]:
-    """A network with a loopback only, for this thread and what it starts; its number."""
+    """A network with only a loopback, for this thread and what it starts."""
     if not importlib.util.find_spec("ray"):
         pytest.skip("needs Ray: pip install -r deploy/ray/requirements.txt")
     if sys.platform != "linux" or os.geteuid() or not shutil.which("ip"):

@@ -8,10 +8,8 @@ photo, waits for the answer and sends the next.
 """
 
 import json
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +19,7 @@ from urllib.parse import urlsplit
 
 from deploy import DEFAULT_MODEL
 from deploy.asking import TARGETS, Client, running
-from going_modular.app_process import run_demo
-from going_modular.demo_folder import APP, TEXTS, copy_app
+from deploy.spaces.try_it import app_running
 
 CLIENTS, FASTAPI = 8, TARGETS["fastapi"]
 CALL = "/gradio_api/call/predict"
@@ -68,14 +65,11 @@ def rate(port: int, ask: Ask, photos: list[bytes], seconds: float) -> float:
 def measure(files: Sequence[Path], *, rounds: int = 5, seconds: float = 5) -> str:
     """Measure both in turns, with JPEG files; the first turn of each is a warm-up."""
     photos, rates = [Path(file).read_bytes() for file in files], [[], []]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
-        shutil.copy(DEFAULT_MODEL, folder)
-        with running(FASTAPI) as server, run_demo(folder) as app:
-            ways = (server.port, ask_fastapi), (urlsplit(app.url).port, ask_gradio)
-            for _ in range(rounds + 1):
-                for found, (port, ask) in zip(rates, ways, strict=True):
-                    found.append(rate(port, ask, photos, seconds))
+    with running(FASTAPI) as server, app_running(DEFAULT_MODEL) as app:
+        ways = (server.port, ask_fastapi), (urlsplit(app.url).port, ask_gradio)
+        for _ in range(rounds + 1):
+            for found, (port, ask) in zip(rates, ways, strict=True):
+                found.append(rate(port, ask, photos, seconds))
     fastapi, gradio = (found[1:] for found in rates)
     lines = [HEAD]
     for name, found in (("FastAPI", fastapi), ("the Gradio app", gradio)):
