@@ -34,29 +34,31 @@ class RequestLimits:
         is_full, body = self.taken >= PLACES, bytearray()
         self.taken += not is_full
         try:
-            status, sentence = await self.take_in(Request(scope, receive), body)
-            if is_full:
-                status, sentence = 503, FULL
+            status, sentence = await self.take_in(scope, receive, body, is_full)
             if status == 200:
                 return await self.app(scope, handing_on(body, receive), send)
-            answer = JSONResponse(say(sentence), status, {"connection": "close"})
-            await answer(scope, receive, send)
+            headers = {"connection": "close", "retry-after": "1"}
+            await JSONResponse(say(sentence), status, headers)(scope, receive, send)
         except ClientDisconnect:
             return None
         finally:
             self.taken -= not is_full
 
-    async def take_in(self, request: Request, body: bytearray) -> tuple[int, str]:
+    async def take_in(
+        self, scope: Scope, receive: Receive, body: bytearray, is_full: bool
+    ) -> tuple[int, str]:
         """Read a body; return a status, and a sentence where it is refused."""
         try:
             async with asyncio.timeout(SECONDS):
-                async for chunk in request.stream():
-                    if len(body) <= self.limit:
+                async for chunk in Request(scope, receive).stream():
+                    if len(body) <= self.limit and not is_full:
                         body += chunk
         except TimeoutError:
             return 408, SLOW
         except asyncio.CancelledError:  # uvicorn stops, and waits no longer
             return 503, STOPPING
+        if is_full:
+            return 503, FULL
         return (413, LARGE) if len(body) > self.limit else (200, "")
 
 
