@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from going_modular.drawn import CLASS_NAMES
 
 *WEB, AZURE_ML, TORCHSERVE, RAY_SERVE = TARGETS.values()
 FASTAPI, SAGEMAKER, VERTEX_AI = WEB
+CASES = tomllib.loads(Path(__file__).with_name("deploy_cases.toml").read_text("utf-8"))
 ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
 SERVERS = (*WEB, *ELSEWHERE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

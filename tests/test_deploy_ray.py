@@ -24,7 +24,15 @@ import pandas as pd
 import pytest
 import torch
 from demo_model_fixture import BLUE, make_model
-from deploy_targets import CLIENTS, RAY_SERVE, command, expected, file_of, run_client
+from deploy_targets import (
+    CASES,
+    CLIENTS,
+    RAY_SERVE,
+    command,
+    expected,
+    file_of,
+    run_client,
+)
 from drawn_images import drawn_image
 from odd_pictures import REFUSED
 from plain_dishes import write_dishes
@@ -232,22 +240,9 @@ def test_workers_make_the_features_that_the_lesson_makes(
     assert_all_stopped(network)
 
 
-@pytest.mark.parametrize(
-    ("command", "sentence", "words"),
-    [
-        ("batch", "Cannot list", "none a.csv"),
-        ("batch", "no files", "empty a.csv"),
-        ("batch", ".csv or .parquet", "pictures a.xlsx"),
-        ("batch", "existing folder", "pictures none/a.csv"),
-        ("batch", "git lfs pull", "pictures a.csv --model pointer.onnx"),
-        ("batch", "at least 1", "pictures a.csv --workers 0"),
-        ("features", "takes no --input-size", "vit tree --input-size 64"),
-        ("features", "no folder and no .zip", "effnet_lite2 none"),
-        ("features", "at most 1", "effnet_lite2 tree --share 7"),
-    ],
-)
+@pytest.mark.parametrize(("command", "words", "sentence"), CASES["ray"]["commands"])
 def test_a_command_says_what_is_wrong_before_it_starts(
-    command, sentence, words, folder, data, tmp_path, monkeypatch, capsys
+    command, words, sentence, folder, data, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "pointer.onnx").write_text("version https://git-lfs.github.com/spec/v1")
     (tmp_path / "empty").mkdir()

@@ -26,9 +26,9 @@ import uvicorn
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
 from deploy_targets import (
     AZURE_ML,
+    CASES,
     CLIENTS,
     FASTAPI,
-    SAGEMAKER,
     SERVERS,
     TORCHSERVE,
     VERTEX_AI,
@@ -60,19 +60,6 @@ SHORT = {"SCORING_TIMEOUT_MS": "4000"}  # for a whole request to Azure's server
 FORM = "multipart/form-data; boundary=x"
 WEB_FORM = "application/x-www-form-urlencoded"
 VERDICTS = {RED: DISH, DARK: DISH, YELLOW: OTHER, BLUE: NO_PLATE}
-# Servers that take the bytes themselves care for no content type, but for a form's.
-BYTES = {
-    SAGEMAKER: [None, "IMAGE/JPEG", "application/x-image; v=1", "text/plain", WEB_FORM],
-    AZURE_ML: ["application/json", "text/plain", WEB_FORM, "odd"],
-    TORCHSERVE: ["application/json", "text/plain", "odd"],
-}
-REFUSED_KINDS = {
-    FASTAPI: (422, 'in its field "picture"', ["text/plain", WEB_FORM]),
-    SAGEMAKER: (415, "--data-binary", [FORM, f" {FORM.title()}"]),
-    VERTEX_AI: (422, "as application/json", ["text/plain", WEB_FORM, FORM]),
-    AZURE_ML: (415, "--data-binary", [FORM, FORM.title()]),
-    TORCHSERVE: (415, 'field "data"', [FORM]),
-}
 
 
 @pytest.fixture(scope="module")
@@ -172,17 +159,15 @@ def test_a_bad_picture_gets_a_sentence_and_a_line(server, target, predictor, lin
 
 @of(*SERVERS)
 def test_the_content_type_matters_only_where_it_must(server, target, predictor):
-    wanted, words, kinds = REFUSED_KINDS[target]
+    case = CASES[target.package[7:]]
     body = b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a"'
-    for kind in kinds:
+    for kind in case["refused"]:
         form = body + b"\r\n\r\n" + JPEG + b"\r\n--x--\r\n"
         status, answer = send(server, "POST", target.predict, form, kind)
-        assert status == wanted and words in answer["detail"]
-    for kind in BYTES.get(target, ()):
-        answer = send(server, "POST", target.predict, JPEG, kind)[1]
-        assert_right(target, answer, predictor, JPEG)
-        found = send(server, "POST", target.predict, b'{"data": [1, 2]}', kind)
-        assert found == (400, {"detail": SENTENCES["no picture"]})
+        assert status == case["status"] and case["words"] in answer["detail"]
+    for kind in case["accepted"]:
+        request = target.predict, JPEG, kind or None
+        assert_right(target, send(server, "POST", *request)[1], predictor, JPEG)
 
 
 @of(*WEB)
@@ -416,19 +401,15 @@ def test_vertex_ai_gets_one_prediction_an_instance(server, predictor):
 
 @of(VERTEX_AI)
 def test_vertex_ai_is_told_what_is_wrong(server):
-    for bad, words in [
-        (instance(b"my shopping list"), "That file is not a picture."),
-        ({"b64": ""}, "That file is empty."),
-        ({"b64": "Käse"}, "That is not base64."),
-        ({"b64": "abcde"}, "That is not base64."),
-    ]:
-        question = {"instances": [instance(file_of(RED)), bad]}
+    case = CASES["vertex_ai"]
+    for text, words in case["instances"]:
+        question = {"instances": [instance(file_of(RED)), {"b64": text}]}
         status, answer = ask_vertex(server, question)
         assert status == 400 and answer["detail"].startswith(f"instances[1]: {words}")
-    wrong = ([], "x", [{"b64": 7}], [{"image": "x"}], [{"b64": ""}] * 17)
-    questions = [b"", b"not json", b"\xff\xfe", b"[" * 1_000_000, {}, []]
-    for question in [*questions, *({"instances": each} for each in wrong)]:
-        status, answer = ask_vertex(server, question)
+    too_many = {"instances": [{"b64": ""}] * 17}
+    bodies = map(str.encode, [*case["bodies"], json.dumps(too_many)])
+    for body in [*bodies, b"\xff\xfe", b"[" * 1_000_000]:
+        status, answer = ask_vertex(server, body)
         assert status in (400, 422) and "1 to 16 pictures" in answer["detail"]
 
 
