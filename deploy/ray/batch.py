@@ -90,6 +90,7 @@ def main() -> None:
     started = time.perf_counter()
     table = classify(args.folder, args.workers, workers.read_model(args.model))
     seconds = time.perf_counter() - started
+    ray.shutdown()
     try:
         with atomic_write(args.table) as part:
             WRITERS[args.table.suffix](table.drop_columns("worker"), part)

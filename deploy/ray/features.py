@@ -72,6 +72,7 @@ def main() -> None:
         halves, folder = (part.train, part.test), tree.features_folder
         stores = [FeatureStore(folder, samples, **told) for samples in halves]
         made = compute(stores, Extractor(built), args.workers)
+        ray.shutdown()
     except (LessonError, ValueError) as error:
         raise SystemExit(str(error)) from error
     except ray.exceptions.RayTaskError as error:
