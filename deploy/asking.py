@@ -27,32 +27,8 @@ SECONDS = 60  # longest wait for an answer
 TO_START = 300  # for a start: Ray brings up one process after another
 TO_STOP = 40  # from asking a server to stop to ending it
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
+FORM_HEAD = 'Content-Disposition: form-data; name="picture"; filename="plate.jpg"'
 PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"))
-
-
-def as_bytes(picture: bytes) -> tuple[bytes, str]:
-    """Send a picture file as it is."""
-    return picture, "application/octet-stream"
-
-
-def as_form(picture: bytes, field: str = "picture") -> tuple[bytes, str]:
-    """Put a picture file into a form, as a browser does."""
-    head = (
-        f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
-        f'name="{field}"; filename="plate.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n"
-    )
-    body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return body, f"multipart/form-data; boundary={BOUNDARY}"
-
-
-def as_instances(picture: bytes) -> tuple[bytes, str]:
-    """Send a picture file as Vertex AI's request with one instance."""
-    instance = {"b64": base64.b64encode(picture).decode()}
-    return json.dumps({"instances": [instance]}).encode(), "application/json"
-
-
-PACKS = {"bytes": as_bytes, "form": as_form, "instances": as_instances}
 
 
 @dataclass(frozen=True)
@@ -64,14 +40,21 @@ class Target:
     health: str
     predict: str
     sends: str = "bytes"
-    packages: tuple[str, ...] = ("fastapi", "uvicorn", "onnxruntime")
+    packages: str = "fastapi uvicorn onnxruntime"
     stages: bool = False
     archive: str = ""
     environment: str = ""
 
     def pack(self, picture: bytes) -> tuple[bytes, str]:
         """Make a request's body and content type from a picture file's bytes."""
-        return PACKS[self.sends](picture)
+        if self.sends == "form":
+            head = f"--{BOUNDARY}\r\n{FORM_HEAD}\r\nContent-Type: image/jpeg\r\n\r\n"
+            body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+            return body, f"multipart/form-data; boundary={BOUNDARY}"
+        if self.sends == "instances":
+            instance = {"b64": base64.b64encode(picture).decode()}
+            return json.dumps({"instances": [instance]}).encode(), "application/json"
+        return picture, "application/octet-stream"
 
     def unpack(self, answer: Any) -> dict[str, Any]:
         """Find the answer for the picture in what the server's JSON says."""
@@ -79,10 +62,7 @@ class Target:
 
 
 TARGETS = {
-    place: Target(
-        f"deploy.{place}",
-        **{k: tuple(v) if k == "packages" else v for k, v in facts.items()},
-    )
+    place: Target(f"deploy.{place}", **facts)
     for place, facts in PLACES.items()
     if "predict" in facts
 }
@@ -141,6 +121,15 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+def surroundings(python: str | Path) -> dict[str, str]:
+    """Environment variables for a server, less those that would lead it astray."""
+    left_out = "AIP_", "PYTHON"  # Vertex AI's, and what is meant for another Python
+    if python == sys.executable:
+        left_out = "AIP_", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 @contextlib.contextmanager
 def running(
     target: Target,
@@ -151,42 +140,31 @@ def running(
 ) -> Iterator[Server]:
     """Run a target's server, as its README says, for as long as a with-block.
 
-    Args:
-        target: Whose server; one that does not start is a RuntimeError.
-        model: The file that it answers with.
-        python: The interpreter that has the target's packages.
-        environment: Variables that are set for it.
+    `python` has the target's packages, and the variables of `environment` are set. A
+    server that does not start is a RuntimeError.
     """
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        command = [python, "-m", f"{target.package}.serve", "--model", model.resolve()]
-        server = _start(target, command, Path(name), environment or {})
+        port, log, staged = free_port(), Path(name, "log.txt"), Path(name, "staged")
+        command = [python, "-m", f"{target.package}.serve", "--port", port]
+        command += ["--model", model.resolve()]
+        command += ["--folder", staged] if target.stages else []
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                list(map(str, command)),
+                cwd=ROOT,
+                env=surroundings(python) | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a group: what it starts stops with it
+            )
+        server = Server(port, process, log, staged)
         try:
             wait(target, server)
             yield server
         finally:
-            _stop(server.process)
-
-
-def _start(target: Target, command: list, folder: Path, environment: dict) -> Server:
-    port, log, staged = free_port(), folder / "log.txt", folder / "staged"
-    command += ["--port", port, *(["--folder", staged] if target.stages else [])]
-    # Not what Vertex AI would set, nor what is meant for another Python than its own.
-    astray = "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT"
-    left_out = "AIP_", *(astray if command[0] == sys.executable else ("PYTHON",))
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
-    kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            list(map(str, command)),
-            cwd=ROOT,
-            env=kept | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group, so that what it starts stops with it
-        )
-    return Server(port, process, log, staged)
+            _stop(process)
 
 
 def wait(target: Target, server: Server) -> None:

@@ -7,7 +7,6 @@ bicubic resizing, and each has its own way of handing a picture over.
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,15 +26,7 @@ LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 
 
 class Network(nn.Module):
-    """A deployable without its preparation.
-
-    Args:
-        deployable: Whose base, head and gate it uses.
-        channels_last: Whether pictures come as (1, S, S, 3), as LiteRT wants them.
-
-    Attributes:
-        example: A prepared picture to trace with.
-    """
+    """A deployable from the prepared picture on; `example` is one, to trace with."""
 
     def __init__(self, deployable: Deployable, *, channels_last: bool = False):
         super().__init__()
@@ -46,7 +37,7 @@ class Network(nn.Module):
         self.eval()
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Answer for one prepared picture, (1, 3, S, S).
+        """Answer for one prepared picture, (1, 3, S, S), or with channels last.
 
         Returns:
             Probabilities (1, C), knn_similarity (1,) and in_distribution_score (1,).
@@ -69,40 +60,20 @@ def descriptions(about: ModelMetadata) -> dict[str, str]:
 
 
 def convert_command(write: Callable[..., Path], default: str, **options: str) -> None:
-    """Convert a model file as the command line says.
-
-    Args:
-        write: From the model file, the file to write and the options to the latter.
-        default: The name to write to, in build/targets/, unless told otherwise.
-        options: Names of yes-or-no options, with their help.
-    """
+    """Convert a model file as the command line says; `options` are yes or no."""
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
-    own = f"default: build/targets/{default}"
-    parser.add_argument("out", type=Path, nargs="?", help=own)
+    own = {"default": CONVERTED / default, "help": f"default: build/targets/{default}"}
+    parser.add_argument("out", type=Path, nargs="?", **own)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     for name, text in options.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, action="store_true", help=text)
-    told = vars(parser.parse_args())
-    model, out = told.pop("model"), told.pop("out") or CONVERTED / default
+    args = vars(parser.parse_args())
     try:
-        written = write(model, out, **told)
+        written = write(args.pop("model"), args.pop("out"), **args)
     except LessonError as error:
         raise SystemExit(str(error)) from error
     print(f"{written}: {size_of(written) / 1e6:.1f} MB")
-
-
-def replace_folder(new: Path, out: Path) -> None:
-    """Put a finished folder where another may be, which stays if that fails."""
-    old = new.with_name("old")
-    if out.exists():
-        os.replace(out, old)
-    try:
-        os.replace(new, out)
-    except OSError:
-        if old.exists():
-            os.replace(old, out)
-        raise
 
 
 def size_of(path: Path) -> int:
@@ -112,26 +83,19 @@ def size_of(path: Path) -> int:
 
 
 def try_runtime(
-    target: str,
+    name: str,
     write: Callable[[Path, Path], Path],
     runner: Callable[[Path], Callable[[torch.Tensor], Sequence]],
     model: Path,
     photos: list[Path],
     *,
-    packages: Sequence[str],
+    packages: str,
     precision: str = "fp32",
 ) -> TargetResult:
     """Convert a model file, and ask a phone's runtime about photos prepared here.
 
-    Args:
-        target: The place's name.
-        write: Converts: called with the model file and the file to write.
-        runner: From that file to a function that answers for a prepared picture, (1, 3,
-            S, S), on one thread.
-        model: The lesson's file.
-        photos: What it is asked about.
-        packages: Those whose versions matter.
-        precision: Of the converted file.
+    `write` converts a file to another; `runner` makes of that one a function from a
+    prepared picture, (1, 3, S, S), to its answer, on one thread.
     """
     preprocess, about = read_deployable(model).preprocess, read_about(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -140,5 +104,5 @@ def try_runtime(
         ask = answering(lambda pixels: run(preprocess(pixels)[None]), about.class_names)
         answers, median_ms = ask_all(ask, photos)
         size = file.stat().st_size
-    versions = versions_of(*packages)
-    return TargetResult(target, versions, size, answers, median_ms, precision)
+    versions = versions_of(packages)
+    return TargetResult(name, versions, size, answers, median_ms, precision)

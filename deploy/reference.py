@@ -15,21 +15,30 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import NodeProto, numpy_helper
+from onnx import NodeProto
 from torch import nn
 
 from deploy.try_it import KEPT, Answers, TargetResult, ask_all, versions_of
-from going_modular.app.model import OUTPUTS, ModelMetadata, open_picture, why_no_model
-from going_modular.export import Deployable, metadata_of
+from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_picture
+from going_modular.export import Deployable
 from going_modular.files import LessonError
 from going_modular.gate import OODDetector
-from going_modular.model_builder import CONTENDERS, Built
+from going_modular.model_builder import CONTENDERS
+from going_modular.pocket.preparation import constants_of
 
-HEAD, SECOND_HEAD = "model.head.1", "gate.second_head"
+SECOND_HEAD = "gate.second_head"
 
 
 class RebuildError(LessonError):
     """A file from which the PyTorch model cannot be built anew; says why."""
+
+
+def read_about(onnx_file: Path) -> ModelMetadata:
+    """What a model file says about itself; a RebuildError if it is not the lesson's."""
+    try:
+        return Predictor(onnx_file, threads=1).about
+    except (OSError, ValueError) as error:
+        raise RebuildError(str(error)) from error
 
 
 def read_deployable(onnx_file: Path) -> Deployable:
@@ -38,52 +47,11 @@ def read_deployable(onnx_file: Path) -> Deployable:
     Raises:
         RebuildError: If it is not such a file, or its base's weights are not here.
     """
-    about, graph = _read(onnx_file)
-    built = _build(about)
-    try:
-        learned = _Learned(graph)
-        learned.fill(built.model.head[-1], HEAD)
-        gate = _gate(learned)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise RebuildError(
-            f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
-            "Run the lesson to make the file anew."
-        ) from error
-    return Deployable(
-        built.preprocess, built.model, gate, temperature=about.temperature
-    )
-
-
-def read_about(onnx_file: Path) -> ModelMetadata:
-    """What a model file says about itself; a RebuildError if it is not the lesson's."""
-    return _read(onnx_file)[0]
-
-
-def _read(file: Path) -> tuple[ModelMetadata, onnx.GraphProto]:
-    start = b""
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(40)
-        model = onnx.load(file)
-        return ModelMetadata.from_metadata(metadata_of(model)), model.graph
-    except FileNotFoundError as error:
-        raise RebuildError(f"No model at {file}: run the lesson to make it.") from error
-    except OSError as error:
-        raise RebuildError(f"{file} cannot be read: {error.strerror}.") from error
-    except Exception as error:  # protobuf's errors have no base of their own
-        raise RebuildError(
-            f"{file.name} is not a model file made by the lesson: it "
-            f"{why_no_model(start)} ({error!r})."
-        ) from error
-
-
-def _build(about: ModelMetadata) -> Built:
-    """The base that a file names, with its published weights and an empty head."""
+    about, graph = read_about(onnx_file), onnx.load(onnx_file).graph
     known = {contender.name: contender for contender in CONTENDERS}
     if about.contender not in known:
         raise RebuildError(
-            f"The model's base is {about.contender!r}, which is none of: "
-            f"{', '.join(known)}."
+            f"There is no base {about.contender!r} here, only {[*known]}"
         )
     contender = known[about.contender]
     size = {"input_size": about.input_size} if contender.takes_size else {}
@@ -93,62 +61,59 @@ def _build(about: ModelMetadata) -> Built:
             f"The published weights of {contender.name} are not here. Connect to the "
             "internet, then run this again."
         )
-    return built
+    try:
+        _fill(built.model.head[-1], "model.head.1", constants_of(graph))
+        gate = _gate(graph)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise RebuildError(
+            f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
+            "Run the lesson to make the file anew."
+        ) from error
+    whole = built.preprocess, built.model, gate
+    return Deployable(*whole, temperature=about.temperature)
 
 
-class _Learned:
-    """A graph's constants by name, and the steps that lead to a value."""
+def _fill(layer: nn.Linear, name: str, constants: dict[str, np.ndarray]) -> nn.Linear:
+    """Give a layer its weights."""
+    parts = ("weight", "bias")
+    layer.load_state_dict({p: torch.tensor(constants[f"{name}.{p}"]) for p in parts})
+    return layer.requires_grad_(False)
 
-    def __init__(self, graph: onnx.GraphProto):
-        self.values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-        self.maker = {name: node for node in graph.node for name in node.output}
 
-    def last(self, kind: str, output: str) -> NodeProto:
-        """The last step of a kind before one of the file's outputs."""
-        node = self.maker[output]
+def _gate(graph: onnx.GraphProto) -> OODDetector:
+    """The gate, of which the exporter kept the second head's name only."""
+    constants = constants_of(graph)
+    maker = {name: node for node in graph.node for name in node.output}
+
+    def last(kind: str, output: str) -> NodeProto:
+        node = maker[output]
         while node.op_type != kind:
-            node = self.maker[node.input[0]]
+            node = maker[node.input[0]]
         return node
 
-    def floats(self, name: str) -> torch.Tensor:
-        """A constant, also where it is stored as int8 with a scale a column."""
-        if name not in self.values:
-            integers, scale = self.maker[name].input[:2]
-            return torch.tensor(self.values[integers] * self.values[scale])
-        return torch.tensor(self.values[name])
+    def scale(name: str) -> tuple[float, float]:
+        divide = last("Div", name)
+        subtract = last("Sub", divide.input[0])
+        middle, width = (constants[step.input[1]] for step in (subtract, divide))
+        return middle.item(), width.item()
 
-    def fill(self, layer: nn.Linear, name: str) -> nn.Linear:
-        """Give a layer its weights."""
-        weights = {part: self.floats(f"{name}.{part}") for part in ("weight", "bias")}
-        layer.load_state_dict(weights)
-        return layer.requires_grad_(False)
-
-
-def _gate(learned: _Learned) -> OODDetector:
     _, likeness, score = OUTPUTS
-    similarity = learned.maker[learned.last("TopK", likeness).input[0]]
-    known = learned.floats(similarity.input[1]).T  # stored (D, N)
+    columns = maker[last("TopK", likeness).input[0]].input[1]  # the features, (D, N)
+    if columns in constants:
+        known = constants[columns]
+    else:
+        rounded, factors = maker[columns].input[:2]
+        known = constants[rounded] * constants[factors]
     second_head = None
-    if f"{SECOND_HEAD}.weight" in learned.values:
-        shape = learned.values[f"{SECOND_HEAD}.weight"].T.shape
-        second_head = learned.fill(nn.Linear(*shape), SECOND_HEAD)
-    no_scores = torch.zeros(2)  # whose scale would be theirs; ours are in the file
-    gate = OODDetector(known, second_head, confidence=no_scores, second=no_scores)
-    gate.known.copy_(known)  # rounded rows are not quite 1 long, in the file neither
+    if f"{SECOND_HEAD}.weight" in constants:
+        shape = constants[f"{SECOND_HEAD}.weight"].T.shape
+        second_head = _fill(nn.Linear(*shape), SECOND_HEAD, constants)
+    rows, no_scores = torch.tensor(known.T), torch.zeros(2)
+    gate = OODDetector(rows, second_head, confidence=no_scores, second=no_scores)
+    gate.known.copy_(rows)  # rounded rows are not quite 1 long, in the file neither
     # The score is sigmoid((confidence - middle) / width + (second - middle) / width).
-    both = learned.maker[learned.last("Sigmoid", score).input[0]]
-    gate.scales = [_scale(learned, name) for name in both.input]
+    gate.scales = [scale(name) for name in maker[last("Sigmoid", score).input[0]].input]
     return gate
-
-
-def _scale(learned: _Learned, name: str) -> tuple[float, float]:
-    """Middle and width of a standardised score."""
-    divide = learned.maker[name]
-    subtract = learned.maker[divide.input[0]]
-    if (divide.op_type, subtract.op_type) != ("Div", "Sub"):
-        raise ValueError(f"{name} is not standardised")
-    middle, width = (learned.values[step.input[1]] for step in (subtract, divide))
-    return middle.item(), width.item()
 
 
 def answering(
@@ -156,10 +121,8 @@ def answering(
 ) -> Answers:
     """How a trial asks about a picture's bytes; PyTorch has one thread then.
 
-    Args:
-        run: From pixels, uint8 (H, W, 3), to C probabilities and both scores, of any
-            shape; a deployable, for one.
-        class_names: C names, in the order of the probabilities.
+    `run` is a deployable, or whatever goes from pixels, uint8 (H, W, 3), to C
+    probabilities and both scores, of any shape.
     """
     torch.set_num_threads(1)
 
@@ -177,6 +140,6 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """The reference's answers."""
     deployable, names = read_deployable(model), read_about(model).class_names
     answers, median_ms = ask_all(answering(deployable, names), photos)
-    versions = versions_of("torch", "torchvision", "timm")
+    versions = versions_of("torch torchvision timm")
     size = sum(each.nbytes for each in deployable.state_dict().values())
     return [TargetResult("PyTorch", versions, size, answers, median_ms, "fp32")]

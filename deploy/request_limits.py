@@ -1,12 +1,12 @@
-"""The limits of a web app: which requests it takes, how large, and for how long."""
+"""The limits of a web app: how many requests it takes, how large, and for how long."""
 
 import asyncio
-import contextlib
 
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deploy.reply import LARGE, say
 
 PLACES = 64  # requests at once, being uploaded, waiting or answered; more get a 503
 SECONDS = 30  # for an upload: one that stalls must not hold its place
@@ -18,92 +18,55 @@ SLOW = f"The upload took longer than {SECONDS} seconds. Send it again."
 class RequestLimits:
     """ASGI middleware that takes a whole body in before the app is asked.
 
-    So no upload holds a thread, and none fills the disk. Bodies are counted as they
-    come, also without a Content-Length. uvicorn's own `limit_concurrency` would count
-    idle connections, refuse health checks when busy, and answer without JSON.
-
-    Args:
-        app: What answers the requests that are let in.
-        limit: Bytes of a body; longer ones get a 413.
-        too_large: The sentence with it.
+    So no upload holds a thread, and none fills the disk. A body is read to its end also
+    where it is not wanted, or its sender would see a broken connection in place of the
+    answer; no more of it is kept than shows that it is longer than `limit` bytes.
+    uvicorn's own `limit_concurrency` would count idle connections, refuse health checks
+    when busy, and answer without JSON.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, too_large: str) -> None:
-        self.app, self.limit, self.too_large = app, limit, too_large
-        self.taken = 0
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self.app, self.limit, self.taken = app, limit, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await self.app(scope, receive, send)
-        upload, end = Upload(receive), asyncio.get_running_loop().time() + SECONDS
-        self.taken += 1
+        is_full, body = self.taken >= PLACES, bytearray()
+        self.taken += not is_full
         try:
-            async with asyncio.timeout_at(end):
-                await self.take_in(upload, scope)
+            status, sentence = await self.take_in(scope, receive, body, is_full)
+            if status == 200:
+                return await self.app(scope, handing_on(body, receive), send)
+            headers = {"connection": "close", "retry-after": "1"}
+            await JSONResponse(say(sentence), status, headers)(scope, receive, send)
         except ClientDisconnect:
             return None
-        except HTTPException as error:
-            refusal = error
-        except TimeoutError:
-            refusal = HTTPException(408, SLOW)
-        except asyncio.CancelledError:  # uvicorn stops, and waits no longer
-            refusal, end = HTTPException(503, STOPPING), 0.0
-        else:
-            return await self.app(scope, upload.hand_on, send)
         finally:
-            self.taken -= 1
-        return await upload.refuse(refusal, scope, send, end)
+            self.taken -= not is_full
 
-    async def take_in(self, upload: "Upload", scope: Scope) -> None:
-        """Take a body in, or raise an HTTPException that says why not."""
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if self.taken > PLACES:
-            raise HTTPException(503, FULL, {"retry-after": "1"})
-        if declared.isdigit() and float(declared) > self.limit:
-            raise HTTPException(413, self.too_large)
-        while upload.more:
-            upload.body += await upload.next()
-            if len(upload.body) > self.limit:
-                raise HTTPException(413, self.too_large)
+    async def take_in(
+        self, scope: Scope, receive: Receive, body: bytearray, is_full: bool
+    ) -> tuple[int, str]:
+        """Read a body; return a status, and a sentence where it is refused."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                async for chunk in Request(scope, receive).stream():
+                    if len(body) <= self.limit and not is_full:
+                        body += chunk
+        except TimeoutError:
+            return 408, SLOW
+        except asyncio.CancelledError:  # uvicorn stops, and waits no longer
+            return 503, STOPPING
+        if is_full:
+            return 503, FULL
+        return (413, LARGE) if len(body) > self.limit else (200, "")
 
 
-class Upload:
-    """A request's body on its way in; `more` of it may be to come."""
+def handing_on(body: bytearray, receive: Receive) -> Receive:
+    """Gives an app the body, then what else may come: that the visitor hangs up."""
+    waiting = [{"type": "http.request", "body": bytes(body)}]
 
-    def __init__(self, receive: Receive) -> None:
-        self.receive, self.more, self.body = receive, True, bytearray()
+    async def hand_on() -> Message:
+        return waiting.pop() if waiting else await receive()
 
-    async def next(self) -> bytes:
-        """Wait for some of the body."""
-        message = await self.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        self.more = message.get("more_body", False)
-        return message.get("body", b"")
-
-    async def hand_on(self) -> Message:
-        """Give the app the body, then what else may come: that the visitor hangs up."""
-        if self.body is None:
-            return await self.receive()
-        body, self.body = bytes(self.body), None
-        return {"type": "http.request", "body": body}
-
-    async def refuse(
-        self, error: HTTPException, scope: Scope, send: Send, end: float
-    ) -> None:
-        """Answer, throw away the rest of the body, and only then end the answer.
-
-        Who is cut off while sending sees a broken connection in place of the answer.
-        """
-
-        async def hold_open(message: Message) -> None:
-            await send({**message, "more_body": True})
-
-        headers = {"connection": "close", **(error.headers or {})}
-        answer = JSONResponse({"detail": error.detail}, error.status_code, headers)
-        await answer(scope, self.receive, hold_open)
-        with contextlib.suppress(TimeoutError, ClientDisconnect):
-            async with asyncio.timeout_at(end):
-                while self.more:
-                    await self.next()
-        await send({"type": "http.response.body"})
+    return hand_on

@@ -44,9 +44,9 @@ def read_trials(file: Path) -> list[TargetResult]:
     return [TargetResult(**plain) for plain in json.loads(file.read_text("utf-8"))]
 
 
-def versions_of(*packages: str) -> dict[str, str]:
-    """The installed version of each package."""
-    return {package: version(package) for package in packages}
+def versions_of(packages: str) -> dict[str, str]:
+    """The installed version of each package of a text."""
+    return {package: version(package) for package in packages.split()}
 
 
 def ask_all(ask: Answers, photos: Sequence[Path]) -> tuple[list[dict], float]:
@@ -68,17 +68,14 @@ def ask_all(ask: Answers, photos: Sequence[Path]) -> tuple[list[dict], float]:
 
 def try_server(target: Target, model: Path, photos: list[Path]) -> TargetResult:
     """Start a target's server and ask it about photos."""
-
-    def ask(picture: bytes) -> dict[str, Any]:
-        answer = client.ask(target, picture)
-        return {key: answer[key] for key in KEPT}
-
     with running(target, model=model) as server, Client(server.port) as client:
-        answers, median_ms = ask_all(ask, photos)
+        answers, median_ms = ask_all(lambda photo: client.ask(target, photo), photos)
         file = server.staged / target.archive if target.archive else model
         size = file.stat().st_size
-    versions = versions_of(*target.packages)
-    return TargetResult(target.name, versions, size, answers, median_ms)
+    kept = [{key: answer[key] for key in KEPT} for answer in answers]
+    return TargetResult(
+        target.name, versions_of(target.packages), size, kept, median_ms
+    )
 
 
 def main() -> None:

@@ -1,13 +1,11 @@
 """What the web apps of this folder share: one model, its answers, errors as sentences.
 
-Each target adds the one route that it is asked at, in its own `serve.py`.
+Each place adds the one route that it is asked at, in its own `serve.py`.
 """
 
-import argparse
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import uvicorn
 from anyio import to_thread
@@ -16,18 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from deploy import DEFAULT_MODEL
-from deploy.reply import MAX_BYTES, say
-from deploy.request_limits import FULL, SECONDS, RequestLimits
+from deploy import server_options
+from deploy.reply import say
+from deploy.request_limits import FULL, RequestLimits
 from going_modular.app import model
-
-TOO_LARGE = f"That is too large. Send at most {MAX_BYTES // 1_000_000} MB."
-PROBLEMS = {
-    400: "not a usable picture, or no usable request",
-    408: f"the upload took more than {SECONDS} seconds",
-    413: "the upload is too large",
-    503: FULL,
-}
 
 
 class Reply(BaseModel):
@@ -48,19 +38,10 @@ class Problem(BaseModel):
     detail: str = Field(description="a sentence for whoever sent the request")
 
 
-def problems(status: int, why: str) -> dict[int, dict[str, Any]]:
-    """Every error of a route, for the OpenAPI page: all routes', and one of its own."""
-    found = PROBLEMS | {status: why}
-    return {s: {"model": Problem, "description": text} for s, text in found.items()}
-
-
-def problem(status: int, sentence: str | None = None) -> Callable[..., Any]:
-    """Make a handler that answers an error; without a sentence, in its own words."""
-
-    async def answer(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(say(sentence or str(error)), status)
-
-    return answer
+PROBLEMS = {
+    "4XX": {"model": Problem, "description": "not what can be answered"},
+    503: {"model": Problem, "description": FULL},
+}
 
 
 @asynccontextmanager
@@ -77,19 +58,22 @@ async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
 def make_app(
     predictor: model.Predictor, *, health: str, limit: int, how: str
 ) -> FastAPI:
-    """Make an app that says whether it is up, and turns errors into sentences.
+    """Make an app that says at `health` that it is up, and turns errors into sentences.
 
-    Args:
-        predictor: Its model; `threads=1` suits a thread a core.
-        health: The route that says so.
-        limit: Bytes of a request's body.
-        how: The sentence for who sends something else than what a route takes.
+    `limit` is of bytes of a body, `how` what is told who sends something else.
     """
     about = {"title": predictor.about.title, "description": how, "redoc_url": None}
-    app = FastAPI(**about, lifespan=one_thread_a_core)
-    app.add_middleware(RequestLimits, limit=limit, too_large=TOO_LARGE)
-    app.add_exception_handler(model.PictureError, problem(400))
-    app.add_exception_handler(RequestValidationError, problem(422, how))
+    app = FastAPI(**about, lifespan=one_thread_a_core, responses=PROBLEMS)
+    app.add_middleware(RequestLimits, limit=limit)
+
+    @app.exception_handler(model.PictureError)
+    async def no_picture(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(say(str(error)), 400)
+
+    @app.exception_handler(RequestValidationError)
+    @app.exception_handler(400)  # a body that cannot be read
+    async def no_such_request(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(say(how), getattr(error, "status_code", 422))
 
     @app.get(health)
     async def is_up() -> dict[str, str]:
@@ -99,20 +83,12 @@ def make_app(
     return app
 
 
-async def read_body(request: Request) -> bytes:
-    """What a plain `def` route depends on that takes a body as it is."""
-    return await request.body()
-
-
 def serve(
-    make: Callable[[model.Predictor], FastAPI], description: str | None, *, port: int
+    make: Callable[[model.Predictor], FastAPI], description: str, *, port: int
 ) -> None:
-    """Serve a target's app as the command line says, until Ctrl+C or SIGTERM."""
-    parser = argparse.ArgumentParser(description=description)
-    default = {"help": "default: %(default)s"}
-    parser.add_argument("--host", default="127.0.0.1", **default)
-    parser.add_argument("--port", type=int, default=port, **default)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, **default)
+    """Serve a place's app as the command line says, until Ctrl+C or SIGTERM."""
+    parser = server_options(description, port)
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     args = parser.parse_args()
     try:
         predictor = model.Predictor(args.model, threads=1)

@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from drawn_images import drawn_image
-from odd_pictures import JPEG, REFUSED, black_png
+from odd_pictures import JPEG, REFUSED, as_bytes, black_png
 from PIL import Image
 
 from deploy import ROOT
@@ -23,6 +24,7 @@ from going_modular.drawn import CLASS_NAMES
 
 *WEB, AZURE_ML, TORCHSERVE, RAY_SERVE = TARGETS.values()
 FASTAPI, SAGEMAKER, VERTEX_AI = WEB
+CASES = tomllib.loads(Path(__file__).with_name("deploy_cases.toml").read_text("utf-8"))
 ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
 SERVERS = (*WEB, *ELSEWHERE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -80,9 +82,7 @@ def command(python: str, *arguments: object, **how) -> subprocess.CompletedProce
 
 def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
     """A picture file of one colour."""
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, kind)
-    return file.getvalue()
+    return as_bytes(Image.new("RGB", size, colour), kind)
 
 
 def post(server: Server, target: Target, picture: bytes) -> tuple[int, dict]:
@@ -137,9 +137,8 @@ def run_client(
 ) -> str:
     """What a README's client prints, run at our address and beside a plate.jpg."""
     blocks, program = BLOCK.findall(readme(target)), CLIENTS[language]
-    (code,) = [
-        code for name, code in blocks if name == language and ADDRESS.search(code)
-    ]
+    own = [code for name, code in blocks if name == language]
+    (code,) = filter(ADDRESS.search, own)
     for needed in (program[0], "curl" if language == "bash" else program[0]):
         if not shutil.which(needed):
             pytest.skip(f"needs {needed}")

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,6 @@ from deploy.try_it import TargetResult, read_trials
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.files import atomic_write
-from tools.readme_block import put_block
 
 DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = ROOT / "build" / "targets"
@@ -56,9 +56,9 @@ def install(place: str) -> None:
         make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
         run(*make, ENVIRONMENTS / PLACES[place]["environment"])
     python = python_of(place)
-    pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip"]
-    more = [] if uv else ["install"]
-    run(*pip, *more, "-q", "-r", DEPLOY / place / "requirements.txt")
+    pip = [python, "-m", "pip", "install"]
+    pip = [uv, "pip", "install", "--python", python] if uv else pip
+    run(*pip, "-q", "-r", DEPLOY / place / "requirements.txt")
 
 
 def run(*command: object) -> str:
@@ -121,13 +121,10 @@ def judged(
 def main(arguments: list[str] | None = None) -> int:
     """Try the places that the command line names, or all; write the table for all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    all_of_them = ", ".join(PLACES)
-    parser.add_argument("places", nargs="*", metavar="PLACE", help=f"of {all_of_them}")
+    parser.add_argument("places", nargs="*", choices=[[], *PLACES], metavar="PLACE")
     there = "install nothing: it is all there"
     parser.add_argument("--installed", action="store_true", help=there)
     args = parser.parse_args(arguments)
-    if unknown := set(args.places) - set(PLACES):
-        parser.error(f"{', '.join(sorted(unknown))}: choose from {all_of_them}")
     chosen = [place for place in PLACES if place in (args.places or PLACES)]
 
     pictures = find_pictures(Path("data"))
@@ -151,9 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write(table: str, files: list[str], label: str) -> None:
     """Write what all places said, and on what it was measured."""
-    where = f"{platform.system()}, {os.cpu_count()} CPU cores"
     measured = (
-        f"Written by `make targets` on {date.today().isoformat()}: {where}, Python "
+        f"Written by `make targets` on {date.today().isoformat()}: "
+        f"{platform.system()}, {os.cpu_count()} CPU cores, Python "
         f"{platform.python_version()}, {len(files)} {label}."
     )
     try:
@@ -163,7 +160,9 @@ def write(table: str, files: list[str], label: str) -> None:
         crowd = f"Not measured: {reason}"
     page = RESULTS.read_text("utf-8")
     for name, text in {"measured": measured, "places": table, "crowd": crowd}.items():
-        page = put_block(page, name, text)
+        block = f"<!-- {name} -->\n\n{text}\n\n<!-- end of {name} -->"
+        old = re.compile(f"<!-- {name} -->.*<!-- end of {name} -->", re.DOTALL)
+        page = old.sub(lambda _, block=block: block, page)
     with atomic_write(RESULTS) as part:
         part.write_text(page, "utf-8")
 

@@ -6,12 +6,11 @@ The body of a request is the picture itself. The answer is JSON, in every server
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
-# stage.py lays the modules below beside this file.
+# serve.py lays the modules below beside this file.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from deploy.reply import MAX_BYTES, reply, say
@@ -26,8 +25,7 @@ predictor: Predictor
 def init() -> None:
     """Load the model: Azure may have put it into a folder of the folder it names."""
     global predictor
-    beside = Path(__file__).resolve().with_name("models")
-    folder = Path(os.environ.get("AZUREML_MODEL_DIR") or beside)
+    folder = Path(os.environ["AZUREML_MODEL_DIR"])
     predictor = Predictor(next(iter(sorted(folder.rglob(NAME))), folder / NAME))
 
 
@@ -37,21 +35,14 @@ def run(request: AMLRequest) -> AMLResponse:
     if request.method != "POST":
         status = 200 if request.method == "OPTIONS" else 405
         return AMLResponse(say(POST), status, {"Allow": "POST"}, json_str=True)
+    body = bytearray()
     try:
-        body = read(request.stream)
+        # To the end, or its sender would not hear the answer; of a body that is too
+        # large no more is kept than shows it.
+        while chunk := request.stream.read(1 << 16):
+            if len(body) <= MAX_BYTES:
+                body += chunk
     except TimeoutError:  # Azure's server raises it after SCORING_TIMEOUT_MS
         return AMLResponse(say(SLOW), 408, json_str=True)
     status, answer = reply(predictor, body, request.content_type or "")
     return AMLResponse(answer, status, json_str=True)
-
-
-def read(stream: BinaryIO) -> bytes:
-    """Read a body to its end, or its sender would not hear the answer.
-
-    Of one that is too large no more is kept than shows it.
-    """
-    body = bytearray()
-    while chunk := stream.read(1 << 16):
-        if len(body) <= MAX_BYTES:
-            body += chunk
-    return bytes(body)

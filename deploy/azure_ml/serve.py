@@ -4,38 +4,40 @@ Its command `azmlinfsrv` would listen on every network that this machine is in. 
 same application runs under the same gunicorn, for this machine only.
 """
 
-import argparse
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL
-from deploy.azure_ml.stage import BUILD, OWN
+from deploy import DEFAULT_MODEL, ROOT, server_options
 from deploy.stage import stage
 
+HERE = Path(__file__).resolve().parent
+OWN = HERE / "score.py", HERE / "logging.json"  # of three log lines a request, one
 APP = "azureml_inference_server_http.server.entry:app"
-SECONDS = 30  # for a whole request: a stalled upload must not hold the only worker
 
 
 def main() -> None:
-    """Stage, and become the server."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=5001, help="default: 5001, Azure's")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    parser.add_argument("--folder", type=Path, default=BUILD, help="to stage into")
+    """Fill the folder, and become the server."""
+    parser = server_options(__doc__, 5001)  # Azure's own port
+    own = {"default": ROOT / "build" / "azure_ml", "help": "which Azure uploads"}
+    parser.add_argument("--folder", type=Path, **own)
+    parser.add_argument("--stage", action="store_true", help="fill it, and stop")
     args = parser.parse_args()
     folder = stage(args.folder.resolve(), *OWN)
+    if args.stage:
+        print(f"{folder} is ready to upload")
+        return
+    models = Path(f"{folder}_models", DEFAULT_MODEL.stem, "1")  # as Azure lays it out
+    models.mkdir(parents=True, exist_ok=True)
+    shutil.copy(args.model, models / DEFAULT_MODEL.name)
     os.environ |= {
         "AML_APP_ROOT": str(folder),
         "AZUREML_ENTRY_SCRIPT": str(folder / "score.py"),  # must be absolute
+        "AZUREML_MODEL_DIR": str(models),
     }
-    if not os.environ.get("AZUREML_MODEL_DIR"):  # laid where Azure would: as a version
-        version = Path(f"{folder}_models", DEFAULT_MODEL.stem, "1")
-        version.mkdir(parents=True, exist_ok=True)
-        shutil.copy(args.model, version / DEFAULT_MODEL.name)
-        os.environ["AZUREML_MODEL_DIR"] = str(version)
-    os.environ.setdefault("SCORING_TIMEOUT_MS", str(SECONDS * 1000))
+    # For a whole request: a stalled upload must not hold the only worker.
+    os.environ.setdefault("SCORING_TIMEOUT_MS", "30000")
     os.chdir(folder)
     server = ["gunicorn", f"--bind=127.0.0.1:{args.port}", "--access-logfile=-"]
     server += ["--no-control-socket", APP]

@@ -14,42 +14,27 @@ import torch
 with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
     import coremltools as ct
 
-from deploy.converting import (
-    LICENCE,
-    Network,
-    convert_command,
-    descriptions,
-    replace_folder,
-    size_of,
-)
+from deploy.converting import LICENCE, Network, convert_command, descriptions, size_of
 from deploy.reference import read_about, read_deployable
 from deploy.try_it import TargetResult, versions_of
-from going_modular.app.model import ModelMetadata
+from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.export import quiet
-from going_modular.files import LessonError, saying_how_to_write
+from going_modular.files import LessonError, staged_folder
 from going_modular.model_builder import Preprocess
 
 logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
-ORDER = ("knn_similarity", "in_distribution_score", "probabilities")  # as traced
 NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
-
-
-class _InOrder(Network):
-    """A network's answers in the order in which they are traced."""
-
-    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        probabilities, *scores = super().forward(picture)
-        return *scores, probabilities
 
 
 def write_mlpackage(model: Path, out: Path) -> Path:
     """Write a model file's network in floats of 32 bits, all or nothing.
 
-    The package takes an image and gives the likeliest class, all probabilities by name,
-    knn_similarity and in_distribution_score. Floats of 16 bits, Core ML's own choice,
-    would move probabilities by some hundredths.
+    The package, whose name must end in .mlpackage, takes an image and gives the
+    likeliest class, all probabilities by name, knn_similarity and
+    in_distribution_score. Floats of 16 bits, Core ML's own choice, would move
+    probabilities by some hundredths.
 
     Raises:
         LessonError: If the model file is not one of the lesson's, if its base scales
@@ -57,32 +42,33 @@ def write_mlpackage(model: Path, out: Path) -> Path:
             cannot be written; what was there before is as it was.
     """
     deployable, about = read_deployable(model), read_about(model)
-    package = _convert(_InOrder(deployable), deployable.preprocess, about)
-    _describe(package, about)
-    with saying_how_to_write(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = {"dir": out.parent, "prefix": ".converting-"}
-        with tempfile.TemporaryDirectory(**beside) as folder:
-            new = Path(folder, NAME)  # coremltools insists on the ending
-            package.save(str(new))
-            (new / NOTES).unlink(missing_ok=True)
-            replace_folder(new, out)
+    package = _convert(Network(deployable), image_input(deployable.preprocess), about)
+    package.short_description = f"{about.title}: {', '.join(about.class_names)}"
+    package.license, package.version = LICENCE, "1.0"
+    package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
+    meaning = {LABEL: "The likeliest class"} | descriptions(about)
+    package.input_description[PICTURE] = meaning.pop(PICTURE)
+    for output, words in meaning.items():
+        package.output_description[output] = words
+    with staged_folder(out.parent) as folder:
+        package.save(str(folder / out.name))
+        (folder / out.name / NOTES).unlink(missing_ok=True)
     return out
 
 
 def _convert(
-    network: Network, preprocess: Preprocess, about: ModelMetadata
+    network: Network, picture: ct.ImageType, about: ModelMetadata
 ) -> ct.models.MLModel:
     with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
         traced = traced.run_decompositions({})
-        names = dict(zip(ORDER, traced.graph_signature.user_outputs, strict=True))
+        names = dict(zip(OUTPUTS, traced.graph_signature.user_outputs, strict=True))
         package = ct.convert(
             traced,
             convert_to="mlprogram",
             compute_precision=ct.precision.FLOAT32,
             minimum_deployment_target=ct.target.iOS16,
-            inputs=[image_input(preprocess)],
+            inputs=[picture],
             classifier_config=ct.ClassifierConfig(
                 about.class_names,
                 predicted_feature_name=LABEL,
@@ -90,9 +76,9 @@ def _convert(
             ),
         )
     spec = package.get_spec()
+    names["probabilities"] = f"{LABEL}_probs"
     for wanted, traced_name in names.items():
-        now = f"{LABEL}_probs" if wanted == "probabilities" else traced_name
-        ct.utils.rename_feature(spec, now, wanted, rename_inputs=False)
+        ct.utils.rename_feature(spec, traced_name, wanted, rename_inputs=False)
     return ct.models.MLModel(
         spec, weights_dir=package.weights_dir, skip_model_load=True
     )
@@ -114,23 +100,12 @@ def image_input(preprocess: Preprocess) -> ct.ImageType:
     )
 
 
-def _describe(package: ct.models.MLModel, about: ModelMetadata) -> None:
-    """Say what the package is; an app finds its thresholds here, too."""
-    package.short_description = f"{about.title}: {', '.join(about.class_names)}"
-    package.license, package.version = LICENCE, "1.0"
-    package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
-    meaning = descriptions(about)
-    package.input_description[PICTURE] = meaning.pop(PICTURE)
-    for output, words in ({LABEL: "The likeliest class"} | meaning).items():
-        package.output_description[output] = words
-
-
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and say how large the package is: answers need Apple's hardware."""
     with tempfile.TemporaryDirectory() as folder:
         size = size_of(write_mlpackage(model, Path(folder, NAME)))
-    versions = versions_of("coremltools", "torch")
     note = "converted; it answers on Apple's systems only"
+    versions = versions_of("coremltools torch")
     return [TargetResult("Core ML", versions, size, [], None, "fp32", note)]
 
 

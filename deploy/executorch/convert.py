@@ -30,8 +30,9 @@ def write_pte(model: Path, out: Path) -> Path:
     network = Network(read_deployable(model))
     with atomic_write(out) as part, quiet(), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
-        parts = [XnnpackPartitioner()]
-        lowered = to_edge_transform_and_lower(traced, partitioner=parts)
+        lowered = to_edge_transform_and_lower(
+            traced, partitioner=[XnnpackPartitioner()]
+        )
         part.write_bytes(lowered.to_executorch().buffer)
     return out
 
@@ -46,8 +47,8 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and ask ExecuTorch's Python runtime."""
-    both, packages = (model, photos), ("executorch", "torch")
-    return [try_runtime("ExecuTorch", write_pte, runner, *both, packages=packages)]
+    told = {"packages": "executorch torch"}
+    return [try_runtime("ExecuTorch", write_pte, runner, model, photos, **told)]
 
 
 if __name__ == "__main__":

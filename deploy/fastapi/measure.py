@@ -1,102 +1,84 @@
 """Count answers a second: the FastAPI server beside the Gradio app, in turns.
 
+    python -m deploy.fastapi.measure PHOTO [PHOTO ...]
+
 Both are started as their users start them and answer from the same model file. The same
 clients ask both, on the same machine, whose cores they share with them: each sends a
 photo, waits for the answer and sends the next.
 """
 
-import argparse
 import json
 import statistics
-import tempfile
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy import DEFAULT_MODEL
-from deploy.asking import TARGETS, Client, as_form, running
-from going_modular.app_process import run_demo
-from going_modular.demo_folder import APP, TEXTS, copy_app
+from deploy.asking import TARGETS, Client, running
+from deploy.spaces.try_it import app_running
 
-API = "/gradio_api"
-FASTAPI = TARGETS["fastapi"]
+CLIENTS, FASTAPI = 8, TARGETS["fastapi"]
+CALL = "/gradio_api/call/predict"
+HEAD = "|  | answers a second, median | range |\n| --- | ---: | ---: |"
 Ask = Callable[[Client, bytes], object]
+
+
+def ask_fastapi(client: Client, photo: bytes) -> None:
+    """One request."""
+    client.ask(FASTAPI, photo)
 
 
 def ask_gradio(client: Client, photo: bytes) -> None:
     """Upload, call, read the answer: what Gradio's own clients do."""
-
-    def send(*request: str | bytes) -> str:
-        status, text = client.send(*request)
-        if status != 200:
-            raise RuntimeError(f"the Gradio app answered {status}: {text[:300]}")
-        return text
-
-    uploaded = json.loads(send("POST", f"{API}/upload", *as_form(photo, "files")))
-    picture = {"path": uploaded[0], "meta": {"_type": "gradio.FileData"}}
-    question, kind = json.dumps({"data": [picture]}), "application/json"
-    called = json.loads(send("POST", f"{API}/call/predict", question, kind))
-    text = send("GET", f"{API}/call/predict/{called['event_id']}")
+    form, kind = FASTAPI.pack(photo)
+    form = form.replace(b'name="picture"', b'name="files"', 1)
+    (path,) = json.loads(client.send("POST", "/gradio_api/upload", form, kind)[1])
+    question = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+    request = json.dumps(question), "application/json"
+    event = json.loads(client.send("POST", CALL, *request)[1])["event_id"]
+    text = client.send("GET", f"{CALL}/{event}")[1]
     if "event: complete" not in text:
         raise RuntimeError(f"the Gradio app answered: {text[:300]}")
 
 
-def rate(port: int, ask: Ask, photos: list[bytes], args: argparse.Namespace) -> float:
+def rate(port: int, ask: Ask, photos: list[bytes], seconds: float) -> float:
     """Let the clients ask for some seconds; return the answers a second."""
     start = time.perf_counter()
 
     def work(number: int) -> int:
         answers, own = 0, islice(cycle(photos), number, None)
         with Client(port) as client:
-            while time.perf_counter() - start < args.seconds:
+            while time.perf_counter() - start < seconds:
                 ask(client, next(own))
                 answers += 1
         return answers
 
-    with ThreadPoolExecutor(args.clients) as pool:
-        answers = sum(pool.map(work, range(args.clients)))
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = sum(pool.map(work, range(CLIENTS)))
     return answers / (time.perf_counter() - start)
 
 
-def compare(args: argparse.Namespace) -> dict[str, list[float]]:
-    """Measure both in turns; the first turn of each is a warm-up and not counted."""
-    rates = {"FastAPI": [], "the Gradio app": []}
-    asks = (lambda client, photo: client.ask(FASTAPI, photo), ask_gradio)
-    photos = [file.read_bytes() for file in args.photos]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
-        (folder / DEFAULT_MODEL.name).write_bytes(DEFAULT_MODEL.read_bytes())
-        with running(FASTAPI) as server, run_demo(folder) as app:
-            ports = server.port, urlsplit(app.url).port
-            ways = list(zip(rates, ports, asks, strict=True))
-            for turn in range(args.rounds + 1):
-                for name, port, ask in ways if turn % 2 else reversed(ways):
-                    found = rate(port, ask, photos, args)
-                    if turn:
-                        rates[name].append(found)
-    return rates
-
-
-def main() -> None:
-    """Read the command line, measure, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, nargs="+", help="JPEG files to send")
-    parser.add_argument("--clients", type=int, default=8, help="default: 8")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    parser.add_argument("--seconds", type=float, default=5, help="a turn; default: 5")
-    args = parser.parse_args()
-    rates = compare(args)
-    print("|  | answers a second, median | range |\n| --- | ---: | ---: |")
-    for name, found in rates.items():
-        low, high = min(found), max(found)
-        print(f"| {name} | {statistics.median(found):.0f} | {low:.0f} to {high:.0f} |")
-    pairs = zip(*rates.values(), strict=True)
-    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-    print(f"\n{ratio:.1f} times as many, the median of {args.rounds} rounds.")
+def measure(files: Sequence[Path], *, rounds: int = 5, seconds: float = 5) -> str:
+    """Measure both in turns, with JPEG files; the first turn of each is a warm-up."""
+    photos, rates = [Path(file).read_bytes() for file in files], [[], []]
+    with running(FASTAPI) as server, app_running(DEFAULT_MODEL) as app:
+        ways = (server.port, ask_fastapi), (urlsplit(app.url).port, ask_gradio)
+        for _ in range(rounds + 1):
+            for found, (port, ask) in zip(rates, ways, strict=True):
+                found.append(rate(port, ask, photos, seconds))
+    fastapi, gradio = (found[1:] for found in rates)
+    lines = [HEAD]
+    for name, found in (("FastAPI", fastapi), ("the Gradio app", gradio)):
+        low, middle, high = min(found), statistics.median(found), max(found)
+        lines.append(f"| {name} | {middle:.0f} | {low:.0f} to {high:.0f} |")
+    ratio = statistics.median(a / b for a, b in zip(fastapi, gradio, strict=True))
+    words = f"{ratio:.1f} times as many, the median of {rounds} rounds."
+    return "\n".join([*lines, "", words])
 
 
 if __name__ == "__main__":
-    main()
+    print(measure(sys.argv[1:]))

@@ -4,8 +4,8 @@ import logging
 
 from fastapi import FastAPI, HTTPException, UploadFile
 
-from deploy.reply import MAX_BYTES, as_json
-from deploy.web import TOO_LARGE, Reply, make_app, problem, problems, serve
+from deploy.reply import LARGE, MAX_BYTES, as_json
+from deploy.web import Reply, make_app, serve
 from going_modular.app.model import Predictor
 
 FORM_BYTES = 10_000  # around the picture in a form
@@ -16,15 +16,14 @@ def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     limit = MAX_BYTES + FORM_BYTES
     app = make_app(predictor, health="/healthz", limit=limit, how=HOW)
-    # A form that cannot be read: its sender is told, in our words; the log has a line.
-    app.add_exception_handler(400, problem(400, HOW))
+    # Of a form that cannot be read its sender is told; the log has a line already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
-    @app.post("/predict", responses=problems(422, HOW), response_model=Reply)
+    @app.post("/predict", response_model=Reply)
     def predict(picture: UploadFile) -> dict:
         """Say what is on a picture, or why there is no answer."""
         if picture.size > MAX_BYTES:
-            raise HTTPException(413, TOO_LARGE)
+            raise HTTPException(413, LARGE)
         return as_json(predictor.predict(picture.file))
 
     return app

@@ -15,98 +15,57 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from deploy.converting import Network, convert_command, try_runtime
-from deploy.litert.metadata import packed, with_metadata
+from deploy.litert.metadata import with_metadata
 from deploy.reference import read_about, read_deployable
 from deploy.try_it import TargetResult
 from going_modular.app.model import OUTPUTS
-from going_modular.export import quiet
+from going_modular.export import Deployable, quiet
 from going_modular.files import atomic_write
 from going_modular.pocket.convert import tflite_of
 from going_modular.pocket.litert import without_remarks
 from going_modular.pocket.preparation import preparation_of
 
 NAME = "foodvision_mini.tflite"
-PACKAGES = {"int8": ["ai-edge-litert"], "fp32": ["ai-edge-litert", "litert-torch"]}
+PACKAGES = {"int8": "ai-edge-litert", "fp32": "ai-edge-litert litert-torch"}
 
 
 def write_tflite(
     model: Path, out: Path, *, fp32: bool = False, for_ml_kit: bool = False
 ) -> Path:
-    """Write a model file's network, channels last, all or nothing.
+    """Write an int8 model file's network, channels last, all or nothing.
 
-    Args:
-        model: The lesson's, of int8.
-        out: Where it goes.
-        fp32: Floats from the PyTorch model instead of the model file's int8.
-        for_ml_kit: Leave the gate out: ML Kit takes one output, the probabilities.
+    With `fp32` it is made of floats from the PyTorch model; `for_ml_kit` gives out the
+    probabilities alone, since ML Kit takes one output.
 
     Raises:
         LessonError: If the model file cannot be converted, or the file not written.
     """
     about = read_about(model)
     if fp32:
-        preprocess = read_deployable(model).preprocess
-        content = _floats(model)
-        pairs = zip(preprocess.scale.ravel(), preprocess.shift.ravel(), strict=True)
-        scaling = [(scale.item(), shift.item()) for scale, shift in pairs]
+        deployable = read_deployable(model)
+        content, how = _floats(deployable), deployable.preprocess
     else:
-        preparation = preparation_of(model)
-        content = tflite_of(model)
-        scaling = [(preparation.scale, preparation.shift)]
-    if for_ml_kit:
-        content = _first_output_only(content)
+        content, how = tflite_of(model), preparation_of(model)
+    outputs = OUTPUTS[:1] if for_ml_kit else OUTPUTS
     with atomic_write(out) as part:
-        part.write_bytes(with_metadata(content, about, scaling))
+        part.write_bytes(with_metadata(content, about, how, outputs))
     return out
 
 
-def _floats(model: Path) -> bytes:
+def _floats(deployable: Deployable) -> bytes:
     # Lowers the five nearest to LiteRT's own TOPK_V2; without, to a step that the
     # interpreter does not know (litert-torch 0.10). It is read while converting.
     os.environ["LITERT_TORCH_FULL_TFL_DECOMPS"] = "1"
     import litert_torch  # here: the int8 file needs none of it
 
-    network = Network(read_deployable(model), channels_last=True)
+    network = Network(deployable, channels_last=True)
     with quiet(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder, NAME)
         litert_torch.convert(network, (network.example,)).export(str(file))
-        return _with_our_names(file.read_bytes())
-
-
-def _with_our_names(content: bytes) -> bytes:
-    """Name input and outputs as the model file does; they are in its order."""
-    model = schema.ModelT.InitFromPackedBuf(content)
-    (signature,), graph = model.signatureDefs, model.subgraphs[0]
-    names = dict(zip(graph.outputs, OUTPUTS, strict=True))
-    names[graph.inputs[0]] = "picture"
-    for entry in [*signature.inputs, *signature.outputs]:
-        entry.name = names[entry.tensorIndex]
-    return packed(model)
-
-
-def _first_output_only(content: bytes) -> bytes:
-    """Drop all outputs but the first, and what was computed for them only."""
-    model = schema.ModelT.InitFromPackedBuf(content)
-    graph, (signature,) = model.subgraphs[0], model.signatureDefs
-    graph.outputs = graph.outputs[:1]
-    signature.outputs = [
-        entry for entry in signature.outputs if entry.tensorIndex in graph.outputs
-    ]
-    needed, kept = set(graph.outputs), []
-    for operator in reversed(graph.operators):
-        if needed & set(operator.outputs):
-            needed |= set(operator.inputs)
-            kept.append(operator)
-    graph.operators = kept[::-1]
-    used = {tensor.buffer for i, tensor in enumerate(graph.tensors) if i in needed}
-    for place, buffer in enumerate(model.buffers):
-        if place not in used:
-            buffer.data = None  # its number stays, its numbers go
-    return packed(model)
+        return file.read_bytes()
 
 
 def runner(file: Path) -> Callable[[torch.Tensor], list[np.ndarray]]:

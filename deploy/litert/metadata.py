@@ -16,7 +16,9 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
 from deploy.converting import LICENCE, descriptions
-from going_modular.app.model import OUTPUTS, ModelMetadata
+from going_modular.app.model import ModelMetadata
+from going_modular.model_builder import Preprocess
+from going_modular.pocket.preparation import Preparation
 from going_modular.pocket.tflite import IDENTIFIER
 
 LABELS = "labels.txt"
@@ -26,33 +28,34 @@ IMAGE, FEATURE, NORMALIZATION = (Uint8Flags, 2), (Uint8Flags, 1), (Uint8Flags, 1
 
 
 def with_metadata(
-    content: bytes, about: ModelMetadata, scaling: Sequence[tuple[float, float]]
+    content: bytes,
+    about: ModelMetadata,
+    how: Preparation | Preprocess,
+    outputs: Sequence[str],
 ) -> bytes:
-    """Add metadata and labels to a .tflite file's content.
+    """Add metadata and labels to a .tflite file's content, and name its outputs.
 
-    Args:
-        content: Of a file that takes one picture, and gives its probabilities first.
-        about: What the model file says about itself.
-        scaling: An app computes value * scale + shift for each value from 0 to 255;
-            one such pair for all channels, or one for each.
+    Only as many are given out as there are names. `how` says how an app scales values
+    from 0 to 255, with one pair of numbers for all channels, or one for each.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
-    outputs = OUTPUTS[: len(model.subgraphs[0].outputs)]
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    graph.outputs = graph.outputs[: len(outputs)]
+    names = dict(zip(graph.outputs, outputs, strict=True))
+    signature.outputs = [one for one in signature.outputs if one.tensorIndex in names]
+    names[graph.inputs[0]] = "picture"
+    for one in [*signature.inputs, *signature.outputs]:
+        one.name = names[one.tensorIndex]
     builder = flatbuffers.Builder(1024)
-    builder.Finish(_write(builder, _tables(about, scaling, outputs)), b"M001")
+    builder.Finish(_write(builder, _tables(about, how, outputs)), b"M001")
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(bytes(builder.Output()), np.uint8)
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    return packed(model) + _zip(about.class_names)
-
-
-def packed(model: schema.ModelT) -> bytes:
-    """A .tflite file's content, without what may stand behind its end."""
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(builder.Output()) + _zip(about.class_names)
 
 
 def _zip(class_names: list[str]) -> bytes:
@@ -66,35 +69,25 @@ def _zip(class_names: list[str]) -> bytes:
 
 
 def _tables(
-    about: ModelMetadata, scaling: Sequence[tuple[float, float]], outputs: list[str]
+    about: ModelMetadata, how: Preparation | Preprocess, outputs: Sequence[str]
 ) -> dict[int, Any]:
     """The metadata: a table is its fields, by their number in the schema."""
     size, meaning = (Uint32Flags, about.input_size), descriptions(about)
     # An app computes (value - mean) / std. Rounded to 32 bits it was not quite 127.5.
-    mean = [round(-shift / scale, 3) for scale, shift in scaling]
-    std = [round(1 / scale, 3) for scale, _ in scaling]
-    ends = [[(end - m) / s for m, s in zip(mean, std, strict=True)] for end in (255, 0)]
+    scale, shift = np.ravel(how.scale), np.ravel(how.shift)
+    mean, std = (-shift / scale).round(3).tolist(), (1 / scale).round(3).tolist()
     picture = {
         0: "picture",
         1: meaning["picture"],
         3: {0: IMAGE, 1: {0: RGB, 1: {0: size, 1: size}}},
         4: [{0: NORMALIZATION, 1: {0: mean, 1: std}}],
-        5: dict(enumerate(ends)),  # the largest values, the smallest
     }
-    feature = {0: FEATURE, 1: {}}
-    probabilities = {
-        0: "probability",
-        1: meaning["probabilities"],
-        3: feature,
-        5: {0: [1.0], 1: [0.0]},
-        6: [{0: LABELS, 2: LABELS_OF_AXIS}],
-    }
-    scores = [{0: name, 1: meaning[name], 3: feature} for name in outputs[1:]]
+    scores = [{0: name, 1: meaning[name], 3: {0: FEATURE, 1: {}}} for name in outputs]
+    scores[0] |= {0: "probability", 6: [{0: LABELS, 2: LABELS_OF_AXIS}]}
     return {
         0: about.title,
         1: f"Tells {', '.join(about.class_names)} from each other",
-        2: "1",
-        3: [{2: [picture], 3: [probabilities, *scores]}],
+        3: [{2: [picture], 3: scores}],
         5: LICENCE,
         7: "1.0.0",  # the oldest reader that knows all of this
     }
@@ -111,12 +104,10 @@ def _write(builder: flatbuffers.Builder, value: Any) -> int:
     if isinstance(value, list):
         is_tables = isinstance(value[0], dict)
         items = [_write(builder, each) for each in value] if is_tables else value
+        add = builder.PrependUOffsetTRelative if is_tables else builder.PrependFloat32
         builder.StartVector(4, len(items), 4)
         for item in reversed(items):
-            if is_tables:
-                builder.PrependUOffsetTRelative(item)
-            else:
-                builder.PrependFloat32(item)
+            add(item)
         return builder.EndVector()
     places = {
         number: _write(builder, part)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import ray
 from pyarrow import csv, fs, parquet
 
+from deploy import DEFAULT_MODEL
 from deploy.ray import workers
 from deploy.reply import as_json
 from going_modular.app.model import PictureError
@@ -46,9 +47,8 @@ class Classify(workers.Worker):
 def find_files(place: str) -> tuple[fs.FileSystem, str, list[str]]:
     """List a folder, of a disk or a bucket, and all below it, but no hidden files."""
     try:
-        disk, folder = fs.FileSystem.from_uri(
-            place if "://" in place else str(Path(place).resolve())
-        )
+        uri = place if "://" in place else str(Path(place).resolve())
+        disk, folder = fs.FileSystem.from_uri(uri)
         found = disk.get_file_info(fs.FileSelector(folder, recursive=True))
     except (OSError, ValueError) as error:
         raise SystemExit(f"Cannot list {place}: {error}") from error
@@ -57,24 +57,23 @@ def find_files(place: str) -> tuple[fs.FileSystem, str, list[str]]:
     return disk, folder, sorted(name for name in names if "/." not in f"/{name}")
 
 
-def classify(args: argparse.Namespace, content: bytes) -> pa.Table:
-    """Have the workers answer for every picture of the folder."""
-    disk, folder, files = find_files(args.folder)
+def classify(place: str, number: int, content: bytes) -> pa.Table:
+    """Have a number of workers answer for every picture of a folder."""
+    disk, folder, files = find_files(place)
     if not files:
-        raise SystemExit(f"There are no files in {args.folder}")
-    workers.start_ray(args.workers)
-    blocks = min(len(files), max(4 * args.workers, len(files) // BLOCK))
-    rows = ray.data.from_items(
-        [{"file": file} for file in files], override_num_blocks=blocks
-    ).map_batches(
+        raise SystemExit(f"There are no files in {place}")
+    workers.start_ray(number)
+    blocks = min(len(files), max(4 * number, len(files) // BLOCK))
+    names = [{"file": file} for file in files]
+    rows = ray.data.from_items(names, override_num_blocks=blocks).map_batches(
         Classify,
         fn_constructor_args=(content, disk, folder),
-        compute=ray.data.ActorPoolStrategy(size=args.workers),
+        compute=ray.data.ActorPoolStrategy(size=number),
         num_cpus=1,
         batch_size=None,
         batch_format="pyarrow",
     )
-    with workers.enough_room(args.workers):
+    with workers.enough_room(number):
         return pa.concat_tables(ray.get(rows.to_arrow_refs())).sort_by("file")
 
 
@@ -83,12 +82,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", help="of pictures; s3://... and gs://... work too")
     parser.add_argument("table", type=Path, help="to write: .csv or .parquet")
-    workers.add_options(parser)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    workers.add_workers(parser)
     args = parser.parse_args()
     if args.table.suffix not in WRITERS or not args.table.parent.is_dir():
         parser.error(f"{args.table} must be a .csv or .parquet in an existing folder")
     started = time.perf_counter()
-    table = classify(args, workers.read_model(args.model))
+    table = classify(args.folder, args.workers, workers.read_model(args.model))
     seconds = time.perf_counter() - started
     ray.shutdown()
     try:
@@ -97,9 +97,8 @@ def main() -> None:
     except FileError as error:
         raise SystemExit(str(error)) from error
     used = len(set(table["worker"].to_pylist()))
-    failed = len(table) - table["error"].null_count
     print(f"{args.table}: {len(table)} files, {used} workers, {seconds:.1f} s")
-    if failed:
+    if failed := len(table) - table["error"].null_count:
         print(f"{failed} of them have no answer: the column error says why")
 
 

@@ -1,33 +1,22 @@
 """Answer over HTTP with Ray Serve: POST a picture's bytes to /predict, get JSON."""
 
-import argparse
 import os
 import signal
-import sys
 import threading
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from ray import serve
 
-from deploy.ray.workers import Worker, add_options, read_model, start_ray
+from deploy import server_options
+from deploy.ray.workers import Worker, add_workers, read_model, start_ray
 from deploy.reply import MAX_BYTES, reply
 
 APP = "foodvision"
 AT_ONCE, QUEUED = 4, 32  # requests at a replica; more waiting for one get a 503
-LEAVING = 25  # seconds that Ray may take to stop the replicas
+LEAVING = 50  # seconds that Ray may take to stop the replicas
 SECONDS = 30  # for a whole request: a stalled upload must not hold its place
 app = FastAPI(title="FoodVision Mini", docs_url=None, redoc_url=None)
-
-
-async def read_body(request: Request) -> bytes:
-    """Collect what was sent, but of what is too large no more than shows it."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            break
-    return bytes(body)
 
 
 @serve.deployment(
@@ -42,53 +31,42 @@ class Food(Worker):
     @app.post("/predict")
     async def predict(self, request: Request) -> JSONResponse:
         """Say what is on the picture, or why there is no answer."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:  # no more is kept than shows it
+                break
         kind = request.headers.get("content-type", "")
-        status, answer = reply(self.predictor, await read_body(request), kind)
-        replica = {"x-replica": serve.get_replica_context().replica_tag}
-        return JSONResponse(answer, status, replica)
+        status, answer = reply(self.predictor, body, kind)
+        return JSONResponse(answer, status)
 
 
 def main() -> None:
-    """Serve until Ctrl+C or SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Serve until Ctrl+C or SIGTERM; then take our app away, of a cluster only that."""
+    parser = server_options(__doc__, 8000)
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=8000, help="default: 8000")
-    add_options(parser)
+    add_workers(parser)
     args = parser.parse_args()
     content = read_model(args.model)
     start_ray(args.workers)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    door = {"host": args.host, "port": args.port, "request_timeout_s": SECONDS}
+    http = {"host": args.host, "port": args.port, "request_timeout_s": SECONDS}
     try:
-        serve.start(http_options=door)
+        serve.start(http_options=http)
     except RuntimeError as error:  # a long one; its last line has the reason
         raise SystemExit(str(error).splitlines()[-1]) from error
-    replicas = Food.options(
-        num_replicas=args.workers, ray_actor_options={"num_cpus": 1}
-    )
+    cores = {"num_replicas": args.workers, "ray_actor_options": {"num_cpus": 1}}
+    serve.run(Food.options(**cores).bind(content), name=APP)
     stop = threading.Event()
-    try:
-        serve.run(replicas.bind(content), name=APP)
-        for each in (signal.SIGINT, signal.SIGTERM):  # Ray loses exceptions
-            signal.signal(each, lambda *_: stop.set())
-        print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
-        while not stop.wait(1):
-            pass
-        print("Stopping")
-    finally:
-        leave()
-
-
-def leave() -> None:
-    """Take our app away, of a cluster only that; do not wait for ever for Ray."""
-    at_last = threading.Timer(2 * LEAVING, os._exit, [0])  # Ray's own end may hang, too
+    for each in (signal.SIGINT, signal.SIGTERM):  # Ray loses exceptions
+        signal.signal(each, lambda *_: stop.set())
+    print(f"http://{args.host}:{args.port}/predict answers. Stop: Ctrl+C")
+    while not stop.wait(1):
+        pass
+    print("Stopping")
+    at_last = threading.Timer(LEAVING, os._exit, [0])  # Ray's own end may hang
     at_last.daemon = True
     at_last.start()
-    leaving = threading.Thread(target=serve.delete, args=[APP], daemon=True)
-    leaving.start()
-    leaving.join(LEAVING)
-    if leaving.is_alive():
-        print(f"Ray has not answered for {LEAVING} s: left as it is", file=sys.stderr)
+    serve.delete(APP)
 
 
 if __name__ == "__main__":

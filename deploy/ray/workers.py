@@ -1,4 +1,4 @@
-"""What batch.py and serve.py share: Ray, and the model file on workers of one core.
+"""What the commands share: Ray, and the model file on workers of one core.
 
 The workers get the model and this code from whoever starts them, so the machines of a
 cluster need deploy/ray/requirements.txt installed and nothing of this repository.
@@ -14,19 +14,16 @@ from pathlib import Path
 
 import ray
 
-from deploy import DEFAULT_MODEL, reply
+from deploy import reply
 from going_modular.app import model
 
 STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
 
 
-def add_options(parser: argparse.ArgumentParser, *, answers: bool = True) -> None:
-    """Add the options that all commands have, and those that answer."""
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the option that all commands have."""
     each = "each uses one core; default: 2"
     parser.add_argument("--workers", type=count, default=2, help=each)
-    if answers:
-        default = {"default": DEFAULT_MODEL, "help": "default: %(default)s"}
-        parser.add_argument("--model", type=Path, **default)
 
 
 def count(text: str) -> int:
@@ -38,13 +35,12 @@ def count(text: str) -> int:
 
 def start_ray(workers: int) -> None:
     """Join the cluster that RAY_ADDRESS names, or start Ray on this machine only."""
-    cluster = os.environ.get("RAY_ADDRESS")
-    here = {"num_cpus": workers, "include_dashboard": False}
+    where = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+    if cluster := os.environ.get("RAY_ADDRESS"):
+        where = {"address": cluster}
     for more in reversed(range(STARTS)):
         try:
-            ray.init(
-                cluster or "local", log_to_driver=False, **({} if cluster else here)
-            )
+            ray.init(log_to_driver=False, **where)
             break
         except Exception as error:  # Ray has no kind of its own for it
             if not more or "timed out during startup" not in str(error):

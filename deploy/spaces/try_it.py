@@ -4,10 +4,12 @@ import json
 import shutil
 import statistics
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.try_it import TargetResult, ask_all, versions_of
-from going_modular.app_process import connected, run_demo
+from going_modular.app_process import RunningDemo, connected, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
 from going_modular.pocket.site import write_pocket
 from going_modular.pocket.stopwatch import measure_in_browser
@@ -15,8 +17,18 @@ from going_modular.pocket.stopwatch import measure_in_browser
 SECONDS = 60
 
 
+@contextmanager
+def app_running(model: Path) -> Iterator[RunningDemo]:
+    """The app, started as a Gradio Space does."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
+        shutil.copyfile(model, folder / "foodvision_mini.onnx")
+        with run_demo(folder) as running:
+            yield running
+
+
 def try_app(model: Path, photos: list[Path]) -> TargetResult:
-    """Start the app as a Gradio Space does, and ask it as a program would."""
+    """Ask the app as a program would."""
 
     def ask(content: bytes) -> dict:
         plate.write_bytes(content)
@@ -24,13 +36,11 @@ def try_app(model: Path, photos: list[Path]) -> TargetResult:
         parts = label["confidences"]
         return {"probabilities": {part["label"]: part["confidence"] for part in parts}}
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, app_running(model) as running:
         plate = Path(scratch, "plate.jpg")
-        folder = copy_app(APP, Path(scratch, "foodvision_mini"), TEXTS)
-        shutil.copyfile(model, folder / "foodvision_mini.onnx")
-        with run_demo(folder) as running, connected(running.url) as ask_demo:
+        with connected(running.url) as ask_demo:
             answers, median_ms = ask_all(ask, photos)
-    versions, size = versions_of("gradio", "onnxruntime"), model.stat().st_size
+    versions, size = versions_of("gradio onnxruntime"), model.stat().st_size
     return TargetResult("Spaces, Gradio", versions, size, answers, median_ms)
 
 

@@ -21,22 +21,17 @@ class FoodHandler:
     def initialize(self, context: Context) -> None:
         """Load the model, once in a worker."""
         folder = Path(context.system_properties["model_dir"])
-        file = context.manifest["model"]["serializedFile"]
-        self.predictor = Predictor(folder / file)
+        self.predictor = Predictor(folder / context.manifest["model"]["serializedFile"])
 
     def handle(self, requests: list[dict[str, Any]], context: Context) -> list[str]:
-        """Answer a batch of requests, each by itself."""
+        """Answer each request of a batch, which is a "body", or a form's fields."""
         texts = []
         for place, request in enumerate(requests):
-            status, answer = self.answer(request)
+            status, answer = 415, say(EMPTY_FORM)
+            picture = request.get("body", request.get("data"))
+            if isinstance(picture, bytes | bytearray):
+                status, answer = reply(self.predictor, picture)
             context.set_response_status(status, idx=place)
             context.set_response_content_type(place, "application/json")
             texts.append(json.dumps(answer))
         return texts
-
-    def answer(self, request: dict[str, Any]) -> tuple[int, dict]:
-        """Answer one: a body is called "body", a form's fields are called as there."""
-        picture = request.get("body", request.get("data"))
-        if not isinstance(picture, bytes | bytearray):
-            return 415, say(EMPTY_FORM)
-        return reply(self.predictor, picture)

@@ -1,42 +1,48 @@
 """Archive the model, and run TorchServe with it, for this machine only."""
 
-import argparse
 import os
-import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL
+from deploy import DEFAULT_MODEL, ROOT, server_options
 from deploy.asking import free_ports
-from deploy.torchserve.archive import MAR, STORE, archive
+from deploy.stage import stage
 
 HERE = Path(__file__).resolve().parent
-PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=_port=)\d+")
+BIN = Path(sys.executable).parent
+NAME = DEFAULT_MODEL.stem
 
 
-def on_ports(text: str, port: int) -> str:
-    """Settings with a port in the place of their first, and free ones of the others."""
-    ports = iter([port, *free_ports(len(PORT.findall(text)) - 1)])
-    return PORT.sub(lambda _: str(next(ports)), text)
+def archive(store: Path, model: Path) -> None:
+    """Write the model, the handler and our code into one archive, in a folder."""
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as code:
+        command = [BIN / "torch-model-archiver", "--force", "--version", "1.0"]
+        command += ["--model-name", NAME, "--serialized-file", model]
+        # The archiver copies what is in a folder, folders and all.
+        command += ["--handler", HERE / "handler.py", "--export-path", store]
+        command += ["--extra-files", stage(Path(code))]
+        subprocess.run(list(map(str, command)), check=True)
 
 
 def main() -> None:
     """Archive, and become the server."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="default: 8080")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    parser.add_argument("--folder", type=Path, default=STORE, help="for all its files")
+    parser = server_options(__doc__, 8080)
+    own = {"default": ROOT / "build" / "torchserve", "help": "for all its files"}
+    parser.add_argument("--folder", type=Path, **own)
     args = parser.parse_args()
     folder = args.folder.resolve()
     archive(folder, args.model)
+    settings = (HERE / "config.properties").read_text("utf-8")
     config = folder / "config.properties"
-    config.write_text(on_ports((HERE / config.name).read_text("utf-8"), args.port))
+    config.write_text(settings.format(args.port, *free_ports(4)), "utf-8")
     os.environ |= {"TEMP": str(folder), "TMPDIR": str(folder)}
     os.chdir(folder)
-    server = [Path(sys.executable).with_name("torchserve"), "--foreground", "--ncs"]
-    server += ["--disable-token-auth", "--ts-config", config]
-    server += ["--log-config", HERE / "log4j2.xml"]
-    server += ["--model-store", folder, "--models", MAR]
+    server = [BIN / "torchserve", "--foreground", "--ncs", "--disable-token-auth"]
+    server += ["--ts-config", config, "--log-config", HERE / "log4j2.xml"]
+    server += ["--model-store", folder, "--models", f"{NAME}.mar"]
     os.execv(server[0], list(map(str, server)))
 
 
