@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import NodeProto, numpy_helper
+from onnx import numpy_helper
 from torch import nn
 
 from deploy.try_it import KEPT, Answers, TargetResult, ask_all, versions_of
-from going_modular.app.model import OUTPUTS, ModelMetadata, open_picture, why_no_model
-from going_modular.export import Deployable, metadata_of
+from going_modular.app.model import ModelMetadata, open_picture, why_no_model
+from going_modular.export import HEAD, KNOWN, Deployable, metadata_of
 from going_modular.files import LessonError
 from going_modular.gate import OODDetector
 from going_modular.model_builder import CONTENDERS, Built
 
-HEAD, SECOND_HEAD = "model.head.1", "gate.second_head"
+SECOND_HEAD = "gate.second_head"
 
 
 class RebuildError(LessonError):
@@ -41,9 +41,9 @@ def read_deployable(onnx_file: Path) -> Deployable:
     about, graph = _read(onnx_file)
     built = _build(about)
     try:
-        learned = _Learned(graph)
-        learned.fill(built.model.head[-1], HEAD)
-        gate = _gate(learned)
+        values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        _fill(built.model.head[-1], values, HEAD)
+        gate = _gate(values)
     except (KeyError, RuntimeError, ValueError) as error:
         raise RebuildError(
             f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
@@ -96,59 +96,27 @@ def _build(about: ModelMetadata) -> Built:
     return built
 
 
-class _Learned:
-    """A graph's constants by name, and the steps that lead to a value."""
-
-    def __init__(self, graph: onnx.GraphProto):
-        self.values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-        self.maker = {name: node for node in graph.node for name in node.output}
-
-    def last(self, kind: str, output: str) -> NodeProto:
-        """The last step of a kind before one of the file's outputs."""
-        node = self.maker[output]
-        while node.op_type != kind:
-            node = self.maker[node.input[0]]
-        return node
-
-    def floats(self, name: str) -> torch.Tensor:
-        """A constant, also where it is stored as int8 with a scale a column."""
-        if name not in self.values:
-            integers, scale = self.maker[name].input[:2]
-            return torch.tensor(self.values[integers] * self.values[scale])
-        return torch.tensor(self.values[name])
-
-    def fill(self, layer: nn.Linear, name: str) -> nn.Linear:
-        """Give a layer its weights."""
-        weights = {part: self.floats(f"{name}.{part}") for part in ("weight", "bias")}
-        layer.load_state_dict(weights)
-        return layer.requires_grad_(False)
-
-
-def _gate(learned: _Learned) -> OODDetector:
-    _, likeness, score = OUTPUTS
-    similarity = learned.maker[learned.last("TopK", likeness).input[0]]
-    known = learned.floats(similarity.input[1]).T  # stored (D, N)
+def _gate(values: dict[str, np.ndarray]) -> OODDetector:
+    if KNOWN in values:
+        known = values[KNOWN].T  # stored (D, N)
+    else:  # as int8, with a scale a column
+        known = (values[f"{KNOWN}_int8"] * values[f"{KNOWN}_scale"]).T
     second_head = None
-    if f"{SECOND_HEAD}.weight" in learned.values:
-        shape = learned.values[f"{SECOND_HEAD}.weight"].T.shape
-        second_head = learned.fill(nn.Linear(*shape), SECOND_HEAD)
-    no_scores = torch.zeros(2)  # whose scale would be theirs; ours are in the file
-    gate = OODDetector(known, second_head, confidence=no_scores, second=no_scores)
-    gate.known.copy_(known)  # rounded rows are not quite 1 long, in the file neither
-    # The score is sigmoid((confidence - middle) / width + (second - middle) / width).
-    both = learned.maker[learned.last("Sigmoid", score).input[0]]
-    gate.scales = [_scale(learned, name) for name in both.input]
-    return gate
+    if f"{SECOND_HEAD}.weight" in values:
+        second_head = nn.Linear(*values[f"{SECOND_HEAD}.weight"].T.shape)
+    nothing = torch.zeros(2)  # in whose place come the file's numbers
+    gate = OODDetector(
+        torch.tensor(known), second_head, confidence=nothing, second=nothing
+    )
+    # Rounded rows are not quite 1 long, in the file neither.
+    return _fill(gate, values | {"gate.known": known}, "gate")
 
 
-def _scale(learned: _Learned, name: str) -> tuple[float, float]:
-    """Middle and width of a standardised score."""
-    divide = learned.maker[name]
-    subtract = learned.maker[divide.input[0]]
-    if (divide.op_type, subtract.op_type) != ("Div", "Sub"):
-        raise ValueError(f"{name} is not standardised")
-    middle, width = (learned.values[step.input[1]] for step in (subtract, divide))
-    return middle.item(), width.item()
+def _fill(part: nn.Module, values: dict[str, np.ndarray], name: str) -> nn.Module:
+    """Give a part of the model its weights and buffers."""
+    own = {each: torch.tensor(values[f"{name}.{each}"]) for each in part.state_dict()}
+    part.load_state_dict(own)
+    return part.requires_grad_(False)
 
 
 def answering(
