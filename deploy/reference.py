@@ -15,16 +15,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import NodeProto
+from onnx import numpy_helper
 from torch import nn
 
 from deploy.try_it import KEPT, Answers, TargetResult, ask_all, versions_of
-from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_picture
-from going_modular.export import Deployable
+from going_modular.app.model import ModelMetadata, Predictor, open_picture
+from going_modular.export import HEAD, KNOWN, Deployable
 from going_modular.files import LessonError
 from going_modular.gate import OODDetector
 from going_modular.model_builder import CONTENDERS
-from going_modular.pocket.preparation import constants_of
 
 SECOND_HEAD = "gate.second_head"
 
@@ -62,8 +61,9 @@ def read_deployable(onnx_file: Path) -> Deployable:
             "internet, then run this again."
         )
     try:
-        _fill(built.model.head[-1], "model.head.1", constants_of(graph))
-        gate = _gate(graph)
+        values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        _fill(built.model.head[-1], values, HEAD)
+        gate = _gate(values)
     except (KeyError, RuntimeError, ValueError) as error:
         raise RebuildError(
             f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
@@ -73,47 +73,27 @@ def read_deployable(onnx_file: Path) -> Deployable:
     return Deployable(*whole, temperature=about.temperature)
 
 
-def _fill(layer: nn.Linear, name: str, constants: dict[str, np.ndarray]) -> nn.Linear:
-    """Give a layer its weights."""
-    parts = ("weight", "bias")
-    layer.load_state_dict({p: torch.tensor(constants[f"{name}.{p}"]) for p in parts})
-    return layer.requires_grad_(False)
-
-
-def _gate(graph: onnx.GraphProto) -> OODDetector:
-    """The gate, of which the exporter kept the second head's name only."""
-    constants = constants_of(graph)
-    maker = {name: node for node in graph.node for name in node.output}
-
-    def last(kind: str, output: str) -> NodeProto:
-        node = maker[output]
-        while node.op_type != kind:
-            node = maker[node.input[0]]
-        return node
-
-    def scale(name: str) -> tuple[float, float]:
-        divide = last("Div", name)
-        subtract = last("Sub", divide.input[0])
-        middle, width = (constants[step.input[1]] for step in (subtract, divide))
-        return middle.item(), width.item()
-
-    _, likeness, score = OUTPUTS
-    columns = maker[last("TopK", likeness).input[0]].input[1]  # the features, (D, N)
-    if columns in constants:
-        known = constants[columns]
-    else:
-        rounded, factors = maker[columns].input[:2]
-        known = constants[rounded] * constants[factors]
+def _gate(values: dict[str, np.ndarray]) -> OODDetector:
+    if KNOWN in values:
+        known = values[KNOWN].T  # stored (D, N)
+    else:  # as int8, with a scale a column
+        known = (values[f"{KNOWN}_int8"] * values[f"{KNOWN}_scale"]).T
     second_head = None
-    if f"{SECOND_HEAD}.weight" in constants:
-        shape = constants[f"{SECOND_HEAD}.weight"].T.shape
-        second_head = _fill(nn.Linear(*shape), SECOND_HEAD, constants)
-    rows, no_scores = torch.tensor(known.T), torch.zeros(2)
-    gate = OODDetector(rows, second_head, confidence=no_scores, second=no_scores)
-    gate.known.copy_(rows)  # rounded rows are not quite 1 long, in the file neither
-    # The score is sigmoid((confidence - middle) / width + (second - middle) / width).
-    gate.scales = [scale(name) for name in maker[last("Sigmoid", score).input[0]].input]
-    return gate
+    if f"{SECOND_HEAD}.weight" in values:
+        second_head = nn.Linear(*values[f"{SECOND_HEAD}.weight"].T.shape)
+    nothing = torch.zeros(2)  # in whose place come the file's numbers
+    gate = OODDetector(
+        torch.tensor(known), second_head, confidence=nothing, second=nothing
+    )
+    # Rounded rows are not quite 1 long, in the file neither.
+    return _fill(gate, values | {"gate.known": known}, "gate")
+
+
+def _fill(part: nn.Module, values: dict[str, np.ndarray], name: str) -> nn.Module:
+    """Give a part of the model its weights and buffers."""
+    own = {each: torch.tensor(values[f"{name}.{each}"]) for each in part.state_dict()}
+    part.load_state_dict(own)
+    return part.requires_grad_(False)
 
 
 def answering(

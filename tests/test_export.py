@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,19 +10,13 @@ import pytest
 import torch
 from demo_model_fixture import ABOUT, make_model
 from drawn_images import drawn_image
+from onnx import numpy_helper
 
 from going_modular.app.model import Predictor, open_picture
 from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
-from going_modular.export import (
-    Deployable,
-    ExportError,
-    export_onnx,
-    made_with,
-    save_onnx,
-    ship,
-)
+from going_modular.export import Deployable, ExportError, export_onnx, made_with, ship
 from going_modular.gate import make_gate
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
@@ -47,10 +40,9 @@ def deployable(lite2, stored):
 
 
 @pytest.fixture(scope="module")
-def about(deployable):
-    return replace(
+def onnx_file(deployable, tmp_path_factory):
+    about = replace(
         ABOUT,
-        name="plates",
         title="Plates \u2013 \u5bff\u53f8",
         knn_similarity_threshold=0.4375,
         temperature=deployable.temperature,
@@ -58,13 +50,10 @@ def about(deployable):
         is_practice=True,
         made_with=made_with(),
     )
-
-
-@pytest.fixture(scope="module")
-def onnx_file(deployable, about, tmp_path_factory):
     file = tmp_path_factory.mktemp("export") / "deeper" / "m.onnx"
     assert export_onnx(deployable, file, about=about) == file
     assert [found.name for found in file.parent.iterdir()] == ["m.onnx"]
+    assert Predictor(file).about == about
     return file
 
 
@@ -76,11 +65,9 @@ def model(onnx_file):
 def ask(predictor, picture):
     """Probabilities in the order of the classes, and the gate's two scores."""
     answer = predictor.predict(picture)
-    names = predictor.about.class_names
-    probabilities = np.array([answer.probabilities[n] for n in names])
-    return probabilities, np.array(
-        [answer.knn_similarity, answer.in_distribution_score]
-    )
+    probabilities = [answer.probabilities[n] for n in predictor.about.class_names]
+    scores = [answer.knn_similarity, answer.in_distribution_score]
+    return np.array(probabilities), np.array(scores)
 
 
 @torch.inference_mode()
@@ -89,21 +76,20 @@ def ask_pytorch(deployable, pixels):
     return probabilities.numpy(), torch.stack(gate).numpy()
 
 
-# The same answers
-
-
-SIZES = [(1, 1), (1, 400), (400, 1), (37, 53), (640, 480)]
-
-
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (37, 53), (640, 480)])
 def test_the_file_answers_as_pytorch_does(size, deployable, model):
     pixels = np.asarray(drawn_image("sushi", 50, size))
-    probabilities, likeness = ask(model, pixels)
-    expected, expected_likeness = ask_pytorch(deployable, pixels)
-    assert probabilities.shape == (3,)
+    probabilities, scores = ask(model, pixels)
+    expected, expected_scores = ask_pytorch(deployable, pixels)
     assert probabilities == pytest.approx(expected, abs=FLOAT)
-    assert likeness == pytest.approx(expected_likeness, abs=GATE)
-    assert probabilities.sum() == pytest.approx(1, abs=1e-6)
+    assert scores == pytest.approx(expected_scores, abs=GATE)
+    assert probabilities.shape == (3,) and probabilities.sum() == pytest.approx(1)
+    picture = torch.tensor(pixels)
+    with torch.inference_mode():  # where only features are at hand, `answer` says it
+        batch = deployable.preprocess(picture).unsqueeze(0)
+        from_features = deployable.answer(deployable.model.base(batch))
+        for score, wanted in zip(from_features, deployable(picture), strict=True):
+            torch.testing.assert_close(score[0], wanted)
 
 
 def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
@@ -115,7 +101,7 @@ def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
     batch = lite2.transform(load_picture(tmp_path / "a.jpg")).unsqueeze(0)
     with torch.inference_mode():
         logits = deployable.model(batch) / deployable.temperature
-        trained = logits.softmax(dim=1)[0].numpy()
+    trained = logits.softmax(dim=1)[0].numpy()
     assert ask(model, tmp_path / "a.jpg")[0] == pytest.approx(trained, abs=FLOAT)
 
 
@@ -135,9 +121,6 @@ def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
         assert gate == pytest.approx(expected, abs=GATE)
 
 
-# The file itself
-
-
 def test_inputs_and_outputs_are_as_agreed(onnx_file):
     session = onnxruntime.InferenceSession(onnx_file)
     (picture,) = session.get_inputs()
@@ -152,76 +135,49 @@ def test_inputs_and_outputs_are_as_agreed(onnx_file):
     ]
 
 
-def test_answers_for_features_are_answers_for_pictures(deployable):
-    """Where only features are at hand, `answer` says what the file would."""
-    pixels = torch.from_numpy(np.array(drawn_image("pizza", 42, size=(160, 120))))
-    with torch.inference_mode():
-        batch = deployable.preprocess(pixels).unsqueeze(0)
-        from_features = deployable.answer(deployable.model.base(batch))
-        for score, expected in zip(from_features, deployable(pixels), strict=True):
-            torch.testing.assert_close(score[0], expected)
+def test_a_model_that_does_not_run_is_not_kept(tmp_path):
+    harmed = onnx.load(make_model(tmp_path / "ready.onnx"))
+    out = ship(tmp_path / "ready.onnx", tmp_path / "out" / "m.onnx")
+    older = out.read_bytes()
+    harmed.graph.input[0].name = "photo"  # which no node reads
+    onnx.save(harmed, tmp_path / "unrunnable.onnx")
+    harmed.graph.node[0].input[0] = "photo"
+    onnx.save(harmed, tmp_path / "misnamed.onnx")
+    for name in ("unrunnable", "misnamed"):
+        with pytest.raises(ExportError, match="the exported model does not run"):
+            ship(tmp_path / f"{name}.onnx", out)
+        assert list(out.parent.iterdir()) == [out] and out.read_bytes() == older
 
 
-# All or nothing
-
-
-def unrunnable(model):
-    model.graph.input[0].name = "photo"  # which no node reads
-
-
-def misnamed(model):
-    for node in model.graph.node:
-        node.input[:] = ["photo" if n == "picture" else n for n in node.input]
-    model.graph.input[0].name = "photo"
-
-
-@pytest.mark.parametrize("harm", [unrunnable, misnamed])
-def test_a_model_that_does_not_run_is_not_kept(harm, tmp_path):
-    model = onnx.load(make_model(tmp_path / "ready.onnx"))
-    program = SimpleNamespace(model_proto=model)
-    file = save_onnx(program, tmp_path / "out" / "m.onnx", about=ABOUT)
-    older = file.read_bytes()
-    harm(model)
-    with pytest.raises(ExportError, match="the exported model does not run"):
-        save_onnx(program, file, about=ABOUT)
-    assert list(file.parent.iterdir()) == [file] and file.read_bytes() == older
-
-
-# Smaller
-
-
-@pytest.fixture(scope="module")
-def some_drawn():
-    """Drawn pictures of all classes."""
-    return [file for name in CLASS_NAMES for file in drawn_files(name, "test")[:8]]
-
-
-@pytest.fixture(scope="module")
-def int8_file(onnx_file, some_drawn):
-    target = onnx_file.parent / "int8.onnx"
-    assert quantize(onnx_file, target, calibrate_on=some_drawn[::2]) == target
-    return target
-
-
-def test_int8_is_smaller_and_decides_alike(int8_file, onnx_file, some_drawn):
+def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_path):
+    some = [file for name in CLASS_NAMES for file in drawn_files(name, "test")[:8]]
+    int8_file = quantize(onnx_file, tmp_path / "int8.onnx", calibrate_on=some[::2])
+    assert list(tmp_path.iterdir()) == [int8_file]
     assert int8_file.stat().st_size < onnx_file.stat().st_size / 3
     exact, rounded = (Predictor(f, threads=1) for f in (onnx_file, int8_file))
     same = 0
-    for file in some_drawn:
-        (expected, likeness), (found, near) = ask(exact, file), ask(rounded, file)
+    for file in some:
+        (expected, scores), (found, near) = ask(exact, file), ask(rounded, file)
         same += expected.argmax() == found.argmax()
         assert found.sum() == pytest.approx(1, abs=1e-4)
-        assert near[0] == pytest.approx(likeness[0], abs=0.1)
-    assert same >= len(some_drawn) - 1
+        assert near[0] == pytest.approx(scores[0], abs=0.1)
+    assert same >= len(some) - 1
     assert rounded.about == replace(exact.about, precision="int8")
-    assert {*int8_file.parent.iterdir()} == {onnx_file, int8_file}
-
-
-def test_shipping_changes_what_the_file_says_and_nothing_else(int8_file, tmp_path):
     result = {"correct": 8, "total": 9}
     shipped = ship(int8_file, tmp_path / "a" / "shipped.onnx", test_result=result)
-    before = Predictor(int8_file).about
-    assert Predictor(shipped).about == replace(before, test_result=result)
+    assert Predictor(shipped).about == replace(rounded.about, test_result=result)
     one, other = (onnx.load(file).graph for file in (int8_file, shipped))
-    assert [n.op_type for n in one.node] == [n.op_type for n in other.node]
-    assert list(one.initializer) == list(other.initializer)
+    assert one == other
+
+
+def test_what_cannot_be_rounded_is_refused(tmp_path):
+    file = make_model(tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match="names no known_features.*Export it anew"):
+        quantize(file, tmp_path / "8.onnx", calibrate_on=[])
+    model = onnx.load(file)
+    known = numpy_helper.from_array(np.eye(3, dtype=np.float32), "known_features")
+    model.graph.initializer.append(known)
+    onnx.save(model, file)
+    with pytest.raises(ExportError, match="hardly any convolutions"):
+        quantize(file, tmp_path / "8.onnx", calibrate_on=[])
+    assert list(tmp_path.iterdir()) == [file]

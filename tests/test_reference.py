@@ -18,7 +18,7 @@ from deploy.reference import RebuildError, read_deployable
 from deploy.try_it import WARM_UPS, ask_all, main, read_trials
 from going_modular.app.model import OUTPUTS, Predictor, open_picture
 from going_modular.drawn import CLASS_NAMES
-from going_modular.export import Deployable, quiet
+from going_modular.export import Deployable, name_parts, quiet
 from going_modular.gate import OODDetector, softmax_head
 
 SAME = 1e-5
@@ -63,10 +63,12 @@ def test_what_the_lesson_learned_is_read(
     with quiet():
         told = {"output_names": OUTPUTS, "dynamo": True}
         program = torch.onnx.export(answers, (features[:1],), **told)
-    onnx.save(program.model_proto, tmp_path / "m.onnx")
+    onnx.save(name_parts(program), tmp_path / "m.onnx")
     found = SimpleNamespace(about=replace(ABOUT, temperature=1.5))
     monkeypatch.setattr(reference, "Predictor", lambda *_, **__: found)
     rebuilt = read_deployable(tmp_path / "m.onnx")
+    for name, buffer in gate.named_buffers():
+        torch.testing.assert_close(rebuilt.gate.get_buffer(name), buffer)
     pictures = [drawn(name, 40) for name in CLASS_NAMES]
     found = torch.stack([numbers(rebuilt, picture) for picture in pictures])
     wanted = torch.stack([numbers(original, picture) for picture in pictures])
@@ -85,6 +87,20 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     }.items():
         with pytest.raises(RebuildError, match=sentence):
             read_deployable(file)
+
+
+@pytest.mark.parametrize("name", ["model.head.1.weight", "gate.second_width"])
+def test_a_file_whose_parts_have_no_names_is_to_be_made_anew(name, tmp_path):
+    model = onnx.load(DEFAULT_MODEL)
+    for constant in model.graph.initializer:  # as in files that were made before
+        constant.name = constant.name.replace(name, "val_782")
+    for node in model.graph.node:
+        node.input[:] = ["val_782" if each == name else each for each in node.input]
+    onnx.save(model, tmp_path / "old.onnx")
+    with pytest.raises(
+        RebuildError, match=rf"lacks a part .*{name}.*make the file anew"
+    ):
+        read_deployable(tmp_path / "old.onnx")
 
 
 def test_the_command_writes_a_trial_much_like_the_int8_files(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """What a model file carries that a page can teach with: features, and known ones.
 
 The gate compares a picture's features with those of the training pictures. So both
-are in the file already; here they are found, for a page whose head learns more.
+are in the file already, under names, for a page whose head learns more.
 """
 
 import gzip
@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto
 
-from going_modular.app.model import OUTPUTS, ModelMetadata
-from going_modular.export import metadata_of
+from going_modular.app.model import ModelMetadata
+from going_modular.export import FEATURES, KNOWN, metadata_of
 from going_modular.files import LessonError
 from going_modular.pocket.preparation import as_model, constants_of
 from going_modular.quantize import round_columns
 
-FEATURES = "features"  # the name of one more output
 KNOWN_FILE = "known.bin.gz"
 
 
@@ -61,22 +59,6 @@ class ReferenceFeatures:
         return gzip.compress(content, 9, mtime=0)
 
 
-def _comparison(graph: onnx.GraphProto) -> tuple[str, str] | None:
-    """The values that knn_similarity compares: a picture's features, and known ones.
-
-    Walks back from that output to the five largest of their products; None if it is
-    made in another way.
-    """
-    maker = {name: node for node in graph.node for name in node.output}
-    node = maker[OUTPUTS[1]]
-    while node is not None and node.op_type != "TopK":
-        node = maker.get(node.input[0])
-    if node is None:
-        return None
-    unit, known = maker[node.input[0]].input
-    return maker[unit].input[0], known
-
-
 def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
     """Read the known features of a model file; None if it carries none.
 
@@ -84,51 +66,46 @@ def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
         model: Written by `export_onnx` or `quantize`; the file, or what is in it.
 
     Raises:
-        CarriedError: If there are not as many as its metadata says.
+        CarriedError: If there are not as many as its metadata says, or it does not name
+            what is compared with them.
     """
     model = as_model(model)
     about = ModelMetadata.from_metadata(metadata_of(model))
-    if (compared := _comparison(model.graph)) is None:
+    constants, count = constants_of(model.graph), sum(about.reference_counts)
+    if KNOWN in constants:
+        rounded, scale = round_columns(constants[KNOWN])
+    elif f"{KNOWN}_int8" in constants:
+        rounded, scale = constants[f"{KNOWN}_int8"], constants[f"{KNOWN}_scale"]
+    else:
         return None
-    rounded, scale = _columns(model.graph, compared[1])
-    if sum(about.reference_counts) != rounded.shape[1]:
+    if not has_features(model.graph):
         raise CarriedError(
-            f"The model file says that it carries {sum(about.reference_counts)} known "
-            f"features, but has {rounded.shape[1]}. Run the lesson to make it anew."
+            f"The model file names no {FEATURES}: it was made before its parts had "
+            "names. Run the lesson to make it anew."
+        )
+    if count != rounded.shape[1]:
+        raise CarriedError(
+            f"The model file says that it carries {count} known features, but has "
+            f"{rounded.shape[1]}. Run the lesson to make it anew."
         )
     rows = np.ascontiguousarray(rounded.T)
     return ReferenceFeatures(rows, scale, about.reference_counts, about.class_names)
 
 
-def _columns(graph: onnx.GraphProto, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Integers (D, N) and scales (N,) of known features, rounded or not, by name."""
-    constants = constants_of(graph)
-    if name in constants:
-        return round_columns(constants[name])
-    (maker,) = [node for node in graph.node if name in node.output]
-    stored = [constants[each] for each in maker.input]
-    if maker.op_type == "Transpose":
-        return round_columns(stored[0].T)
-    return stored[0], stored[1]  # an int8 file's, with a scale for each column
-
-
-def features_name(graph: onnx.GraphProto) -> str | None:
-    """The value that holds a picture's features (1, D); None if none are compared."""
-    compared = _comparison(graph)
-    return compared and compared[0]
+def has_features(graph: onnx.GraphProto) -> bool:
+    """Whether a graph names the features (1, D) of a picture."""
+    return any(FEATURES in node.output for node in graph.node)
 
 
 def with_features(model: Path | onnx.ModelProto) -> bytes:
-    """A model file's content with one output more, its pictures' features (1, D).
+    """A model file's content with its pictures' features (1, D) as one more output.
 
-    As it is, if it has none.
+    As it is, if it names none.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(as_model(model))
-    graph = changed.graph
-    if name := features_name(graph):
-        node = onnx.helper.make_node("Identity", [name], [FEATURES], name=FEATURES)
-        graph.node.append(node)
-        output = onnx.helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None)
-        graph.output.append(output)
+    if has_features(changed.graph):
+        kind = onnx.TensorProto.FLOAT
+        output = onnx.helper.make_tensor_value_info(FEATURES, kind, None)
+        changed.graph.output.append(output)
     return changed.SerializeToString()

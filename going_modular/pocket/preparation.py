@@ -85,6 +85,12 @@ def preparation_of(model: Path | onnx.ModelProto) -> Preparation:
     )
 
 
+def _other(what: str) -> ConvertError:
+    return ConvertError(
+        f"The model prepares pictures otherwise than the page can: it has {what}."
+    )
+
+
 def preparing_session(source: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The model's own preparation, cut out of its file.
 
@@ -99,12 +105,6 @@ def preparing_session(source: Path) -> Callable[[np.ndarray], np.ndarray]:
     options.intra_op_num_threads = CPUS
     session = onnxruntime.InferenceSession(steps.SerializeToString(), options)
     return lambda pixels: session.run(None, {"picture": pixels})[0][0]
-
-
-def _other(what: str) -> ConvertError:
-    return ConvertError(
-        f"The model prepares pictures otherwise than the page can: it has {what}."
-    )
 
 
 def preparing_steps(graph: onnx.GraphProto) -> list[NodeProto]:

@@ -43,11 +43,7 @@ class Engine(NamedTuple):
     starts_with: tuple[str, ...]
 
     def fetch(self) -> Path:
-        """Fetch what it needs and the fonts, once; returns their folder.
-
-        Raises:
-            FileError: As `vendor` does.
-        """
+        """The folder of its files and the fonts, fetched once as `vendor` does."""
         return vendor(self.packages + FONTS, CACHE / self.code.name)
 
 
@@ -58,14 +54,11 @@ LITE_RT = Engine(
     ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm"),
 )
 ORT_WEB = Engine(
-    "ONNX Runtime Web",
-    ENGINES / "onnx",
-    ONNX_RUNTIME,
-    ("vendor/ort.wasm.gz", MODEL),
+    "ONNX Runtime Web", ENGINES / "onnx", ONNX_RUNTIME, ("vendor/ort.wasm.gz", MODEL)
 )
 
 
-def fetch_onnx_runtime(folder: Path) -> Path:
+def fetch_onnx_runtime(folder: Path) -> None:
     """Put ONNX Runtime Web's two files into a folder, by the names that npm gives."""
     vendored = ORT_WEB.fetch()
     with staged_folder(folder) as part:
@@ -73,4 +66,3 @@ def fetch_onnx_runtime(folder: Path) -> Path:
             content = (vendored / kept).read_bytes()
             unpacked = gzip.decompress(content) if kept.endswith(".gz") else content
             (part / Path(name).name).write_bytes(unpacked)
-    return Path(folder)

@@ -21,6 +21,18 @@ ISOLATION = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 MOST_BYTES = 10_000_000  # of what a page may report
+# Not the system's table, which differs between systems and lacks some of these.
+KINDS = {
+    **{"": "application/octet-stream", ".json": "application/json"},
+    **{".wasm": "application/wasm", ".webmanifest": "application/manifest+json"},
+    **{".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"},
+    **{
+        ".js": "text/javascript; charset=utf-8",
+        ".mjs": "text/javascript; charset=utf-8",
+    },
+    **{".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8"},
+    **{".txt": "text/plain; charset=utf-8", ".woff2": "font/woff2"},
+}
 
 
 class Extra(NamedTuple):
@@ -39,56 +51,42 @@ class Extra(NamedTuple):
 
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Not the system's table, which differs between systems and lacks some of these.
-    extensions_map = {
-        "": "application/octet-stream",
-        ".css": "text/css; charset=utf-8",
-        ".html": "text/html; charset=utf-8",
-        ".jpg": "image/jpeg",
-        ".js": "text/javascript; charset=utf-8",
-        ".json": "application/json",
-        ".mjs": "text/javascript; charset=utf-8",
-        ".png": "image/png",
-        ".svg": "image/svg+xml",
-        ".txt": "text/plain; charset=utf-8",
-        ".wasm": "application/wasm",
-        ".webmanifest": "application/manifest+json",
-        ".woff2": "font/woff2",
-    }
+    extensions_map = KINDS
 
     def __init__(self, *args, isolated: bool, extra: Extra | None, **kwargs):
-        self._headers, self._extra = ISOLATION if isolated else {}, extra
+        self._headers = {"Cache-Control": "no-cache"}  # ask whether it has changed
+        self._headers |= ISOLATION if isolated else {}
+        self._extra = extra or Extra({}, "", lambda content: None)
         super().__init__(*args, **kwargs)
 
     def end_headers(self) -> None:
         for name, value in self._headers.items():
             self.send_header(name, value)
-        self.send_header("Cache-Control", "no-cache")  # ask whether it has changed
         super().end_headers()
 
     def do_GET(self) -> None:
-        content = self._extra and self._extra.files.get(self.path)
+        content = self._extra.files.get(self.path)
         if content is None:
             super().do_GET()
-            return
-        self.send_response(HTTPStatus.OK)
+        else:
+            self._reply(HTTPStatus.OK, content)
+
+    def do_POST(self) -> None:
+        size = self.headers.get("Content-Length", "")
+        if self.path != self._extra.report_to:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif not size.isdecimal() or int(size) > MOST_BYTES:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        else:
+            self._extra.take(self.rfile.read(int(size)))
+            self._reply(HTTPStatus.NO_CONTENT, b"")
+
+    def _reply(self, status: HTTPStatus, content: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", self.guess_type(self.path))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def do_POST(self) -> None:
-        size = self.headers.get("Content-Length", "")
-        if not self._extra or self.path != self._extra.report_to:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        if not size.isdecimal() or int(size) > MOST_BYTES:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return
-        self._extra.take(self.rfile.read(int(size)))
-        self.send_response(HTTPStatus.NO_CONTENT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
     def log_message(self, *_) -> None:
         pass
@@ -111,11 +109,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def serve_folder(
-    folder: Path,
-    *,
-    port: int = 0,
-    isolated: bool = True,
-    extra: Extra | None = None,
+    folder: Path, *, port: int = 0, isolated: bool = True, extra: Extra | None = None
 ) -> Iterator[Served]:
     """Serve a folder to this computer's own browsers, for as long as a with-block.
 

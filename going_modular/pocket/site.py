@@ -59,7 +59,7 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
     """
     about = app.ModelMetadata.from_metadata(metadata_of(onnx.load(model_file)))
     facts = {
-        "names": [name.replace("_", " ") for name in about.class_names],
+        "names": [app.spoken(name) for name in about.class_names],
         "knn_similarity": about.knn_similarity_threshold,
         "in_distribution_score": about.in_distribution_threshold,
     }
@@ -79,18 +79,28 @@ def choose_engine(model_file: Path) -> tuple[Engine, str]:
     return engine, why
 
 
+def as_carried(model_file: Path, engine: Engine) -> bytes:
+    """A model's content as an engine reads it, with its features as an output more.
+
+    Raises:
+        ConvertError: If the engine is LiteRT and the model cannot be written for it.
+    """
+    return _carried(onnx.load(model_file), engine)[1]
+
+
 def _carried(
     model: onnx.ModelProto, engine: Engine | None
 ) -> tuple[Engine, bytes, str]:
     """The engine, the model's content as it reads that, and why it is this one."""
+    why = "It was asked for."
     try:
         if engine is not ORT_WEB:
             return LITE_RT, tflite_of(model, with_features=True), FITS
     except ConvertError as reason:
         if engine is not None:
             raise
-        return ORT_WEB, with_features(model), str(reason)
-    return ORT_WEB, with_features(model), "It was asked for."
+        why = str(reason)
+    return ORT_WEB, with_features(model), why
 
 
 def write_pocket(
@@ -112,6 +122,7 @@ def write_pocket(
         engine: What runs the model there; None chooses.
 
     Raises:
+        CarriedError: If the file's known features are not what it says of them.
         ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
         DeployError: If the model is missing or says too little about itself.
         FileError: If the folder cannot be written, or the program that runs the model
@@ -123,22 +134,17 @@ def write_pocket(
     fetched = engine.fetch()
     with staged_folder(folder) as part:
         about |= _put_model(part, model, engine, content)
-        _copy_all(part, engine.code, fetched, examples)
-        shown = sorted(path.name for path in (part / "examples").iterdir())
-        about["examples"] = [f"examples/{name}" for name in shown]
-        _write_json(part / "model.json", about)
-        _write_json(part / "files.json", list_files(part))
+        about["examples"] = _copy_all(part, engine.code, fetched, examples)
+        for name, facts in (("model", about), ("files", None)):
+            text = json.dumps(facts or list_files(part), indent=2)
+            (part / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         new = {path.relative_to(part) for path in part.rglob("*")}
-    for old in _made_here(folder):
+    kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
+    made_here = [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
+    for old in made_here:
         if old.relative_to(folder) not in new and not old.samefile(model_file):
             old.unlink()
     return folder
-
-
-def _made_here(folder: Path) -> list[Path]:
-    """Files in the folder of a demo that are no source code of the page's."""
-    kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
-    return [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
 
 
 def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
@@ -146,9 +152,6 @@ def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
 
     That is its metadata, with the ONNX file's SHA-256, and contract.json: how pictures
     are opened, and what is said of them.
-
-    Raises:
-        DeployError: If the file is no model of the lesson's.
     """
     if not model_file.is_file():
         raise DeployError(f"There is no model {model_file}: run the cells that make it")
@@ -167,15 +170,6 @@ def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
     }
 
 
-def as_carried(model_file: Path, engine: Engine) -> bytes:
-    """A model's content as an engine reads it, with its features as an output more.
-
-    Raises:
-        ConvertError: If the engine is LiteRT and the model cannot be written for it.
-    """
-    return _carried(onnx.load(model_file), engine)[1]
-
-
 def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
     """What a visitor's browser fetches and keeps, with sizes in bytes, largest first.
 
@@ -183,9 +177,8 @@ def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
         folder: Written by `write_pocket`.
         build: Of LiteRT, if the page runs on that: a browser fetches one of `BUILDS`.
     """
-    text = (Path(folder) / "files.json").read_text(encoding="utf-8")
+    sizes = json.loads((Path(folder) / "files.json").read_text("utf-8"))["files"]
     other = tuple(f"{VENDOR}/litert_{name}." for name in BUILDS if name != build)
-    sizes = json.loads(text)["files"]
     used = {name: size for name, size in sizes.items() if not name.startswith(other)}
     return dict(sorted(used.items(), key=lambda pair: -pair[1]))
 
@@ -225,7 +218,10 @@ def _put_model(
     return about | {"file": TFLITE, "preparation": asdict(preparation_of(model))}
 
 
-def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -> None:
+def _copy_all(
+    part: Path, code: Path, fetched: Path, examples: Sequence[Path]
+) -> list[str]:
+    """Copy the page, an engine and pictures; returns the pictures' names."""
     for name in PAGE_FILES:
         shutil.copyfile(PAGE / name, part / name)
     # Times of change are not copied: servers go by them, and an older engine would not
@@ -235,10 +231,8 @@ def _copy_all(part: Path, code: Path, fetched: Path, examples: Sequence[Path]) -
     copy(fetched, part / VENDOR)
     copy(ICONS, part / "icons")
     (part / "examples").mkdir()
+    names = []
     for number, picture in enumerate(examples, start=1):
-        target = part / "examples" / f"{number}{shown_suffix(picture).lower()}"
-        copy_shown(picture, target)
-
-
-def _write_json(file: Path, content: dict) -> None:
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        names.append(f"examples/{number}{shown_suffix(picture).lower()}")
+        copy_shown(picture, part / names[-1])
+    return names

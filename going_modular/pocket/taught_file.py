@@ -75,7 +75,11 @@ def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
         raise TaughtError(
             f"{file.name} is damaged ({error}): save it once more in the page."
         ) from error
-    return _joined(read, known.class_names)
+    spelling = {name.lower(): name for name in known.class_names}
+    joined: dict[str, list[torch.Tensor]] = {}
+    for name, rows in read:  # upper and lower case make no difference to people
+        joined.setdefault(spelling.setdefault(name.lower(), name), []).append(rows)
+    return {name: torch.cat(rows) for name, rows in joined.items()}
 
 
 def _parse(file: Path) -> object:
@@ -117,17 +121,6 @@ def _features(photo: dict, dimensions: int) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(content, np.int8) * np.float32(scale))
 
 
-def _joined(
-    dishes: Sequence[tuple[str, torch.Tensor]], class_names: Sequence[str]
-) -> dict[str, torch.Tensor]:
-    """Dishes by name; upper and lower case make no difference to people."""
-    spelling = {name.lower(): name for name in class_names}
-    joined: dict[str, list[torch.Tensor]] = {}
-    for name, rows in dishes:
-        joined.setdefault(spelling.setdefault(name.lower(), name), []).append(rows)
-    return {name: torch.cat(rows) for name, rows in joined.items()}
-
-
 def class_more(
     names: Sequence[str], dishes: Mapping[str, torch.Tensor]
 ) -> tuple[list[str], torch.Tensor]:
@@ -148,16 +141,7 @@ def class_more(
 def write_taught(
     file: Path, dishes: Mapping[str, torch.Tensor], *, model_file: Path
 ) -> Path:
-    """Write dishes as the page does, all or nothing.
-
-    Args:
-        file: Where it goes.
-        dishes: Features of each dish's photos, (n, D), by its name.
-        model_file: The model that made them.
-
-    Raises:
-        FileError: If it cannot be written.
-    """
+    """Write features (n, D) of dishes' photos as the page of a model does."""
     content = {
         "format": RULES["format"],
         "version": RULES["version"],

@@ -135,24 +135,19 @@ def taught_table(
         others, which should not be named as the taught one.
     """
     generator = torch.Generator().manual_seed(seed)
-    rows = {0: {"ours still right": f"{int(right.sum())} of {len(ours)}"}}
+    rows = {0: ("", "", f"{int(right.sum())} of {len(ours)}")}
     for count in photos if others.names else ():
-        named, mistaken, still = [], [], []
-        for _ in range(runs):
-            for dish in others.names:
-                alone = others.without(*(n for n in others.names if n != dish))
-                features = alone.train.tensors[0]
-                order = torch.randperm(len(features), generator=generator)
-                head = TaughtHead(known, {dish: features[order[:count]]})
-                strangers = others.without(dish).test.tensors[0]
-                named.append((head.find(others.test_of(dish)) == 0).float().mean())
-                mistaken.append((head.find(strangers) == 0).float().mean())
-                still.append(((head.find(ours) == -1) & right).sum().item())
-        rows[count] = {
-            "the dish named": f"{sum(named) / len(named):.0%}",
-            "other dishes called it": f"{sum(mistaken) / len(mistaken):.1%}",
-            "ours still right": f"{sum(still) / len(still):.1f} of {len(ours)}",
-        }
+        trials = []
+        for dish in runs * others.names:
+            alone = others.without(*(name for name in others.names if name != dish))
+            features = alone.train.tensors[0]
+            order = torch.randperm(len(features), generator=generator)
+            head = TaughtHead(known, {dish: features[order[:count]]})
+            sent = others.test_of(dish), others.without(dish).test.tensors[0]
+            shares = [(head.find(asked) == 0).float().mean().item() for asked in sent]
+            trials.append([*shares, ((head.find(ours) == -1) & right).sum().item()])
+        named, mistaken, still = torch.tensor(trials, dtype=torch.double).mean(dim=0)
+        rows[count] = f"{named:.0%}", f"{mistaken:.1%}", f"{still:.1f} of {len(ours)}"
     columns = ["the dish named", "other dishes called it", "ours still right"]
-    table = pd.DataFrame(rows, index=columns).T.rename_axis("photos")
-    return table.fillna("")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("photos")

@@ -19,20 +19,17 @@ OPTIONS = {
     **{"MEAN": "Reducer", "REDUCE_MAX": "Reducer", "SUM": "Reducer"},
     **{"MAXIMUM": "MaximumMinimum", "TOPK_V2": "TopKV2"},
 }
-TYPES = {
-    "float32": schema.TensorType.FLOAT32,
-    "int32": schema.TensorType.INT32,
-    "int8": schema.TensorType.INT8,
-}
 
 
 class TfliteWriter:
     """A model with one graph, to which arrays and operators are added in order.
 
-    Arrays are referred to by the numbers that `array` returns.
+    Attributes:
+        arrays: Their numbers, by name; operators refer to arrays by number.
     """
 
     def __init__(self):
+        self.arrays: dict[str, int] = {}
         self._tensors, self._operators = [], []
         self._buffers = [schema.BufferT()]  # by convention the first one is empty
         self._codes: dict[str, int] = {}  # place of each kind of operator
@@ -43,40 +40,46 @@ class TfliteWriter:
         shape: Sequence[int],
         kind: str = "float32",
         *,
-        values: np.ndarray | None = None,
         scale: np.ndarray | float | None = None,
         zero_point: int = 0,
         axis: int = 0,
     ) -> int:
-        """Add an array.
+        """Add an array that is computed.
 
         Args:
-            name: Any; people see it who open the file.
+            name: Of its own.
             shape: All of its sizes.
             kind: "float32", "int32" or "int8".
-            values: Of a constant; None if it is computed.
             scale: Of integers that stand for real numbers, one or one for each index of
                 `axis`: real = scale * (integer - zero_point).
             zero_point: The integer that stands for 0.
             axis: See `scale`.
         """
-        tensor = schema.TensorT()
-        tensor.name, tensor.shape = name, [int(size) for size in shape]
-        tensor.type = TYPES[kind]
-        if values is not None:
-            buffer = schema.BufferT()
-            content = np.ascontiguousarray(values, dtype=kind).tobytes()
-            buffer.data = np.frombuffer(content, np.uint8)
-            tensor.buffer = len(self._buffers)
-            self._buffers.append(buffer)
+        number = self.arrays[name] = len(self._tensors)
+        kind = getattr(schema.TensorType, kind.upper())
+        tensor = _made(schema.TensorT, name=name, shape=[*map(int, shape)], type=kind)
         if scale is not None:
             scales = np.atleast_1d(scale).astype(np.float32)
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = scales
-            tensor.quantization.zeroPoint = np.full(len(scales), zero_point, np.int64)
-            tensor.quantization.quantizedDimension = axis
+            tensor.quantization = _made(
+                schema.QuantizationParametersT,
+                scale=scales,
+                zeroPoint=np.full(len(scales), zero_point, np.int64),
+                quantizedDimension=axis,
+            )
         self._tensors.append(tensor)
-        return len(self._tensors) - 1
+        return number
+
+    def constant(self, name: str, values: np.ndarray, **more) -> int:
+        """Add an array of constants; `more` as for `array`."""
+        number = self.array(name, values.shape, str(values.dtype), **more)
+        data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self._tensors[number].buffer = len(self._buffers)
+        self._buffers.append(_made(schema.BufferT, data=data))
+        return number
+
+    def shape(self, number: int) -> list[int]:
+        """All sizes of an array."""
+        return self._tensors[number].shape
 
     def operator(
         self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **options
@@ -89,54 +92,57 @@ class TfliteWriter:
             outputs: Arrays that it computes.
             options: Fields of its options in the schema, for an operator that has some.
         """
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault(kind, len(self._codes))
-        operator.inputs, operator.outputs = list(inputs), list(outputs)
-        stem = _options_name(kind)
-        if hasattr(schema.BuiltinOptions, stem):  # some kinds have none
+        code = self._codes.setdefault(kind, len(self._codes))
+        ends = {"inputs": list(inputs), "outputs": list(outputs)}
+        operator = _made(schema.OperatorT, opcodeIndex=code, **ends)
+        # ADD has AddOptions; some kinds have none.
+        stem = f"{OPTIONS.get(kind) or kind.title().replace('_', '')}Options"
+        if hasattr(schema.BuiltinOptions, stem):
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, stem)
-            operator.builtinOptions = getattr(schema, f"{stem}T")()
-            for name, value in options.items():
-                setattr(operator.builtinOptions, name, value)
+            operator.builtinOptions = _made(getattr(schema, f"{stem}T"), **options)
         self._operators.append(operator)
 
     def finish(
-        self, inputs: dict[str, int], outputs: dict[str, int], *, description: str
+        self, inputs: Sequence[str], outputs: Sequence[str], *, description: str
     ) -> bytes:
-        """The file's content, with arrays named by which a program asks and is told."""
-        graph = schema.SubGraphT()
-        graph.name = "main"
-        graph.tensors, graph.operators = self._tensors, self._operators
-        graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
-        signature = schema.SignatureDefT()
-        signature.signatureKey = "serving_default"
-        signature.inputs, signature.outputs = _named(inputs), _named(outputs)
-        model = schema.ModelT()
-        model.version, model.description = VERSION, description
-        model.operatorCodes = [_operator_code(kind) for kind in self._codes]
-        model.subgraphs, model.buffers = [graph], self._buffers
-        model.signatureDefs = [signature]
+        """The file's content; by these arrays' names a program asks and is told."""
+        ends = {"inputs": inputs, "outputs": outputs}
+        numbers = {end: [self.arrays[n] for n in names] for end, names in ends.items()}
+        arrays = {"tensors": self._tensors, "operators": self._operators}
+        named = {
+            end: [
+                _made(schema.TensorMapT, name=name, tensorIndex=self.arrays[name])
+                for name in names
+            ]
+            for end, names in ends.items()
+        }
+        asked = _made(schema.SignatureDefT, signatureKey="serving_default", **named)
+        model = _made(
+            schema.ModelT,
+            version=VERSION,
+            description=description,
+            operatorCodes=[_operator_code(kind) for kind in self._codes],
+            subgraphs=[_made(schema.SubGraphT, name="main", **arrays, **numbers)],
+            buffers=self._buffers,
+            signatureDefs=[asked],
+        )
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), IDENTIFIER)
         return bytes(builder.Output())
 
 
-def _options_name(kind: str) -> str:
-    """What the schema calls the options of a kind of operator: ADD has AddOptions."""
-    return f"{OPTIONS.get(kind) or kind.title().replace('_', '')}Options"
-
-
-def _named(arrays: dict[str, int]) -> list[schema.TensorMapT]:
-    maps = []
-    for name, place in arrays.items():
-        maps.append(schema.TensorMapT())
-        maps[-1].name, maps[-1].tensorIndex = name, place
-    return maps
+def _made(kind: type, **fields):
+    """One of the schema's objects, with these fields."""
+    made = kind()
+    vars(made).update(fields)
+    return made
 
 
 def _operator_code(kind: str) -> schema.OperatorCodeT:
-    code = schema.OperatorCodeT()
-    code.builtinCode = getattr(schema.BuiltinOperator, kind)
-    code.deprecatedBuiltinCode = min(code.builtinCode, 127)  # for old readers: a byte
-    code.version = OPERATOR_VERSIONS.get(kind, 1)
-    return code
+    code = getattr(schema.BuiltinOperator, kind)
+    return _made(
+        schema.OperatorCodeT,
+        builtinCode=code,
+        deprecatedBuiltinCode=min(code, 127),  # for old readers: a byte
+        version=OPERATOR_VERSIONS.get(kind, 1),
+    )
