@@ -250,38 +250,36 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
 STAND_IN = [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs", "model.json", "files.json"]
 REAL = [TFLITE, "prepare.wasm", "prepare.js", "engine.js", "vendor/litert.js"]
 REAL += ["vendor/litert_relaxed.js", "vendor/litert_relaxed.wasm.gz"]
-LOST = {"status": 404}
+TORN = [("stand_in", MODEL), ("committed", TFLITE)]
+TORN += [("committed", "vendor/litert_relaxed.wasm.gz")]
 
 
-@pytest.mark.parametrize(
-    ("of", "file", "replies"),
-    [
-        *[("stand_in", name, [LOST]) for name in STAND_IN],
-        *[("committed", name, [LOST]) for name in REAL],
-        ("stand_in", MODEL, [b"torn", b""]),
-        ("committed", TFLITE, [b"torn", b""]),
-        ("committed", "vendor/litert_relaxed.wasm.gz", [b"torn", b""]),
-    ],
-)
-def test_a_file_that_does_not_come_whole_gets_a_sentence_and_is_not_kept(
-    context, request, of, file, replies
-):
-    site = request.getfixturevalue(f"{of}_site")
+def test_a_file_that_does_not_come_gets_a_sentence(context, url, committed_url):
+    files = [(url, name) for name in STAND_IN] + [(committed_url, n) for n in REAL]
+    for address, file in files:
+        fails_to_start(context, address, file, status=404).close()
+
+
+@pytest.mark.parametrize(("of", "file"), TORN)
+def test_a_torn_file_gets_a_sentence_and_is_not_kept(context, request, of, file):
+    whole = (request.getfixturevalue(f"{of}_site") / file).read_bytes()
     url = request.getfixturevalue("url" if of == "stand_in" else "committed_url")
-    for reply in replies:
-        if isinstance(reply, bytes):  # the beginning only, or zeros
-            whole = (site / file).read_bytes()
-            reply = {"body": whole[:300] if reply else bytes(len(whole))}
-        context.route(f"**/{file}", lambda route, *_, told=reply: route.fulfill(**told))
-        page = open_page(context, url, wait=False)
-        expect(page, "The model did not start.", RELOAD)
-        assert RELOAD in status(page)
-        choose(page, plate(RED))
-        expect(page, FAILS, RELOAD)
-        context.unroute(f"**/{file}")
-    if LOST not in replies:
-        page.reload()
-        page.wait_for_selector(READY, timeout=60_000)
+    for body in (whole[:300], bytes(len(whole))):  # the beginning only, or zeros
+        page = fails_to_start(context, url, file, body=body)
+    page.reload()
+    page.wait_for_selector(READY, timeout=60_000)
+
+
+def fails_to_start(context, url: str, file: str, **reply: object):
+    """Open the page while a file gets this reply; the page must say so."""
+    context.route(f"**/{file}", lambda route: route.fulfill(**reply))
+    page = open_page(context, url, wait=False)
+    expect(page, "The model did not start.", RELOAD)
+    assert RELOAD in status(page)
+    choose(page, plate(RED))
+    expect(page, FAILS, RELOAD)
+    context.unroute(f"**/{file}")
+    return page
 
 
 def test_words_for_many_classes(page):

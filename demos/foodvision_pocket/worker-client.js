@@ -2,6 +2,8 @@
 
 const TOO_OLD =
   "This browser is too old to run the model. Any current Chrome, Edge, Firefox or Safari will do.";
+const STOPPED = "Part of this page stopped working. Reload it, please.";
+const DEAF = "The model has not answered for a minute. Reload the page, please.";
 const MAX_THREADS = 4; // more cost a small network more than they bring
 // A program of one function that uses an instruction of WebAssembly's relaxed SIMD.
 const RELAXED_SIMD = Uint8Array.of(
@@ -14,8 +16,10 @@ const RELAXED_SIMD = Uint8Array.of(
 );
 const STUCK = 20_000; // ms without a word from the worker, while it starts
 const SILENT = 60_000; // ms without a word from it, while a question waits
+const START = 1; // the first question's id
 const waiting = new Map(); // id: the promise's two functions
 let worker;
+let onStuck;
 let lastId = 0;
 let clock; // of the worker's silence
 
@@ -29,48 +33,29 @@ let clock; // of the worker's silence
  *   are stored, the version of the files.
  * @throws {Error} If it cannot start; its message is meant for the visitor.
  */
-export function startModel(onProgress, onTaught = () => {}) {
-  return new Promise((resolve, reject) => {
-    if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
-      reject(new Error(TOO_OLD));
-      return;
-    }
-    const threads = countThreads();
-    const build = chooseBuild(threads);
-    let areKept;
-    const kept = new Promise((settle) => {
-      areKept = settle;
-    });
-    const isStuck = () => onProgress({ isStuck: true });
-    worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-    worker.onerror = () => {
-      const error = new Error("Part of this page stopped working. Reload it, please.");
-      reject(error);
-      rejectAll(error);
-    };
-    worker.onmessage = ({ data }) => {
-      clearTimeout(clock);
-      if (data.progress) onProgress(data.progress);
-      else if (data.ready) resolve({ ...data.ready, build, kept });
-      else if (data.kept) areKept();
-      else if (data.taught) onTaught(data.taught);
-      else if (data.failed) reject(new Error(whyNotStarted(data.failed)));
-      else if (data.id) settle(data);
-      if (data.progress) clock = setTimeout(isStuck, STUCK);
-      else listen();
-    };
-    clock = setTimeout(isStuck, STUCK);
-    worker.postMessage({ build, threads });
-  });
-}
-
-/**
- * Half of the processor's cores: the page and the camera want some, too. Threads need
- * shared memory, which browsers allow to isolated pages only.
- */
-function countThreads() {
+export async function startModel(onProgress, onTaught = () => {}) {
+  if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
+    throw new Error(TOO_OLD);
+  }
+  // Half of the cores: the page and the camera want some, too. Threads need shared memory,
+  // which browsers allow to isolated pages only.
   const half = Math.ceil((navigator.hardwareConcurrency ?? 1) / 2);
-  return globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
+  const threads = globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
+  const build = chooseBuild(threads);
+  const hear = { progress: onProgress, taught: onTaught };
+  const kept = new Promise((resolve) => (hear.kept = resolve));
+  onStuck = () => onProgress({ isStuck: true });
+  worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  worker.onerror = () => rejectAll(STOPPED);
+  worker.onmessage = ({ data: { id, result, problem, tell, value } }) => {
+    const question = waiting.get(id);
+    waiting.delete(id);
+    if (problem) question?.reject(new Error(problem));
+    else question?.resolve(result);
+    hear[tell]?.(value);
+    listen();
+  };
+  return { ...(await send("start", { build, threads })), build, kept };
 }
 
 /** Which build of a runtime this browser can use, where there are several. */
@@ -79,30 +64,16 @@ function chooseBuild(threads) {
   return threads > 1 ? "threads" : "relaxed";
 }
 
-function whyNotStarted(reason) {
-  console.error(reason);
-  const isOffline = navigator.onLine === false;
-  return isOffline
-    ? "There is no network, and the model is not on this device yet. Connect once and reload."
-    : "The model could not be loaded. Check the connection and reload the page.";
-}
-
-/** Let go of all questions if the worker says nothing for too long. */
+/** Wait for the next word: a slow start is told, other questions are let go. */
 function listen() {
-  const error = new Error("The model has not answered for a minute. Reload the page, please.");
-  if (waiting.size > 0) clock = setTimeout(() => rejectAll(error), SILENT);
+  clearTimeout(clock);
+  if (waiting.has(START)) clock = setTimeout(onStuck, STUCK);
+  else if (waiting.size > 0) clock = setTimeout(rejectAll, SILENT, DEAF);
 }
 
-function rejectAll(error) {
-  for (const { reject } of waiting.values()) reject(error);
+function rejectAll(sentence) {
+  for (const { reject } of waiting.values()) reject(new Error(sentence));
   waiting.clear();
-}
-
-function settle({ id, result, problem }) {
-  const question = waiting.get(id);
-  waiting.delete(id);
-  if (problem) question?.reject(new Error(problem));
-  else question?.resolve(result);
 }
 
 /**
@@ -117,7 +88,7 @@ function settle({ id, result, problem }) {
  * @throws {Error} If there is no answer; its message is meant for the visitor.
  */
 export function ask(source, isLive = false) {
-  return send({ source, withPreview: !isLive }, isLive ? [source] : []);
+  return send("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
 /**
@@ -126,15 +97,14 @@ export function ask(source, isLive = false) {
  * @throws {Error} If it cannot be done; its message is meant for the visitor.
  */
 export function teach(call, given = {}) {
-  return send({ call, given }, []);
+  return send(call, given);
 }
 
-function send(question, handedOver) {
-  lastId += 1;
-  const id = lastId;
+function send(call, given, handedOver = []) {
+  const id = (lastId += 1);
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
     if (waiting.size === 1) listen();
-    worker.postMessage({ id, ...question }, handedOver);
+    worker.postMessage({ id, call, given }, handedOver);
   });
 }
