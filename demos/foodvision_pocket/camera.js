@@ -17,19 +17,16 @@ const WHY_NOT = {
   NotReadableError: `The camera is busy. Close the other program that uses it, ${HINT}`,
 };
 
-/**
- * Show a camera in a video element: the one that faces "environment" or "user".
- *
- * @throws {Error} If there is none to be had; its message is meant for the visitor.
- */
+/** Show a camera in a video element: the one that faces "environment" or "user". Where none
+ *  is to be had, the error's message is meant for the visitor. */
 export async function openCamera(video, facingMode) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("The camera works on https addresses only. Choose a photo instead.");
   }
-  const size = { width: { ideal: 1280 }, height: { ideal: 720 } };
-  const wanted = { facingMode, frameRate: { ideal: ENOUGH }, ...size };
+  const [width, height, frameRate] = [1280, 720, ENOUGH].map((ideal) => ({ ideal }));
+  const wanted = { video: { facingMode, frameRate, width, height } };
   try {
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wanted });
+    video.srcObject = await navigator.mediaDevices.getUserMedia(wanted);
     await video.play();
   } catch (error) {
     closeCamera(video);
@@ -49,10 +46,8 @@ export async function hasTwoCameras() {
   return devices.filter(({ kind }) => kind === "videoinput").length > 1;
 }
 
-/**
- * Take the part of the current frame that the video element shows, as an ImageBitmap: the
- * model should see neither more nor less than the visitor.
- */
+/** Take the part of the current frame that the video element shows, as an ImageBitmap: the
+ *  model should see neither more nor less than the visitor. */
 export function grabFrame(video) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
   const scale = Math.min(videoWidth / clientWidth, videoHeight / clientHeight);
@@ -62,11 +57,9 @@ export function grabFrame(video) {
   return createImageBitmap(video, left, top, width, height);
 }
 
-/**
- * Make a function that waits until the viewfinder has shown a frame since a given time, in
- * ms. A frame that came meanwhile counts, so no time is lost. The browser may tell of one
- * after it was grabbed: it is older than that time, and is not asked about twice.
- */
+/** Make a function that waits until the viewfinder has shown a frame since a given time, in
+ *  ms. A frame that came meanwhile counts, so no time is lost. The browser may tell of one
+ *  after it was grabbed: it is older than that time, and is not asked about twice. */
 export function watchFrames(video) {
   const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
   const oneMore = () =>
@@ -79,10 +72,8 @@ export function watchFrames(video) {
   };
 }
 
-/**
- * Make a function that says for how long, in ms, nothing has moved before the camera. It
- * compares thumbnails with the one that moved last, so that slow movement adds up.
- */
+/** Make a function that says for how long, in ms, nothing has moved before the camera. It
+ *  compares thumbnails with the one that moved last, so that slow movement adds up. */
 export function watchStillness(video) {
   const canvas = new OffscreenCanvas(4 * COLUMNS, 4 * ROWS);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });

@@ -38,7 +38,7 @@ async function fetchExample(name) {
   return reply.blob();
 }
 
-/** Begin something new in the viewfinder; the camera closes unless it is live. */
+/** Begin something new in the viewfinder. */
 function newTurn(state) {
   turn += 1;
   seen = undefined;
@@ -46,6 +46,7 @@ function newTurn(state) {
   return turn;
 }
 
+/** Show a state; the camera closes unless it is live. */
 function setState(state) {
   view.showState(state);
   if (state !== "live") closeCamera(video);
@@ -59,11 +60,8 @@ function offerTeaching() {
 
 export const isLive = () => $("stage").dataset.state === "live";
 
-/**
- * Show a picture and its answer, unless the visitor asks for something else meanwhile.
- *
- * @param coming A file, whatever it is, or a frozen frame; or the promise of one.
- */
+/** Show a picture and its answer, unless the visitor asks for something else meanwhile; it
+ *  is a file, whatever it is, or a frozen frame, or the promise of one. */
 export async function show(coming) {
   const mine = newTurn("waiting");
   try {

@@ -23,26 +23,20 @@ export function dot(one, other) {
   return a + b + (c + d);
 }
 
+const scaled = (vector, factor) => vector.map((number) => number * factor);
+
 /** Bring a row to length 1. */
-export function toUnit(row) {
-  const length = Math.max(Math.sqrt(dot(row, row)), 1e-12);
-  return row.map((value) => value / length);
-}
+export const toUnit = (row) => scaled(row, 1 / Math.max(Math.sqrt(dot(row, row)), 1e-12));
 
-/** Square roots, signs kept: a few large features no longer drown the small ones. */
-function spread(row) {
-  return row.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
-}
-
-/**
- * Make a function that turns a row of length 1 into one that a head learns from, by the
- * means and standard deviations of known rows.
- */
+/** Make a function that turns a row of length 1 into one that a head learns from, by the
+ *  means and standard deviations of known rows. */
 export function makeScaler(known) {
+  // Square roots, signs kept: a few large features no longer drown the small ones.
+  const spread = (row) => row.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
   const rows = known.map(spread);
   const columns = Array.from(rows[0], (_, at) => momentsOf(rows.map((row) => row[at])));
-  return (unit) =>
-    spread(unit).map((value, at) => (value - columns[at].mean) / (columns[at].deviation || 1));
+  const standard = (value, { mean, deviation }) => (value - mean) / (deviation || 1);
+  return (unit) => spread(unit).map((value, at) => standard(value, columns[at]));
 }
 
 /** Inner products of all pairs of rows, (N, N); `known` has those of the first rows. */
@@ -69,8 +63,8 @@ export function balanced(labels, leftOut = -1) {
 }
 
 /**
- * Fit a linear head: half the squared length of its weights plus `strength` times the sum
- * of the rows' cross-entropies is to be as small as can be. The bias is free.
+ * Fit a linear head by L-BFGS: half the squared length of its weights plus `strength` times
+ * the sum of the rows' cross-entropies is to be as small as can be. The bias is free.
  *
  * @param {{products: Float64Array, labels: number[], counts: number[], classes: number,
  *   strength: number}} task `products` as from innerProducts, `counts` as from balanced.
@@ -115,8 +109,6 @@ function inner({ classes, labels }, one, other) {
   const ofWeights = dot(one.subarray(0, size), other.subarray(size, 2 * size));
   return ofWeights + dot(one.subarray(2 * size), other.subarray(2 * size));
 }
-
-const scaled = (vector, factor) => vector.map((number) => number * factor);
 
 /** One vector and so many times another. */
 const add = (one, other, factor) => one.map((number, at) => number + factor * other[at]);
@@ -198,11 +190,9 @@ function momentsOf(numbers) {
   return { mean, deviation: Math.sqrt(meanOf(numbers.map((number) => (number - mean) ** 2))) };
 }
 
-/**
- * How like `count` photos of its own kind one of the model's training photos is: mean and
- * standard deviation. Rows stand class after class; at most half of a class is compared
- * with, and likeness is the mean over the nearest few of those.
- */
+/** How like `count` photos of its own kind one of the model's training photos is: mean and
+ *  standard deviation. Rows stand class after class; at most half of a class is compared
+ *  with, and likeness is the mean over the nearest few of those. */
 export function ownLikeness(known, counts, count, nearest) {
   const scores = [];
   let from = 0;

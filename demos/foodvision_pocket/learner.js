@@ -8,12 +8,8 @@ import { isSameName, unround } from "./records.js";
 const ROUGH = 1e-3; // flat enough for a head that is asked about one photo
 const TOO_ALIKE = 0.995; // cosine from which a photo teaches nothing new
 
-/**
- * Make a learner.
- *
- * @param {ArrayBuffer} content Of known.bin: integers of all rows, then a scale each.
- * @param about What model.json says.
- */
+/** Make a learner from the content of known.bin, integers of all rows, then a scale each, and
+ *  from what model.json says. */
 export function makeLearner(content, about) {
   const { dimensions, counts, strength, nearest, margin } = about.teaching;
   const own = about.class_names;
@@ -73,14 +69,9 @@ export function makeLearner(content, about) {
       trained = { task, solution, weights, dishes, names, version };
     },
 
-    /**
-     * Judge a photo by its features (D); undefined if no dish is taught.
-     *
-     * @returns {undefined | {version, names: string[], probabilities: number[],
-     *   leads: number[], likeness: number[], needed: number}} Names and probabilities of all
-     *   classes, the model's own first; leads and likeness of the taught dishes, and what
-     *   they must come to.
-     */
+    /** Judge a photo by its features (D); undefined if no dish is taught. Names and
+     *  probabilities are of all classes, the model's own first; leads and likeness of the
+     *  taught dishes, which must come to `needed`. */
     judge(features) {
       if (!trained) return undefined;
       const { weights, solution, dishes, names } = trained;
@@ -103,14 +94,9 @@ export function makeLearner(content, about) {
       return photos.some((other) => dot(prepare(other).unit, unit) > TOO_ALIKE);
     },
 
-    /**
-     * Ask about each photo of a dish a head that learned from all the others.
-     *
-     * @param id The dish's, as `train` was given it.
-     * @param {() => Promise<void>} pause Called after each: others want to work, too.
-     * @returns {Promise<undefined | {right: number, asked: number}>} Undefined if the
-     *   learner was trained anew meanwhile.
-     */
+    /** Ask about each photo of a dish a head that learned from all the others. `pause` is
+     *  waited for after each: others want to work, too. Returns {right, asked}; undefined if
+     *  the learner was trained anew meanwhile. */
     async leaveOneOut(id, pause) {
       const begun = trained;
       const { task, solution, dishes } = begun ?? { dishes: [] };

@@ -32,11 +32,8 @@ export async function answerLive(video, about, isOver) {
   }
 }
 
-/**
- * Ask about frame after frame, one at a time: frames that come meanwhile are dropped.
- *
- * @yields {{answer, rests: boolean}} Whether the page rests, as nothing moves.
- */
+/** Ask about frame after frame, one at a time: frames that come meanwhile are dropped.
+ *  Yields {answer, rests}: whether the page rests, as nothing moves. */
 async function* answers(video, isOver) {
   const [nextFrame, stillFor] = [watchFrames(video), watchStillness(video)];
   let asked = -Infinity;
@@ -80,10 +77,8 @@ function meanOf(values) {
   return Object.fromEntries(pairs);
 }
 
-/**
- * Make a function that says whether the words may change now. They stay long enough to be
- * read; a new verdict must be found twice in a row, so that the page does not waver.
- */
+/** Make a function that says whether the words may change now. They stay long enough to be
+ *  read; a new verdict must be found twice in a row, so that the page does not waver. */
 function steadyWords() {
   let [shown, changed, doubts] = [undefined, -Infinity, 0];
   return (verdict, now) => {

@@ -6,7 +6,6 @@ const READING = 8000; // ms that a disk may take to bring a large file
 const FOLDER = new URL("./", import.meta.url);
 const storeName = (version) => `pocket ${FOLDER} ${version}`; // sw.js says the same
 
-/** Fetch a file of this folder. */
 async function load(name) {
   const response = await fetch(new URL(name, FOLDER));
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
@@ -23,10 +22,8 @@ export const readJson = async (name) => (await load(name)).json();
  * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
  * @param list What files.json says: a version, and files with their sizes.
  * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<{response: Response, keep: () => Promise<void>}>} What is in it, as it
- *   comes; reading it fails if it is not of the size that was promised. `keep` stores it,
- *   once all of it is here.
- * @throws {Error} If it cannot be had.
+ * @returns {Promise<{response: Response, keep: () => Promise<void>}>} Reading it fails if it
+ *   is not of the size that was promised. `keep` stores it, once all of it is here.
  */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
@@ -76,11 +73,8 @@ function counted(size, onBytes) {
   });
 }
 
-/**
- * Have sw.js keep the whole folder: this version, and of the runtime this build.
- *
- * @returns {Promise<boolean>} Whether the page will open without network.
- */
+/** Have sw.js keep the whole folder: this version, and of the runtime this build. Returns
+ *  whether the page will open without network. */
 export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https

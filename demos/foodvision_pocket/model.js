@@ -11,12 +11,8 @@ export let about; // what model.json says
 let list; // what files.json says
 let engine; // LiteRT or ONNX Runtime: whatever suits the model
 
-/**
- * Fetch all that is needed, and start.
- *
- * @returns {Promise<{about, runs: string, version: string, keep}>} `keep` stores what was
- *   fetched.
- */
+/** Fetch all that is needed, and start; returns {about, runs, version, keep}, of which the
+ *  last stores what was fetched. */
 export async function start({ build, threads }, onProgress) {
   const coming = import("./engine.js");
   coming.catch(() => {}); // it is waited for below

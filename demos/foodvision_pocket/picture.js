@@ -10,11 +10,8 @@ let pen; // of the last strip's canvas, for the next one
 /** A picture that cannot be used. Its message is meant for the visitor. */
 export class PictureError extends Error {}
 
-/**
- * Decode a file, anything at all: upright, and in the colours of screens.
- *
- * @throws {PictureError} If it is empty, broken, too large or not a picture.
- */
+/** Decode a file, anything at all: upright, and in the colours of screens.
+ *  Throws a PictureError if it is empty, broken, too large or not a picture. */
 export async function openPicture(file, { sentences, starts, max_pixels }) {
   if (file.size === 0) throw new PictureError(sentences["empty"]);
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -62,11 +59,10 @@ function isWholePng(bytes) {
 }
 
 /**
- * Read a bitmap's pixels; a large one is made smaller by a whole factor.
- *
- * Each pixel is the mean of a square of the original, as Pillow's `reduce` has it,
- * so that every browser gives the model the same picture. See-through parts are white.
- * The whole picture's shorter side keeps at least `enough` pixels.
+ * Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
+ * mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
+ * the model the same picture. See-through parts are white. The whole picture's shorter side
+ * keeps at least `enough` pixels.
  *
  * @param {number} [share] Read only a centred square with sides of this share of the
  *   shorter side, as `Preprocess` in the lesson cuts it out. Undefined: read all.

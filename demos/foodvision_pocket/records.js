@@ -62,12 +62,11 @@ export function writeFile(dishes, about, withPictures) {
 }
 
 /**
- * Read such a file, whoever wrote it.
+ * Read such a file, whoever wrote it; a CarryError if anything is not as it should be.
  *
  * @returns {Promise<{isOurs: boolean, dishes: {name: string, photos: object[]}[]}>} Whether
  *   it is of the model that runs here. Photos have features, scale and perhaps a picture,
  *   bytes that nobody has looked at yet.
- * @throws {CarryError} If anything in it is not as it should be.
  */
 export async function readFile(file, about) {
   const { most, format, version, dimensions } = about.teaching;

@@ -7,13 +7,8 @@ const NAME = `taught ${new URL("./", import.meta.url)}`; // other folders of thi
 const STORES = ["dishes", "photos"];
 const WRITING = 10_000; // ms that a disk may take for a change
 
-/**
- * Open it.
- *
- * @param {() => void} onChange Told when another tab has changed something.
- * @returns {Promise<{readAll, change}>}
- * @throws {DOMException} Where the browser has none to offer, or not to this page.
- */
+/** Open it, for {readAll, change}; `onChange` is told when another tab has changed something.
+ *  Throws where the browser has none to offer, or not to this page. */
 export async function openTaughtDb(onChange) {
   let opened = await within(open());
   let channel; // undefined where a browser has none: other tabs hear at their start
@@ -42,19 +37,14 @@ export async function openTaughtDb(onChange) {
       return reading.flatMap(({ result }) => result);
     },
 
-    /**
-     * Put records and remove others by id, all or none.
-     *
-     * @param {{put?: object[], remove?: string[] | "all", needs?: string}} changes `needs`
-     *   is the id of a dish that must be there still.
-     * @returns {Promise<boolean>} Whether it was done: false if that dish is gone.
-     * @throws {DOMException} If it was not possible; nothing has changed.
-     */
+    /** Put records, and remove others by id or "all", everything or nothing; `needs` is the
+     *  id of a dish that must be there still. Returns whether it was done: false if that
+     *  dish is gone. Throws if it was not possible. */
     async change({ put = [], remove = [], needs }) {
       const transaction = await begin("readwrite");
       const [dishes, photos] = STORES.map((name) => transaction.objectStore(name));
       const done = within(finished(transaction), WRITING);
-      done.catch(() => abort(transaction));
+      done.catch(() => transaction.abort()).catch(() => {}); // or it has ended already
       if (needs && !(await within(resultOf(dishes.getKey(needs))))) {
         await done;
         return false;
@@ -69,12 +59,6 @@ export async function openTaughtDb(onChange) {
       return true;
     },
   };
-}
-
-function abort(transaction) {
-  try {
-    transaction.abort();
-  } catch {} // it has ended already
 }
 
 /** What a request brings. */

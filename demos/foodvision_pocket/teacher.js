@@ -82,12 +82,8 @@ function drop(gone) {
   }
 }
 
-/**
- * Make a change on the device.
- *
- * @returns {Promise<boolean>} Whether it was made.
- * @throws {CarryError} Where the dish that it needs is gone.
- */
+/** Make a change on the device; returns whether it was made. Throws where the dish that it
+ *  needs is gone. */
 async function keep(changes) {
   if (!db) return false;
   try {

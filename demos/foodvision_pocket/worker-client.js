@@ -5,14 +5,10 @@ const TOO_OLD =
 const STOPPED = "Part of this page stopped working. Reload it, please.";
 const DEAF = "The model has not answered for a minute. Reload the page, please.";
 const MAX_THREADS = 4; // more cost a small network more than they bring
-// A program of one function that uses an instruction of WebAssembly's relaxed SIMD.
+// A program of WebAssembly: one function, of one instruction of relaxed SIMD, a swizzle.
 const RELAXED_SIMD = Uint8Array.of(
-  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // "\0asm", version 1
-  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b], // functions that return 128 bits
-  ...[0x03, 0x02, 0x01, 0x00], // one of them
-  ...[0x0a, 0x0f, 0x01, 0x0d, 0x00], // its code:
-  ...[0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f], // two times sixteen zeros
-  ...[0xfd, 0x80, 0x02, 0x0b], // i8x16.relaxed_swizzle, end
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0],
+  ...[65, 0, 253, 15, 65, 0, 253, 15, 253, 128, 2, 11],
 );
 const STUCK = 20_000; // ms without a word from the worker, while it starts
 const SILENT = 60_000; // ms without a word from it, while a question waits
@@ -24,14 +20,12 @@ let lastId = 0;
 let clock; // of the worker's silence
 
 /**
- * Start the model in a worker.
+ * Start the model in a worker. If it cannot start, the message is meant for the visitor.
  *
  * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
  * @param onTaught Told what was taught, at first and after each change.
  * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
- *   version: string}>} What model.json says, what runs the model, when its large files
- *   are stored, the version of the files.
- * @throws {Error} If it cannot start; its message is meant for the visitor.
+ *   version: string}>} What model.json says; what runs it; once its files are stored.
  */
 export async function startModel(onProgress, onTaught = () => {}) {
   if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
@@ -77,28 +71,20 @@ function rejectAll(sentence) {
 }
 
 /**
- * Ask about one picture. Call it only once `startModel` has been fulfilled.
+ * Ask about a Blob or an ImageBitmap, once the model has started. If there is no answer, the
+ * message is meant for the visitor.
  *
- * @param {Blob | ImageBitmap} source
- * @param {boolean} [isLive] Whether it is one of many frames: it is handed over for good,
- *   and nothing of it comes back.
- * @returns {Promise<{probabilities: number[], knn_similarity: number, in_distribution_score: number,
- *   taught?: object, milliseconds: number, preview?: ImageBitmap}>} Probabilities are in
- *   the order of the class names; `taught` is what learner.js says, if it learned anything.
- * @throws {Error} If there is no answer; its message is meant for the visitor.
+ * @param {boolean} [isLive] One of many frames is handed over: nothing of it comes back.
+ * @returns {Promise<{probabilities: number[], knn_similarity: number,
+ *   in_distribution_score: number, taught?: object, milliseconds: number,
+ *   preview?: ImageBitmap}>} `taught` is what learner.js says, if it learned anything.
  */
 export function ask(source, isLive = false) {
   return send("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
-/**
- * Ask the teacher for something: a call of teacher.js, by its name.
- *
- * @throws {Error} If it cannot be done; its message is meant for the visitor.
- */
-export function teach(call, given = {}) {
-  return send(call, given);
-}
+/** Ask the teacher for something: a call of teacher.js, by its name. */
+export const teach = (call, given = {}) => send(call, given);
 
 function send(call, given, handedOver = []) {
   const id = (lastId += 1);
