@@ -46,7 +46,7 @@ OLD = {
 # A minute, and all longer times, take half a second.
 HURRY = """const wait = setTimeout;
 self.setTimeout = (what, ms, ...more) => wait(what, Math.min(ms, 500), ...more);"""
-QUIET = {"body": "self.onmessage = () => {};", "content_type": "text/javascript"}
+QUIET = "self.onmessage = () => {};"
 DEAF = """const really = self.onmessage;
 self.onmessage = (event) => { if (event.data.call === "start") really(event); }"""
 
@@ -99,7 +99,7 @@ def test_a_browser_that_cannot_start_the_page_gets_a_sentence(browser, url):
 
 def test_a_worker_that_never_speaks_or_falls_silent_is_told(failing, url):
     failing.add_init_script(HURRY)
-    failing.route("**/worker.js", lambda route: route.fulfill(**QUIET))
+    failing.route("**/worker.js", lambda route: change(route, "", QUIET))
     page = open_page(failing, url, wait=False)
     choose(page, plate(GREEN))
     page.get_by_text("This takes long.").wait_for()

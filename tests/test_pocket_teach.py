@@ -172,7 +172,7 @@ def rename(page, name: str, said: str) -> None:
         press(page, "#rename")
     page.fill("#name", name)
     press(page, "#name-go")
-    page.locator("#teach").get_by_text(said).first.wait_for()
+    page.locator("#lesson-title, #teach-note").get_by_text(said).wait_for()
 
 
 def bars(page) -> list[str]:

@@ -66,6 +66,7 @@ function listen() {
 }
 
 function rejectAll(sentence) {
+  clearTimeout(clock);
   for (const { reject } of waiting.values()) reject(new Error(sentence));
   waiting.clear();
 }
