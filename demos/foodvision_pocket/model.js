@@ -6,7 +6,6 @@ import { openPicture, toPixels, toSmall } from "./picture.js";
 import { CarryError } from "./records.js";
 
 const LEARNING = 20_000; // ms for what is learned with to come
-const STEP = 0.02; // of all bytes, after which the page is told that they came
 export let about; // what model.json says
 let list; // what files.json says
 let engine; // LiteRT or ONNX Runtime: whatever suits the model
@@ -19,11 +18,9 @@ export async function start({ build, threads }, onProgress) {
   [about, list] = await Promise.all([readJson("model.json"), readJson("files.json")]);
   const names = about.starts_with.map((name) => name.replace("BUILD", build));
   const total = names.reduce((sum, name) => sum + list.files[name], 0);
-  let [done, shown] = [0, 0];
+  let done = 0;
   const onBytes = (count) => {
     done += count;
-    if (done < total && done - shown < STEP * total) return;
-    shown = done;
     onProgress({ done, total });
   };
   const files = names.map((name) => fetchOnce(name, list, onBytes));

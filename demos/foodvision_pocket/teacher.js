@@ -35,9 +35,9 @@ function inTurn(work, isChange = true) {
 }
 
 const some = (isWanted) => [...all.values()].filter(isWanted).sort((a, b) => a.made - b.made);
-const dishes = () => some(({ dish, model }) => !dish && model === about.sha256);
-const photosOf = ({ id }) => some(({ dish }) => dish === id);
 const isOfOther = ({ model }) => model !== about.sha256;
+const dishes = () => some((record) => !record.dish && !isOfOther(record));
+const photosOf = ({ id }) => some(({ dish }) => dish === id);
 
 /** All dishes to be learned, each with its photos. */
 function lessons() {
@@ -104,9 +104,7 @@ async function remove(gone, ids = gone.map(({ id }) => id)) {
 }
 
 function state() {
-  const list = dishes().map((dish) => {
-    return { id: dish.id, name: dish.name, photos: photosOf(dish).length };
-  });
+  const list = dishes().map(({ id, name }) => ({ id, name, photos: photosOf({ id }).length }));
   const olds = some(isOfOther);
   const photos = olds.filter(({ dish }) => dish);
   const usable = canLookAgain(photos) ? photos.filter(({ picture }) => picture).length : 0;
@@ -150,7 +148,7 @@ function named(given) {
 /** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
 async function addPhoto(dish, { features, scale, picture }) {
   const { most } = about.teaching;
-  if (some(({ dish: of, model }) => of && model === about.sha256).length >= most.photos) {
+  if (some((record) => record.dish && !isOfOther(record)).length >= most.photos) {
     throw new CarryError(`I keep at most ${most.photos} photos. Forget a dish first.`);
   }
   const photo = { ...newRecord(), dish: dish.id, features, scale, picture };
