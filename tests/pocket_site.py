@@ -93,20 +93,14 @@ def page(context, url):
     assert not page.complaints, page.complaints
 
 
+@cache
 def need_runtime() -> None:
     """Fetch what the page runs on, once, or skip the test that needs it."""
-    if reason := _not_fetched():
-        pytest.skip(f"needs packages from npm: {reason}")
-
-
-@cache
-def _not_fetched() -> str | None:
     try:
         for engine in (LITE_RT, ORT_WEB):
             engine.fetch()
     except FileError as error:
-        return str(error)
-    return None
+        pytest.skip(f"needs packages from npm: {error}")
 
 
 def write_site(folder: Path, **about: str) -> Path:
@@ -138,17 +132,14 @@ def open_page(context, url: str, *, wait: bool = True):
     """Open the demo in a new tab, with a list of its complaints."""
     page = context.new_page()
     page.complaints = []
-    page.on("console", lambda line: _note(page.complaints, line))
+    complain = page.complaints.append
+    is_bad = ("warning", "error").__contains__
+    page.on("console", lambda line: is_bad(line.type) and complain(line.text))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
     if wait:
         page.wait_for_selector(READY, timeout=READY_MS)
     return page
-
-
-def _note(complaints: list[str], line) -> None:
-    if line.type in ("warning", "error"):
-        complaints.append(line.text)
 
 
 def choose(page, content: bytes, name="plate.jpg", kind="image/jpeg") -> None:

@@ -42,14 +42,14 @@ FAILS = "This picture did not work."
 RELOAD = "Check the connection and reload the page."
 
 
-def test_files_of_all_formats_are_answered(page):
-    for name, colour, kind in (
-        ("pizza", RED, "JPEG"),
-        ("steak", DARK, "WEBP"),
-        ("sushi", GREEN, "PNG"),
-        ("pizza", RED, "GIF"),
-        ("steak", DARK, "BMP"),
-    ):
+def test_files_of_all_formats_are_answered(context, url):
+    page = open_page(context, url, wait=False)
+    choose(page, plate(RED))  # it waits until the model is ready
+    choose(page, plate(DARK))  # only the latest is answered
+    expect(page, "This looks like steak.")
+    formats = [("pizza", RED, "JPEG"), ("steak", DARK, "WEBP"), ("sushi", GREEN, "PNG")]
+    formats += [("pizza", RED, "GIF"), ("steak", DARK, "BMP")]
+    for name, colour, kind in formats:
         choose(page, plate(colour, kind), name="plate", kind="")
         expect(page, f"This looks like {name}.", "Answered in")
         names = page.locator("#bars .name").all_text_contents()
@@ -76,6 +76,7 @@ def test_files_of_all_formats_are_answered(page):
         box = page.locator("#bars li").last.bounding_box()
         assert box["y"] + box["height"] <= height, "the answer needs no scrolling"
         assert not page.evaluate(SIDEWAYS)
+    assert page.complaints == []
 
 
 HAND_OVER = """([event, files]) => {
@@ -127,13 +128,6 @@ def test_what_is_no_picture_gets_the_sentence_that_python_gives(page):
         assert not page.locator("#bars").is_visible(), name
         choose(page, plate(GREEN))  # and the page goes on working
         expect(page, "This looks like sushi.")
-
-
-def test_a_picture_chosen_before_the_model_is_ready_waits_for_it(context, url):
-    page = open_page(context, url, wait=False)
-    choose(page, plate(RED))
-    choose(page, plate(DARK))  # only the latest is answered
-    expect(page, "This looks like steak.")
 
 
 def test_a_slow_example_leaves_a_camera_open_that_was_started_meanwhile(page):
@@ -248,41 +242,39 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
     assert answers[0] == answers[1]
 
 
-STAND_IN = [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs", "model.json", "files.json"]
-REAL = [TFLITE, "prepare.wasm", "prepare.js", "engine.js", "vendor/litert.js"]
-REAL += ["vendor/litert_relaxed.js", "vendor/litert_relaxed.wasm.gz"]
-LOST = {"status": 404}
+STAND_IN = [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs"]
+REAL = [TFLITE, "prepare.wasm", "vendor/litert.js", "vendor/litert_relaxed.js"]
+REAL += ["vendor/litert_relaxed.wasm.gz"]
+TORN = [("stand_in", MODEL), ("committed", TFLITE)]
+TORN += [("committed", "vendor/litert_relaxed.wasm.gz")]
 
 
-@pytest.mark.parametrize(
-    ("of", "file", "replies"),
-    [
-        *[("stand_in", name, [LOST]) for name in STAND_IN],
-        *[("committed", name, [LOST]) for name in REAL],
-        ("stand_in", MODEL, [b"torn", b""]),
-        ("committed", TFLITE, [b"torn", b""]),
-        ("committed", "vendor/litert_relaxed.wasm.gz", [b"torn", b""]),
-    ],
-)
-def test_a_file_that_does_not_come_whole_gets_a_sentence_and_is_not_kept(
-    context, request, of, file, replies
-):
-    site = request.getfixturevalue(f"{of}_site")
+def test_a_file_that_does_not_come_gets_a_sentence(context, url, committed_url):
+    for address, files in ((url, STAND_IN), (committed_url, REAL)):
+        for file in files:
+            fails_to_start(context, address, file, status=404).close()
+
+
+@pytest.mark.parametrize(("of", "file"), TORN)
+def test_a_torn_file_gets_a_sentence_and_is_not_kept(context, request, of, file):
+    whole = (request.getfixturevalue(f"{of}_site") / file).read_bytes()
     url = request.getfixturevalue("url" if of == "stand_in" else "committed_url")
-    for reply in replies:
-        if isinstance(reply, bytes):  # the beginning only, or zeros
-            whole = (site / file).read_bytes()
-            reply = {"body": whole[:300] if reply else bytes(len(whole))}
-        context.route(f"**/{file}", lambda route, *_, told=reply: route.fulfill(**told))
-        page = open_page(context, url, wait=False)
-        expect(page, "The model did not start.", RELOAD)
-        assert RELOAD in status(page)
-        choose(page, plate(RED))
-        expect(page, FAILS, RELOAD)
-        context.unroute(f"**/{file}")
-    if LOST not in replies:
-        page.reload()
-        page.wait_for_selector(READY, timeout=60_000)
+    for body in (whole[:300], bytes(len(whole))):  # the beginning only, or zeros
+        page = fails_to_start(context, url, file, body=body)
+    page.reload()
+    page.wait_for_selector(READY, timeout=60_000)
+
+
+def fails_to_start(context, url: str, file: str, **reply: object):
+    """Open the page while a file gets this reply; the page must say so."""
+    context.route(f"**/{file}", lambda route: route.fulfill(**reply))
+    page = open_page(context, url, wait=False)
+    expect(page, "The model did not start.", RELOAD)
+    assert RELOAD in status(page)
+    choose(page, plate(RED))
+    expect(page, FAILS, RELOAD)
+    context.unroute(f"**/{file}")
+    return page
 
 
 def test_scores_become_the_golden_words(page):

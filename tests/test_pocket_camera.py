@@ -146,27 +146,24 @@ def test_live_answers_follow_the_picture_but_not_each_frame(playwright, url, tmp
     assert (changes[5:] - changes[:-5] > 1000).all()
 
 
+MEANS = """async (rates) => {
+    const { runningMean } = await import("./live.js");
+    return rates.map((perSecond) => {
+        const average = runningMean();
+        return Array.from({ length: 2 * perSecond }, (_, index) => {
+            const share = Number(index >= perSecond);
+            const answer = { probabilities: [share], knn_similarity: share };
+            const mean = average(answer, (1000 * index) / perSecond);
+            return [mean.probabilities[0], mean.knn_similarity];
+        });
+    });
+}"""
+
+
 def test_the_running_mean_is_by_time(page):
     """Half a second after the picture has changed, nothing is left of the old one."""
     rates = (5, 30)
-    runs = page.evaluate(
-        """async (rates) => {
-            const { runningMean } = await import("./live.js");
-            return rates.map((perSecond) => {
-                const average = runningMean();
-                return Array.from({ length: 2 * perSecond }, (_, index) => {
-                    const [share, now] = [Number(index >= perSecond), 1000 * index];
-                    const scores = ["knn_similarity", "in_distribution_score"];
-                    const answer = Object.fromEntries(scores.map((it) => [it, share]));
-                    answer.probabilities = [share];
-                    const mean = average(answer, now / perSecond);
-                    return [...mean.probabilities, ...scores.map((it) => mean[it])];
-                });
-            });
-        }""",
-        rates,
-    )
-    for per_second, run in zip(rates, runs, strict=True):
+    for per_second, run in zip(rates, page.evaluate(MEANS, rates), strict=True):
         before, after = np.split(np.array(run), 2)
         assert before.max() == 0
         seconds = np.arange(1, per_second + 1)[:, None] / per_second
@@ -175,52 +172,51 @@ def test_the_running_mean_is_by_time(page):
         assert after[per_second // 2 :].min() == 1
 
 
-def refusal(error: str) -> str:
-    """JavaScript after which no camera opens."""
-    return f"""if (isSecureContext) navigator.mediaDevices.getUserMedia = () =>
-        Promise.reject(new DOMException("no", "{error}"));"""
+OPENS_NO_CAMERA = """(name) => navigator.mediaDevices.getUserMedia = () =>
+    Promise.reject(new DOMException("no", name))"""
+NO_MEDIA = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
+REFUSALS = {
+    "NotFoundError": "No camera was found on this device.",
+    "OverconstrainedError": "No camera was found on this device.",
+    "NotReadableError": "The camera is busy.",
+    "AbortError": "The camera did not start.",
+}
 
 
-@pytest.mark.parametrize(
-    ("script", "sentence"),
-    [
-        (refusal("NotFoundError"), "No camera was found on this device."),
-        (refusal("OverconstrainedError"), "No camera was found on this device."),
-        (refusal("NotReadableError"), "The camera is busy."),
-        (refusal("AbortError"), "The camera did not start."),
-        (
-            "Object.defineProperty(navigator, 'mediaDevices', {get: () => undefined})",
-            "The camera works on https addresses only.",
-        ),
-        ("", "The camera is not allowed here. Allow it for this page in the browser"),
-    ],
-)
-def test_a_camera_that_stays_closed_gets_a_sentence(context, url, script, sentence):
-    if script:
-        context.add_init_script(script)
-    else:
-        context.clear_permissions()
-    page = open_page(context, url)
+def test_a_camera_that_stays_closed_gets_a_sentence(page):
+    page.context.clear_permissions()
+    stays_closed(page, "The camera is not allowed here. Allow it for this page in the")
+    for name, sentence in REFUSALS.items():
+        page.evaluate(OPENS_NO_CAMERA, name)
+        stays_closed(page, sentence)
+    page.evaluate(NO_MEDIA)
+    stays_closed(page, "The camera works on https addresses only.")
+
+
+def stays_closed(page, sentence: str) -> None:
+    """Try to start the camera, and then a file, which still works."""
     page.get_by_role("button", name="Start camera").click()
     expect(page, "The camera stays closed.", sentence)
     assert sentence in status(page)
-    try_example(page, 3)  # files still work
+    try_example(page, 3)
     expect(page, "This looks like sushi.")
 
 
-def test_turning_to_the_other_camera(context, url):
-    context.add_init_script(
-        """const devices = navigator.mediaDevices ?? {};  // none in an empty tab
-        const open = devices.getUserMedia?.bind(devices);
-        globalThis.asked = [];
-        devices.enumerateDevices = async () =>
-            [{ kind: "videoinput" }, { kind: "videoinput" }, { kind: "audioinput" }];
-        devices.getUserMedia = (wanted) => {
-            asked.push([wanted.video.facingMode, wanted.video.frameRate.ideal]);
-            return open(wanted);
-        };"""
-    )
-    page = open_page(context, url)
+TWO_CAMERAS = """() => {
+    const devices = navigator.mediaDevices;
+    const open = devices.getUserMedia.bind(devices);
+    globalThis.asked = [];
+    devices.enumerateDevices = async () =>
+        [{ kind: "videoinput" }, { kind: "videoinput" }, { kind: "audioinput" }];
+    devices.getUserMedia = (wanted) => {
+        asked.push([wanted.video.facingMode, wanted.video.frameRate.ideal]);
+        return open(wanted);
+    };
+}"""
+
+
+def test_turning_to_the_other_camera(page):
+    page.evaluate(TWO_CAMERAS)
     start_camera(page)
     page.get_by_role("button", name="Turn to the other camera").click()
     page.wait_for_function("() => asked.length === 2")

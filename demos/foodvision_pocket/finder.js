@@ -38,7 +38,7 @@ async function fetchExample(name) {
   return reply.blob();
 }
 
-/** Begin something new in the viewfinder; the camera closes unless it is live. */
+/** Begin something new in the viewfinder. */
 function newTurn(state) {
   turn += 1;
   seen = undefined;
@@ -46,6 +46,7 @@ function newTurn(state) {
   return turn;
 }
 
+/** Show a state; the camera closes unless it is live. */
 function setState(state) {
   view.showState(state);
   if (state !== "live") closeCamera(video);
@@ -57,15 +58,10 @@ function offerTeaching() {
   $("teach-this").hidden = !about?.teaching || !(isLive() || seen);
 }
 
-export function isLive() {
-  return $("stage").dataset.state === "live";
-}
+export const isLive = () => $("stage").dataset.state === "live";
 
-/**
- * Show a picture and its answer, unless the visitor asks for something else meanwhile.
- *
- * @param coming A file, whatever it is, or a frozen frame; or the promise of one.
- */
+/** Show a picture and its answer, unless the visitor asks for something else meanwhile; it
+ *  is a file, whatever it is, or a frozen frame, or the promise of one. */
 export async function show(coming) {
   const mine = newTurn("waiting");
   try {
@@ -94,42 +90,35 @@ export async function askAgain() {
 }
 
 /** What is seen now, for the model to look at: a frame, or the picture that is shown. */
-export async function takePicture() {
-  return isLive() ? grabFrame(video) : seen;
-}
+export const takePicture = async () => (isLive() ? grabFrame(video) : seen);
 
 /** Freeze what the viewfinder shows, and answer for that. */
-export async function freeze() {
-  show(await grabFrame(video));
-}
+export const freeze = async () => show(await grabFrame(video));
 
 /** Open the camera and answer for what it sees; returns whether it is open. */
 export async function startLive() {
   const mine = newTurn("waiting");
+  const keepClosed = ({ message }) => stopWith(mine, "The camera stays closed", message);
   try {
     await openCamera(video, facing);
-    if (mine !== turn && !isLive()) closeCamera(video); // it was long in coming
-    if (mine !== turn) return false;
-    setState("live");
-    video.srcObject.getVideoTracks()[0].onended = () =>
-      stopWith(mine, "The camera stopped", "Start it again, or choose a photo instead.", "idle");
-    hasTwoCameras().then((has) => ($("flip").hidden = !has), console.info);
-    answerWhileOpen(mine);
-    return true;
   } catch (error) {
-    stopWith(mine, "The camera stays closed", error.message);
+    keepClosed(error);
     return false;
   }
+  if (mine !== turn && !isLive()) closeCamera(video); // it was long in coming
+  if (mine !== turn) return false;
+  setState("live");
+  video.srcObject.getVideoTracks()[0].onended = () =>
+    stopWith(mine, "The camera stopped", "Start it again, or choose a photo instead.", "idle");
+  hasTwoCameras().then((has) => ($("flip").hidden = !has), console.info);
+  answerWhileOpen(mine).catch(keepClosed);
+  return true;
 }
 
 async function answerWhileOpen(mine) {
-  try {
-    await ready;
-    offerTeaching();
-    await answerLive(video, about, () => mine !== turn);
-  } catch (error) {
-    stopWith(mine, "The camera stays closed", error.message);
-  }
+  await ready;
+  offerTeaching();
+  await answerLive(video, about, () => mine !== turn);
 }
 
 /** End a turn with a sentence, unless it is over. */

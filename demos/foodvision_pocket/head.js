@@ -7,6 +7,7 @@
 const MEMORY = 8; // steps that L-BFGS looks back on
 const MOST_STEPS = 200;
 const FLAT = 1e-4; // length of a gradient that is as good as none
+const SMALLEST = 1e-6; // part of a step that is worth taking
 
 /** The inner product of two rows; four sums at once, as none waits for the others. */
 export function dot(one, other) {
@@ -22,44 +23,29 @@ export function dot(one, other) {
   return a + b + (c + d);
 }
 
+const scaled = (vector, factor) => vector.map((number) => number * factor);
+
 /** Bring a row to length 1. */
-export function toUnit(row) {
-  const length = Math.max(Math.sqrt(dot(row, row)), 1e-12);
-  return row.map((value) => value / length);
-}
+export const toUnit = (row) => scaled(row, 1 / Math.max(Math.sqrt(dot(row, row)), 1e-12));
 
-/** Square roots, signs kept: a few large features no longer drown the small ones. */
-function spread(row) {
-  return row.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
-}
-
-/**
- * Make a function that turns a row of length 1 into one that a head learns from, by the
- * means and standard deviations of known rows.
- */
+/** Make a function that turns a row of length 1 into one that a head learns from, by the
+ *  means and standard deviations of known rows. */
 export function makeScaler(known) {
-  const size = known[0].length;
-  const [mean, width] = [new Float64Array(size), new Float64Array(size)];
+  // Square roots, signs kept: a few large features no longer drown the small ones.
+  const spread = (row) => row.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
   const rows = known.map(spread);
-  for (const row of rows) row.forEach((value, at) => (mean[at] += value / rows.length));
-  for (const row of rows) {
-    row.forEach((value, at) => (width[at] += (value - mean[at]) ** 2 / rows.length));
-  }
-  width.forEach((value, at) => (width[at] = Math.sqrt(value) || 1));
-  return (unit) => spread(unit).map((value, at) => (value - mean[at]) / width[at]);
+  const columns = Array.from(rows[0], (_, at) => momentsOf(rows.map((row) => row[at])));
+  const standard = (value, { mean, deviation }) => (value - mean) / (deviation || 1);
+  return (unit) => spread(unit).map((value, at) => standard(value, columns[at]));
 }
 
-/** Inner products of all pairs of rows, (N, N); `before` has those of the first rows. */
-export function innerProducts(rows, before = { products: new Float64Array(), count: 0 }) {
-  const total = rows.length;
+/** Inner products of all pairs of rows, (N, N); `known` has those of the first rows. */
+export function innerProducts(rows, known = []) {
+  const [total, before] = [rows.length, Math.sqrt(known.length)];
   const products = new Float64Array(total * total);
-  for (let row = 0; row < before.count; row += 1) {
-    const from = row * before.count;
-    products.set(before.products.subarray(from, from + before.count), row * total);
-  }
-  for (let row = before.count; row < total; row += 1) {
+  for (let row = 0; row < total; row += 1) {
     for (let other = 0; other <= row; other += 1) {
-      const product = dot(rows[row], rows[other]);
+      const product = row < before ? known[row * before + other] : dot(rows[row], rows[other]);
       products[row * total + other] = product;
       products[other * total + row] = product;
     }
@@ -69,18 +55,16 @@ export function innerProducts(rows, before = { products: new Float64Array(), cou
 
 /** What each row counts for, by its class: classes count alike; one row may be left out. */
 export function balanced(labels, leftOut = -1) {
-  const counts = [];
-  labels.forEach((label, row) => {
-    if (row !== leftOut) counts[label] = (counts[label] ?? 0) + 1;
-  });
-  const total = labels.length - (leftOut >= 0 ? 1 : 0);
-  const classes = Object.keys(counts).length;
-  return labels.map((label, row) => (row === leftOut ? 0 : total / (classes * counts[label])));
+  const used = labels.filter((_, row) => row !== leftOut);
+  const counts = new Map();
+  for (const label of used) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const weight = (label) => used.length / (counts.size * counts.get(label));
+  return labels.map((label, row) => (row === leftOut ? 0 : weight(label)));
 }
 
 /**
- * Fit a linear head: half the squared length of its weights plus `strength` times the sum
- * of the rows' cross-entropies is to be as small as can be. The bias is free.
+ * Fit a linear head by L-BFGS: half the squared length of its weights plus `strength` times
+ * the sum of the rows' cross-entropies is to be as small as can be. The bias is free.
  *
  * @param {{products: Float64Array, labels: number[], counts: number[], classes: number,
  *   strength: number}} task `products` as from innerProducts, `counts` as from balanced.
@@ -91,71 +75,68 @@ export function balanced(labels, leftOut = -1) {
  *   n's.
  */
 export function fit(task, start, flat = FLAT) {
-  const { classes, labels } = task;
-  const shares = start?.shares ?? new Float64Array(classes * labels.length);
-  const point = { shares, bias: start?.bias ?? new Float64Array(classes) };
-  point.images = multiply(task, point.shares);
+  const size = task.classes * task.labels.length;
+  let point = new Float64Array(2 * size + task.classes);
+  if (start) point.set(start.shares);
+  if (start) point.set(start.bias, 2 * size);
+  multiply(task, point);
   let state = lossAt(task, point);
   const past = [];
   for (let step = 0; step < MOST_STEPS; step += 1) {
     const { gradient } = state;
-    if (Math.sqrt(inner(gradient, gradient)) < flat) break;
-    const way = downhill(gradient, past);
-    const slope = inner(way, gradient);
+    if (Math.sqrt(inner(task, gradient, gradient)) < flat) break;
+    const way = downhill(task, gradient, past);
+    const slope = inner(task, way, gradient);
     let [length, next] = [1, undefined];
-    for (; length > 1e-6; length /= 2) {
-      next = lossAt(task, add(state.point, way, length));
+    for (; length > SMALLEST; length /= 2) {
+      next = lossAt(task, add(point, way, length));
       if (next.loss <= state.loss + 1e-4 * length * slope) break;
     }
-    if (length <= 1e-6) break; // as low as rounding lets it come
+    if (length <= SMALLEST) break; // as low as rounding lets it come
     past.push({ moved: scaled(way, length), turned: add(next.gradient, gradient, -1) });
     if (past.length > MEMORY) past.shift();
-    state = next;
+    [state, point] = [next, next.point];
   }
-  return { ...state.point, logits: state.logits };
+  const { logits } = state;
+  return { shares: point.slice(0, size), bias: point.slice(2 * size), logits };
 }
 
-// A vector of weights, as L-BFGS handles it, is {shares, images, bias}: images are the
-// shares times the inner products, so that the inner product of two vectors is cheap.
+// A vector of weights, as L-BFGS handles it, is one array: the shares (K, N); the shares
+// times the inner products, so that the inner product of two vectors is cheap; the bias.
 
-function inner(one, other) {
-  return dot(one.shares, other.images) + dot(one.bias, other.bias);
-}
-
-function scaled(vector, factor) {
-  const times = (numbers) => numbers.map((number) => number * factor);
-  return { shares: times(vector.shares), images: times(vector.images), bias: times(vector.bias) };
+function inner({ classes, labels }, one, other) {
+  const size = classes * labels.length;
+  const ofWeights = dot(one.subarray(0, size), other.subarray(size, 2 * size));
+  return ofWeights + dot(one.subarray(2 * size), other.subarray(2 * size));
 }
 
 /** One vector and so many times another. */
-function add(one, other, factor) {
-  const sum = (name) => one[name].map((number, at) => number + factor * other[name][at]);
-  return { shares: sum("shares"), images: sum("images"), bias: sum("bias") };
-}
+const add = (one, other, factor) => one.map((number, at) => number + factor * other[at]);
 
-/** Shares (K, N) times inner products (N, N). */
-function multiply({ products, labels, classes }, shares) {
+/** Fill in a vector's shares times the inner products (N, N). */
+function multiply({ products, labels, classes }, vector) {
   const total = labels.length;
-  const images = new Float64Array(classes * total);
   for (let row = 0; row < total; row += 1) {
     const line = products.subarray(row * total, (row + 1) * total);
     for (let label = 0; label < classes; label += 1) {
-      images[label * total + row] = dot(line, shares.subarray(label * total, (label + 1) * total));
+      const shares = vector.subarray(label * total, (label + 1) * total);
+      vector[(classes + label) * total + row] = dot(line, shares);
     }
   }
-  return images;
 }
 
 /** The loss at a point, the gradient there, and the rows' logits. */
 function lossAt(task, point) {
   const { labels, counts, classes, strength } = task;
   const total = labels.length;
-  const [logits, shares] = [new Float64Array(classes * total), point.shares.slice()];
-  const [bias, own] = [new Float64Array(classes), new Array(classes).fill(0)];
-  let loss = dot(point.shares, point.images) / 2;
+  const size = classes * total;
+  const [logits, gradient] = [new Float64Array(size), point.slice()];
+  gradient.fill(0, 2 * size);
+  const own = new Array(classes).fill(0);
+  let loss = dot(point.subarray(0, size), point.subarray(size, 2 * size)) / 2;
   for (let row = 0; row < total; row += 1) {
     for (let label = 0; label < classes; label += 1) {
-      own[label] = point.images[label * total + row] + point.bias[label];
+      own[label] = point[size + label * total + row] + point[2 * size + label];
       logits[label * total + row] = own[label];
     }
     const weight = strength * counts[row];
@@ -163,27 +144,28 @@ function lossAt(task, point) {
     loss -= weight * Math.log(Math.max(probabilities[labels[row]], 1e-300));
     for (let label = 0; label < classes; label += 1) {
       const error = weight * (probabilities[label] - (label === labels[row] ? 1 : 0));
-      shares[label * total + row] += error;
-      bias[label] += error;
+      gradient[label * total + row] += error;
+      gradient[2 * size + label] += error;
     }
   }
-  return { loss, logits, point, gradient: { shares, bias, images: multiply(task, shares) } };
+  multiply(task, gradient);
+  return { loss, logits, point, gradient };
 }
 
 /** L-BFGS's two loops: the way down, by what the last steps have shown. */
-function downhill(gradient, past) {
+function downhill(task, gradient, past) {
   let way = scaled(gradient, -1);
   const notes = [];
   for (const { moved, turned } of [...past].reverse()) {
-    const weight = 1 / inner(moved, turned);
-    const share = weight * inner(moved, way);
+    const weight = 1 / inner(task, moved, turned);
+    const share = weight * inner(task, moved, way);
     way = add(way, turned, -share);
     notes.unshift({ moved, turned, weight, share });
   }
-  const last = past.at(-1);
-  if (last) way = scaled(way, inner(last.moved, last.turned) / inner(last.turned, last.turned));
+  const last = notes.at(-1);
+  if (last) way = scaled(way, 1 / (last.weight * inner(task, last.turned, last.turned)));
   for (const { moved, turned, weight, share } of notes) {
-    way = add(way, moved, share - weight * inner(turned, way));
+    way = add(way, moved, share - weight * inner(task, turned, way));
   }
   return way;
 }
@@ -199,18 +181,18 @@ export function softmax(logits) {
 
 /** The mean of the largest few of some numbers. */
 export function meanOfLargest(numbers, few) {
-  return meanOf([...numbers].sort((a, b) => b - a).slice(0, few));
+  return momentsOf([...numbers].sort((a, b) => b - a).slice(0, few)).mean;
 }
 
-function meanOf(numbers) {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+function momentsOf(numbers) {
+  const meanOf = (some) => some.reduce((sum, number) => sum + number, 0) / some.length;
+  const mean = meanOf(numbers);
+  return { mean, deviation: Math.sqrt(meanOf(numbers.map((number) => (number - mean) ** 2))) };
 }
 
-/**
- * How like `count` photos of its own kind one of the model's training photos is: mean and
- * standard deviation. Rows stand class after class; at most half of a class is compared
- * with, and likeness is the mean over the nearest few of those.
- */
+/** How like `count` photos of its own kind one of the model's training photos is: mean and
+ *  standard deviation. Rows stand class after class; at most half of a class is compared
+ *  with, and likeness is the mean over the nearest few of those. */
 export function ownLikeness(known, counts, count, nearest) {
   const scores = [];
   let from = 0;
@@ -219,14 +201,11 @@ export function ownLikeness(known, counts, count, nearest) {
     from += total;
     const compared = Math.min(count, Math.floor(total / 2));
     const places = Array.from({ length: compared }, (_, n) => Math.floor((n * total) / compared));
-    if (compared === 0) continue;
-    rows.forEach((row, at) => {
-      if (places.includes(at)) return;
+    for (const row of rows.filter((_, at) => compared > 0 && !places.includes(at))) {
       scores.push(meanOfLargest(places.map((place) => dot(row, rows[place])), nearest));
-    });
+    }
   }
-  if (scores.length === 0) return { middle: 0, width: 1 };
-  const middle = meanOf(scores);
-  const width = Math.sqrt(meanOf(scores.map((score) => (score - middle) ** 2)));
-  return { middle, width: Math.max(width, 1e-6) };
+  if (scores.length === 0) return { mean: 0, deviation: 1 };
+  const { mean, deviation } = momentsOf(scores);
+  return { mean, deviation: Math.max(deviation, 1e-6) };
 }

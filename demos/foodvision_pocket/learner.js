@@ -8,12 +8,8 @@ import { isSameName, unround } from "./records.js";
 const ROUGH = 1e-3; // flat enough for a head that is asked about one photo
 const TOO_ALIKE = 0.995; // cosine from which a photo teaches nothing new
 
-/**
- * Make a learner.
- *
- * @param {ArrayBuffer} content Of known.bin: integers of all rows, then a scale each.
- * @param about What model.json says.
- */
+/** Make a learner from the content of known.bin, integers of all rows, then a scale each, and
+ *  from what model.json says. */
 export function makeLearner(content, about) {
   const { dimensions, counts, strength, nearest, margin } = about.teaching;
   const own = about.class_names;
@@ -24,7 +20,7 @@ export function makeLearner(content, about) {
   const knownLabels = counts.flatMap((count, label) => new Array(count).fill(label));
   const scales = new Map(); // of likeness, by how many photos a dish has
   const prepared = new WeakMap(); // what is needed of a photo's record
-  let trained; // task, solution, weights, dishes, names
+  let trained; // task, solution, weights, dishes, names, version
   let version = 0;
 
   function prepare(photo) {
@@ -35,16 +31,13 @@ export function makeLearner(content, about) {
     return prepared.get(photo);
   }
 
-  function scaleFor(count) {
-    if (!scales.has(count)) scales.set(count, head.ownLikeness(known, counts, count, nearest));
-    return scales.get(count);
-  }
-
   /** How like a dish's photos a photo is, in standard deviations. */
   function likenessTo(photos, unit) {
-    const { middle, width } = scaleFor(photos.length);
+    const count = photos.length;
+    if (!scales.has(count)) scales.set(count, head.ownLikeness(known, counts, count, nearest));
+    const { mean, deviation } = scales.get(count);
     const cosines = photos.map((photo) => dot(prepare(photo).unit, unit));
-    return (head.meanOfLargest(cosines, nearest) - middle) / width;
+    return (head.meanOfLargest(cosines, nearest) - mean) / deviation;
   }
 
   /** By how much a class's logit exceeds those of all classes with another name. */
@@ -60,34 +53,25 @@ export function makeLearner(content, about) {
   return {
     /** Learn dishes, {id, name, photos}[]. Forgets what was learned before. */
     train(dishes) {
-      version += 1;
       trained = undefined;
+      version += 1;
       if (dishes.length === 0) return;
       const photos = dishes.flatMap((dish) => dish.photos);
       const rows = [...knownRows, ...photos.map((photo) => prepare(photo).row)];
       const taught = dishes.flatMap((dish, at) => dish.photos.map(() => own.length + at));
       const labels = [...knownLabels, ...taught];
-      const task = {
-        products: head.innerProducts(rows, { products: knownProducts, count: knownRows.length }),
-        labels,
-        counts: head.balanced(labels),
-        classes: own.length + dishes.length,
-        strength,
-      };
+      const products = head.innerProducts(rows, knownProducts);
+      const classes = own.length + dishes.length;
+      const task = { products, labels, counts: head.balanced(labels), classes, strength };
       const solution = head.fit(task);
       const names = [...own, ...dishes.map(({ name }) => name)];
       const weights = names.map((_, label) => combine(rows, solution.shares, label));
-      trained = { task, solution, weights, dishes, names };
+      trained = { task, solution, weights, dishes, names, version };
     },
 
-    /**
-     * Judge a photo by its features (D); undefined if no dish is taught.
-     *
-     * @returns {undefined | {version, names: string[], probabilities: number[],
-     *   leads: number[], likeness: number[], needed: number}} Names and probabilities of all
-     *   classes, the model's own first; leads and likeness of the taught dishes, and what
-     *   they must come to.
-     */
+    /** Judge a photo by its features (D); undefined if no dish is taught. Names and
+     *  probabilities are of all classes, the model's own first; leads and likeness of the
+     *  taught dishes, which must come to `needed`. */
     judge(features) {
       if (!trained) return undefined;
       const { weights, solution, dishes, names } = trained;
@@ -95,7 +79,7 @@ export function makeLearner(content, about) {
       const row = scale(unit);
       const logits = weights.map((weight, label) => dot(weight, row) + solution.bias[label]);
       return {
-        version,
+        version: trained.version,
         names,
         probabilities: head.softmax(logits),
         leads: dishes.map((_, at) => leadOf(logits, own.length + at)),
@@ -110,34 +94,29 @@ export function makeLearner(content, about) {
       return photos.some((other) => dot(prepare(other).unit, unit) > TOO_ALIKE);
     },
 
-    /**
-     * Ask about each photo of a dish a head that learned from all the others.
-     *
-     * @param id The dish's, as `train` was given it.
-     * @param {() => Promise<void>} pause Called after each: others want to work, too.
-     * @returns {Promise<undefined | {right: number, asked: number}>} Undefined if the
-     *   learner was trained anew meanwhile.
-     */
+    /** Ask about each photo of a dish a head that learned from all the others. `pause` is
+     *  waited for after each: others want to work, too. Returns {right, asked}; undefined if
+     *  the learner was trained anew meanwhile. */
     async leaveOneOut(id, pause) {
-      const { task, solution, dishes } = trained ?? { dishes: [] };
+      const begun = trained;
+      const { task, solution, dishes } = begun ?? { dishes: [] };
       const at = dishes.findIndex((dish) => dish.id === id);
       const photos = dishes[at]?.photos ?? [];
       if (photos.length < 2) return { right: 0, asked: 0 };
-      const [total, label, begun] = [task.labels.length, own.length + at, version];
+      const [total, label] = [task.labels.length, own.length + at];
+      const ofRow = (numbers, row) => numbers.filter((_, place) => place % total === row);
       let right = 0;
       for (const [place, photo] of photos.entries()) {
         const row = task.labels.indexOf(label) + place;
-        const shares = solution.shares.slice();
-        for (let each = 0; each < task.classes; each += 1) shares[each * total + row] = 0;
+        const shares = solution.shares.map((share, each) => (each % total === row ? 0 : share));
         const counts = head.balanced(task.labels, row);
-        const { logits } = head.fit({ ...task, counts }, { shares, bias: solution.bias }, ROUGH);
-        const ofRow = Array.from({ length: task.classes }, (_, each) => logits[each * total + row]);
-        const lead = leadOf(ofRow, label);
+        const { logits } = head.fit({ ...task, counts }, { ...solution, shares }, ROUGH);
+        const lead = leadOf(ofRow(logits, row), label);
         const others = photos.filter((other) => other !== photo);
         const likeness = likenessTo(others, prepare(photo).unit);
         if (lead >= 0 && lead + likeness >= needed(dishes.length)) right += 1;
         await pause();
-        if (version !== begun) return undefined;
+        if (trained !== begun) return undefined;
       }
       return { right, asked: photos.length };
     },
@@ -150,7 +129,7 @@ function readRows(content, dimensions) {
   const integers = new Int8Array(content, 0, total * dimensions);
   const view = new DataView(content, total * dimensions);
   return Array.from({ length: total }, (_, row) => {
-    const scale = Math.fround(view.getFloat32(4 * row, true));
+    const scale = view.getFloat32(4 * row, true);
     const part = integers.subarray(row * dimensions, (row + 1) * dimensions);
     return Float64Array.from(part, (value) => value * scale);
   });

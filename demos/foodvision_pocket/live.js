@@ -13,7 +13,7 @@ const WINDOW = 500; // ms whose answers are averaged; index.html says so, too
 const READABLE = 250; // ms that words and numbers stay before they may change
 const CALM = 1500; // ms that a live verdict must last before it is read aloud
 const RECENT = 2000; // ms whose answers the rate is of
-const [STARTING, RESTING] = ["Live, starting", "Resting: nothing moves"];
+const STARTING = "Live, starting";
 
 /** Answer for what the camera sees until `isOver()`; all of it shows on the page. */
 export async function answerLive(video, about, isOver) {
@@ -32,11 +32,8 @@ export async function answerLive(video, about, isOver) {
   }
 }
 
-/**
- * Ask about frame after frame, one at a time: frames that come meanwhile are dropped.
- *
- * @yields {{answer, rests: boolean}} Whether the page rests, as nothing moves.
- */
+/** Ask about frame after frame, one at a time: frames that come meanwhile are dropped.
+ *  Yields {answer, rests}: whether the page rests, as nothing moves. */
 async function* answers(video, isOver) {
   const [nextFrame, stillFor] = [watchFrames(video), watchStillness(video)];
   let asked = -Infinity;
@@ -70,29 +67,19 @@ export function runningMean() {
   };
 }
 
-function meanOf(answers) {
-  const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-  const means = (all) => all[0].map((_, index) => mean(all.map((numbers) => numbers[index])));
-  const taught = answers.map((answer) => answer.taught);
-  const ofTaught = (name) => means(taught.map((one) => one[name]));
-  return {
-    probabilities: means(answers.map(({ probabilities }) => probabilities)),
-    knn_similarity: mean(answers.map(({ knn_similarity }) => knn_similarity)),
-    in_distribution_score: mean(answers.map(({ in_distribution_score }) => in_distribution_score)),
-    taught: taught[0] && {
-      ...taught[0],
-      probabilities: ofTaught("probabilities"),
-      leads: ofTaught("leads"),
-      likeness: ofTaught("likeness"),
-    },
-  };
+/** The mean of numbers, of lists and objects of them; of anything else the first. */
+function meanOf(values) {
+  const [first] = values;
+  if (typeof first === "number") return values.reduce((sum, one) => sum + one, 0) / values.length;
+  if (typeof first !== "object") return first;
+  if (Array.isArray(first)) return first.map((_, at) => meanOf(values.map((one) => one[at])));
+  const pairs = Object.keys(first).map((key) => [key, meanOf(values.map((one) => one[key]))]);
+  return Object.fromEntries(pairs);
 }
 
-/**
- * Make a function that says whether the words may change now. They stay long enough to be
- * read; a new verdict must be found twice in a row, so that the page does not waver.
- */
-export function steadyWords() {
+/** Make a function that says whether the words may change now. They stay long enough to be
+ *  read; a new verdict must be found twice in a row, so that the page does not waver. */
+function steadyWords() {
   let [shown, changed, doubts] = [undefined, -Infinity, 0];
   return (verdict, now) => {
     if (now - changed < READABLE) return false;
@@ -125,7 +112,7 @@ function recentPace() {
     else times.push(now);
     while (times.length > 2 && now - times[0] > RECENT) times.shift();
     const perSecond = (1000 * (times.length - 1)) / (now - times[0]);
-    if (rests) pace = RESTING;
+    if (rests) pace = "Resting: nothing moves";
     else if (times.length > 1) pace = `Live, ${Math.max(1, Math.round(perSecond))} a second`;
     return pace;
   };

@@ -4,55 +4,44 @@ import { within } from "./patience.js";
 
 const READING = 8000; // ms that a disk may take to bring a large file
 const FOLDER = new URL("./", import.meta.url);
+const storeName = (version) => `pocket ${FOLDER} ${version}`; // sw.js says the same
 
-/** The name of the store for one version of the files; sw.js says the same. */
-function storeName(version) {
-  return `pocket ${FOLDER} ${version}`;
-}
-
-/**
- * Open the store, or return undefined where a browser has none to offer (a private
- * window, an address without https): all works there too, only not offline.
- */
-async function openStore(version) {
-  const opening = async () => within(caches.open(storeName(version)));
-  return opening().catch(() => undefined);
+async function load(name) {
+  const response = await fetch(new URL(name, FOLDER));
+  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
+  return response;
 }
 
 /** Read a JSON file of this folder. */
-export async function readJson(name) {
-  const response = await fetch(new URL(name, FOLDER));
-  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
-  return response.json();
-}
+export const readJson = async (name) => (await load(name)).json();
 
 /**
- * Fetch a file of this folder, from the store if it is there.
+ * Fetch a file of this folder, from the store if it is there. Where a browser has no store
+ * to offer (a private window, an address without https) all works, only not offline.
  *
  * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
  * @param list What files.json says: a version, and files with their sizes.
  * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<{response: Response, keep: () => Promise<void>}>} What is in it, as it
- *   comes; reading it fails if it is not of the size that was promised. `keep` stores it,
- *   once all of it is here.
- * @throws {Error} If it cannot be had.
+ * @returns {Promise<{response: Response, keep: () => Promise<void>}>} Reading it fails if it
+ *   is not of the size that was promised. `keep` stores it, once all of it is here.
  */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
-  const store = await openStore(list.version);
-  const stored = await within(wholeIn(store, url, list.files[name]), READING).catch(() => undefined);
-  const arriving = stored ?? (await fetch(url));
-  if (!arriving.ok) throw new Error(`${name}: the server answered ${arriving.status}`);
+  const size = list.files[name];
+  const opening = async () => within(caches.open(storeName(list.version)));
+  const store = await opening().catch(() => undefined);
+  const stored = await within(wholeIn(store, url, size), READING).catch(() => undefined);
+  const { body, headers } = stored ?? (await load(name));
+  const [used, spare] = body.pipeThrough(counted(size, onBytes)).tee();
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
-  const all = readAll(arriving, list.files[name], unzip.writable, onBytes);
-  all.catch(() => store?.delete(url).catch(() => {})); // whoever reads the response hears of it
+  // Whoever reads the response hears of it.
+  used.pipeTo(unzip.writable).catch(() => store?.delete(url).catch(() => {}));
   const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
   return {
     response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
     keep: async () => {
       if (stored || !store) return;
-      const whole = new Response(await all, { headers: arriving.headers });
-      await store.put(url, whole).catch(() => {}); // a full disk: fetched another day
+      await store.put(url, new Response(spare, { headers })).catch(() => {}); // a full disk
     },
   };
 }
@@ -67,35 +56,25 @@ async function wholeIn(store, url, size) {
   return undefined;
 }
 
-/** Read a whole response, and pass its pieces on; returns all of its bytes. */
-async function readAll(response, size, target, onBytes) {
-  const bytes = new Uint8Array(size);
+/** What passes a file's pieces on, counts their bytes, and fails at any other size. */
+function counted(size, onBytes) {
   let count = 0;
-  const [reader, writer] = [response.body.getReader(), target.getWriter()];
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      if (count + value.length > size) throw new Error("more bytes came than promised");
-      bytes.set(value, count);
-      writer.write(value).catch(() => {}); // close says what was wrong
-      count += value.length;
-      onBytes(value.length);
-    }
-    if (count !== size) throw new Error(`only ${count} of ${size} bytes came`);
-    await writer.close();
-  } catch (error) {
-    writer.abort(error).catch(() => {});
-    throw error;
-  }
-  return bytes;
+  const check = (isRight) => {
+    if (!isRight) throw new Error(`${count} of ${size} bytes came`);
+  };
+  return new TransformStream({
+    transform(piece, target) {
+      count += piece.length;
+      check(count <= size);
+      onBytes(piece.length);
+      target.enqueue(piece);
+    },
+    flush: () => check(count === size),
+  });
 }
 
-/**
- * Have sw.js keep the whole folder: this version, and of the runtime this build.
- *
- * @returns {Promise<boolean>} Whether the page will open without network.
- */
+/** Have sw.js keep the whole folder: this version, and of the runtime this build. Returns
+ *  whether the page will open without network. */
 export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https

@@ -6,41 +6,30 @@ import { openPicture, toPixels, toSmall } from "./picture.js";
 import { CarryError } from "./records.js";
 
 const LEARNING = 20_000; // ms for what is learned with to come
-const STEP = 0.02; // of all bytes, after which the page is told that they came
 export let about; // what model.json says
 let list; // what files.json says
 let engine; // LiteRT or ONNX Runtime: whatever suits the model
 
-/**
- * Fetch all that is needed, and start.
- *
- * @returns {Promise<{about, runs: string, version: string, keep}>} `keep` stores what was
- *   fetched.
- */
+/** Fetch all that is needed, and start; returns {about, runs, version, keep}, of which the
+ *  last stores what was fetched. */
 export async function start({ build, threads }, onProgress) {
-  const [files, code] = await Promise.all([fetchAll(build, onProgress), import("./engine.js")]);
-  engine = code;
-  const responses = files.map(async (file) => (await file).response);
-  const runs = await engine.start(responses, { about, build, threads });
-  const keep = () => Promise.all(files.map(async (file) => (await file).keep()));
-  return { about, runs, version: list.version, keep };
-}
-
-/** Begin to fetch what the engine starts with, and say how much of it is here. */
-async function fetchAll(build, onProgress) {
+  const coming = import("./engine.js");
+  coming.catch(() => {}); // it is waited for below
   [about, list] = await Promise.all([readJson("model.json"), readJson("files.json")]);
   const names = about.starts_with.map((name) => name.replace("BUILD", build));
   const total = names.reduce((sum, name) => sum + list.files[name], 0);
-  let [done, shown] = [0, 0];
+  let done = 0;
   const onBytes = (count) => {
     done += count;
-    if (done < total && done - shown < STEP * total) return;
-    shown = done;
     onProgress({ done, total });
   };
   const files = names.map((name) => fetchOnce(name, list, onBytes));
-  for (const file of files) file.catch(() => {}); // the engine hears of it
-  return files;
+  const responses = files.map(async (file) => (await file).response);
+  for (const response of responses) response.catch(() => {}); // the engine hears of it
+  engine = await coming;
+  const runs = await engine.start(responses, { about, build, threads });
+  const keep = () => Promise.all(files.map(async (file) => (await file).keep()));
+  return { about, runs, version: list.version, keep };
 }
 
 /** The training photos' features, which what is taught is learned beside. */
@@ -75,7 +64,7 @@ export function look(source) {
   return withBitmap(source, async (bitmap) => {
     const { features } = await run(bitmap, true);
     const seen = { features, picture: await toSmall(bitmap) };
-    postMessage({ looked: true }); // a sign of life: many photos take long
+    postMessage({ tell: "looked" }); // a sign of life: many photos take long
     return seen;
   });
 }

@@ -4,9 +4,7 @@ const LIMIT = 3000; // ms
 
 /** Wait for a promise, but not for ever: reject if nothing came within the limit. */
 export function within(promise, limit = LIMIT) {
-  let timer;
-  const tooLong = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer in ${limit} ms`)), limit);
-  });
-  return Promise.race([promise, tooLong]).finally(() => clearTimeout(timer));
+  const error = new Error(`no answer in ${limit} ms`);
+  const late = new Promise((_, reject) => setTimeout(reject, limit, error));
+  return Promise.race([promise, late]);
 }

@@ -5,23 +5,18 @@ export const SMALL_SIDE = 256; // pixels of a small picture's shorter side
 const STRIP = 1 << 20; // pixels looked at in one go: a phone's memory is small
 const PREVIEW = 1200; // pixels of the longer side: enough for any screen's viewfinder
 const LAST_CHUNK = 0x49454e44; // "IEND"
-let canvas; // of the last strip, for the next one
-let context;
+let pen; // of the last strip's canvas, for the next one
 
 /** A picture that cannot be used. Its message is meant for the visitor. */
 export class PictureError extends Error {}
 
-/**
- * Decode a file, anything at all: upright, and in the colours of screens.
- *
- * @throws {PictureError} If it is empty, broken, too large or not a picture.
- */
-export async function openPicture(file, rules) {
-  const { sentences } = rules;
+/** Decode a file, anything at all: upright, and in the colours of screens.
+ *  Throws a PictureError if it is empty, broken, too large or not a picture. */
+export async function openPicture(file, { sentences, starts, max_pixels }) {
   if (file.size === 0) throw new PictureError(sentences["empty"]);
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const starts = (...first) => first.every((byte, at) => bytes[at] === byte);
-  const [isJpeg, isPng] = [starts(0xff, 0xd8, 0xff), starts(0x89, 0x50, 0x4e, 0x47)];
+  const begins = (...first) => first.every((byte, at) => bytes[at] === byte);
+  const [isJpeg, isPng] = [begins(0xff, 0xd8, 0xff), begins(0x89, 0x50, 0x4e, 0x47)];
   if ((isJpeg && !isWholeJpeg(bytes)) || (isPng && !isWholePng(bytes))) {
     throw new PictureError(sentences["damaged"]); // some browsers would show half of it
   }
@@ -29,20 +24,13 @@ export async function openPicture(file, rules) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new PictureError(sentences[whyNot(bytes.subarray(0, 500), rules)]);
+    const text = String.fromCharCode(...bytes.subarray(0, 500));
+    const isSo = (why) => new RegExp(`^(?:${starts[why]})`, "s").test(text);
+    throw new PictureError(sentences[Object.keys(starts).find(isSo) ?? "no picture"]);
   }
-  if (bitmap.width * bitmap.height > rules.max_pixels) {
-    bitmap.close();
-    throw new PictureError(sentences["too large"]);
-  }
-  return bitmap;
-}
-
-/** Say why a browser would not decode a file that starts with these bytes. */
-function whyNot(head, { starts }) {
-  const text = String.fromCharCode(...head);
-  const isSo = (why) => new RegExp(`^(?:${starts[why]})`, "s").test(text);
-  return Object.keys(starts).find(isSo) ?? "no picture";
+  if (bitmap.width * bitmap.height <= max_pixels) return bitmap;
+  bitmap.close();
+  throw new PictureError(sentences["too large"]);
 }
 
 // Follow a JPEG's segments to its end marker. Looking for the marker alone would not do: a
@@ -50,15 +38,11 @@ function whyNot(head, { starts }) {
 function isWholeJpeg(bytes) {
   let at = 2;
   while (at < bytes.length - 1) {
-    if (bytes[at] !== 0xff) {
-      at += 1; // compressed data
-      continue;
-    }
     const marker = bytes[at + 1];
-    if (marker === 0xd9) return true;
     // 0x00: an 0xff in the data; 0x01, 0xd0 to 0xd7: markers alone; 0xff: padding
-    const alone = marker <= 1 || (marker >= 0xd0 && marker <= 0xd7) || marker === 0xff;
-    if (marker === 0xff) at += 1;
+    const alone = marker <= 1 || (marker >= 0xd0 && marker <= 0xd7);
+    if (bytes[at] !== 0xff || marker === 0xff) at += 1; // compressed data, or padding
+    else if (marker === 0xd9) return true;
     else at += alone ? 2 : 2 + (bytes[at + 2] << 8) + bytes[at + 3];
   }
   return false;
@@ -75,11 +59,10 @@ function isWholePng(bytes) {
 }
 
 /**
- * Read a bitmap's pixels; a large one is made smaller by a whole factor.
- *
- * Each pixel is the mean of a square of the original, as Pillow's `reduce` has it,
- * so that every browser gives the model the same picture. See-through parts are white.
- * The whole picture's shorter side keeps at least `enough` pixels.
+ * Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
+ * mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
+ * the model the same picture. See-through parts are white. The whole picture's shorter side
+ * keeps at least `enough` pixels.
  *
  * @param {number} [share] Read only a centred square with sides of this share of the
  *   shorter side, as `Preprocess` in the lesson cuts it out. Undefined: read all.
@@ -88,47 +71,37 @@ function isWholePng(bytes) {
  */
 export function toPixels(bitmap, { enough }, share) {
   const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
-  const whole = {
-    left: 0,
-    top: 0,
-    width: Math.ceil(bitmap.width / factor),
-    height: Math.ceil(bitmap.height / factor),
-  };
-  const area = share === undefined ? whole : centreOf(whole, share);
-  const right = Math.min((area.left + area.width) * factor, bitmap.width);
-  const bottom = Math.min((area.top + area.height) * factor, bitmap.height);
-  const left = area.left * factor;
-  const rows = factor * Math.max(1, Math.floor(STRIP / ((right - left) * factor)));
-  if (factor === 1 && rows >= area.height) {
-    return readStrip(bitmap, left, area.top, right - left, area.height);
+  let [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side / factor));
+  let [left, top] = [0, 0];
+  if (share !== undefined) {
+    const exact = Math.fround(Math.min(height, width) * Math.fround(share)); // as float32 is
+    const side = Math.max(1, Math.trunc(exact));
+    [left, top] = [width, height].map((length) => factor * Math.floor((length - side) / 2));
+    [width, height] = [side, side];
   }
-  const data = new Uint8ClampedArray(4 * area.width * area.height);
+  const right = Math.min(left + width * factor, bitmap.width);
+  const bottom = Math.min(top + height * factor, bitmap.height);
+  const rows = factor * Math.max(1, Math.floor(STRIP / ((right - left) * factor)));
+  if (factor === 1 && rows >= height) return readStrip(bitmap, left, top, width, height);
+  const data = new Uint8ClampedArray(4 * width * height);
   let to = 0;
-  for (let top = area.top * factor; top < bottom; top += rows) {
+  for (; top < bottom; top += rows) {
     const strip = readStrip(bitmap, left, top, right - left, Math.min(rows, bottom - top));
     to = average(strip, factor, data, to);
   }
-  return { data, height: area.height, width: area.width };
-}
-
-/** The square in the middle of a picture; its side is rounded as float32 numbers are. */
-function centreOf({ height, width }, share) {
-  const exact = Math.fround(Math.min(height, width) * Math.fround(share));
-  const side = Math.max(1, Math.trunc(exact));
-  const middle = (length) => Math.floor((length - side) / 2);
-  return { left: middle(width), top: middle(height), width: side, height: side };
+  return { data, height, width };
 }
 
 /** Read a part of a bitmap as RGBA. */
 function readStrip(bitmap, left, top, width, height) {
-  if (canvas?.width !== width || canvas.height !== height) {
-    canvas = new OffscreenCanvas(width, height);
-    context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  if (pen?.canvas.width !== width || pen.canvas.height !== height) {
+    const canvas = new OffscreenCanvas(width, height);
+    pen = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   }
-  context.fillStyle = "white";
-  context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
+  pen.fillStyle = "white";
+  pen.fillRect(0, 0, width, height);
+  pen.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+  return pen.getImageData(0, 0, width, height);
 }
 
 /** Write the means of factor x factor squares, as RGBA, from a place on. */
@@ -163,11 +136,11 @@ export async function toSmall(bitmap) {
   const [width, height] = [bitmap.width, bitmap.height].map((length) => Math.round(length * scale));
   const most = 4 * SMALL_SIDE;
   const small = new OffscreenCanvas(Math.min(width, most), Math.min(height, most));
-  const pen = small.getContext("2d", { alpha: false });
-  pen.imageSmoothingQuality = "high";
-  pen.fillStyle = "white";
-  pen.fillRect(0, 0, small.width, small.height);
-  pen.drawImage(bitmap, (small.width - width) / 2, (small.height - height) / 2, width, height);
+  const brush = small.getContext("2d", { alpha: false });
+  brush.imageSmoothingQuality = "high";
+  brush.fillStyle = "white";
+  brush.fillRect(0, 0, small.width, small.height);
+  brush.drawImage(bitmap, (small.width - width) / 2, (small.height - height) / 2, width, height);
   const blob = await small.convertToBlob({ type: "image/jpeg", quality: 0.85 });
   return new Uint8Array(await blob.arrayBuffer());
 }
@@ -175,9 +148,7 @@ export async function toSmall(bitmap) {
 /** Shrink a bitmap to what a screen shows. */
 export function toPreview(bitmap) {
   const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
-  return createImageBitmap(bitmap, {
-    resizeWidth: Math.max(1, Math.round(bitmap.width * scale)),
-    resizeHeight: Math.max(1, Math.round(bitmap.height * scale)),
-    resizeQuality: "medium",
-  });
+  const scaled = (side) => Math.max(1, Math.round(side * scale));
+  const [resizeWidth, resizeHeight] = [scaled(bitmap.width), scaled(bitmap.height)];
+  return createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "medium" });
 }

@@ -63,9 +63,8 @@ async function load(name) {
 
 async function forgetOthers() {
   if (!(await caches.has(STORE))) return;
-  const names = await caches.keys();
-  const old = names.filter((name) => name.startsWith(PREFIX) && name !== STORE);
-  await Promise.all(old.map((name) => caches.delete(name)));
+  const isOld = (name) => name.startsWith(PREFIX) && name !== STORE;
+  await Promise.all((await caches.keys()).filter(isOld).map((name) => caches.delete(name)));
 }
 
 /** Ask the network; where it does not answer, or a page not soon, take what is stored. */
@@ -74,22 +73,15 @@ async function serve(request, isPage) {
   arriving.catch(() => {}); // whoever waits for it hears of it
   if (isPage || Date.now() > storedUntil) {
     try {
-      const response = await (isPage ? Promise.race([arriving, late()]) : arriving);
+      const response = await (isPage ? Promise.race([arriving, late(PATIENCE)]) : arriving);
       if (isPage) storedUntil = 0;
       if (response.status < 500) return response;
-    } catch {
-      // No network, or next to none.
-    }
+    } catch {} // no network, or next to none
   }
   if (isPage) storedUntil = Date.now() + VISIT;
-  const found = find(isPage ? FOLDER : request.url);
-  return (await Promise.race([found, late(SEARCH)]).catch(() => undefined)) ?? arriving;
+  const finding = caches.open(STORE).then((store) => store.match(isPage ? FOLDER : request.url));
+  const found = await Promise.race([finding, late(SEARCH)]).catch(() => undefined);
+  return found ?? arriving;
 }
 
-async function find(url) {
-  return (await caches.open(STORE)).match(url);
-}
-
-function late(limit = PATIENCE) {
-  return new Promise((_, reject) => setTimeout(reject, limit));
-}
+const late = (limit) => new Promise((_, reject) => setTimeout(reject, limit));

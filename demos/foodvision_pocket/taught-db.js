@@ -1,5 +1,5 @@
-// What was taught, kept on this device: IndexedDB, one record a dish and one a photo. Every
-// change is one transaction, so it is there whole or not at all.
+// What was taught, kept on this device: IndexedDB, one record a dish and one a photo, which
+// names its dish. Every change is one transaction: it is there whole or not at all.
 
 import { within } from "./patience.js";
 
@@ -7,16 +7,15 @@ const NAME = `taught ${new URL("./", import.meta.url)}`; // other folders of thi
 const STORES = ["dishes", "photos"];
 const WRITING = 10_000; // ms that a disk may take for a change
 
-/**
- * Open it.
- *
- * @param {() => void} onChange Told when another tab has changed something.
- * @returns {Promise<{readAll, change}>}
- * @throws {DOMException} Where the browser has none to offer, or not to this page.
- */
+/** Open it, for {readAll, change}; `onChange` is told when another tab has changed something.
+ *  Throws where the browser has none to offer, or not to this page. */
 export async function openTaughtDb(onChange) {
   let opened = await within(open());
-  const channel = makeChannel(onChange);
+  let channel; // undefined where a browser has none: other tabs hear at their start
+  try {
+    channel = new BroadcastChannel(NAME);
+    channel.onmessage = onChange;
+  } catch {}
 
   /** A transaction; a browser that has closed the database gets it opened once more. */
   async function begin(mode) {
@@ -30,61 +29,36 @@ export async function openTaughtDb(onChange) {
   }
 
   return {
-    /** All records: {dishes: [...], photos: [...]}. */
+    /** All records, dishes and photos. */
     async readAll() {
       const transaction = await begin("readonly");
-      const [dishes, photos] = STORES.map((name) => transaction.objectStore(name).getAll());
+      const reading = STORES.map((name) => transaction.objectStore(name).getAll());
       await within(finished(transaction));
-      return { dishes: dishes.result, photos: photos.result };
+      return reading.flatMap(({ result }) => result);
     },
 
-    /**
-     * Put and remove records, all or none.
-     *
-     * @param {{put?: object, remove?: object, needs?: string}} changes Arrays of records or
-     *   of ids by store; remove "all" for all. `needs` is the id of a dish that must be
-     *   there still.
-     * @returns {Promise<boolean>} Whether it was done: false if that dish is gone.
-     * @throws {DOMException} If it was not possible; nothing has changed.
-     */
-    async change({ put = {}, remove = {}, needs }) {
+    /** Put records, and remove others by id or "all", everything or nothing; `needs` is the
+     *  id of a dish that must be there still. Returns whether it was done: false if that
+     *  dish is gone. Throws if it was not possible. */
+    async change({ put = [], remove = [], needs }) {
       const transaction = await begin("readwrite");
+      const [dishes, photos] = STORES.map((name) => transaction.objectStore(name));
       const done = within(finished(transaction), WRITING);
-      done.catch(() => abort(transaction));
-      if (needs && !(await within(has(transaction, needs)))) {
+      done.catch(() => transaction.abort()).catch(() => {}); // or it has ended already
+      if (needs && !(await within(resultOf(dishes.getKey(needs))))) {
         await done;
         return false;
       }
-      for (const name of STORES) {
-        const store = transaction.objectStore(name);
-        for (const record of put[name] ?? []) store.put(record);
+      for (const record of put) ("dish" in record ? photos : dishes).put(record);
+      for (const store of [dishes, photos]) {
         if (remove === "all") store.clear();
-        for (const id of remove[name] ?? []) store.delete(id);
+        else for (const id of remove) store.delete(id);
       }
       await done;
       channel?.postMessage("changed");
       return true;
     },
   };
-}
-
-/** What tells other tabs; undefined where a browser has none: they hear at their start. */
-function makeChannel(onChange) {
-  try {
-    const channel = new BroadcastChannel(NAME);
-    channel.onmessage = onChange;
-    return channel;
-  } catch {
-    return undefined;
-  }
-}
-
-function abort(transaction) {
-  try {
-    transaction.abort();
-  } catch {
-    // It has ended already.
-  }
 }
 
 /** What a request brings. */
@@ -103,10 +77,6 @@ async function open() {
   const opened = await resultOf(request);
   opened.onversionchange = () => opened.close();
   return opened;
-}
-
-async function has(transaction, id) {
-  return (await resultOf(transaction.objectStore("dishes").getKey(id))) !== undefined;
 }
 
 function finished(transaction) {

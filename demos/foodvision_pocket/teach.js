@@ -22,8 +22,9 @@ export function wireTeaching() {
     film,
     "take-back": takeBack,
     save,
-    relearn,
-    "forget-all": forgetAll,
+    relearn: async () => sayLearned(await teach("relearn")),
+    "forget-all": () =>
+      forget("every dish that you taught me, with all photos", "forgetAll", "All is forgotten."),
   };
   for (const [name, work] of Object.entries(works)) $(name).onclick = () => attempt(work);
   $("name-form").onsubmit = (event) => {
@@ -34,7 +35,7 @@ export function wireTeaching() {
   $("rename").onclick = () => askForName(nameOf(open));
   $("teach-done").onclick = close;
   wireFiles("more-photos", "more-files", (files) => addAll(files, files.length));
-  wireFiles("read", "read-file", ([file]) => read(file));
+  wireFiles("read", "read-file", async ([file]) => sayLearned(await teach("read", { file })));
 }
 
 /** Have a button choose files, and do something with them. */
@@ -69,11 +70,12 @@ function listed({ id, name, photos }) {
   const row = $("taught-row").content.cloneNode(true);
   row.querySelector(".name").textContent = name;
   row.querySelector(".photos").textContent = words.count(photos, "photo");
-  const [look, forget] = row.querySelectorAll("button");
+  const [look, away] = row.querySelectorAll("button");
   look.setAttribute("aria-label", `Teach more of ${name}`);
   look.onclick = () => attempt(() => showLesson(id));
-  forget.setAttribute("aria-label", `Forget ${name}`);
-  forget.onclick = () => attempt(() => forgetDish(id));
+  away.setAttribute("aria-label", `Forget ${name}`);
+  away.onclick = () =>
+    attempt(() => forget(`${name} and all its photos`, "forget", `${name} is forgotten.`, { id }));
   return row;
 }
 
@@ -160,22 +162,18 @@ async function showPictures() {
   const pictures = await teach("pictures", { id: open });
   $("lesson-count").textContent = words.describeLesson(pictures.length);
   for (const image of $("pictures").querySelectorAll("img")) URL.revokeObjectURL(image.src);
-  $("pictures").replaceChildren(
-    ...pictures.map((bytes, at) => {
-      const image = new Image();
-      image.alt = bytes ? `Photo ${at + 1}` : `Photo ${at + 1}, not kept`;
-      if (bytes) image.src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
-      return image;
-    }),
-  );
+  const images = pictures.map((bytes, at) => {
+    const alt = `Photo ${at + 1}${bytes ? "" : ", not kept"}`;
+    const source = bytes && URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    return Object.assign(new Image(), { alt, ...(source && { src: source }) });
+  });
+  $("pictures").replaceChildren(...images);
   const checked = await teach("check", { id: open });
   $("lesson-count").textContent = words.describeLesson(pictures.length, checked);
 }
 
 /** Add the picture that is seen to the open dish. */
-async function addOne() {
-  await addAll([await takePicture()], 1);
-}
+const addOne = async () => addAll([await takePicture()], 1);
 
 /** Add pictures to the open dish, one after the other, until it is closed. What is no
  *  picture is named and passed over. */
@@ -185,7 +183,7 @@ async function addAll(sources, total) {
   const problems = [];
   let place = 0;
   for await (const source of sources) {
-    if (open !== id) break;
+    if (open !== id || problems.length === 3) break;
     place += 1;
     tell(`Looking at ${place} of ${total} ...`);
     try {
@@ -193,7 +191,6 @@ async function addAll(sources, total) {
       counts[isNew ? "added" : "old"] += 1;
     } catch (error) {
       problems.push(source.name ? `${source.name}: ${error.message}` : error.message);
-      if (problems.length === 3) break;
     }
   }
   await teach("train");
@@ -225,20 +222,10 @@ async function takeBack() {
   tell("The last photo is forgotten.");
 }
 
-async function forgetDish(id) {
-  const name = nameOf(id);
-  if (!(await isSure(`Forget ${name} and all its photos?`))) return;
-  await teach("forget", { id });
-  await afterForgetting(`${name} is forgotten.`);
-}
-
-async function forgetAll() {
-  if (!(await isSure("Forget every dish that you taught me, with all photos?"))) return;
-  await teach("forgetAll");
-  await afterForgetting("All is forgotten.");
-}
-
-async function afterForgetting(sentence) {
+/** Ask whether it is meant, then forget. */
+async function forget(what, call, sentence, given) {
+  if (!(await isSure(`Forget ${what}?`))) return;
+  await teach(call, given);
   $("taught-title").focus(); // the button that was pressed is gone
   await askAgain();
   tell(sentence);
@@ -247,25 +234,17 @@ async function afterForgetting(sentence) {
 async function save() {
   const text = await teach("save", { withPictures: $("with-pictures").checked });
   const file = new Blob([text], { type: "application/json" });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = FILE_NAME;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  const href = URL.createObjectURL(file);
+  Object.assign(document.createElement("a"), { href, download: FILE_NAME }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
   tell(`Saved as ${FILE_NAME}, ${Math.ceil(file.size / 1000)} kB, among your downloads.`);
 }
 
-async function read(file) {
-  const { isOurs, ...counts } = await teach("read", { file });
+/** Say what came of a file, or of an earlier model's pictures. */
+async function sayLearned({ isOurs = true, ...counts }) {
   const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
   await askAgain();
   tell(`${words.describeAdded(counts)}${how}`);
-}
-
-async function relearn() {
-  const counts = await teach("relearn");
-  await askAgain();
-  tell(words.describeAdded(counts));
 }
 
 /** Ask before something is lost. */
@@ -273,10 +252,8 @@ function isSure(question) {
   $("sure-text").textContent = question;
   $("sure").showModal();
   return new Promise((resolve) => {
+    $("sure").returnValue = "no";
     $("sure").onclose = () => resolve($("sure").returnValue === "yes");
-    $("sure-no").onclick = () => $("sure").close("no");
-    $("sure-yes").onclick = () => $("sure").close("yes");
-    $("sure").oncancel = () => ($("sure").returnValue = "no");
   });
 }
 

@@ -4,35 +4,26 @@
 import { makeLearner } from "./learner.js";
 import { about, fetchKnown, look } from "./model.js";
 import { SMALL_SIDE } from "./picture.js";
-import {
-  CarryError,
-  cleanName,
-  isDish,
-  isPhoto,
-  isSameName,
-  newId,
-  readFile,
-  round,
-  writeFile,
-} from "./records.js";
+import * as records from "./records.js";
+import { CarryError, isSameName } from "./records.js";
 import { openTaughtDb } from "./taught-db.js";
 
-const NOT_KEPT = {
-  QuotaExceededError:
-    "This device has no room left: what you teach now is forgotten when the page closes. " +
-    "Save it to a file, or forget a dish.",
-  other:
-    "This browser keeps nothing here, as in a private window: what you teach is forgotten " +
-    "when the page closes. Save it to a file to keep it.",
-};
+const NO_ROOM =
+  "This device has no room left: what you teach now is forgotten when the page closes. " +
+  "Save it to a file, or forget a dish.";
+const NOTHING_KEPT =
+  "This browser keeps nothing here, as in a private window: what you teach is forgotten " +
+  "when the page closes. Save it to a file to keep it.";
 const GONE = "This dish was forgotten in another tab.";
-const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 const STUCK = "The browser did not let go of it. Reload the page, then try again.";
+const NO_USE =
+  "This was taught to another model, whose numbers mean nothing to this one, and it has no " +
+  "small pictures to learn from anew. Nothing was changed.";
+const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 
-let dishes = new Map(); // records by id, of this model and of earlier ones; so are photos
-let photos = new Map();
+let all = new Map(); // records by id: dishes and photos, of this model and of earlier ones
 const unkept = new Set(); // ids of those that are not on the device
-let [db, learner, lost, whyUnkept] = [undefined, undefined, 0, NOT_KEPT.other];
+let [db, learner, lost, whyUnkept] = [undefined, undefined, 0, NOTHING_KEPT];
 let asleep = ""; // why what is kept could not be learned
 let tell; // given the state, after every change: by a call, or in another tab
 let turn = Promise.resolve(); // of the last who asked: one works at a time
@@ -43,18 +34,15 @@ function inTurn(work, isChange = true) {
   return done;
 }
 
-const byId = (records) => new Map(records.map((record) => [record.id, record]));
-const isMine = ({ model }) => model === about.sha256;
-const isOld = (record) => !isMine(record);
-const some = (records, isWanted) =>
-  [...records.values()].filter(isWanted).sort((one, other) => one.made - other.made);
-const photosOf = ({ id, model }) =>
-  some(photos, (photo) => photo.dish === id && photo.model === model);
+const some = (isWanted) => [...all.values()].filter(isWanted).sort((a, b) => a.made - b.made);
+const isOfOther = ({ model }) => model !== about.sha256;
+const dishes = () => some((record) => !record.dish && !isOfOther(record));
+const photosOf = ({ id }) => some(({ dish }) => dish === id);
 
 /** All dishes to be learned, each with its photos. */
 function lessons() {
-  const all = some(dishes, isMine).map((dish) => ({ ...dish, photos: photosOf(dish) }));
-  return all.filter((lesson) => lesson.photos.length > 0);
+  const each = dishes().map((dish) => ({ ...dish, photos: photosOf(dish) }));
+  return each.filter(({ photos }) => photos.length > 0);
 }
 
 async function wake() {
@@ -72,122 +60,112 @@ async function train() {
 /** Read all records from the device; those that could not be kept stay. */
 async function load() {
   const stored = await db.readAll();
-  const whole = stored.dishes.filter((one) => isDish(one, about));
-  const before = dishes;
-  dishes = byId(whole);
-  const placed = stored.photos.filter((one) => isPhoto(one, about) && dishes.has(one.dish));
-  lost = stored.dishes.length - whole.length + stored.photos.length - placed.length;
-  const left = some(photos, ({ id }) => unkept.has(id));
-  photos = byId([...placed, ...left]);
-  for (const { dish } of left) {
-    if (!dishes.has(dish)) unkept.add(dish);
-    dishes.set(dish, dishes.get(dish) ?? before.get(dish));
+  const whole = stored.filter((record) => records.isWhole(record, about));
+  const fresh = new Map(whole.map((record) => [record.id, record]));
+  for (const { id, dish, model } of whole) {
+    if (dish && fresh.get(dish)?.model !== model) fresh.delete(id);
+  }
+  lost = stored.length - fresh.size;
+  for (const { id, dish } of some((record) => record.dish && unkept.has(record.id))) {
+    for (const left of [id, dish].filter((each) => !fresh.has(each))) {
+      fresh.set(left, all.get(left));
+      unkept.add(left);
+    }
+  }
+  all = fresh;
+}
+
+function drop(gone) {
+  for (const { id } of gone) {
+    all.delete(id);
+    unkept.delete(id);
   }
 }
 
-function drop(records) {
-  for (const { id } of records) {
-    for (const kept of [dishes, photos, unkept]) kept.delete(id);
-  }
-}
-
-/**
- * Make a change on the device.
- *
- * @returns {Promise<boolean>} Whether it was made.
- * @throws {CarryError} Where the dish that it needs is gone.
- */
+/** Make a change on the device; returns whether it was made. Throws where the dish that it
+ *  needs is gone. */
 async function keep(changes) {
   if (!db) return false;
-  let isThere;
   try {
-    isThere = await db.change(changes);
+    if (await db.change(changes)) return true;
   } catch (error) {
-    whyUnkept = NOT_KEPT[error?.name] ?? NOT_KEPT.other;
+    whyUnkept = error?.name === "QuotaExceededError" ? NO_ROOM : NOTHING_KEPT;
     return false;
   }
-  if (isThere) return true;
-  const gone = dishes.get(changes.needs);
+  const gone = find(changes.needs);
   drop([gone, ...photosOf(gone)]);
   throw new CarryError(GONE);
 }
 
-/** Make a change that takes away; what cannot be taken from the device stays here, too. */
-async function remove(gone) {
-  const ids = Object.entries(gone).map(([name, list]) => [name, list.map(({ id }) => id)]);
-  if (db && !(await keep({ remove: Object.fromEntries(ids) }))) throw new CarryError(STUCK);
-  drop(Object.values(gone).flat());
+/** Take records away; what cannot be taken from the device stays here, too. */
+async function remove(gone, ids = gone.map(({ id }) => id)) {
+  if (db && !(await keep({ remove: ids }))) throw new CarryError(STUCK);
+  drop(gone);
 }
 
 function state() {
-  const list = some(dishes, isMine).map((dish) => ({
-    id: dish.id,
-    name: dish.name,
-    photos: photosOf(dish).length,
-  }));
-  const notKept = unkept.size > 0 ? whyUnkept : "";
-  return { dishes: list, old: describeOld(), notKept, asleep, lost };
+  const list = dishes().map(({ id, name }) => ({ id, name, photos: photosOf({ id }).length }));
+  const olds = some(isOfOther);
+  const photos = olds.filter(({ dish }) => dish);
+  const usable = canLookAgain(photos) ? photos.filter(({ picture }) => picture).length : 0;
+  const names = olds.filter(({ dish }) => !dish).map(({ name }) => name);
+  const old = { names, photos: photos.length, usable };
+  return { dishes: list, old, notKept: unkept.size > 0 ? whyUnkept : "", asleep, lost };
 }
 
-function describeOld() {
-  const names = some(dishes, isOld).map(({ name }) => name);
-  const olds = some(photos, isOld);
-  const withPicture = olds.filter(({ picture }) => picture).length;
-  return { names, photos: olds.length, usable: about.input_size <= SMALL_SIDE ? withPicture : 0 };
+/** Whether there are small pictures among photos, and they are large enough. */
+function canLookAgain(photos) {
+  return about.input_size <= SMALL_SIDE && photos.some(({ picture }) => picture);
 }
 
 function find(id) {
-  const dish = dishes.get(id);
-  if (!dish) throw new CarryError(GONE);
-  return dish;
+  if (!all.has(id)) throw new CarryError(GONE);
+  return all.get(id);
 }
 
-function findByName(name) {
-  return some(dishes, isMine).find((dish) => isSameName(dish.name, name));
-}
+const findByName = (name) => dishes().find((dish) => isSameName(dish.name, name));
 
 /** A name fit to be kept; one of the model's own is spelled as the model spells it. */
 function spelled(name) {
-  const clean = cleanName(name, about.teaching.most);
+  const clean = records.cleanName(name, about.teaching.most);
   if (clean === "") throw new CarryError("Give the dish a name first.");
   return about.class_names.find((own) => isSameName(own, clean)) ?? clean;
 }
 
+const newRecord = () => ({ id: records.newId(), model: about.sha256, made: Date.now() });
+
 /** The dish of a name; a new one, not kept yet, if there is none. */
-function named(name) {
-  const clean = spelled(name);
-  const there = findByName(clean);
-  if (there) return there;
+function named(given) {
+  const name = spelled(given);
   const { most } = about.teaching;
-  if (some(dishes, isMine).length >= most.dishes) {
+  const there = findByName(name);
+  if (!there && dishes().length >= most.dishes) {
     throw new CarryError(`I keep at most ${most.dishes} dishes apart. Forget one first.`);
   }
-  return { id: newId(), name: clean, model: about.sha256, made: Date.now() };
+  return there ?? { ...newRecord(), name };
 }
 
 /** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
 async function addPhoto(dish, { features, scale, picture }) {
   const { most } = about.teaching;
-  if (some(photos, isMine).length >= most.photos) {
+  if (some((record) => record.dish && !isOfOther(record)).length >= most.photos) {
     throw new CarryError(`I keep at most ${most.photos} photos. Forget a dish first.`);
   }
-  const photo = { id: newId(), dish: dish.id, model: about.sha256, made: Date.now() };
-  Object.assign(photo, { features, scale, picture });
+  const photo = { ...newRecord(), dish: dish.id, features, scale, picture };
   if ((await wake()).isOld(photo, photosOf(dish))) return false;
-  if (!dishes.has(dish.id)) unkept.add(dish.id);
-  unkept.add(photo.id);
-  dishes.set(dish.id, dish);
-  photos.set(photo.id, photo);
+  for (const record of [dish, photo].filter(({ id }) => !all.has(id))) {
+    all.set(record.id, record);
+    unkept.add(record.id);
+  }
   // All that is not kept yet; where there is no room, it stays until there is.
-  const [fresh, frames] = [dishes, photos].map((all) => some(all, ({ id }) => unkept.has(id)));
   const needs = unkept.has(dish.id) ? undefined : dish.id;
-  if (await keep({ put: { dishes: fresh, photos: frames }, needs })) unkept.clear();
+  if (await keep({ put: some(({ id }) => unkept.has(id)), needs })) unkept.clear();
   return true;
 }
 
 async function removePhotos(dish, chosen) {
   const isEmpty = chosen.length === photosOf(dish).length;
-  await remove({ photos: chosen, dishes: isEmpty ? [dish] : [] });
+  await remove(isEmpty ? [...chosen, dish] : chosen);
   await train();
 }
 
@@ -195,9 +173,9 @@ async function removePhotos(dish, chosen) {
 async function takeIn(lists, isOurs) {
   const counts = { added: 0, old: 0, useless: 0 };
   try {
-    for (const { name, photos: given } of lists) {
+    for (const { name, photos } of lists) {
       const dish = named(name);
-      for (const photo of given) {
+      for (const photo of photos) {
         const seen = photo.picture && (await lookAgain(photo.picture));
         const own = isOurs ? { ...photo, picture: seen?.picture } : seen;
         if (!own) counts.useless += 1;
@@ -210,24 +188,21 @@ async function takeIn(lists, isOurs) {
   return counts;
 }
 
-/** Look at a small picture; undefined if it is none. */
-async function lookAgain(picture) {
-  try {
-    const { features, picture: drawn } = await look(new Blob([picture]));
-    return { ...round(features), picture: drawn };
-  } catch {
-    return undefined;
-  }
+/** Look at a picture, for what is kept of it. */
+async function lookAt(source) {
+  const { features, picture } = await look(source);
+  return { ...records.round(features), picture };
 }
+
+/** The same for the bytes of a small picture; undefined if they are none. */
+const lookAgain = (bytes) => lookAt(new Blob([bytes])).catch(() => undefined);
 
 // What a visitor can ask for; each call is given one object.
 const calls = {
   /** Look at one more photo of a dish, by its id or its name. */
   async add({ id, name, source }) {
     const dish = id ? find(id) : named(name);
-    const { features, picture } = await look(source);
-    const isNew = await addPhoto(dish, { ...round(features), picture });
-    return { id: dish.id, isNew };
+    return { id: dish.id, isNew: await addPhoto(dish, await lookAt(source)) };
   },
 
   /** Learn what was added. */
@@ -248,9 +223,9 @@ const calls = {
     if (there && there.id !== id) {
       throw new CarryError(`There is a dish called ${there.name} already.`);
     }
-    const isKept = unkept.has(id) || (await keep({ put: { dishes: [renamed] }, needs: id }));
+    const isKept = unkept.has(id) || (await keep({ put: [renamed], needs: id }));
     if (!isKept) throw new CarryError(whyUnkept);
-    dishes.set(id, renamed);
+    all.set(id, renamed);
     await train();
   },
 
@@ -259,33 +234,28 @@ const calls = {
   forget: ({ id }) => removePhotos(find(id), photosOf(find(id))),
 
   async forgetAll() {
-    if (db && !(await keep({ remove: "all" }))) throw new CarryError(STUCK);
-    for (const records of [dishes, photos, unkept]) records.clear();
+    await remove([...all.values()], "all");
     lost = 0;
     await train();
   },
 
   /** All that was taught, as the text of a file. */
-  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
+  save: ({ withPictures }) => records.writeFile(lessons(), about, withPictures),
 
   /** Read such a file in; photos that are here already stay as they are. */
   async read({ file }) {
-    const { isOurs, dishes: inside } = await readFile(file, about);
-    const withPicture = inside.some((dish) => dish.photos.some(({ picture }) => picture));
-    if (!isOurs && !(withPicture && about.input_size <= SMALL_SIDE)) {
-      throw new CarryError(
-        "This was taught to another model, whose numbers mean nothing to this one, " +
-          "and it has no small pictures to learn from anew. Nothing was changed.",
-      );
+    const { isOurs, dishes: lists } = await records.readFile(file, about);
+    if (!isOurs && !canLookAgain(lists.flatMap(({ photos }) => photos))) {
+      throw new CarryError(NO_USE);
     }
-    return { ...(await takeIn(inside, isOurs)), isOurs };
+    return { ...(await takeIn(lists, isOurs)), isOurs };
   },
 
   /** Teach this model what another one was taught, from the small pictures. */
   async relearn() {
-    const before = { dishes: some(dishes, isOld), photos: some(photos, isOld) };
-    const lists = before.dishes.map((dish) => ({ name: dish.name, photos: photosOf(dish) }));
-    const counts = await takeIn(lists, false);
+    const before = some(isOfOther);
+    const old = before.filter(({ dish }) => !dish);
+    const counts = await takeIn(old.map((dish) => ({ ...dish, photos: photosOf(dish) })), false);
     if (unkept.size === 0) await remove(before);
     return counts;
   },

@@ -12,16 +12,14 @@ export const $ = (id) => document.getElementById(id);
 
 /** Show how much of the model is here, in bytes. */
 export function showProgress({ done, total, isStuck }) {
-  if (isStuck) {
-    $("loading").textContent = "This takes long. Check the connection, or reload the page";
-    return;
-  }
   const megabytes = (bytes) => (bytes / 1e6).toFixed(0);
-  $("progress").value = done / total;
-  $("loading").textContent =
-    done < total
-      ? `Fetching the model: ${megabytes(done)} of ${megabytes(total)} MB, only this once`
-      : "Waking the model up";
+  if (!isStuck) $("progress").value = done / total;
+  let sentence = "Waking the model up";
+  if (isStuck) sentence = "This takes long. Check the connection, or reload the page";
+  else if (done < total) {
+    sentence = `Fetching the model: ${megabytes(done)} of ${megabytes(total)} MB, only this once`;
+  }
+  $("loading").textContent = sentence;
 }
 
 /** Fill in what model.json says, and what runs the model. */
@@ -42,10 +40,8 @@ export function showAbout(about, runs) {
 export function showExamples(names, onPick) {
   for (const [index, name] of names.entries()) {
     const button = document.createElement("button");
-    const picture = new Image();
-    picture.src = name;
-    picture.alt = `Example picture ${index + 1}`;
-    button.append(picture);
+    const alt = `Example picture ${index + 1}`;
+    button.append(Object.assign(new Image(), { src: name, alt }));
     button.onclick = () => onPick(name);
     $("examples").append(button);
   }
@@ -73,7 +69,8 @@ export function showAnswer(answer, about) {
   const { kind, verdict, detail, rows } = describe(answer, about);
   setTexts(kind.replace(" ", "-"), verdict, detail, words.describeNumbers(answer, about));
   showBars(rows);
-  showTimes();
+  const answers = times.length === 1 ? "1 answer" : `${times.length} answers`;
+  $("median").textContent = `${words.median(times).toFixed(1)} ms (median of ${answers})`;
   return `${verdict} ${detail}`;
 }
 
@@ -112,7 +109,7 @@ function setTexts(mood, verdict, detail, numbers = "") {
 }
 
 function showBars(rows) {
-  const list = $("bars");
+  const list = $("bars"); // its rows stay: widths move from one answer to the next
   order = rows.map(({ name }) => name);
   while (list.children.length < rows.length) list.append($("bar").content.cloneNode(true));
   while (list.children.length > rows.length) list.lastElementChild.remove();
@@ -132,11 +129,6 @@ function setBar(row, probability) {
 export function countTime(milliseconds) {
   times.push(milliseconds);
   if (times.length > KEPT) times.shift();
-}
-
-function showTimes() {
-  const answers = times.length === 1 ? "1 answer" : `${times.length} answers`;
-  $("median").textContent = `${words.median(times).toFixed(1)} ms (median of ${answers})`;
 }
 
 /** Draw a picture as it is, and once more behind it, blurred, to fill the frame. */

@@ -2,75 +2,54 @@
 
 const TOO_OLD =
   "This browser is too old to run the model. Any current Chrome, Edge, Firefox or Safari will do.";
+const STOPPED = "Part of this page stopped working. Reload it, please.";
+const DEAF = "The model has not answered for a minute. Reload the page, please.";
 const MAX_THREADS = 4; // more cost a small network more than they bring
-// A program of one function that uses an instruction of WebAssembly's relaxed SIMD.
+// A program of WebAssembly: one function, of one instruction of relaxed SIMD, a swizzle.
 const RELAXED_SIMD = Uint8Array.of(
-  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // "\0asm", version 1
-  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b], // functions that return 128 bits
-  ...[0x03, 0x02, 0x01, 0x00], // one of them
-  ...[0x0a, 0x0f, 0x01, 0x0d, 0x00], // its code:
-  ...[0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f], // two times sixteen zeros
-  ...[0xfd, 0x80, 0x02, 0x0b], // i8x16.relaxed_swizzle, end
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0],
+  ...[65, 0, 253, 15, 65, 0, 253, 15, 253, 128, 2, 11],
 );
 const STUCK = 20_000; // ms without a word from the worker, while it starts
 const SILENT = 60_000; // ms without a word from it, while a question waits
+const START = 1; // the first question's id
 const waiting = new Map(); // id: the promise's two functions
 let worker;
+let onStuck;
 let lastId = 0;
 let clock; // of the worker's silence
 
 /**
- * Start the model in a worker.
+ * Start the model in a worker. If it cannot start, the message is meant for the visitor.
  *
  * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
  * @param onTaught Told what was taught, at first and after each change.
  * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
- *   version: string}>} What model.json says, what runs the model, when its large files
- *   are stored, the version of the files.
- * @throws {Error} If it cannot start; its message is meant for the visitor.
+ *   version: string}>} What model.json says; what runs it; once its files are stored.
  */
-export function startModel(onProgress, onTaught = () => {}) {
-  return new Promise((resolve, reject) => {
-    if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
-      reject(new Error(TOO_OLD));
-      return;
-    }
-    const threads = countThreads();
-    const build = chooseBuild(threads);
-    let areKept;
-    const kept = new Promise((settle) => {
-      areKept = settle;
-    });
-    const isStuck = () => onProgress({ isStuck: true });
-    worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-    worker.onerror = () => {
-      const error = new Error("Part of this page stopped working. Reload it, please.");
-      reject(error);
-      rejectAll(error);
-    };
-    worker.onmessage = ({ data }) => {
-      clearTimeout(clock);
-      if (data.progress) onProgress(data.progress);
-      else if (data.ready) resolve({ ...data.ready, build, kept });
-      else if (data.kept) areKept();
-      else if (data.taught) onTaught(data.taught);
-      else if (data.failed) reject(new Error(whyNotStarted(data.failed)));
-      else if (data.id) settle(data);
-      if (data.progress) clock = setTimeout(isStuck, STUCK);
-      else listen();
-    };
-    clock = setTimeout(isStuck, STUCK);
-    worker.postMessage({ build, threads });
-  });
-}
-
-/**
- * Half of the processor's cores: the page and the camera want some, too. Threads need
- * shared memory, which browsers allow to isolated pages only.
- */
-function countThreads() {
+export async function startModel(onProgress, onTaught = () => {}) {
+  if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
+    throw new Error(TOO_OLD);
+  }
+  // Half of the cores: the page and the camera want some, too. Threads need shared memory,
+  // which browsers allow to isolated pages only.
   const half = Math.ceil((navigator.hardwareConcurrency ?? 1) / 2);
-  return globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
+  const threads = globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
+  const build = chooseBuild(threads);
+  const hear = { progress: onProgress, taught: onTaught };
+  const kept = new Promise((resolve) => (hear.kept = resolve));
+  onStuck = () => onProgress({ isStuck: true });
+  worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  worker.onerror = () => rejectAll(STOPPED);
+  worker.onmessage = ({ data: { id, result, problem, tell, value } }) => {
+    const question = waiting.get(id);
+    waiting.delete(id);
+    if (problem) question?.reject(new Error(problem));
+    else question?.resolve(result);
+    hear[tell]?.(value);
+    listen();
+  };
+  return { ...(await send("start", { build, threads })), build, kept };
 }
 
 /** Which build of a runtime this browser can use, where there are several. */
@@ -79,62 +58,40 @@ function chooseBuild(threads) {
   return threads > 1 ? "threads" : "relaxed";
 }
 
-function whyNotStarted(reason) {
-  console.error(reason);
-  const isOffline = navigator.onLine === false;
-  return isOffline
-    ? "There is no network, and the model is not on this device yet. Connect once and reload."
-    : "The model could not be loaded. Check the connection and reload the page.";
-}
-
-/** Let go of all questions if the worker says nothing for too long. */
+/** Wait for the next word: a slow start is told, other questions are let go. */
 function listen() {
-  const error = new Error("The model has not answered for a minute. Reload the page, please.");
-  if (waiting.size > 0) clock = setTimeout(() => rejectAll(error), SILENT);
+  clearTimeout(clock);
+  if (waiting.has(START)) clock = setTimeout(onStuck, STUCK);
+  else if (waiting.size > 0) clock = setTimeout(rejectAll, SILENT, DEAF);
 }
 
-function rejectAll(error) {
-  for (const { reject } of waiting.values()) reject(error);
+function rejectAll(sentence) {
+  clearTimeout(clock);
+  for (const { reject } of waiting.values()) reject(new Error(sentence));
   waiting.clear();
 }
 
-function settle({ id, result, problem }) {
-  const question = waiting.get(id);
-  waiting.delete(id);
-  if (problem) question?.reject(new Error(problem));
-  else question?.resolve(result);
-}
-
 /**
- * Ask about one picture. Call it only once `startModel` has been fulfilled.
+ * Ask about a Blob or an ImageBitmap, once the model has started. If there is no answer, the
+ * message is meant for the visitor.
  *
- * @param {Blob | ImageBitmap} source
- * @param {boolean} [isLive] Whether it is one of many frames: it is handed over for good,
- *   and nothing of it comes back.
- * @returns {Promise<{probabilities: number[], knn_similarity: number, in_distribution_score: number,
- *   taught?: object, milliseconds: number, preview?: ImageBitmap}>} Probabilities are in
- *   the order of the class names; `taught` is what learner.js says, if it learned anything.
- * @throws {Error} If there is no answer; its message is meant for the visitor.
+ * @param {boolean} [isLive] One of many frames is handed over: nothing of it comes back.
+ * @returns {Promise<{probabilities: number[], knn_similarity: number,
+ *   in_distribution_score: number, taught?: object, milliseconds: number,
+ *   preview?: ImageBitmap}>} `taught` is what learner.js says, if it learned anything.
  */
 export function ask(source, isLive = false) {
-  return send({ source, withPreview: !isLive }, isLive ? [source] : []);
+  return send("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
-/**
- * Ask the teacher for something: a call of teacher.js, by its name.
- *
- * @throws {Error} If it cannot be done; its message is meant for the visitor.
- */
-export function teach(call, given = {}) {
-  return send({ call, given }, []);
-}
+/** Ask the teacher for something: a call of teacher.js, by its name. */
+export const teach = (call, given = {}) => send(call, given);
 
-function send(question, handedOver) {
-  lastId += 1;
-  const id = lastId;
+function send(call, given, handedOver = []) {
+  const id = (lastId += 1);
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
     if (waiting.size === 1) listen();
-    worker.postMessage({ id, ...question }, handedOver);
+    worker.postMessage({ id, call, given }, handedOver);
   });
 }
