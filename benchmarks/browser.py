@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from going_modular.pocket.stopwatch import ASK
+
 CHROMIUM = shutil.which("chromium")
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -19,26 +21,7 @@ CHROMIUM_ARGS = [
 ]
 READY = "body[data-model=ready]"
 READY_MS = 120_000  # a busy machine takes its time
-# Told at once, where Playwright's own waiting comes to look only twice a second.
-WAIT = """([selector, most]) => new Promise((resolve, reject) => {
-    const observer = new MutationObserver(look);
-    observer.observe(document, { attributes: true, subtree: true });
-    const late = setTimeout(() => reject(new Error(document.body.innerText)), most);
-    function look() {
-        if (!document.querySelector(selector)) return;
-        observer.disconnect();
-        clearTimeout(late);
-        resolve();
-    }
-    look();
-})"""
-ASK = """async (base64) => {
-    const { ask } = await import("./worker-client.js");
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
-    const { preview, ...answer } = await ask(new Blob([bytes]));
-    preview.close();
-    return answer;
-}"""
+LOOK_MS = 5  # between two looks: Playwright's own waiting looks only twice a second
 
 
 @contextmanager
@@ -67,7 +50,8 @@ def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
     """
     page.add_init_script(first)
     page.goto(url)
-    page.evaluate(WAIT, [READY, READY_MS])
+    look = f"document.querySelector('{READY}')"
+    page.wait_for_function(look, polling=LOOK_MS, timeout=READY_MS)
     return page
 
 

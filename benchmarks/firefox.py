@@ -18,7 +18,7 @@ from typing import Any
 from websocket import WebSocket, create_connection
 
 from benchmarks.browser import READY, READY_MS
-from going_modular.app_process import HOST, STOP_SECONDS
+from going_modular.app_process import HOST
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 START_SECONDS = 60  # a busy machine takes its time
@@ -125,12 +125,8 @@ def _started() -> Iterator[str]:
         try:
             yield _wait(process, profile / "WebDriverBiDiServer.json")
         finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
 def _wait(process: subprocess.Popen, noted: Path) -> str:

@@ -34,11 +34,10 @@ def offline_environment() -> dict[str, str]:
 
 
 def run(*command: str | Path, **how) -> str:
-    """Run a program to its end; returns what it prints.
+    """Run a program to its end, `how` being as for `subprocess.run`.
 
-    Args:
-        command: The program and its words.
-        how: As for `subprocess.run`.
+    Returns:
+        What it prints.
 
     Raises:
         LessonError: If it cannot be started, or fails; with its own words.
@@ -56,11 +55,7 @@ def run(*command: str | Path, **how) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    """What a git command prints about the repository of a folder.
-
-    Raises:
-        LessonError: If it fails.
-    """
+    """What a git command prints about the repository of a folder."""
     return run("git", "-C", folder, *words)
 
 

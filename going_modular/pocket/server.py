@@ -2,10 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -20,21 +19,6 @@ ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-MOST_BYTES = 10_000_000  # of what a page may report
-
-
-class Extra(NamedTuple):
-    """What is served beside a folder, and where a page may report to.
-
-    Attributes:
-        files: Contents by path, each path beginning with a slash.
-        report_to: The one path that takes a POST, of at most `MOST_BYTES`.
-        take: Called with what was sent there, from another thread.
-    """
-
-    files: Mapping[str, bytes]
-    report_to: str
-    take: Callable[[bytes], None]
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -56,8 +40,8 @@ class _Handler(SimpleHTTPRequestHandler):
         ".woff2": "font/woff2",
     }
 
-    def __init__(self, *args, isolated: bool, extra: Extra | None, **kwargs):
-        self._headers, self._extra = ISOLATION if isolated else {}, extra
+    def __init__(self, *args, isolated: bool, **kwargs):
+        self._headers = ISOLATION if isolated else {}
         super().__init__(*args, **kwargs)
 
     def end_headers(self) -> None:
@@ -65,30 +49,6 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Cache-Control", "no-cache")  # ask whether it has changed
         super().end_headers()
-
-    def do_GET(self) -> None:
-        content = self._extra and self._extra.files.get(self.path)
-        if content is None:
-            super().do_GET()
-            return
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", self.guess_type(self.path))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_POST(self) -> None:
-        size = self.headers.get("Content-Length", "")
-        if not self._extra or self.path != self._extra.report_to:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        if not size.isdecimal() or int(size) > MOST_BYTES:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return
-        self._extra.take(self.rfile.read(int(size)))
-        self.send_response(HTTPStatus.NO_CONTENT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
     def log_message(self, *_) -> None:
         pass
@@ -115,7 +75,6 @@ def serve_folder(
     *,
     port: int = 0,
     isolated: bool = True,
-    extra: Extra | None = None,
 ) -> Iterator[Served]:
     """Serve a folder to this computer's own browsers, for as long as a with-block.
 
@@ -123,7 +82,6 @@ def serve_folder(
         folder: Holds an index.html.
         port: Any free one when 0.
         isolated: Whether pages may share memory between threads.
-        extra: Served beside the folder.
 
     Raises:
         DeployError: If there is no index.html, or the port is taken.
@@ -131,7 +89,7 @@ def serve_folder(
     folder = Path(folder).resolve()
     if not (folder / "index.html").is_file():
         raise DeployError(f"{folder} holds no index.html: write the demo first")
-    handler = partial(_Handler, directory=str(folder), isolated=isolated, extra=extra)
+    handler = partial(_Handler, directory=str(folder), isolated=isolated)
     try:
         server = _Server((HOST, port), handler)
     except OSError as error:
