@@ -21,7 +21,16 @@ CHROMIUM_ARGS = [
 ]
 READY = "body[data-model=ready]"
 READY_MS = 120_000  # a busy machine takes its time
-LOOK_MS = 5  # between two looks: Playwright's own waiting looks only twice a second
+# Told at once, where Playwright's own waiting comes to look only twice a second.
+WAIT = """([selector, most]) => new Promise((resolve, reject) => {
+    const observer = new MutationObserver(look);
+    function look() {
+        if (document.querySelector(selector)) resolve(observer.disconnect());
+    }
+    observer.observe(document, { attributes: true, subtree: true });
+    setTimeout(() => reject(new Error(document.body.innerText)), most);
+    look();
+})"""
 
 
 @contextmanager
@@ -50,8 +59,7 @@ def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
     """
     page.add_init_script(first)
     page.goto(url)
-    look = f"document.querySelector('{READY}')"
-    page.wait_for_function(look, polling=LOOK_MS, timeout=READY_MS)
+    page.evaluate(WAIT, [READY, READY_MS])
     return page
 
 

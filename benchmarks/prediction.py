@@ -15,7 +15,6 @@ from going_modular.app.model import Predictor
 from going_modular.model_builder import Built
 from going_modular.predictions import WARM_UP
 
-MEGAPIXELS = (12, 48)
 JPEG_QUALITY = 90
 GRAIN = 4  # standard deviation of the added brightness, of 255
 USUAL, OURS = (
@@ -43,7 +42,7 @@ def measure(bench: Bench) -> Part:
             goal("prediction", usual / ours),
             *(
                 goal("big_picture", cost, megapixels=size)
-                for size, cost in zip(MEGAPIXELS, costs, strict=True)
+                for size, cost in zip(bench.plan.megapixels, costs, strict=True)
             ),
         ],
         "on": bench.pictures.label,
@@ -84,7 +83,7 @@ def _big_pictures(
 ) -> list[dict]:
     """A picture and larger ones, as phones make them, by the usual way and by ours."""
     files = {"": picture}
-    files |= {f"{n} megapixels, ": _enlarge(picture, n) for n in MEGAPIXELS}
+    files |= {f"{n} megapixels, ": _enlarge(picture, n) for n in bench.plan.megapixels}
     items, rounds = list(files.values()), bench.plan.rounds
     runs = in_turns("big pictures", ways, items, rounds=rounds, turn=1, warm_up=1)
     usual, ours = (own.groupby("item").ms.median() for own in runs.values())
