@@ -118,8 +118,7 @@ def watch(browser: Browser, url: str, seconds: float) -> Part:
 def _processes(browser: Browser) -> list[psutil.Process]:
     """The page with its worker and the model, and what draws it."""
     listed = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
-    kinds = ("renderer", "GPU")
-    found = (p for p in listed["processInfo"] if p["type"] in kinds)
+    found = (p for p in listed["processInfo"] if p["type"] in ("renderer", "GPU"))
     return [psutil.Process(process["id"]) for process in found]
 
 

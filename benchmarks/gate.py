@@ -63,34 +63,41 @@ def measure(bench: Bench) -> Part:
             line = gate.threshold_at_tpr(usable, gate.KEPT)
             for kind, scores in zip(asked, rows, strict=True):
                 ranks[way][kind].append(scores - line)
-    away = {way: count_away(kinds) for way, kinds in ranks.items()}
-    auroc = {
-        way: gate.auroc(torch.cat(kinds["ours"]), torch.cat(kinds["near"]))
-        for way, kinds in ranks.items()
-    }
-    *_, lessons = WAYS
     return {
-        "goals": goals(away[lessons], auroc[lessons], total),
+        **judge(ranks, total),
         "on": bench.pictures.label,
         "label": others.label,
         "names": ", ".join(others.names),
         "total": total,
         "kept": gate.KEPT,
-        "ways": [
-            {
-                "what the gate listens to": way,
-                "never met, turned away": f"{sum(counts['near'])} of {total['near']}",
-                "AUROC": round(auroc[way], 2),
-                "ours, turned away": _span(counts["ours"], total["ours"]),
-                "no food, turned away": _span(counts["far"], total["far"]),
-            }
-            for way, counts in away.items()
-        ],
     }
 
 
-def _span(counts: list[int], total: int) -> str:
-    return f"{min(counts)} to {max(counts)} of {total}"
+def judge(
+    ranks: Mapping[str, Mapping[str, list[torch.Tensor]]], total: Mapping[str, int]
+) -> Part:
+    """A row a way; of the last, the lesson's, the goals, the worst gate counting."""
+    rows = []
+    for way, kinds in ranks.items():
+        away = {kind: [int((r < 0).sum()) for r in own] for kind, own in kinds.items()}
+        auroc = gate.auroc(torch.cat(kinds["ours"]), torch.cat(kinds["near"]))
+        span = {k: f"{min(n)} to {max(n)} of {total[k]}" for k, n in away.items()}
+        rows.append(
+            {
+                "what the gate listens to": way,
+                "never met, turned away": f"{sum(away['near'])} of {total['near']}",
+                "AUROC": round(auroc, 2),
+                "ours, turned away": span["ours"],
+                "no food, turned away": span["far"],
+            }
+        )
+    worst = {"near": sum(away["near"]), "far": min(away["far"])}
+    worst["ours"] = max(away["ours"])
+    near, far, ours = (
+        goal(f"gate_{kind}", n / total[kind], away=n, total=total[kind])
+        for kind, n in worst.items()
+    )
+    return {"goals": [near, goal("gate_auroc", auroc), far, ours], "ways": rows}
 
 
 @torch.inference_mode()
@@ -111,7 +118,7 @@ def listen(
         asked: Features of others by their kind.
 
     Returns:
-        Scores by kind, our held-out pictures first, and by witness, all in standard
+        By kind, our held-out pictures first, and by witness: scores, in standard
         deviations of these first ones.
     """
     rows, labels = train.tensors
@@ -141,21 +148,3 @@ def rank(
     """One number a picture, (N,), from the witnesses that are heard."""
     total = sum(deviations[name] for name in heard)
     return total - 1e3 * (deviations[LIKE] < -gate.FLOOR) if has_floor else total
-
-
-def count_away(ranks: Mapping[str, list[torch.Tensor]]) -> dict[str, list[int]]:
-    """How many each gate turned away, by kind."""
-    return {kind: [int((r < 0).sum()) for r in own] for kind, own in ranks.items()}
-
-
-def goals(
-    away: Mapping[str, list[int]], auroc: float, total: Mapping[str, int]
-) -> list[dict[str, str]]:
-    """What the lesson hoped its gate would reach, the worst of the gates counting."""
-    worst = {"near": sum(away["near"]), "far": min(away["far"])}
-    worst["ours"] = max(away["ours"])
-    near, far, ours = (
-        goal(f"gate_{kind}", n / total[kind], away=n, total=total[kind])
-        for kind, n in worst.items()
-    )
-    return [near, goal("gate_auroc", auroc), far, ours]

@@ -13,7 +13,6 @@ import pandas as pd
 import psutil
 
 from benchmarks.plan import Bench
-from going_modular.model_builder import CONTENDERS
 
 FOLDER = Path(__file__).parent
 WORDS, GOALS = (
@@ -88,10 +87,6 @@ def page(results: Mapping[str, Part]) -> str:
 def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
     """What the numbers depend on."""
     train, test = bench.datasets()
-    weights = (
-        f"{c.name} {'rehearsal (untrained)' if c.rehearses() else 'pretrained'}"
-        for c in CONTENDERS
-    )
     threads, label = bench.plan.threads, bench.pictures.label
     facts = {
         "processor": _processor(),
@@ -102,7 +97,6 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
         "Python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "pictures": f"{label}: {len(train)} to train on, {len(test)} to test on",
-        "weights": ", ".join(weights),
         "date": f"{datetime.now(UTC):%d %B %Y}; the run took {minutes:.0f} minutes",
     }
     rows = [{"circumstance": name, "this run": fact} for name, fact in facts.items()]

@@ -160,11 +160,11 @@ def teach_others(
 def goals(rows: list[dict], photos: Photos) -> list[dict]:
     """What a page that learns is to reach, each dish taught alone."""
     counts = [row[f"named after {PHOTOS} photos"].split(" of ") for row in rows]
-    share = statistics.mean(int(named) / int(total) for named, total in counts)
+    named = statistics.mean(int(right) / int(asked) for right, asked in counts)
     worse = max(row["ours right, before"] - row["and after"] for row in rows)
     ms = statistics.median(r["training, ms"] + r["leave one out, ms"] for r in rows)
     return [
-        goal("taught", share),
+        goal("taught", named),
         goal("taught_ours", worse, total=len(photos.ours)),
         goal("taught_time", ms, photos=PHOTOS),
     ]
