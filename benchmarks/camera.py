@@ -10,12 +10,12 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.browser import READY_MS, launched, open_pocket
-from benchmarks.making import make_all
+from benchmarks.making import write_site
 from benchmarks.plan import Bench, progress
 from benchmarks.report import Part, goal
 from going_modular.files import progress_bar
+from going_modular.pocket.runtimes import LITE_RT
 from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import write_pocket
 
 FILM_SIZE = (1280, 720)  # pixels, what the page asks a camera for
 FILM_PHOTOS = 12  # the film shows one after another, then begins again
@@ -23,6 +23,7 @@ FILM_FPS = 30  # what Chromium plays a film of JPEG pictures at
 SLIDE = 0.25  # of the width, by which a photo slides in its second
 WARM_UP_MS = 5000  # of live answers that do not count
 SAMPLE = 2.5  # seconds between two looks at the memory
+FEWEST = 10  # answers, however busy the machine is
 TENTHS = 10  # parts of the time; of ten minutes, each is a minute
 # Runs before the page's own code, and notes when the viewfinder showed a frame and when
 # the worker answered for it. Python takes the notes away now and then: they stay few.
@@ -53,7 +54,6 @@ NOTES = """(() => {
 
 def measure(bench: Bench) -> Part:
     """Let the page answer for a film of test photos that never stands still."""
-    site = write_pocket(make_all(bench).int8_file, bench.workdir / "pocket")
     files = [file for file, _ in bench.test_pictures(FILM_PHOTOS)]
     film = make_film(files, bench.workdir / "film.mjpeg")
     seconds = bench.plan.camera_seconds
@@ -64,7 +64,7 @@ def measure(bench: Bench) -> Part:
         f"--use-file-for-fake-video-capture={film}",
     )
     with (
-        serve_folder(site) as served,
+        serve_folder(write_site(bench, LITE_RT)) as served,
         sync_playwright() as playwright,
         launched(playwright, *camera) as browser,
     ):
@@ -100,7 +100,7 @@ def watch(browser: Browser, url: str, seconds: float) -> Part:
     frames, answers, memory = [], [], []
     looks = max(TENTHS, round(seconds / SAMPLE))
     with progress_bar("watching the live camera", looks) as bar:
-        for _ in range(looks):
+        while len(memory) < looks or len(answers) < FEWEST:
             page.wait_for_timeout(1000 * seconds / looks)
             more_frames, more_answers = page.evaluate("takeNotes()")
             frames += more_frames

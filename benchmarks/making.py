@@ -15,9 +15,12 @@ from benchmarks.training import LITE2, SETTINGS, Trained, our_way
 from going_modular.app.model import ModelMetadata
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.export import export_onnx, made_with, make_deployable
+from going_modular.pocket.runtimes import Engine
+from going_modular.pocket.site import write_pocket
 from going_modular.quantize import quantize
 
 OURS, TWIN = "ONNX int8", "PyTorch"
+EXAMPLES = 3  # pictures that the page offers to try
 TORCH_PACKAGES = ("torch", "torchvision", "timm")
 
 
@@ -62,6 +65,16 @@ def make_all(bench: Bench) -> Made:
     quantize(fp32_file, int8_file, calibrate_on=some)
     _turn_into_twin(apps[TWIN], lite2, about)
     return Made(int8_file, apps)
+
+
+def write_site(bench: Bench, engine: Engine) -> Path:
+    """The browser demo of that file, once a run, with pictures to try."""
+    folder = bench.workdir / engine.code.name
+    if not folder.exists():
+        examples = [file for file, _ in bench.test_pictures(EXAMPLES)]
+        model = make_all(bench).int8_file
+        write_pocket(model, folder, examples=examples, engine=engine)
+    return folder
 
 
 def _turn_into_twin(app: Path, trained: Trained, about: ModelMetadata) -> None:

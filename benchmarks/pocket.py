@@ -13,16 +13,14 @@ from playwright.sync_api import Browser, Request
 
 from benchmarks.browser import READY_MS, ask_page, chromium, open_pocket
 from benchmarks.firefox import FIREFOX, firefox_page
-from benchmarks.making import make_all
+from benchmarks.making import make_all, write_site
 from benchmarks.plan import TURN, Bench, in_turns
 from benchmarks.profile import RUNS, profile
 from benchmarks.report import Part, goal, speed
 from going_modular.app.model import Predictor
 from going_modular.pocket.runtimes import LITE_RT, ORT_WEB
 from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import write_pocket
 
-EXAMPLES = 3  # pictures that the page offers to try
 LITE, ORT, PYTHON = LITE_RT.title, ORT_WEB.title, "Python"
 RELAXED, PLAIN, THREADS = "relaxed SIMD", "plain SIMD", "two threads"
 NO_RELAXED_SIMD = "WebAssembly.validate = () => false"  # all that the page asks it
@@ -42,13 +40,8 @@ class Way(NamedTuple):
 
 def measure(bench: Bench) -> Part:
     """Ask all of them about every test picture, in turns; then visit the page anew."""
-    model, sites = make_all(bench).int8_file, {}
-    examples = [file for file, _ in bench.test_pictures(EXAMPLES)]
-    for engine in (LITE_RT, ORT_WEB):
-        folder = bench.workdir / engine.code.name
-        sites[engine.title] = write_pocket(
-            model, folder, examples=examples, engine=engine
-        )
+    model = make_all(bench).int8_file
+    sites = {engine.title: write_site(bench, engine) for engine in (LITE_RT, ORT_WEB)}
     pictures = [file.read_bytes() for file, _ in bench.test_pictures()]
     with chromium() as browser:
         with _open_all(browser, sites, Predictor(model, threads=1)) as ways:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -26,6 +27,7 @@ def test_strangers_are_counted(capsys):
         assert told in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_photo_is_left_out_of_what_names_it(capsys):
     known, shown = read_known(ROOT / "models" / "foodvision_mini.onnx"), 6
     photos = OTHERS.train.tensors[0][-shown:]

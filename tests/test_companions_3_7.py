@@ -130,6 +130,7 @@ def test_a_dish_can_be_left_out(eight):
     assert torch.equal(ours, before[numbers == eight.names.index("steak")])
 
 
+@pytest.mark.slow
 def test_another_base_has_the_drawn_pictures_row_by_row(lite2, tmp_path, monkeypatch):
     monkeypatch.setenv("FOODVISION_BIG", "")
     few = many.find_dishes(lite2, "another", tmp_path, share=0.01)

@@ -91,6 +91,7 @@ def test_a_check_says_the_next_step(check, args, says, capsys):
     assert printed.startswith("Right." if says.startswith("Right.") else "Not yet: ")
 
 
+@pytest.mark.slow
 def test_an_adapter_answers_and_refuses(predictor, capsys):
     for adapter, says in (
         (lambda _: ..., "three dots"),
@@ -104,6 +105,7 @@ def test_an_adapter_answers_and_refuses(predictor, capsys):
         assert says in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_reader_s_own_file_counts_where_there_is_one(tmp_path, monkeypatch, capsys):
     own, committed = tmp_path / "mine.onnx", companion.COMMITTED
     monkeypatch.setattr(companion, "OWN", own)

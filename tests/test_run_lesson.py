@@ -68,6 +68,7 @@ def lesson(noise):
     )
 
 
+@pytest.mark.slow
 def test_pictures_come_from_a_run_on_drawn_ones_and_photos_are_not_kept(
     lesson, monkeypatch
 ):
