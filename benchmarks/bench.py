@@ -1,9 +1,7 @@
 """Measure training, predictions, the app and the page, in one run.
 
 Uses the lesson's pictures (FOODVISION_DATA, and FOODVISION_BIG for other dishes), or
-drawn ones where there is no internet. A full run takes about an hour on two cores, and
-longer the first time, when it installs an environment for each of the two apps that it
-compares.
+drawn ones where there is no internet. A full run takes about an hour on two cores.
 """
 
 import argparse
@@ -69,28 +67,19 @@ def write(results: dict[str, Part], out: Path) -> str:
     return text
 
 
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if unknown := [name for name in names if name not in PARTS]:
-        known = ", ".join(PARTS)
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: choose from {known}")
-    return names
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark, print its page and save both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="only see whether it runs")
-    parser.add_argument("--only", type=_names, help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, help="a .json; the page goes beside it")
-    options = parser.parse_args()
-    names = options.only or list(PARTS)
-    if IN_A_BROWSER & {*names} and CHROMIUM is None:
+    options = parser.parse_args(arguments)
+    if IN_A_BROWSER & {*options.only} and CHROMIUM is None:
         parser.error("a part needs chromium: install it, or leave it out by --only")
     # Only a full run may replace what the README and the notebooks quote.
-    is_full = not options.tiny and set(names) == set(PARTS)
+    is_full = not options.tiny and set(options.only) == set(PARTS)
     out = options.out or (RESULTS if is_full else ELSEWHERE)
-    text = write(run(TINY if options.tiny else Plan(), names), out)
+    text = write(run(TINY if options.tiny else Plan(), options.only), out)
     print(f"\n{text}\nWritten to {out} and beside it")
 
 

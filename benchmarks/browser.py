@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from going_modular.pocket.stopwatch import ASK
+
 CHROMIUM = shutil.which("chromium")
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -22,23 +24,13 @@ READY_MS = 120_000  # a busy machine takes its time
 # Told at once, where Playwright's own waiting comes to look only twice a second.
 WAIT = """([selector, most]) => new Promise((resolve, reject) => {
     const observer = new MutationObserver(look);
-    observer.observe(document, { attributes: true, subtree: true });
-    const late = setTimeout(() => reject(new Error(document.body.innerText)), most);
     function look() {
-        if (!document.querySelector(selector)) return;
-        observer.disconnect();
-        clearTimeout(late);
-        resolve();
+        if (document.querySelector(selector)) resolve(observer.disconnect());
     }
+    observer.observe(document, { attributes: true, subtree: true });
+    setTimeout(() => reject(new Error(document.body.innerText)), most);
     look();
 })"""
-ASK = """async (base64) => {
-    const { ask } = await import("./worker-client.js");
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
-    const { preview, ...answer } = await ask(new Blob([bytes]));
-    preview.close();
-    return answer;
-}"""
 
 
 @contextmanager

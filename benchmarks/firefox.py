@@ -1,7 +1,7 @@
 """A headless Firefox, and the browser demo in it.
 
-Playwright drives only a Firefox that was built for it. Any other one understands
-WebDriver BiDi, JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
+Playwright drives only a Firefox that was built for it, or one as new as itself. Any
+understands WebDriver BiDi, JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
 """
 
 import json
@@ -13,33 +13,23 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
 from typing import Any
 
 from websocket import WebSocket, create_connection
 
 from benchmarks.browser import READY, READY_MS
 from going_modular.app_process import HOST
-from going_modular.processes import LOG_LINES, STOP_SECONDS
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 START_SECONDS = 60  # a busy machine takes its time
-PREFERENCES = """
-// Whatever it asks of other machines comes to _Elsewhere, which does not answer.
+# Whatever it asks of other machines goes to a port where nobody answers.
+PREFERENCES = f"""
 user_pref("network.proxy.type", 1);
-user_pref("network.proxy.http", "HOST");
-user_pref("network.proxy.http_port", PORT);
-user_pref("network.proxy.ssl", "HOST");
-user_pref("network.proxy.ssl_port", PORT);
-// What it would ask them of its own accord; the protocol switches off the rest.
-user_pref("media.gmp-manager.updateEnabled", false);
-user_pref("services.settings.server", "data:,");
+user_pref("network.proxy.http", "{HOST}");
+user_pref("network.proxy.http_port", 9);
+user_pref("network.proxy.ssl", "{HOST}");
+user_pref("network.proxy.ssl_port", 9);
 """
-ENVIRONMENT = {
-    "MOZ_CRASHREPORTER_DISABLE": "1",
-    "MOZ_REMOTE_SETTINGS_DEVTOOLS": "1",  # or it would not heed services.settings
-}
 # In and out as JSON, which is shorter than the types that BiDi has for all values.
 CALL = """async (argument) => {
     const it = (EXPRESSION);
@@ -53,15 +43,9 @@ class FirefoxError(RuntimeError):
 
 
 class FirefoxPage:
-    """As much of a Playwright page as the lesson needs, in Firefox.
+    """As much of a Playwright page as the lesson needs, in Firefox."""
 
-    Attributes:
-        asked_elsewhere: What other machines were asked for, by the page or by Firefox:
-            host:port, or the whole address where it is http.
-    """
-
-    def __init__(self, connection: WebSocket, asked_elsewhere: set[str]):
-        self.asked_elsewhere = asked_elsewhere
+    def __init__(self, connection: WebSocket):
         self._connection = connection
         self._command("session.new", capabilities={})
         tree = self._command("browsingContext.getTree")
@@ -69,9 +53,8 @@ class FirefoxPage:
 
     def goto(self, url: str) -> None:
         """Open a page, as far as its `load` event."""
-        self._command(
-            "browsingContext.navigate", context=self._tab, url=url, wait="complete"
-        )
+        where = {"context": self._tab, "url": url, "wait": "complete"}
+        self._command("browsingContext.navigate", **where)
 
     def evaluate(self, expression: str, argument: Any = None) -> Any:
         """The value of an expression; of a function and of a promise, what comes of it.
@@ -116,70 +99,41 @@ def firefox_page(url: str) -> Iterator[FirefoxPage]:
     """The browser demo at an address, once its model is ready.
 
     Raises:
-        FirefoxError: If Firefox does not start (the message ends with the last lines
-            it printed), or the model does not get ready.
+        FirefoxError: If Firefox does not start, or the model does not get ready.
     """
-    with _elsewhere() as (proxy, asked), _started(proxy) as address:
-        connection = create_connection(
-            address, timeout=READY_MS / 1000, suppress_origin=True, http_no_proxy=[HOST]
-        )
+    direct = {"suppress_origin": True, "http_no_proxy": [HOST]}
+    with _started() as address:
+        connection = create_connection(address, timeout=READY_MS / 1000, **direct)
         with closing(connection):
-            page = FirefoxPage(connection, asked)
+            page = FirefoxPage(connection)
             page.goto(url)
             page.wait_for_selector(READY)
             yield page
 
 
 @contextmanager
-def _started(proxy: int) -> Iterator[str]:
+def _started() -> Iterator[str]:
     """A Firefox that nobody has used yet, and where it takes commands."""
-    if FIREFOX is None:
-        raise FirefoxError("No Firefox: install the system package firefox-esr")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        profile, log = Path(folder), Path(folder, "firefox.log")
-        preferences = PREFERENCES.replace("HOST", HOST).replace("PORT", str(proxy))
-        (profile / "user.js").write_text(preferences, encoding="utf-8")
+        profile = Path(folder)
+        (profile / "user.js").write_text(PREFERENCES, encoding="utf-8")
         command = [FIREFOX, "--headless", "--profile", folder]
         command += ["--remote-debugging-port", "0"]  # any free one of this machine's
-        env = {**os.environ, **ENVIRONMENT, "HOME": folder}
-        with log.open("wb") as out:
-            process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
+        env = {**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder}
+        quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=env, **quiet)
         try:
-            yield _wait(process, profile / "WebDriverBiDiServer.json", log)
+            yield _wait(process, profile / "WebDriverBiDiServer.json")
         finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
-def _wait(process: subprocess.Popen, noted: Path, log: Path) -> str:
+def _wait(process: subprocess.Popen, noted: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(OSError, ValueError):  # not there yet, or half of it
             port = json.loads(noted.read_text("utf-8"))["ws_port"]
             return f"ws://{HOST}:{port}/session"
         time.sleep(0.05)
-    printed = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    raise FirefoxError("\n".join(["Firefox did not start. It printed:", *printed]))
-
-
-class _Elsewhere(StreamRequestHandler):
-    def handle(self) -> None:
-        with suppress(ConnectionError):
-            request = self.rfile.readline().decode("latin-1").split()
-            self.server.asked.update(request[1:2])
-
-
-@contextmanager
-def _elsewhere() -> Iterator[tuple[int, set[str]]]:
-    """A proxy that answers nothing: its port, and what it has been asked for."""
-    with ThreadingTCPServer((HOST, 0), _Elsewhere) as server:
-        server.asked = set()
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            yield server.server_address[1], server.asked
-        finally:
-            server.shutdown()
+    raise FirefoxError(f"{FIREFOX} did not start")

@@ -11,34 +11,33 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.plan import ROOT, SEED, Bench, progress
-from benchmarks.training import EFFNETB2, LITE2, SETTINGS, Trained, our_way
+from benchmarks.training import LITE2, SETTINGS, Trained, our_way
 from going_modular.app.model import ModelMetadata
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.export import export_onnx, made_with, make_deployable
+from going_modular.pocket.runtimes import Engine
+from going_modular.pocket.site import write_pocket
 from going_modular.quantize import quantize
 
 OURS, TWIN = "ONNX int8", "PyTorch"
+EXAMPLES = 3  # pictures that the page offers to try
 TORCH_PACKAGES = ("torch", "torchvision", "timm")
 
 
 class Made(NamedTuple):
-    """What the later parts measure."""
+    """What the later parts measure: a trained EffNet-Lite2."""
 
-    effnetb2: Trained  # only rehearses where there are no pretrained weights
-    lite2: Trained  # what all the files hold
-    fp32_file: Path  # as ONNX
-    int8_file: Path  # the same in int8, in the folder of the app
+    int8_file: Path  # as ONNX, in the folder of the app
     apps: dict[str, Path]  # OURS, as the lesson leaves it, without examples; its TWIN
 
 
 @cache
 def make_all(bench: Bench) -> Made:
     """Train, export, quantise and lay out both apps, once a run."""
-    progress("training two heads, exporting, quantising")
-    effnetb2, lite2 = (our_way(bench, c) for c in (EFFNETB2, LITE2))
-    for trained in (effnetb2, lite2):
-        # Storing features left it in channels_last; most programs never do that.
-        trained.built.model.to(memory_format=torch.contiguous_format)
+    progress("training a head, exporting, quantising")
+    lite2 = our_way(bench)
+    # Storing features left it in channels_last; most programs never do that.
+    lite2.built.model.to(memory_format=torch.contiguous_format)
     # Its gate has met no other dishes: here its speed counts, not its judgement.
     deployable, facts = make_deployable(lite2.built, lite2.features, settings=SETTINGS)
     about = ModelMetadata(
@@ -65,7 +64,17 @@ def make_all(bench: Bench) -> Made:
     int8_file = apps[OURS] / f"{about.name}.onnx"
     quantize(fp32_file, int8_file, calibrate_on=some)
     _turn_into_twin(apps[TWIN], lite2, about)
-    return Made(effnetb2, lite2, fp32_file, int8_file, apps)
+    return Made(int8_file, apps)
+
+
+def write_site(bench: Bench, engine: Engine) -> Path:
+    """The browser demo of that file, once a run, with pictures to try."""
+    folder = bench.workdir / engine.code.name
+    if not folder.exists():
+        examples = [file for file, _ in bench.test_pictures(EXAMPLES)]
+        model = make_all(bench).int8_file
+        write_pocket(model, folder, examples=examples, engine=engine)
+    return folder
 
 
 def _turn_into_twin(app: Path, trained: Trained, about: ModelMetadata) -> None:

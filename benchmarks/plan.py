@@ -25,14 +25,16 @@ class Plan(NamedTuple):
 
     threads: int = 2  # of PyTorch and ONNX Runtime alike
     rounds: int = 3  # times that everything is done, all ways taking turns
-    per_class: int | None = None  # pictures used, in both halves; None takes all
-    camera_minutes: float = 10.0  # that the browser demo answers for a live camera
+    starts: int = 4  # first visits to the page in a round
+    megapixels: tuple[float, ...] = (12, 48)  # of big pictures
+    camera_seconds: float = 600.0  # that the browser demo answers for a live camera
+    per_class: int | None = None  # pictures of each class and half; None takes all
     taught: int | None = None  # dishes that the browser demo is taught; None: all
     own_environments: bool = True  # whether both apps get environments of their own
 
 
 # One thread: a busy machine does not slow it down as much.
-TINY = Plan(1, 1, per_class=2, camera_minutes=0.3, taught=2, own_environments=False)
+TINY = Plan(1, 1, 1, (1, 2), 3.0, per_class=2, taught=2, own_environments=False)
 
 
 class Bench(NamedTuple):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pandas as pd
+from playwright.sync_api import Browser
 
-from benchmarks.browser import chromium
 from going_modular.pocket.server import serve_folder
 from going_modular.pocket.site import MODEL
 
@@ -35,48 +35,35 @@ ASK = """async ([model, runs]) => {
 }"""
 
 
-def profile(site: Path) -> list[dict[str, object]]:
+def profile(browser: Browser, site: Path) -> list[dict[str, object]]:
     """Ask ONNX Runtime Web in Chromium, on one thread, what its steps take.
 
     Args:
+        browser: A Chromium.
         site: Written by `write_pocket` with that engine.
 
     Returns:
         A row for each kind of step; milliseconds are the median of runs.
     """
-    texts = []
-    with serve_folder(site, isolated=False) as served, chromium() as browser:
-        page = browser.new_page()
-        page.on("console", lambda message: texts.append(message.text))
-        page.goto(f"{served.url}model.json")  # nothing of the page runs there
-        page.evaluate(ASK, [MODEL, WARM_UP + RUNS])
-        while "]" not in texts:  # what is on the console comes a little later
-            page.wait_for_timeout(50)
-    events = json.loads("".join(texts[texts.index("[") :]))
-    counts = _multiplications(site / MODEL)
+    work = multiplications(site / MODEL)  # kind and count by a convolution's name
+    events = _events(browser, site)
     begins = sorted(e["ts"] for e in events if e["name"] == "model_run")
-    steps = pd.DataFrame(
-        [
-            {
-                "run": bisect(begins, event["ts"]),
-                "kind": _kind(event["name"], counts),
-                "ms": event["dur"] / 1e3,
-            }
-            for event in events
-            if event["name"].endswith("_kernel_time")
-        ]
-    )
-    steps = steps[steps.run > WARM_UP]
+    rows = []
+    for event in events:
+        if event["name"].endswith("_kernel_time"):
+            node = NODE.match(event["name"])
+            kind, _ = work.get(node and node.group(), (REST, 0))
+            run = bisect(begins, event["ts"])
+            rows.append({"run": run, "kind": kind, "ms": event["dur"] / 1e3})
+    steps = pd.DataFrame(rows).query("run > @WARM_UP")
     ms = steps.groupby(["run", "kind"]).ms.sum().unstack().median()
-    work = pd.Series(dict.fromkeys(KINDS, 0))
-    for kind, multiplications in counts.values():
-        work[kind] += multiplications
+    done = {kind: sum(n for of, n in work.values() if of == kind) for kind in KINDS}
     return [
         {
             "step": kind,
             "number": int((steps.kind == kind).sum()) // RUNS,
-            "multiplications, millions": round(work[kind] / 1e6),
-            "of all multiplications": f"{work[kind] / work.sum():.0%}",
+            "multiplications, millions": round(done[kind] / 1e6),
+            "of all multiplications": f"{done[kind] / sum(done.values()):.0%}",
             "ms": round(ms[kind], 1),
             "of all ms": f"{ms[kind] / ms.sum():.0%}",
         }
@@ -84,25 +71,32 @@ def profile(site: Path) -> list[dict[str, object]]:
     ]
 
 
-def _kind(name: str, counts: dict[str, tuple[str, int]]) -> str:
-    found = NODE.match(name)
-    return counts[found.group()][0] if found and found.group() in counts else REST
+def _events(browser: Browser, site: Path) -> list[dict]:
+    """What ONNX Runtime Web notes of its runs."""
+    texts = []
+    with serve_folder(site, isolated=False) as served:
+        page = browser.new_page()
+        page.on("console", lambda message: texts.append(message.text))
+        page.goto(f"{served.url}model.json")  # nothing of the page runs there
+        page.evaluate(ASK, [MODEL, WARM_UP + RUNS])
+        while "]" not in texts:  # what is on the console comes a little later
+            page.wait_for_timeout(50)
+        page.close()
+    return json.loads("".join(texts[texts.index("[") :]))
 
 
-def _multiplications(model_file: Path) -> dict[str, tuple[str, int]]:
+def multiplications(model_file: Path) -> dict[str, tuple[str, int]]:
     """The kind of each convolution by its name, and its multiplications a picture."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(model_file)).graph
     shapes = {
-        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
-        for value in graph.value_info
+        value.name: value.type.tensor_type.shape.dim for value in graph.value_info
     }
     weights = {c.name: list(c.dims) for c in graph.initializer}
     stored = {n.output[0]: n.input[0] for n in graph.node}
     counts = {}
-    for node in graph.node:
-        if node.op_type == "Conv":
-            kernel = weights[stored[node.input[1]]]  # out, in of a group, high, wide
-            places = int(np.prod(shapes[node.output[0]][2:]))
-            kind = DEPTHWISE if kernel[1] == 1 else OTHER_CONV
-            counts[node.name] = kind, places * int(np.prod(kernel))
+    for node in (node for node in graph.node if node.op_type == "Conv"):
+        kernel = weights[stored[node.input[1]]]  # out, in of a group, high, wide
+        places = np.prod([size.dim_value for size in shapes[node.output[0]][2:]])
+        kind = DEPTHWISE if kernel[1] == 1 else OTHER_CONV
+        counts[node.name] = kind, int(places * np.prod(kernel))
     return counts

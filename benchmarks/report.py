@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from jinja2 import Environment, StrictUndefined
 
 from benchmarks.plan import Bench
-from going_modular.model_builder import CONTENDERS
 
-PAGE = Path(__file__).with_name("page.md.j2")
+FOLDER = Path(__file__).parent
+WORDS, GOALS = (
+    tomllib.loads((FOLDER / name).read_text("utf-8"))
+    for name in ("page.toml", "goals.toml")
+)
 EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
 PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "numpy")
 # What a part of the bench found, as results.json keeps it: a table is a list of rows by
@@ -23,14 +26,22 @@ PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "
 Part = dict[str, object]
 
 
-def goal(text: str, measured: str, reached: bool) -> dict[str, str]:
-    """A row of the goals: what this project set out to reach, and what came of it."""
-    return {"goal": text, "measured": measured, "reached": "yes" if reached else "no"}
+def goal(name: str, value: float, **more: object) -> dict[str, str]:
+    """A row of the goals: what this project set out to reach, and what came of it.
 
-
-def times(ratio: float) -> str:
-    """A ratio for reading: "12.3 times"."""
-    return f"{ratio:.1f} times"
+    Args:
+        name: In goals.toml.
+        value: What is held against the limit.
+        more: What else the goal's texts say.
+    """
+    said = GOALS[name]
+    limit = said.get("least", said.get("most"))
+    reached = value >= limit if "least" in said else value <= limit
+    return {
+        "goal": said["goal"].format(limit=limit, **more),
+        "measured": said["measured"].format(value=value, **more),
+        "reached": "yes" if reached else "no",
+    }
 
 
 def speed(ms: pd.Series) -> dict[str, float]:
@@ -44,14 +55,11 @@ def speed(ms: pd.Series) -> dict[str, float]:
 
 def as_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows with the same columns as a Markdown table."""
-    cells = [
-        [
-            f"{value:,}" if isinstance(value, int | float) else str(value)
-            for value in row
-        ]
-        for row in (row.values() for row in rows)
-    ]
-    lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)], *cells]
+    lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)]]
+    for row in rows:
+        numbers = (isinstance(value, int | float) for value in row.values())
+        cells = zip(row.values(), numbers, strict=True)
+        lines.append([f"{v:,}" if is_number else str(v) for v, is_number in cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -62,19 +70,23 @@ def goals_of(results: Mapping[str, Part]) -> list[dict[str, str]]:
 
 def page(results: Mapping[str, Part]) -> str:
     """The page that says in words and tables what results.json holds."""
-    jinja = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    jinja.filters["table"] = as_table
-    template = jinja.from_string(PAGE.read_text("utf-8"))
-    return template.render(results, goals=goals_of(results)) + "\n"
+    blocks = [WORDS["head"]]
+    if results["circumstances"]["is_tiny"]:
+        blocks.append("**A rehearsal on tiny settings: these numbers mean nothing.**")
+    blocks += [as_table(goals_of(results)), as_table(results["circumstances"]["table"])]
+    for name, part in results.items():
+        if said := WORDS.get(name):
+            blocks.append(f"## {said['title']}")
+            for table, text in said["tables"].items():
+                blocks += [text.format_map(part), as_table(part[table])]
+            notes = (note.format_map(part) for note in said["notes"])
+            blocks.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(blocks) + "\n"
 
 
 def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
     """What the numbers depend on."""
     train, test = bench.datasets()
-    weights = (
-        f"{c.name} {'rehearsal (untrained)' if c.rehearses() else 'pretrained'}"
-        for c in CONTENDERS
-    )
     threads, label = bench.plan.threads, bench.pictures.label
     facts = {
         "processor": _processor(),
@@ -85,7 +97,6 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
         "Python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "pictures": f"{label}: {len(train)} to train on, {len(test)} to test on",
-        "weights": ", ".join(weights),
         "date": f"{datetime.now(UTC):%d %B %Y}; the run took {minutes:.0f} minutes",
     }
     rows = [{"circumstance": name, "this run": fact} for name, fact in facts.items()]

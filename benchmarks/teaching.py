@@ -5,14 +5,12 @@ practice pictures the other dishes are drawn, too.
 """
 
 import base64
-import json
 import os
 import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +28,6 @@ MODEL = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20  # that a dish is taught from
 LEARNED = "body[data-model=ready] #taught:not([hidden])"
 BATCH = 25  # photos that go to the page together
-GOAL_NAMED, GOAL_WORSE, GOAL_MS = 0.65, 2, 1000
 ANOTHER, NO_PLATE = "another dish", "no plate"
 # Says what the page would say of each file: a name, "another dish" or "no plate".
 ASK = """async (files) => {
@@ -52,7 +49,6 @@ CALL = """async ([name, given]) => {
     const { teach } = await import("./worker-client.js");
     const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt());
     if (given.source) given.source = new Blob([bytes(given.source)]);
-    if (given.file) given.file = new Blob([given.file]);
     return await teach(name, given);
 }"""
 
@@ -67,24 +63,21 @@ class Photos(NamedTuple):
 
 def measure(bench: Bench) -> Part:
     """Teach every dish alone; then all but one, and ask about that one."""
-    photos, rows, costs, fifth = find_photos(bench), [], [], []
+    photos, alone, fifth = find_photos(bench), [], []
     site = write_pocket(MODEL, bench.workdir / "taught")
     with chromium() as browser, serve_folder(site, isolated=False) as served:
         for dish in photos.test:
             progress(f"teaching {dish}, then the others")
-            named, cost = teach_alone(browser, served.url, photos, dish)
-            rows.append(named)
-            costs.append(cost)
+            alone.append(teach_alone(browser, served.url, photos, dish))
             fifth.append(teach_others(browser, served.url, photos, dish))
         version = browser.version.partition(".")[0]
     return {
-        "goals": goals(rows, costs, photos),
+        "goals": goals(alone, photos),
         "on": bench.pictures.label.capitalize(),
         "photos": PHOTOS,
         "ours": len(photos.ours),
         "version": version,
-        "alone": rows,
-        "costs": costs,
+        "alone": alone,
         "fifth": fifth,
     }
 
@@ -115,51 +108,29 @@ def find_photos(bench: Bench) -> Photos:
 
 def teach_alone(
     browser: Browser, url: str, photos: Photos, dish: str
-) -> tuple[dict[str, object], dict[str, object]]:
-    """Teach one dish, and follow it to a reload and to other profiles.
-
-    Returns:
-        A row of what its test photos were called, and ours; a row of what it cost.
-    """
+) -> dict[str, object]:
+    """Teach one dish, and reload the page; a row of what became of it, and its cost."""
     test, ours = photos.test[dish], [file for file, _ in photos.ours]
     truth = [name for _, name in photos.ours]
-    with profile(browser) as context:
+    with browser.new_context() as context:
         page = open_taught(context, url)
-        before, ours_before = Counter(ask_all(page, test)), same(page, ours, truth)
+        before = same(page, ours, truth)
         measured = teach(page, dish, choose(photos.train[dish]))
-        named, ours_after = same(page, test, dish), same(page, ours, truth)
-        files = [call(page, "save", withPictures=small) for small in (False, True)]
+        named, after = same(page, test, dish), same(page, ours, truth)
         page.locator("#offline").wait_for(timeout=READY_MS)
         context.set_offline(True)
         page.close()
         reloaded = same(open_taught(context, url), test, dish)
-    elsewhere = []
-    for text in (files[0], moved(files[1])):
-        with profile(browser) as context:
-            page = open_taught(context, url)
-            call(page, "read", file=text)
-            elsewhere.append(same(page, test, dish))
-    checked, total = measured["checked"], len(test)
-    wrong = total - before[ANOTHER] - before[NO_PLATE]
+    checked = measured["checked"]
     return {
         "dish": dish,
-        "before: another dish, no plate, a wrong name": (
-            f"{before[ANOTHER]}, {before[NO_PLATE]}, {wrong}"
-        ),
-        f"named after {PHOTOS} photos": f"{named} of {total}",
+        f"named after {PHOTOS} photos": f"{named} of {len(test)}",
         "the same, reloaded without network": reloaded,
-        "carried to a fresh profile": elsewhere[0],
-        "by another model, from the small pictures": elsewhere[1],
         "leave one out, in the page": f"{checked['right']} of {checked['asked']}",
-        "ours right, before": ours_before,
-        "and after": ours_after,
-    }, {
-        "dish": dish,
-        f"looking at {PHOTOS} photos, ms": round(measured["looking"]),
+        "ours right, before": before,
+        "and after": after,
         "training, ms": round(measured["training"]),
         "leave one out, ms": round(measured["checking"]),
-        "file, kB": round(len(files[0]) / 1000),
-        "with small pictures, kB": round(len(files[1]) / 1000),
     }
 
 
@@ -167,7 +138,7 @@ def teach_others(
     browser: Browser, url: str, photos: Photos, dish: str
 ) -> dict[str, object]:
     """Teach all dishes but one, and ask about that one."""
-    with profile(browser) as context:
+    with browser.new_context() as context:
         page = open_taught(context, url)
         before = Counter(ask_all(page, photos.test[dish]))
         others = [name for name in photos.test if name != dish]
@@ -186,35 +157,22 @@ def teach_others(
     }
 
 
-def goals(rows: list[dict], costs: list[dict], photos: Photos) -> list[dict]:
+def goals(rows: list[dict], photos: Photos) -> list[dict]:
     """What a page that learns is to reach, each dish taught alone."""
     counts = [row[f"named after {PHOTOS} photos"].split(" of ") for row in rows]
-    share = statistics.mean(int(named) / int(total) for named, total in counts)
+    named = statistics.mean(int(right) / int(asked) for right, asked in counts)
     worse = max(row["ours right, before"] - row["and after"] for row in rows)
-    beyond = [cost["training, ms"] + cost["leave one out, ms"] for cost in costs]
-    ms = statistics.median(beyond)
-    named = f"at least {GOAL_NAMED:.0%} of a taught dish's other photos named (mean)"
-    ours = f"ours at most {GOAL_WORSE} worse, each dish taught alone"
-    soon = f"{PHOTOS} photos learned and checked in under {GOAL_MS} ms, looking aside"
-    most = f"at most {worse} of {len(photos.ours)}"
+    ms = statistics.median(r["training, ms"] + r["leave one out, ms"] for r in rows)
     return [
-        goal(named, f"{share:.0%}", share >= GOAL_NAMED),
-        goal(ours, most, worse <= GOAL_WORSE),
-        goal(soon, f"{ms:.0f} ms (median)", ms < GOAL_MS),
+        goal("taught", named),
+        goal("taught_ours", worse, total=len(photos.ours)),
+        goal("taught_time", ms, photos=PHOTOS),
     ]
 
 
 def choose(files: Sequence[Path]) -> list[Path]:
     """Photos to learn from, always the same."""
     return random.Random(SEED).sample(sorted(files), min(PHOTOS, len(files)))
-
-
-@contextmanager
-def profile(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor who has never been here."""
-    context = browser.new_context()
-    yield context
-    context.close()
 
 
 def open_taught(context: BrowserContext, url: str) -> Page:
@@ -247,27 +205,19 @@ def teach(page: Page, name: str, files: Sequence[Path]) -> dict:
     """Teach a dish from photos.
 
     Returns:
-        checked: right and asked, leaving one out; milliseconds of looking, training and
-        checking.
+        checked: right and asked, leaving one out; training and checking, in ms.
     """
-    clock = [time.perf_counter()]
     for photo in encoded(files):
         dish = call(page, "add", name=name, source=photo)
-    clock.append(time.perf_counter())
+    clock = [time.perf_counter()]
     call(page, "train")
     clock.append(time.perf_counter())
     checked = call(page, "check", id=dish["id"])
     clock.append(time.perf_counter())
-    ms = (1000 * (end - start) for start, end in pairwise(clock))
-    told = dict(zip(("looking", "training", "checking"), ms, strict=True))
-    return told | {"checked": checked}
+    training, checking = (1000 * (end - start) for start, end in pairwise(clock))
+    return {"checked": checked, "training": training, "checking": checking}
 
 
 def call(page: Page, name: str, /, **given: object) -> object:
     """Ask the page's teacher for something."""
     return page.evaluate(CALL, [name, given])
-
-
-def moved(text: str) -> str:
-    """A file of taught dishes as if another model had made it."""
-    return json.dumps(json.loads(text) | {"model": "another"})

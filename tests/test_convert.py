@@ -35,6 +35,7 @@ def file(tmp_path_factory):
     return write_tflite(COMMITTED, tmp_path_factory.mktemp("model") / "m.tflite")
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_onnx_file(file):
     predictor, prepare = Predictor(COMMITTED, threads=1), preparing_session(COMMITTED)
     ask = Interpreter(str(file), num_threads=1).get_signature_runner()
@@ -53,6 +54,7 @@ def test_answers_are_those_of_the_onnx_file(file):
             assert theirs[name].item() == pytest.approx(getattr(ours, name), abs=apart)
 
 
+@pytest.mark.slow
 def test_of_what_litert_prints_only_warnings_are_told(file, capfd):
     # In a process of its own: LiteRT makes its remark once in each.
     command = [sys.executable, "-c", ASK, str(file)]
@@ -65,6 +67,7 @@ def test_of_what_litert_prints_only_warnings_are_told(file, capfd):
     assert capfd.readouterr().err == "WARNING: of use\nINFO: ours\n"
 
 
+@pytest.mark.slow
 def test_no_weight_is_quantised_a_second_time(file):
     """Every constant of 8 bits and its scale stand in both files."""
     model = onnx.load(COMMITTED)

@@ -4,65 +4,28 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from browsing import DESKTOP, PHONE, open_page
-from demo_model_fixture import ABOUT
-from drawn_images import copy_few
 
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.datasets import make_datasets, make_loader
-from going_modular.demo_folder import TEXTS, copy_app
-from going_modular.drawn import CLASS_NAMES
-from going_modular.engine import (
-    Settings,
-    cross_validate,
-    feature_loader,
-    store_features,
-    train,
-)
-from going_modular.export import Deployable, export_onnx
-from going_modular.gate import make_gate
-from going_modular.model_builder import build_effnet_lite2
+from going_modular.demo_folder import TEXTS, copy_app, copy_examples
+from tools.serve_demo import drawn_examples
 
 pytestmark = pytest.mark.slow
 
-SCREENS = Path(__file__).resolve().parents[1] / "build" / "screens"
+ROOT = Path(__file__).resolve().parents[1]
+SCREENS = ROOT / "build" / "screens"
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures") / "drawn"
-    return copy_few(folder, train=12, test=1)
-
-
-@pytest.fixture(scope="module")
-def demo_folder(tmp_path_factory, pictures, demo_texts):
-    """A folder as the lesson writes it, with a model trained on a few drawings."""
+def demo_folder(tmp_path_factory, demo_texts):
+    """A folder as the lesson writes it, with the committed model and drawn examples."""
     folder = tmp_path_factory.mktemp("elsewhere") / "demo"
     copy_app(demo_texts, folder, TEXTS)
-    built = build_effnet_lite2(len(CLASS_NAMES))
-    train_data, _ = make_datasets(pictures, built.transform)
-    stored = store_features(built.model.base, make_loader(train_data))
-    torch.manual_seed(42)
-    settings = Settings(lr=1e-2)
-    train(built.model.head, feature_loader(stored, seed=42), settings=settings)
-    trial = cross_validate(built.model.head, stored, settings=settings)
-    gate, thresholds = make_gate(*stored.tensors, trial.logits)
-    about = replace(
-        ABOUT,
-        knn_similarity_threshold=thresholds.knn_similarity,
-        in_distribution_threshold=thresholds.in_distribution_score,
-        input_size=built.preprocess.size,
-        trained_on=f"{len(train_data)} drawn practice pictures",
-        is_practice=True,
-        test_result={"correct": 0, "total": len(CLASS_NAMES)},
-    )
-    deployable = Deployable(built.preprocess, built.model, gate)
-    export_onnx(deployable, folder / "foodvision_mini.onnx", about=about)
+    shutil.copy(ROOT / "models" / "foodvision_mini.onnx", folder)
+    copy_examples(drawn_examples(), folder / "examples")
     return folder
 
 
@@ -83,31 +46,21 @@ def fresh_python(tmp_path_factory, demo_folder):
     return str(python)
 
 
-def test_fresh_environment_has_no_pytorch(fresh_python):
+def test_demo_answers_rightly_without_pytorch(fresh_python, demo_folder):
     tried = subprocess.run([fresh_python, "-c", "import torch"], capture_output=True)
     assert tried.returncode and b"ModuleNotFoundError" in tried.stderr
-
-
-def test_demo_answers_rightly_without_pytorch(fresh_python, demo_folder, pictures):
     with run_demo(demo_folder, python=fresh_python) as running:
-        for name in CLASS_NAMES:
-            (picture,) = (pictures / "test" / name).glob("*.jpg")
+        for name, picture in drawn_examples().items():
             scores, note = ask_demo(running.url, picture)
-            assert scores["label"] == name
-            assert name in note
+            assert scores["label"] == name and name in note
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_a_visitor_on_the_space(browser, fresh_python, demo_folder, pictures, size):
+def test_a_visitor_on_the_space(browser, fresh_python, demo_folder, size):
     """Upload, a file that is no picture, an example: by keyboard alone."""
-    examples = demo_folder / "examples"
-    examples.mkdir(exist_ok=True)
-    for name in CLASS_NAMES:
-        (picture,) = (pictures / "test" / name).glob("*.jpg")
-        shutil.copyfile(picture, examples / f"{name}.jpg")
     with run_demo(demo_folder, python=fresh_python) as running:
         page = open_page(browser, running.url, size)
-        upload_by_keyboard(page, examples / "sushi.jpg")
+        upload_by_keyboard(page, drawn_examples()["sushi"])
         page.get_by_text("This looks like sushi.").wait_for()
         SCREENS.mkdir(parents=True, exist_ok=True)
         page.wait_for_timeout(500)  # for the bars to grow

@@ -50,6 +50,7 @@ def names(tmp_path_factory):
     return names
 
 
+@pytest.mark.slow
 def test_each_small_app_is_the_one_before_and_one_guard(names):
     for many in range(5):
         app = (names["small"] / f"app_{many}.py").read_text("utf-8")
@@ -90,6 +91,7 @@ def test_models_of_few_and_of_many_classes_get_their_cases(tmp_path, classes):
     assert words.startswith("pizza"), table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "size", "orientation"), [("sideways", None, 6), ("mega", (8000, 6000), 1)]
 )

@@ -68,7 +68,10 @@ def lesson(noise):
     )
 
 
-def test_pictures_come_from_a_run_on_drawn_ones(lesson, monkeypatch):
+@pytest.mark.slow
+def test_pictures_come_from_a_run_on_drawn_ones_and_photos_are_not_kept(
+    lesson, monkeypatch
+):
     def make_folder(course):
         (course / "going_modular").mkdir(parents=True)
         return course
@@ -83,22 +86,13 @@ def test_pictures_come_from_a_run_on_drawn_ones(lesson, monkeypatch):
     for text, picture in outputs.values():
         assert text.text.startswith("True") and "warning" not in text.text
         assert drawn.is_drawn(picture)
-    clean_lesson(lesson, outputs)
-    for name in ("page", "end"):
-        assert not next(c for c in lesson.cells if c.id == name).outputs
-
-
-def clean_lesson(lesson, outputs):
     kernel = {"name": "python3", "display_name": "Python 3"}
     lesson.metadata = {"kernelspec": kernel, "language_info": {}}
-    clean(lesson, outputs)
-    nbformat.validate(lesson)
-
-
-def test_photos_are_never_kept(lesson):
-    clean_lesson(lesson, {})
-    kept = [c.id for c in lesson.cells if c.get("outputs")]
-    assert kept == ["find-pictures"]
+    for kept in (outputs, {}):
+        clean(lesson, kept)
+        nbformat.validate(lesson)
+        with_outputs = [c.id for c in lesson.cells if c.get("outputs")]
+        assert with_outputs == ["find-pictures", *kept]
 
 
 def test_a_run_on_photos_or_without_pictures_is_refused(lesson, monkeypatch):

@@ -12,6 +12,11 @@ import pytest
 from going_modular.app.model import DISH, Predictor
 from tools import serve_demo
 
+APP = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid()))"
+SERVE = """from pathlib import Path; from tools import serve_demo
+serve_demo.newest_demo = lambda: Path({!r})
+serve_demo.main()"""
+
 
 @pytest.fixture
 def demos(tmp_path, monkeypatch):
@@ -37,15 +42,11 @@ def test_a_demo_that_was_written_keeps_its_examples(demos):
     assert [file.name for file in folder.iterdir()] == [serve_demo.MODEL]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
 def test_what_is_asked_to_end_ends_its_app(tmp_path):
-    app = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\n"
-    (tmp_path / "app.py").write_text(f"{app}time.sleep(60)\n")
-    command = (
-        "from pathlib import Path; from tools import serve_demo; "
-        f"serve_demo.newest_demo = lambda: Path({str(tmp_path)!r}); serve_demo.main()"
-    )
-    server = subprocess.Popen([sys.executable, "-c", command])
+    (tmp_path / "app.py").write_text(f"{APP}\ntime.sleep(60)\n")
+    server = subprocess.Popen([sys.executable, "-c", SERVE.format(str(tmp_path))])
     pid = read_pid(tmp_path / "pid")
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=20) == 0

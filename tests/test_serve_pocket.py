@@ -79,10 +79,10 @@ def test_the_command_takes_the_wanted_port_or_says_which_other(
     forever = SimpleNamespace(Event=lambda: SimpleNamespace(wait=visit))
     monkeypatch.setattr(serve_pocket, "threading", forever)
     for _ in range(2):  # just let go is free, too
-        serve_pocket.main([])
+        serve_pocket.main()
         assert f"at http://127.0.0.1:{port}/; stop it" in printed[-1]
     with socket.create_server(("127.0.0.1", port)):
-        serve_pocket.main([])
+        serve_pocket.main()
     assert f"Port {port} is taken" in printed[-1] and f":{port}/" not in printed[-1]
 
     def write():
@@ -90,4 +90,4 @@ def test_the_command_takes_the_wanted_port_or_says_which_other(
 
     monkeypatch.setattr(serve_pocket, "write", write)
     with pytest.raises(SystemExit, match="^npm is missing.$"):
-        serve_pocket.main([])
+        serve_pocket.main()

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-
-pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+PIP = [
+    "python -m pip install --upgrade pip",
+    "python -m pip install -r tests/requirements.txt -e .",
+]
+UV = ["uv pip install --python .venv/bin/python -r tests/requirements.txt -e ."]
+pytestmark = pytest.mark.skipif(
+    not shutil.which("make")
+    or any(Path(at, "uv").exists() for at in ("/usr/bin", "/bin")),
+    reason="needs make, and a system without uv",
+)
 
 
 @pytest.fixture
@@ -19,13 +27,12 @@ def set_up(tmp_path):
     Every program that it calls is a stand-in, which notes its words and does nothing.
     """
     programs, called = tmp_path / "programs", tmp_path / "called"
-    programs.mkdir()
     for name in ("requirements.txt", "pyproject.toml", "tests/requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
 
-    def put(program: Path, checks: str = "exit 0") -> None:
+    def put(program: Path, checks: str) -> None:
         program.parent.mkdir(parents=True, exist_ok=True)
         makes = f'mkdir -p .venv/bin && cp "{programs}/python3" .venv/bin/python'
         program.write_text(f"""#!/bin/sh
@@ -47,34 +54,20 @@ case "$*" in venv*|*"-m venv"*) {makes};; esac
     return run
 
 
-PIP = [
-    "python -m pip install --upgrade pip",
-    "python -m pip install -r tests/requirements.txt -e .",
-]
-WITHOUT_UV = pytest.mark.skipif(
-    any(Path(folder, "uv").exists() for folder in ("/usr/bin", "/bin")),
-    reason="needs a system without uv",
-)
-
-
 @pytest.mark.parametrize(
-    ("there", "made"), [("", ["uv venv --seed --python python3 .venv"]), ("exit 0", [])]
+    ("names", "there", "ran"),
+    [
+        (["uv"], "", ["uv venv --seed --python python3 .venv", *UV]),
+        (["uv"], "exit 0", UV),
+        ([], "exit 0", PIP),
+        ([], "exit 1", ["python3 -m venv .venv", *PIP]),
+    ],
+    ids=["uv makes it", "uv keeps what is there", "pip does", "an old Python goes"],
 )
-def test_uv_makes_an_environment_or_keeps_the_one_that_is_there(there, made, set_up):
-    *before, installed = set_up("uv", there=there)
-    assert before == made
-    assert installed.startswith("uv pip install --python .venv/bin/python -r")
+def test_an_environment_is_made_or_kept(names, there, ran, set_up):
+    assert set_up(*names, there=there) == ran
 
 
-@WITHOUT_UV
-@pytest.mark.parametrize(
-    ("there", "made"), [("exit 0", []), ("exit 1", ["python3 -m venv .venv"])]
-)
-def test_without_uv_pip_does_it_and_an_older_python_is_replaced(there, made, set_up):
-    assert set_up(there=there) == [*made, *PIP]
-
-
-@WITHOUT_UV
 def test_an_older_python_is_refused_before_anything_is_made(set_up, tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         set_up(checks="exit 1")

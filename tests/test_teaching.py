@@ -85,6 +85,7 @@ def test_features_are_those_that_familiarity_compares(session, known):
     assert plain.run(["knn_similarity"], {"picture": picture})[0] == knn_similarity
 
 
+@pytest.mark.slow
 def test_a_float_file_carries_the_same(known, tmp_path):
     float_file = tmp_path / "fp32.onnx"
     about = Predictor(COMMITTED).about

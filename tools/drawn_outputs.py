@@ -88,12 +88,11 @@ def marked(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
 
 def smaller(png: str) -> str:
     """A PNG with at most 256 colours if it is large, in base64 as it came."""
-    content = base64.b64decode(png)
+    content, file = base64.b64decode(png), io.BytesIO()
     if len(content) <= MOST_BYTES:
         return png
     picture = Image.open(io.BytesIO(content)).convert("RGBA")
     ground = Image.new("RGBA", picture.size, "white")
-    file = io.BytesIO()
     flat = Image.alpha_composite(ground, picture).convert("RGB")
     flat.quantize(256).save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()

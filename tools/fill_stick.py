@@ -28,6 +28,7 @@ from going_modular.pocket.runtimes import LITE_RT
 from tools.course import LESSON, ROOT, git, run
 
 REQUIREMENTS = ("requirements.txt", "tests/requirements.txt")
+LISTED = [word for file in REQUIREMENTS for word in ("-r", file)]
 README = Path(__file__).with_name("stick_readme.txt.j2")
 
 
@@ -38,10 +39,8 @@ def put_course(stick: Path) -> str:
         try:
             git(ROOT, "archive", f"--output={archive}", "HEAD")
         except LessonError as error:
-            raise LessonError(
-                f"{error} The course has to be a git repository, cloned and not "
-                "downloaded as a zip."
-            ) from error
+            what = "has to be a git repository, cloned and not downloaded as a zip"
+            raise LessonError(f"{error} The course {what}.") from error
         shutil.unpack_archive(archive, part)
         archive.unlink()
     changed = git(ROOT, "status", "--porcelain").splitlines()
@@ -54,9 +53,8 @@ def put_wheels(stick: Path) -> str:
 
     Wheels only: what is published as source is built here, not on a learner's computer.
     """
-    wanted = [word for file in REQUIREMENTS for word in ("-r", file)]
     with staged_folder(stick / "wheels") as part:
-        pip = (sys.executable, "-m", "pip", "wheel", "--wheel-dir", part, *wanted)
+        pip = (sys.executable, "-m", "pip", "wheel", "--wheel-dir", part, *LISTED)
         try:
             run(*pip, cwd=ROOT, stdout=None, stderr=None)
         except LessonError as error:
@@ -141,13 +139,14 @@ PARTS: dict[str, Callable[[Path], str]] = {
 
 def write_readme(stick: Path, said: str) -> None:
     """Write the commands for learners, for what is on the stick now."""
-    jinja = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    how = {"trim_blocks": True, "keep_trailing_newline": True}
+    template = jinja2.Template(
+        README.read_text("utf-8"), undefined=jinja2.StrictUndefined, **how
     )
-    text = jinja.from_string(README.read_text("utf-8")).render(
+    text = template.render(
         wheels=sorted(file.name for file in (stick / "wheels").glob("torch-*.whl")),
         photos=next((file.name for file in (stick / "photos").glob("*.zip")), None),
-        listed=" ".join(f"-r {file}" for file in REQUIREMENTS),
+        listed=" ".join(LISTED),
         lesson=LESSON,
         said=said,
     )
@@ -170,8 +169,6 @@ def main(arguments: list[str] | None = None) -> int:
         write_readme(stick, said)
     except LessonError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. Parts that were complete are kept.")
     print(f"\n{stick}:\n{said}The learners' commands: {stick / 'README.txt'}")
     return failed
 

@@ -10,11 +10,10 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tools.course import less_astray
+from going_modular.processes import less_astray
 
 CELL_SECONDS = 900
 LONGEST = 100  # bytes of a socket's path: systems allow 103 or 107 with its number
-HERE = "127.0.0.1"
 
 
 class OwnKernel(AsyncKernelManager):
@@ -72,14 +71,14 @@ def connection(folder: Path) -> dict[str, str]:
     """
     file, sockets = {"connection_file": str(folder / "kernel.json")}, folder / "kernel"
     if os.name == "nt" or len(os.fsencode(sockets)) > LONGEST:
-        return file | {"transport": "tcp", "ip": HERE}
+        return file | {"transport": "tcp", "ip": "127.0.0.1"}
     return file | {"transport": "ipc", "ip": str(sockets)}
 
 
 def printed(cell: NotebookNode) -> str:
     """What a cell showed, as plain text."""
-    parts = []
-    for output in cell.outputs:
-        text = output.get("text") or output.get("data", {}).get("text/plain", "")
-        parts.append(text.strip("\n"))
-    return "\n".join(parts)
+    texts = (
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for output in cell.outputs
+    )
+    return "\n".join(text.strip("\n") for text in texts)

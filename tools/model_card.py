@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import StrictUndefined, Template
 
 from going_modular.app.model import Predictor
 from going_modular.evaluation import HOPED_AUROC, HOPED_AWAY, say_count
 from going_modular.files import atomic_write
 
-ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "models" / "foodvision_mini.onnx"
-CARD = ROOT / "models" / "README.md"
+MODELS = Path(__file__).resolve().parents[1] / "models"
+MODEL, CARD = MODELS / "foodvision_mini.onnx", MODELS / "README.md"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 
 
@@ -18,8 +17,8 @@ def describe(model: Path) -> str:
     """The card of a model file that has met other dishes, as Markdown."""
     about = Predictor(model).about
     near = about.gate["near"].values()
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return template.from_string(TEMPLATE.read_text("utf-8")).render(
+    strict = {"undefined": StrictUndefined, "keep_trailing_newline": True}
+    return Template(TEMPLATE.read_text("utf-8"), **strict).render(
         about=about,
         gate=about.gate,
         near=[sum(counts) for counts in zip(*near, strict=True)],
@@ -30,12 +29,11 @@ def describe(model: Path) -> str:
     )
 
 
-def write_card() -> Path:
+def write_card() -> None:
     """Write the card of the committed model, all or nothing."""
     with atomic_write(CARD) as part:
         part.write_text(describe(MODEL), "utf-8", newline="\n")
-    return CARD
 
 
 if __name__ == "__main__":
-    print(write_card().relative_to(ROOT))
+    write_card()

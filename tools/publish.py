@@ -33,15 +33,15 @@ def with_address(text: str, name: str, address: str) -> str:
     """
     book, repo = json.loads(text), address.removeprefix(GITHUB).removesuffix(".git")
 
-    def on_the_web(place: str, *, is_picture: bool = False) -> str:
-        if is_picture:
-            return f"{RAW}{repo}/main/{place}"
+    def on_the_web(place: str) -> str:
         host = COLAB if place.partition("#")[0].endswith(".ipynb") else GITHUB
         return f"{host}{repo}/blob/main/{place}"
 
     def lead(match: re.Match) -> str:
         place = normpath(join(dirname(name), match[2]))
-        return f"{match[1] or ''}]({on_the_web(place, is_picture=bool(match[1]))})"
+        if match[1]:
+            return f"{match[1]}]({RAW}{repo}/main/{place})"
+        return f"]({on_the_web(place)})"
 
     for cell in book["cells"]:
         source = "".join(cell["source"])
@@ -53,7 +53,7 @@ def with_address(text: str, name: str, address: str) -> str:
         cell["source"] = source.splitlines(keepends=True)
     title, opened = book["cells"][0]["source"], on_the_web(name)
     if address.startswith(GITHUB) and opened not in "".join(title):
-        picture = on_the_web("figures/open_in_colab.svg", is_picture=True)
+        picture = f"{RAW}{repo}/main/figures/open_in_colab.svg"
         title[1:1] = ["\n", BADGE.format(picture, opened)]
     return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
 
@@ -67,7 +67,6 @@ def main() -> None:
         with atomic_write(file) as part:
             text = with_address(text, name, sys.argv[1].rstrip("/"))
             part.write_text(text, "utf-8", newline="\n")
-        print(name)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ RESULT_CELLS = ("device", "reports", "precision-table", "goals")
 DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
 COMMITTED_MODEL = ROOT / "models" / "foodvision_mini.onnx"
 REAL = "real photos"
+SLOW = 5  # seconds; a cell that takes as long is named
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> None:
@@ -53,19 +54,13 @@ def run(notebook: nbformat.NotebookNode, folder: Path = ROOT) -> None:
 
     def after(cell: nbformat.NotebookNode, cell_index: int, **_) -> None:
         """Name a cell that took long, so that a wait has a reason."""
-        seconds = time.monotonic() - started
-        if seconds >= 5:
+        if (seconds := time.monotonic() - started) >= SLOW:
             first_line = cell.source.strip().splitlines()[0]
             print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
 
+    told = {"on_cell_execute": before, "on_cell_executed": after}
     with tempfile.TemporaryDirectory(prefix="lesson-") as sockets:
-        client_for(
-            notebook,
-            folder,
-            connection(Path(sockets)),
-            on_cell_execute=before,
-            on_cell_executed=after,
-        ).execute()
+        client_for(notebook, folder, connection(Path(sockets)), **told).execute()
 
 
 def save(notebook: nbformat.NotebookNode, file: Path) -> None:
@@ -77,15 +72,15 @@ def save(notebook: nbformat.NotebookNode, file: Path) -> None:
 def clean(
     notebook: nbformat.NotebookNode, drawn: dict[str, list[nbformat.NotebookNode]]
 ) -> None:
-    """Leave only what belongs in the committed file.
+    """Leave only what belongs in the committed file, in place.
 
     Args:
-        notebook: The lesson, changed in place.
+        notebook: The lesson.
         drawn: Outputs by the id of a cell, in place of those that show photos.
     """
-    kept = ("kernelspec", "language_info")
-    notebook.metadata = {key: notebook.metadata[key] for key in kept}
-    notebook.metadata["language_info"] = {"name": "python"}
+    language = {"name": "python"}
+    kernel = notebook.metadata["kernelspec"]
+    notebook.metadata = {"kernelspec": kernel, "language_info": language}
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
@@ -121,12 +116,11 @@ def run_file(file: Path) -> nbformat.NotebookNode | None:
     try:
         run(notebook, file.parent)
     except CellExecutionError as error:
-        save(notebook, executed)
-        print(error, file=sys.stderr)
-        print(f"It stopped. See {executed.relative_to(ROOT)}.", file=sys.stderr)
+        print(f"{error}\nIt stopped. See build/{file.name}.", file=sys.stderr)
         return None
-    save(notebook, executed)
-    print(f"Done. The executed notebook: {executed.relative_to(ROOT)}")
+    finally:
+        save(notebook, executed)
+    print(f"Done. The executed notebook: build/{file.name}")
     return notebook
 
 
@@ -167,11 +161,9 @@ def main() -> int:
     parser.add_argument("--companions", action="store_true", help="run those instead")
     parser.add_argument("--refresh", action="store_true", help="commit all results")
     args = parser.parse_args()
-    if args.companions:
-        return not run_companions(renew=args.refresh)
-    ended = run_lesson(renew=args.refresh)
-    if args.refresh and ended:
-        ended = run_companions(renew=True)
+    ended = args.companions or run_lesson(renew=args.refresh)
+    if ended and (args.companions or args.refresh):
+        ended = run_companions(renew=args.refresh)
     return not ended
 
 

@@ -1,6 +1,5 @@
 """Serve the app on this computer only: the folder that the lesson wrote last."""
 
-import argparse
 import signal
 import subprocess
 import sys
@@ -34,13 +33,11 @@ def drawn_examples() -> dict[str, Path]:
 
 def main() -> int:
     """Start the app as `python app.py` in its own folder would."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
     folder = newest_demo()
     print(f"Serving demos/{folder.name}; stop it with Ctrl+C.", flush=True)
     # Asked to end, it ends the app, too, which else would keep the port.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # -B: the folder goes to a Space as it is.
-    command = [sys.executable, "-B", "app.py"]
+    command = [sys.executable, "-B", "app.py"]  # -B: a Space gets the folder as it is
     try:
         return subprocess.run(command, cwd=folder, env=app_environment()).returncode
     except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """Write the browser demo around the newest model, and serve it on this computer."""
 
-import argparse
 import socket
 import sys
 import threading
@@ -34,9 +33,8 @@ def free_port(wanted: int) -> int:
     return wanted
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Serve until Ctrl+C."""
-    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     try:
         folder = write()
         with serve_folder(folder, port=free_port(PORT)) as served:

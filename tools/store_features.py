@@ -6,8 +6,9 @@ The committed files were made from real photos of Food-101, by
     python -m tools.store_features other_dishes food101_eight_dishes.zip
 
 and the same with `--contender effnet_lite0`, and of the photos with `--input-size 288`
-and with `--changed`. They hold features, not photos: a frozen base gives everybody the
-same ones. If another contender wins, or another size, make a file for it.
+and as `changed` in place of `photos`. They hold features, not photos: a frozen base
+gives everybody the same ones. If another contender wins, or another size, make a file
+for it.
 """
 
 import argparse
@@ -51,67 +52,55 @@ def extract(built: Built, samples: list[Sample]) -> tuple[TensorDataset, list[st
     return TensorDataset(torch.from_numpy(rows), labels), [p.name for p, _ in kept]
 
 
-def store_photos(built: Built, source: str, *, changed: bool) -> StoredFeatures:
-    """Features of a folder or zip with train/ and test/; or of changed copies."""
+def store_photos(built: Built, source: str) -> StoredFeatures:
+    """Features of a folder or zip with train/ and test/."""
     os.environ["FOODVISION_DATA"] = source
     pictures = find_pictures(DATA)
-    if changed:
-        torch.manual_seed(42)
-        plain = built.transform
-        built.transform = lambda picture: plain(CHANGE(picture))
     halves = dict(zip(HALVES, make_datasets(pictures.folder, None), strict=True))
     stored = {half: extract(built, part.samples) for half, part in halves.items()}
-    names, is_practice = halves["train"].classes, pictures.is_practice
     data = {half: tensors for half, (tensors, _) in stored.items()}
+    about = {"probe": probe_features(built), "is_practice": pictures.is_practice}
     files = {half: listed for half, (_, listed) in stored.items()}
-    return StoredFeatures(names, **data, probe=probe_features(built),
-                          is_practice=is_practice, files=files)  # fmt: skip
+    return StoredFeatures(halves["train"].classes, **data, **about, files=files)
 
 
 def store_others(built: Built, source: str, ours: list[str]) -> StoredFeatures:
     """Features of a tree in Food-101's format, without the dishes that are ours."""
     part = choose_photos(find_tree(source, DATA), share=1)
-    names = [name for name in part.class_names if name not in ours]
-    halves = {}
-    for half, samples in (("train", part.train), ("test", part.test)):
+    names, halves = [name for name in part.class_names if name not in ours], {}
+    for half in HALVES:
         chosen = []
         for place, name in enumerate(names):
             number = part.class_names.index(name)
-            photos = [photo for photo, label in samples if label == number]
+            photos = [photo for photo, label in getattr(part, half) if label == number]
             chosen += [(photo, place) for photo in photos[: MOST[half]]]
         halves[half], _ = extract(built, chosen)
-    probe = probe_features(built)
-    return StoredFeatures(spoken(names), **halves, probe=probe,
-                          is_practice=part.is_practice)  # fmt: skip
+    about = {"probe": probe_features(built), "is_practice": part.is_practice}
+    return StoredFeatures(spoken(names), **halves, **about)
 
 
 def main() -> None:
     """Read the command line, store, say where."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["photos", "other_dishes"])
+    parser.add_argument("what", choices=["photos", "changed", "other_dishes"])
     parser.add_argument("source", help="a folder or zip; of other dishes: a tree")
     parser.add_argument("--contender", choices=CONTENDER, default="effnet_lite2")
-    lites = " and ".join(c.slug for c in CONTENDERS if c.takes_size)
-    parser.add_argument("--input-size", type=int, help=f"of {lites}; default: 224")
-    parser.add_argument(
-        "--changed", action="store_true", help="of mirrored, cropped copies"
-    )
+    parser.add_argument("--input-size", type=int, help="of an EffNet-Lite, if not 224")
     ours = "names of the dishes that are yours, so that they are left out"
-    parser.add_argument(
-        "--ours", nargs="+", help=ours, default=["pizza", "steak", "sushi"]
-    )
+    dishes = ["pizza", "steak", "sushi"]
+    parser.add_argument("--ours", nargs="+", help=ours, default=dishes)
     args = parser.parse_args()
-    if args.input_size and not CONTENDER[args.contender].takes_size:
-        parser.error(f"only {lites} take an --input-size")
     size = {"input_size": args.input_size} if args.input_size else {}
     try:
         built = CONTENDER[args.contender].build(2, **size)
-        if args.what == "photos":
-            stored = store_photos(built, args.source, changed=args.changed)
-        else:
+        file = features_file(DATA, args.what, args.contender, built.preprocess.size)
+        if args.what == "changed":
+            torch.manual_seed(42)
+            built.transform = v2.Compose([CHANGE, built.transform])
+        if args.what == "other_dishes":
             stored = store_others(built, args.source, args.ours)
-        what = "changed" if args.changed else args.what
-        file = features_file(DATA, what, args.contender, built.preprocess.size)
+        else:
+            stored = store_photos(built, args.source)
         write_features(stored, file)
     except LessonError as error:
         sys.exit(str(error))

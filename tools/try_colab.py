@@ -39,27 +39,22 @@ def read_list(file: Path) -> dict[str, str]:
     return {name: line for name, line in pairs.items() if "nvidia" not in name}
 
 
-def make_environment(wanted: str) -> tuple[Path, Path]:
-    """A uv, which tells at once what cannot be had, and an empty environment's Python.
+def make_environment(held: dict[str, str]) -> Path:
+    """Install a list as it is; what has no wheel here is taken out of it, and told.
 
-    Args:
-        wanted: A version, or a program; where there is none, this Python stands in.
+    Returns:
+        The environment's Python; where there is none of Colab's, of this version.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    if not (uv := FOLDER / "uv" / "bin" / "uv").exists():
-        run(sys.executable, "-m", "venv", FOLDER / "uv")
-        run(uv.with_name("pip"), "install", "-q", "uv")
+    run(sys.executable, "-m", "venv", FOLDER / "uv")  # uv tells what cannot be had
+    uv, python = FOLDER / "uv" / "bin" / "uv", FOLDER / "env" / "bin" / "python"
+    run(uv.with_name("pip"), "install", "-q", "uv")
     make = (uv, "venv", "--clear", "--seed", FOLDER / "env", "--python")
     try:
-        run(*make, wanted)
+        run(*make, PYTHON)
     except LessonError:
-        print(f"There is no Python {wanted} here: another one stands in for it.")
+        print(f"There is no Python {PYTHON} here: another one stands in for it.")
         run(*make, sys.executable)
-    return uv, FOLDER / "env" / "bin" / "python"
-
-
-def fill(uv: Path, python: Path, held: dict[str, str]) -> list[str]:
-    """Install a list as it is; returns what has no wheel here, and takes it out."""
     wheels = (uv, "pip", "install", "--python", python, "--no-build")
     left_out, file, filled = [], FOLDER / "list.txt", False
     while not filled:
@@ -72,7 +67,8 @@ def fill(uv: Path, python: Path, held: dict[str, str]) -> list[str]:
                 raise
             left_out.append(held.pop(plain(match[1])))
     run(*wheels, held["torch"], "-c", file)
-    return left_out
+    print(f"{len(held)} of Colab's packages; no wheel: {', '.join(left_out)}")
+    return python
 
 
 def install(python: Path, held: dict[str, str]) -> None:
@@ -93,38 +89,29 @@ def install(python: Path, held: dict[str, str]) -> None:
 
 
 def run_alone(python: Path) -> None:
-    """Run the lesson in an empty folder, from a git address on this disk.
-
-    Raises:
-        LessonError: If it stops.
-    """
+    """Run the lesson in an empty folder, from a git address on this disk."""
     with tempfile.TemporaryDirectory() as scratch:
         course = copy_course(Path(scratch, "course"), as_repository=True)
-        alone = Path(scratch, "content")
-        alone.mkdir()
-        text = with_address(
-            (course / LESSON).read_text("utf-8"), LESSON, course.as_uri()
-        )
-        (alone / LESSON).write_text(text, "utf-8")
+        alone = Path(scratch, "content", LESSON)
+        alone.parent.mkdir()
+        text = (course / LESSON).read_text("utf-8")
+        alone.write_text(with_address(text, LESSON, course.as_uri()), "utf-8")
         convert = ("nbconvert", "--to", "notebook", "--execute", "--inplace", LESSON)
         limit = "--ExecutePreprocessor.timeout=1800"
+        where = {"cwd": alone.parent, "env": offline_environment()}
         try:
-            run(python, "-m", *convert, limit, cwd=alone, env=offline_environment())
+            run(python, "-m", *convert, limit, **where)
         finally:
-            shutil.copy(alone / LESSON, FOLDER)
+            shutil.copy(alone, FOLDER)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Build, install, run; ends with an error if Colab would show one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("list", type=Path, nargs="?", default=PUBLISHED)
-    parser.add_argument("--python", default=PYTHON, help="a version, or a program")
-    asked = parser.parse_args(arguments)
-    held = read_list(asked.list)
+    held = read_list(parser.parse_args().list)
     try:
-        uv, python = make_environment(asked.python)
-        left_out = fill(uv, python, held)
-        print(f"{len(held)} of Colab's packages; no wheel: {', '.join(left_out)}")
+        python = make_environment(held)
         install(python, held)
         run_alone(python)
     except LessonError as error:

@@ -2,10 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,6 @@ ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-MOST_BYTES = 10_000_000  # of what a page may report
 # Not the system's table, which differs between systems and lacks some of these.
 KINDS = {
     **{"": "application/octet-stream", ".json": "application/json"},
@@ -35,58 +33,19 @@ KINDS = {
 }
 
 
-class Extra(NamedTuple):
-    """What is served beside a folder, and where a page may report to.
-
-    Attributes:
-        files: Contents by path, each path beginning with a slash.
-        report_to: The one path that takes a POST, of at most `MOST_BYTES`.
-        take: Called with what was sent there, from another thread.
-    """
-
-    files: Mapping[str, bytes]
-    report_to: str
-    take: Callable[[bytes], None]
-
-
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     extensions_map = KINDS
 
-    def __init__(self, *args, isolated: bool, extra: Extra | None, **kwargs):
+    def __init__(self, *args, isolated: bool, **kwargs):
         self._headers = {"Cache-Control": "no-cache"}  # ask whether it has changed
         self._headers |= ISOLATION if isolated else {}
-        self._extra = extra or Extra({}, "", lambda content: None)
         super().__init__(*args, **kwargs)
 
     def end_headers(self) -> None:
         for name, value in self._headers.items():
             self.send_header(name, value)
         super().end_headers()
-
-    def do_GET(self) -> None:
-        content = self._extra.files.get(self.path)
-        if content is None:
-            super().do_GET()
-        else:
-            self._reply(HTTPStatus.OK, content)
-
-    def do_POST(self) -> None:
-        size = self.headers.get("Content-Length", "")
-        if self.path != self._extra.report_to:
-            self.send_error(HTTPStatus.NOT_FOUND)
-        elif not size.isdecimal() or int(size) > MOST_BYTES:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        else:
-            self._extra.take(self.rfile.read(int(size)))
-            self._reply(HTTPStatus.NO_CONTENT, b"")
-
-    def _reply(self, status: HTTPStatus, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", self.guess_type(self.path))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
     def log_message(self, *_) -> None:
         pass
@@ -109,7 +68,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def serve_folder(
-    folder: Path, *, port: int = 0, isolated: bool = True, extra: Extra | None = None
+    folder: Path, *, port: int = 0, isolated: bool = True
 ) -> Iterator[Served]:
     """Serve a folder to this computer's own browsers, for as long as a with-block.
 
@@ -117,7 +76,6 @@ def serve_folder(
         folder: Holds an index.html.
         port: Any free one when 0.
         isolated: Whether pages may share memory between threads.
-        extra: Served beside the folder.
 
     Raises:
         DeployError: If there is no index.html, or the port is taken.
@@ -125,7 +83,7 @@ def serve_folder(
     folder = Path(folder).resolve()
     if not (folder / "index.html").is_file():
         raise DeployError(f"{folder} holds no index.html: write the demo first")
-    handler = partial(_Handler, directory=str(folder), isolated=isolated, extra=extra)
+    handler = partial(_Handler, directory=str(folder), isolated=isolated)
     try:
         server = _Server((HOST, port), handler)
     except OSError as error:

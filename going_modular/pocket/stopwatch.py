@@ -1,22 +1,15 @@
 """How many answers a second does the browser demo give, in this computer's browser?
 
-A browser of Chromium's family is started without a window, and with a page beside the
-demo's own that asks the demo's model, as the demo does. Nothing has to be installed for
-that, and nothing of it is left afterwards.
+A browser of Chromium's family is started without a window and asks the demo's model, as
+the demo does. Playwright drives it, in a process of its own: notebooks do not let it.
 """
 
+import base64
 import json
-import os
-import queue
-import re
-import secrets
 import shutil
-import signal
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from going_modular.demo_folder import DeployError
-from going_modular.pocket.server import Extra, serve_folder
+from going_modular.pocket.server import serve_folder
 
+COURSE = Path(__file__).resolve().parents[2]
 NAMES = (
     "chromium",
     "chromium-browser",
@@ -43,23 +37,22 @@ PLACES = (
     "C:/Program Files/Microsoft/Edge/Application/msedge.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
-FLAGS = (
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # asks for no name
-)
-SCRIPT = Path(__file__).with_name("stopwatch.js")
-PAGE = (
-    b'<!doctype html><meta charset="utf-8"><title>Stopwatch</title>'
-    b'<script type="module" src="stopwatch.js"></script>'
-)
+WARM_UP = 5  # answers that do not count
+NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # asks for none
+START = """async () => {
+    const { startModel } = await import("./worker-client.js");
+    const { kept, runs } = await startModel(() => {});
+    await kept; // what comes after the start is over for all pictures alike
+    return runs;
+}"""
+ASK = """async (base64) => {
+    const { ask } = await import("./worker-client.js");
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
+    const { preview, ...answer } = await ask(new Blob([bytes]));
+    preview.close();
+    return answer;
+}"""
 ON_LITE_RT, ON_ORT_WEB = "LiteRT with relaxed SIMD, 1 thread", "ONNX Runtime, 1 thread"
-STOP_LOOKS, STOP_PAUSE = 100, 0.02  # how often, s: whether a stopped browser is gone
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ class BrowserSpeed:
     """What a browser did with some pictures, on one thread.
 
     Attributes:
-        browser: What its engine calls itself: "Chromium 156", in Chrome and Edge, too.
+        browser: Its engine and version, in Chrome and Edge, too: "Chromium 156".
         runs: What ran the model, in the page's own words.
         milliseconds: Of each of N pictures, from its bytes to the answer.
         answers: Probabilities (N, C), in the order of the class names.
@@ -120,73 +113,39 @@ def measure_in_browser(
     browser = browser or find_browser()
     if browser is None:
         raise DeployError("There is no browser here: install Chromium, Chrome or Edge.")
-    results, home = queue.Queue(), f"/{secrets.token_hex(16)}/"  # nobody can guess it
-    files = {"index.html": PAGE, SCRIPT.name: SCRIPT.read_bytes()}
-    files |= {str(n): Path(file).read_bytes() for n, file in enumerate(pictures)}
-    beside = {home + name: content for name, content in files.items()}
-    extra = Extra(beside, report_to=f"{home}result", take=results.put)
-    with serve_folder(folder, isolated=False, extra=extra) as served:
-        url = f"{served.url.rstrip('/')}{home}index.html#{len(pictures)}"
-        with _running(browser, url) as process:
-            told = _wait(results, process, browser.name, timeout)
-    if "failed" in told:
-        raise DeployError(f"{browser.name} could not answer: {told['failed']}")
-    version = re.search(r"Chrome/(\d+)", told["agent"])
-    name = f"Chromium {version[1]}" if version else browser.name
-    return BrowserSpeed(name, told["runs"], told["milliseconds"], told["answers"])
+    files = [str(Path(file).resolve()) for file in (browser, folder, *pictures)]
+    command = [sys.executable, "-m", "going_modular.pocket.stopwatch", *files]
+    how = {"cwd": COURSE, "capture_output": True, "encoding": "utf-8"}
+    try:
+        done = subprocess.run(command, timeout=timeout, **how)
+    except subprocess.TimeoutExpired as error:
+        late = f"{browser.name} did not finish in {timeout:g} s: give it more time"
+        raise DeployError(late) from error
+    if done.returncode:
+        why = (done.stderr.strip() or "it stopped by itself").splitlines()[-1]
+        raise DeployError(f"{browser.name} could not answer: {why}")
+    return BrowserSpeed(**json.loads(done.stdout))
 
 
-@contextmanager
-def _running(browser: Path, url: str) -> Iterator[subprocess.Popen]:
-    """A browser that opens a page, without a window; stopped whatever happens."""
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    sandbox = ["--no-sandbox"] if is_root else []  # which root cannot have
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        command = [str(browser), *FLAGS, *sandbox, f"--user-data-dir={scratch}", url]
-        nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        try:
-            process = subprocess.Popen(command, start_new_session=True, **nothing)
-        except OSError as error:
-            raise DeployError(f"{browser} could not be started: {error}") from error
-        try:
-            yield process
-        finally:
-            _stop(process)
-            _remove_socket(Path(scratch))
+def _measure(browser: str, folder: str, *pictures: str) -> BrowserSpeed:
+    """What `measure_in_browser` does, where Playwright may run."""
+    from playwright.sync_api import sync_playwright
 
-
-def _wait(
-    results: queue.Queue, process: subprocess.Popen, name: str, timeout: float
-) -> dict:
-    """What the page reports."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        with suppress(queue.Empty):
-            return json.loads(results.get(timeout=0.1))
-        if process.poll() is not None:
-            code = process.returncode
-            raise DeployError(f"{name} stopped by itself with exit code {code}")
-    raise DeployError(f"{name} did not finish in {timeout:g} s: give it more time")
-
-
-def _stop(process: subprocess.Popen) -> None:
-    """End a browser and what it has started, and wait until they write no more."""
-    process.kill()
-    process.wait()
-    if os.name == "posix":
-        with suppress(ProcessLookupError, PermissionError):  # as soon as none is left
-            for _ in range(STOP_LOOKS):
-                os.killpg(process.pid, signal.SIGKILL)
-                time.sleep(STOP_PAUSE)
-
-
-def _remove_socket(profile: Path) -> None:
-    """Remove the folder in which a browser kept a socket, beside its profile."""
-    with suppress(OSError):  # there was none
-        folder = (profile / "SingletonSocket").readlink().parent
-        for name in ("SingletonSocket", "SingletonCookie"):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+    sent = [base64.b64encode(Path(file).read_bytes()).decode() for file in pictures]
+    with (
+        serve_folder(Path(folder), isolated=False) as served,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=browser, args=[NO_NAMES]) as running,
+    ):
+        page = running.new_page()
+        page.goto(f"{served.url}model.json")  # nothing of the demo's page runs there
+        runs = page.evaluate(START)
+        for number in range(WARM_UP):
+            page.evaluate(ASK, sent[number % len(sent)])
+        said = [page.evaluate(ASK, picture) for picture in sent]
+        name = f"Chromium {running.version.partition('.')[0]}"
+    times = [answer["milliseconds"] for answer in said]
+    return BrowserSpeed(name, runs, times, [answer["probabilities"] for answer in said])
 
 
 def speed_in_report(report: Path, runs: str = ON_LITE_RT) -> float:
@@ -227,13 +186,21 @@ def browser_speed(
     Raises:
         DeployError: If it has to come from the report, and the report does not say.
     """
-    browser = find_browser()
-    if folder and browser:
+    if folder and find_browser():
         try:
-            speed = measure_in_browser(folder, pictures, browser=browser)
+            speed = measure_in_browser(folder, pictures)
             where = f"{speed.browser}, here"
             return FoundSpeed(speed.per_second, where, speed.answers)
         except DeployError as reason:
             print(f"Not measured here: {reason}")
     where = "another computer's, benchmarks/results.md"
     return FoundSpeed(speed_in_report(report, runs), where)
+
+
+if __name__ == "__main__":
+    from playwright.sync_api import Error
+
+    try:
+        print(json.dumps(vars(_measure(*sys.argv[1:]))))
+    except Error as error:
+        sys.exit(error.message.splitlines()[0])
