@@ -1,5 +1,6 @@
 """Turn a picture into an answer with PyTorch: the benchmark's twin of model.py."""
 
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace as ModelMetadata
@@ -9,6 +10,7 @@ import timm
 import torch
 from PIL import Image
 
+CONTRACT = json.loads(Path(__file__).with_name("contract.json").read_text("utf-8"))
 SHOWN = ".jpg", ".png"
 PictureError = Image.UnidentifiedImageError
 
