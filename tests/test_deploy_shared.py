@@ -78,7 +78,7 @@ def test_the_readmes_address_and_limits_are_those_of_the_code(
 ):
     def port() -> str:
         said = run_serve(target, "--help")
-        return re.search(r"--port.*default: (\d+)", said, re.DOTALL)[1]
+        return re.search(r"--port.*?default: (\d+)", said, re.DOTALL)[1]
 
     assert set(ADDRESS.findall(readme(target))) == {(port(), target.predict)}
     if target is FASTAPI:
