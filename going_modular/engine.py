@@ -67,10 +67,6 @@ class Score:
     def loss(self) -> float:
         return self.loss_sum / self.total
 
-    @property
-    def accuracy(self) -> float:
-        return self.right / self.total
-
     def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor):
         """Count a batch: logits (N, C), labels (N,), loss () its mean over the N."""
         self.loss_sum += loss.item() * len(labels)
