@@ -76,8 +76,8 @@ class Score:
     @classmethod
     def pooled(cls, scores: Iterable["Score"]) -> "Score":
         """The score of all their pictures together."""
-        sums = zip(*((one.loss_sum, one.right, one.total) for one in scores))  # noqa: B905
-        return cls(*map(sum, sums))
+        parts = ((one.loss_sum, one.right, one.total) for one in scores)
+        return cls(*map(sum, zip(*parts, strict=True)))
 
 
 class Epoch(NamedTuple):
@@ -256,8 +256,10 @@ def cross_validate(
             logits.append(fold_head(unseen[0]).detach())
         histories.append(history)
         rows.append(held_out)
-    pooled = (map(Score.pooled, zip(*epochs)) for epochs in zip(*histories))  # noqa: B905
-    history = [Epoch(*halves) for halves in pooled]
+    history = [
+        Epoch(*map(Score.pooled, zip(*epochs, strict=True)))
+        for epochs in zip(*histories, strict=True)
+    ]
     return CVResult(settings, history, torch.cat(logits)[torch.cat(rows).argsort()])
 
 
