@@ -55,15 +55,15 @@ def reliability(probabilities: torch.Tensor, labels: torch.Tensor) -> pd.DataFra
     said, guesses = probabilities.double().max(dim=1)
     names = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(EDGES)]
     answers = pd.DataFrame({"said": said.numpy(), "right": (guesses == labels).numpy()})
-    bins = answers.groupby(pd.cut(answers.said, EDGES, labels=names), observed=True)
-    table = bins.agg(
+    bins = pd.cut(answers.said.clip(upper=1), EDGES, labels=names)
+    table = answers.groupby(bins, observed=True).agg(
         total=("right", "size"),
         right=("right", "sum"),
         said=("said", "mean"),
         share=("right", "mean"),
     )
-    intervals = [wilson_interval(r, n) for r, n in zip(table.right, table.total)]  # noqa: B905
-    table[["low", "high"]] = intervals
+    counts = zip(table.right, table.total, strict=True)
+    table[["low", "high"]] = [wilson_interval(*count) for count in counts]
     return table.rename_axis("bin")
 
 

@@ -67,10 +67,6 @@ class Score:
     def loss(self) -> float:
         return self.loss_sum / self.total
 
-    @property
-    def accuracy(self) -> float:
-        return self.right / self.total
-
     def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor):
         """Count a batch: logits (N, C), labels (N,), loss () its mean over the N."""
         self.loss_sum += loss.item() * len(labels)
@@ -80,8 +76,8 @@ class Score:
     @classmethod
     def pooled(cls, scores: Iterable["Score"]) -> "Score":
         """The score of all their pictures together."""
-        sums = zip(*((one.loss_sum, one.right, one.total) for one in scores))  # noqa: B905
-        return cls(*map(sum, sums))
+        parts = ((one.loss_sum, one.right, one.total) for one in scores)
+        return cls(*map(sum, zip(*parts, strict=True)))
 
 
 class Epoch(NamedTuple):
@@ -260,8 +256,10 @@ def cross_validate(
             logits.append(fold_head(unseen[0]).detach())
         histories.append(history)
         rows.append(held_out)
-    pooled = (map(Score.pooled, zip(*epochs)) for epochs in zip(*histories))  # noqa: B905
-    history = [Epoch(*halves) for halves in pooled]
+    history = [
+        Epoch(*map(Score.pooled, zip(*epochs, strict=True)))
+        for epochs in zip(*histories, strict=True)
+    ]
     return CVResult(settings, history, torch.cat(logits)[torch.cat(rows).argsort()])
 
 

@@ -77,12 +77,11 @@ def summarise_all(
     for contender in CONTENDERS:
         table, name = predictions[contender.name], contender.name
         counts = extractors[name].pretrained
+        shown = contender.published_right if published and not counts else None
         reports[name] = Report(
             total=len(table),
             right=int(table.right.sum()) if counts else None,
-            published_right=contender.published_right
-            if published and not counts
-            else None,
+            published_right=shown,
             median_ms=float(table.total_ms.median()),
             p95_ms=float(table.total_ms.quantile(0.95)),
             forward_ms=float(table.forward_ms.median()),

@@ -72,7 +72,7 @@ def find_other_dishes(
     `ours` among them, and none at all if there is no file.
 
     Raises:
-        StoredFeaturesError: If there is a file, but not a whole one.
+        LessonError: If there is a file, but not a whole one.
     """
     names, probe = [], probe_features(built)
     halves = [TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())] * 2

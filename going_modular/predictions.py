@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,39 +43,6 @@ def predict_picture(
     }
 
 
-def predict_pictures(
-    model: nn.Module,
-    transform: Transform,
-    samples: Sequence[Sample],
-    class_names: Sequence[str],
-) -> pd.DataFrame:
-    """Predict pictures one by one on the CPU, in order, after a warm-up.
-
-    The samples are files and labels, as `ImageFolder.samples` lists them. Returns a row
-    for each: file, truth, guess, right, prob_guess, prob_truth, and the milliseconds of
-    `predict_picture`.
-    """
-    model.cpu().eval()
-    for file, _ in samples[:WARM_UP]:
-        predict_picture(model, transform, file)
-    rows = []
-    for file, label in samples:
-        probabilities, times = predict_picture(model, transform, file)
-        guess = int(probabilities.argmax())
-        rows.append(
-            {
-                "file": file,
-                "truth": class_names[label],
-                "guess": class_names[guess],
-                "right": guess == label,
-                "prob_guess": probabilities[guess].item(),
-                "prob_truth": probabilities[label].item(),
-                **times,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def take_turns(
     contenders: dict[str, Built],
     samples: Sequence[Sample],
@@ -82,20 +50,37 @@ def take_turns(
     *,
     turn: int = 30,
 ) -> dict[str, pd.DataFrame]:
-    """Let every contender predict all pictures, a few pictures at a turn.
+    """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 
     Other programs slow a computer down for seconds or minutes. When the contenders
-    take turns, such a spell meets all of them. Returns for each, by name, what
-    `predict_pictures` returns for all samples.
+    take turns, such a spell meets all of them. A turn begins with an untimed warm-up.
+
+    Returns:
+        By name a row for each of the samples, in order: file, truth, guess, right,
+        prob_guess, prob_truth, and the milliseconds of `predict_picture`.
     """
-    tables = {name: [] for name in contenders}
+    rows = {name: [] for name in contenders}
     for start in range(0, len(samples), turn):
+        now = samples[start : start + turn]
         for name, built in contenders.items():
-            now = samples[start : start + turn]
-            tables[name].append(
-                predict_pictures(built.model, built.transform, now, class_names)
+            predict = partial(
+                predict_picture, built.model.cpu().eval(), built.transform
             )
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+            for file, _ in now[:WARM_UP]:
+                predict(file)
+            for file, label in now:
+                probabilities, times = predict(file)
+                guess = int(probabilities.argmax())
+                row = {
+                    "file": file,
+                    "truth": class_names[label],
+                    "guess": class_names[guess],
+                    "right": guess == label,
+                    "prob_guess": probabilities[guess].item(),
+                    "prob_truth": probabilities[label].item(),
+                }
+                rows[name].append(row | times)
+    return {name: pd.DataFrame(of_one) for name, of_one in rows.items()}
 
 
 def compare_answers(

@@ -31,10 +31,6 @@ Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
 SAME = 0.999  # cosine of two bases' features of one picture, if they are the same base
 
 
-class StoredFeaturesError(LessonError):
-    """A file of features cannot be read: what happened, what to do next."""
-
-
 @dataclass(frozen=True)
 class StoredFeatures:
     """Features of pictures in two halves, each (N, D), float32, and labels (N,).
@@ -179,7 +175,7 @@ def find_features(
     """Features of "photos" or "other_dishes" that this very base has made, if any are.
 
     Raises:
-        StoredFeaturesError: If there is a file, but not a whole one.
+        LessonError: If there is a file, but not a whole one.
     """
     file = features_file(folder, what, slug, built.preprocess.size)
     if not file.exists():
@@ -229,7 +225,7 @@ def read_features(file: Path) -> StoredFeatures:
     """Read what `write_features` wrote; only numbers and names are read, no code runs.
 
     Raises:
-        StoredFeaturesError: If the file is missing or not whole.
+        LessonError: If the file is missing or not whole.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
@@ -246,7 +242,7 @@ def read_features(file: Path) -> StoredFeatures:
             files = {half: arrays[f"{half}_files"].tolist() for half in listed}
             return StoredFeatures(names, *halves, probe, is_practice, files)
     except Exception as error:  # torn files fail in many ways
-        raise StoredFeaturesError(
+        raise LessonError(
             f"{file} does not hold stored features ({type(error).__name__}). "
             "Fetch the course's file again, or make it anew: "
             "python -m tools.store_features --help"

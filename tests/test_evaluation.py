@@ -82,26 +82,22 @@ CASES = {  # contenders as (right of 150, median ms), the winner first
     "one meets both, another is faster": [(146, 30.0), (140, 1.0)],
     "none meets both: closest": [(142, 10.0), (150, 140.0)],
     "none meets both: closest by speed": [(150, 35.0), (100, 10.0)],
-    "barely too slow beats much too wrong": [(148, 34.0), (75, 2.0)],
     "as far off: most right": [(150, 40.0), (145, 40.0)],
     "rehearsed ones cannot win": [(90, 100.0), (None, 1.0)],
-    "alone": [(10, 1000.0)],
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("turned", [False, True])
-def test_the_winner(case, turned):
+def test_the_winner(case):
     reports = {f"number {n}": make_report(*c) for n, c in enumerate(CASES[case])}
-    if turned:  # the order of the table must not matter
-        reports = dict(reversed(reports.items()))
+    assert choose_winner(reports) == "number 0"
+    reports = dict(reversed(reports.items()))  # the table's order must not matter
     assert choose_winner(reports) == "number 0"
 
 
-@pytest.mark.parametrize("reports", [{}, {"a": make_report(None)}])
-def test_without_trained_weights_there_is_no_winner(reports):
+def test_without_trained_weights_there_is_no_winner():
     with pytest.raises(ValueError, match="run the lesson once with internet"):
-        choose_winner(reports)
+        choose_winner({"a": make_report(None)})
 
 
 def test_the_table_shows_denominators_and_marks_published_counts():
@@ -237,15 +233,14 @@ def test_the_plan_states_the_goals_that_are_judged():
         name: [float(number) for number in re.findall(r"\d+(?:\.\d+)?", cells)]
         for name, cells in rows
     }
-    shares = [evaluation.GOAL_RIGHT, evaluation.HOPED_RIGHT, evaluation.HOPED_AWAY]
+    percents = ("GOAL_RIGHT", "HOPED_RIGHT", "HOPED_AWAY", "MOST_OURS_AWAY")
     right, hoped, away, ours = (
-        round(100 * share) for share in (*shares, evaluation.MOST_OURS_AWAY)
+        round(100 * getattr(evaluation, name)) for name in percents
     )
-    per_second = evaluation.GOAL_PER_SECOND
     assert numbers["Right"] == [right, hoped]
-    goal, seconds, hoped, in_browser = numbers["Fast"]
-    assert goal == in_browser == per_second and seconds == round(1 / per_second, 3)
-    assert hoped == evaluation.HOPED_PER_SECOND
+    per_second = evaluation.GOAL_PER_SECOND
+    seconds, hoped = round(1 / per_second, 3), evaluation.HOPED_PER_SECOND
+    assert numbers["Fast"] == [per_second, seconds, hoped, per_second]
     assert numbers["Small"] == [evaluation.HOPED_MEGABYTES]
     assert numbers["Ready"] == [evaluation.HOPED_SECONDS]
     assert numbers["Honest"] == [away, ours, evaluation.HOPED_AUROC]

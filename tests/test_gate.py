@@ -1,14 +1,11 @@
 """The gate: familiarity, the second head, thresholds, and who judges it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -26,7 +23,6 @@ from going_modular.gate import (
 )
 from going_modular.stored_features import StoredFeatures
 
-COMPANION = Path(__file__).parents[1] / "companions" / "2_honest_answers.ipynb"
 WIDE = 16  # features
 
 
@@ -58,18 +54,8 @@ NO_FOOD = -cluster(7, 20, 0)
 @pytest.fixture(scope="module")
 def head():
     """Logits by how much of its own two features each class has."""
-    layer = nn.Linear(WIDE, 3).requires_grad_(False)
-    layer.weight.zero_()
-    for number in range(3):
-        layer.weight[number, 2 * number : 2 * number + 2] = 1
-    layer.bias.zero_()
-    return layer
-
-
-@pytest.fixture(scope="module")
-def made(head):
-    rows, labels = OURS.tensors
-    return make_gate(rows, labels, head(rows), OTHERS.train.tensors[0])
+    weights = torch.eye(3, WIDE // 2).repeat_interleave(2, dim=1)
+    return module.softmax_head(weights, torch.zeros(3))
 
 
 def test_familiarity_is_the_mean_cosine_to_the_five_nearest():
@@ -123,14 +109,12 @@ def test_the_second_head_is_a_strict_softmax_regression():
     assert head(together).numpy() == pytest.approx(expected, abs=0.01)
 
 
-def test_each_kind_of_picture_gets_its_verdict(made, head):
-    gate, thresholds = made
+def test_each_kind_of_picture_gets_its_verdict(head):
+    rows, labels = OURS.tensors
+    gate, thresholds = make_gate(rows, labels, head(rows), OTHERS.train.tensors[0])
+    kinds = {"ours": OUR_TEST.tensors[0], "near": OTHERS.test.tensors[0]}
     away = {}
-    for name, rows in (
-        ("ours", OUR_TEST.tensors[0]),
-        ("near", OTHERS.test.tensors[0]),
-        ("far", NO_FOOD),
-    ):
+    for name, rows in (kinds | {"far": NO_FOOD}).items():
         likeness, ours = gate(rows, head(rows))
         assert likeness.shape == ours.shape == (len(rows),)
         assert ours.min() >= 0 and ours.max() <= 1
@@ -177,17 +161,32 @@ def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry(head):
     assert module.KEPT - 0.03 <= kept <= module.KEPT + 0.03
 
 
-def test_no_picture_sets_a_threshold_by_a_head_that_has_seen_it(monkeypatch, head):
-    seen = []
-    real = module.fit_second_head
+@pytest.fixture
+def diary(monkeypatch):
+    """What a function of the gate's module was given, call by call."""
 
-    def diary(rows, labels, others):
-        seen.append({tuple(row) for row in rows.tolist()})
-        return real(rows, labels, others)
+    def keep(name):
+        calls, real = [], getattr(module, name)
 
-    monkeypatch.setattr(module, "fit_second_head", diary)
+        def called(*arguments):
+            calls.append(arguments)
+            return real(*arguments)
+
+        monkeypatch.setattr(module, name, called)
+        return calls
+
+    return keep
+
+
+def rows_of(features):
+    return {tuple(row) for row in features.tolist()}
+
+
+def test_no_picture_sets_a_threshold_by_a_head_that_has_seen_it(diary, head):
+    calls = diary("fit_second_head")
     rows, labels = OURS.tensors
     make_gate(rows, labels, head(rows), OTHERS.train.tensors[0])
+    seen = [rows_of(call[0]) for call in calls]
     whole, *folds = sorted(seen, key=len, reverse=True)
     assert len(whole) == len(rows) and len(folds) == 10
     left_out = [whole - fold for fold in folds]
@@ -195,22 +194,15 @@ def test_no_picture_sets_a_threshold_by_a_head_that_has_seen_it(monkeypatch, hea
     assert set.union(*left_out) == whole
 
 
-def test_a_dish_is_judged_by_a_gate_that_has_not_met_it(monkeypatch, head):
-    met = []
-    real = module.make_gate
-
-    def diary(rows, labels, logits, others):
-        met.append({tuple(row) for row in others.tolist()})
-        return real(rows, labels, logits, others)
-
-    monkeypatch.setattr(module, "make_gate", diary)
+def test_a_dish_is_judged_by_a_gate_that_has_not_met_it(diary, head):
+    calls = diary("make_gate")
     rows, test = OURS.tensors[0], OUR_TEST.tensors[0]
     judged = leave_one_dish_out(OURS, head(rows), OTHERS, head=head, test=test)
-    assert list(judged) == NAMES
+    assert list(judged) == NAMES and len(calls) == 3
     features, labels = OTHERS.train.tensors
-    for number, (dish, others) in enumerate(zip(NAMES, met, strict=True)):
-        own = {tuple(row) for row in features[labels == number].tolist()}
-        assert not own & others and len(others) == 60, dish
+    for number, (_, _, _, others) in enumerate(calls):
+        assert not rows_of(features[labels == number]) & rows_of(others)
+        assert len(others) == 60
     for unmet in judged.values():
         pairs = [a > b for a in unmet.our_rank for b in unmet.rank]
         found = module.auroc(unmet.our_rank, unmet.rank)

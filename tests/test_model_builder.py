@@ -30,8 +30,6 @@ from going_modular.model_builder import (
     weights_file,
 )
 
-HALVES = {"mean": [0.5] * 3, "std": [0.5] * 3}
-
 
 def test_the_base_stays_in_evaluation_mode_whatever_train_is_told():
     model = FeatureExtractor(nn.BatchNorm1d(4), nn.Linear(4, 3))
@@ -92,7 +90,7 @@ def test_preprocess_is_the_preset_where_both_cut_at_whole_pixels(weights):
 
 @pytest.mark.parametrize("crop", [None, 0.89, 1.0])
 def test_a_picture_and_its_pixels_come_out_alike(crop):
-    preprocess = Preprocess(32, **HALVES, crop=crop)
+    preprocess = Preprocess(32, mean=[0.5] * 3, std=[0.5] * 3, crop=crop)
     for size in [(1, 1), (400, 1), (37, 53), (640, 480)]:
         picture = drawn_image("pizza", 0, size)
         got = preprocess(picture)
@@ -201,20 +199,13 @@ def test_a_saved_model_comes_back_and_another_replaces_it(saved):
     assert list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(28, "No space left on device"),
-        RuntimeError("PytorchStreamWriter failed writing file data/0: unexpected pos"),
-    ],
-)
-def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(error, saved, monkeypatch):
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(saved, monkeypatch):
     model, file = saved
     before = file.read_bytes()
 
     def fill_up(_, part):
         Path(part).write_bytes(b"half of it")
-        raise error
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0")
 
     monkeypatch.setattr(torch, "save", fill_up)
     with pytest.raises(FileError, match="m.pth could not be written.*Make room"):
@@ -238,10 +229,9 @@ def test_a_missing_torn_or_another_models_checkpoint_is_named(saved):
         load_checkpoint(model, file)
 
 
-@pytest.mark.parametrize("is_zip", [True, False])
-def test_a_checkpoint_that_would_run_code_is_refused(is_zip, tmp_path):
-    file, evil = tmp_path / "m.pth", Touches(tmp_path / "ran")
-    torch.save(evil, file, _use_new_zipfile_serialization=is_zip)
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    file = tmp_path / "m.pth"
+    torch.save(Touches(tmp_path / "ran"), file)
     with pytest.raises(LessonError, match="does not hold this model"):
         load_checkpoint(nn.Linear(2, 2), file)
     assert not (tmp_path / "ran").exists()

@@ -15,11 +15,11 @@ from going_modular.app.model import DISH, Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.drawn import OTHER_NAMES
+from going_modular.files import LessonError
 from going_modular.model_builder import build_effnet_lite0, build_effnet_lite2
 from going_modular.ood_data import PLACES, find_other_dishes, find_strangers
 from going_modular.stored_features import (
     StoredFeatures,
-    StoredFeaturesError,
     is_same,
     probe_features,
     read_features,
@@ -53,25 +53,20 @@ def test_what_was_written_is_read_back(tmp_path):
         torch.testing.assert_close(theirs, mine, rtol=0, atol=0)
 
 
-def pickled(file):
-    np.savez(file, names=np.array([{"code": "runs"}], dtype=object))
+SPOILED = {
+    "missing": Path.unlink,
+    "torn": lambda file: file.write_bytes(file.read_bytes()[:-200]),
+    "text": lambda file: file.write_text("no numbers"),
+    "pickle": lambda file: np.savez(file, names=np.array([{"code": "runs"}])),
+    "other": lambda file: np.savez(file, something=np.zeros(3)),
+}
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        Path.unlink,
-        lambda file: file.write_bytes(file.read_bytes()[:-200]),
-        lambda file: file.write_text("no numbers"),
-        pickled,
-        lambda file: np.savez(file, something=np.zeros(3)),
-    ],
-    ids=["missing", "torn", "text", "pickle", "other"],
-)
-def test_a_file_that_is_not_whole_says_what_to_do(spoil, tmp_path):
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_file_that_is_not_whole_says_what_to_do(how, tmp_path):
     file = write_features(some_dishes(), tmp_path / "a.npz")
-    spoil(file)
-    with pytest.raises(StoredFeaturesError, match="store_features"):
+    SPOILED[how](file)
+    with pytest.raises(LessonError, match="store_features"):
         read_features(file)
 
 

@@ -1,6 +1,7 @@
 """Predicting pictures one by one, in order, with an honest clock."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from torchvision.transforms.functional import to_tensor
 
 from going_modular import predictions
-from going_modular.predictions import WARM_UP, predict_pictures
+from going_modular.predictions import WARM_UP, take_turns
 
 CLASS_NAMES = ["pizza", "steak", "sushi"]
 COLOURS = ["red", "lime", "blue"]
@@ -40,7 +41,8 @@ def samples(tmp_path):
 
 def test_pictures_are_predicted_in_order_after_a_warm_up(samples):
     model = MostlyOneColour().train()
-    table = predict_pictures(model, to_tensor, samples, CLASS_NAMES)
+    built = SimpleNamespace(model=model, transform=to_tensor)
+    table = take_turns({"A": built}, samples, CLASS_NAMES)["A"]
     assert model.calls == len(samples) + WARM_UP
     assert list(table.file) == [file for file, _ in samples]
     truth = ["sushi", "pizza", "steak", "steak", "pizza", "pizza"]
@@ -69,7 +71,8 @@ def test_the_clock_runs_from_file_to_answer_and_splits_at_every_step(
     monkeypatch.setattr(predictions, "load_picture", load)
     model = MostlyOneColour().eval()
     monkeypatch.setattr(model, "forward", taking(0.020, model.forward))
-    table = predict_pictures(model, taking(0.003, to_tensor), samples, CLASS_NAMES)
+    built = SimpleNamespace(model=model, transform=taking(0.003, to_tensor))
+    table = take_turns({"A": built}, samples, CLASS_NAMES, turn=4)["A"]
     times = {"total_ms": 30, "decode_ms": 7, "forward_ms": 20}
     for name, milliseconds in times.items():
         assert list(table[name]) == pytest.approx([milliseconds] * len(samples))

@@ -76,12 +76,8 @@ def test_models_of_few_and_of_many_classes_get_their_cases(tmp_path, classes):
     folder = lay_out(tmp_path / "demo", classes=classes)
     plates = [photo_of(c, tmp_path / f"{n}.png") for n, c in enumerate((RED, DARK))]
     strangers = {"a blue sheet": photo_of(BLUE, tmp_path / "blue.png")}
-    cases = make_cases(
-        tmp_path / "sent",
-        Predictor(folder / "foodvision_mini.onnx"),
-        plates=plates,
-        strangers=strangers,
-    )
+    predictor, sent = Predictor(folder / "foodvision_mini.onnx"), tmp_path / "sent"
+    cases = make_cases(sent, predictor, plates=plates, strangers=strangers)
     with run_demo(folder) as running:
         table = run_cases(running.url, cases)
     wrong = table.index[table["as it should"].str.contains("no")]
@@ -92,17 +88,15 @@ def test_models_of_few_and_of_many_classes_get_their_cases(tmp_path, classes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("word", "size", "orientation"), [("sideways", None, 6), ("mega", (8000, 6000), 1)]
-)
-def test_photos_are_as_their_names_say(names, word, size, orientation):
-    file = next(case.file for case in names["cases"] if word in case.what)
-    with Image.open(file) as image:
-        assert image.getexif().get(0x0112, 1) == orientation
-        assert size is None or image.size == size
+def test_photos_are_as_their_names_say(names):
+    sideways, huge = (
+        Image.open(next(case.file for case in names["cases"] if word in case.what))
+        for word in ("sideways", "mega")
+    )
+    assert sideways.getexif()[0x0112] == 6 and huge.size == (8000, 6000)
 
 
-@pytest.mark.parametrize("classes", [2, 5, 101])
+@pytest.mark.parametrize("classes", [2, 101])
 def test_an_upright_answer_is_told_from_a_lying_one(classes, tmp_path):
     """With however many classes, of which an app shows the likeliest five."""
     class_names = [f"dish_{number}" for number in range(classes)]
@@ -113,12 +107,8 @@ def test_an_upright_answer_is_told_from_a_lying_one(classes, tmp_path):
         pairs = zip(class_names, (values / values.sum()).tolist(), strict=True)
         return SimpleNamespace(probabilities=dict(pairs))
 
-    cases = make_cases(
-        tmp_path,
-        SimpleNamespace(predict=predict),
-        plates=drawn_files("pizza")[:2],
-        strangers={},
-    )
+    stand_in, plates = SimpleNamespace(predict=predict), drawn_files("pizza")[:2]
+    cases = make_cases(tmp_path, stand_in, plates=plates, strangers={})
     sideways = next(case for case in cases if "sideways" in case.what)
     for shape, expected in (((3, 4), True), ((4, 3), False)):
         pairs = list(predict(np.zeros(shape)).probabilities.items())
