@@ -65,8 +65,7 @@ class Mini:
 def open_mini(*, needs_others: bool = False) -> Mini:
     """Find the model and its features, train its head, and say which model it is.
 
-    Args:
-        needs_others: Whether a model without features of other dishes will not do.
+    Where `needs_others`, a model without features of other dishes will not do.
 
     Raises:
         LessonError: If the committed model is not whole.

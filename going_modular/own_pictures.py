@@ -28,6 +28,7 @@ from going_modular.datasets import (
 from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
+Paths = dict[Path, tuple[str, ...]]  # files, each with the parts of its path from a top
 HALVES = {
     "train": re.compile("train(ing)?", re.I),
     "test": re.compile("test(ing)?", re.I),
@@ -102,18 +103,14 @@ def read_layout(folder: Path) -> Layout:
     folder = Path(folder)
     files = {file: file.relative_to(folder).parts for file in _files(folder)}
     # Zipping puts a folder on top of the others.
-    while len(tops := {p[0] for f, p in files.items() if p[1:] and is_picture(f)}) == 1:
-        inner = {f: p[1:] for f, p in files.items() if p[0] in tops and p[1:]}
-        if not any(p[1:] and is_picture(f) for f, p in inner.items()):
+    while len(top := _with_pictures(files)) == 1:
+        if not _with_pictures(inner := _below(files, top)):
             break
-        folder, files = folder / tops.pop(), inner
-    layout, skipped, spelling = Layout(folder), [], {}
-    halves = {}
+        folder, files = folder / top.pop(), inner
+    layout, skipped, spelling, halves = Layout(folder), [], {}, {}
     for half, pattern in HALVES.items():
-        inner = {
-            f: p[1:] for f, p in files.items() if p[1:] and pattern.fullmatch(p[0])
-        }
-        halves[half] = _classes(inner, skipped, spelling)
+        names = {path[0] for path in files.values() if pattern.fullmatch(path[0])}
+        halves[half] = _classes(_below(files, names), skipped, spelling)
     train, test, validation = halves.values()
     if train and test and validation:
         train = {name: train[name] + validation.get(name, []) for name in train}
@@ -141,8 +138,18 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from _files(entry) if entry.is_dir() else [entry]
 
 
+def _with_pictures(files: Paths) -> set[str]:
+    """Names of the outer folders that have pictures inside."""
+    return {path[0] for file, path in files.items() if path[1:] and is_picture(file)}
+
+
+def _below(files: Paths, names: set[str]) -> Paths:
+    """The files in outer folders of these names, with their paths from there."""
+    return {f: path[1:] for f, path in files.items() if path[0] in names and path[1:]}
+
+
 def _classes(
-    files: dict[Path, tuple[str, ...]], skipped: list[Path], spelling: dict[str, str]
+    files: Paths, skipped: list[Path], spelling: dict[str, str]
 ) -> dict[str, list[Path]]:
     """The pictures of each class; Pizza is pizza, as it was spelt first."""
     found = defaultdict(list)

@@ -26,11 +26,10 @@ def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def run(*command: str | Path, **how) -> str:
-    """Run a program to its end; returns what it prints.
+    """Run a program to its end, `how` being as for `subprocess.run`.
 
-    Args:
-        command: The program and its words.
-        how: As for `subprocess.run`.
+    Returns:
+        What it prints.
 
     Raises:
         LessonError: If it cannot be started, or fails; with its own words.
@@ -53,12 +52,8 @@ def started(
 ) -> Iterator[subprocess.Popen]:
     """Start a program, wait until it is ready, and stop it after the with-block.
 
-    Args:
-        command: The program and its words.
-        log: The file that takes what it prints.
-        is_ready: Whether it can be used now.
-        seconds: That it may take to be ready.
-        how: As for `subprocess.Popen`.
+    `log` is the file that takes what it prints, `is_ready` says whether it can be used
+    now, `seconds` how long that may take; `how` is as for `subprocess.Popen`.
 
     Raises:
         LessonError: If it cannot be started, stops by itself or is not ready in time;

@@ -214,28 +214,22 @@ def upload_to_space(
     print(f"Uploading {len(files)} files, {files.bytes.sum() / 1e6:.1f} MB", flush=True)
     disable_progress_bars()  # in a notebook they would be widgets, stored in the file
     try:
-        return _upload(HfApi(token=token), folder, space_name, sdk[1], hardware)
+        api, where = HfApi(token=token), {"repo_id": space_name, "repo_type": "space"}
+        # exist_ok: whoever has the Space already may update it, whatever the plan.
+        how = {"space_sdk": sdk[1], "space_hardware": hardware, "exist_ok": True}
+        url = api.create_repo(**where, **how)
+        ignored = ("{}", "{}/*", "*/{}", "*/{}/*")
+        api.upload_folder(
+            **where,
+            folder_path=folder,
+            commit_message=f"Upload {folder.resolve().name}",
+            ignore_patterns=[each.format(n) for n in LEFTOVERS for each in ignored],
+        )
+        return str(url)
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         message = _explain(error).replace(token, "(the token)")
         # Not chained: an HTTP library's own message may quote the token's header.
         raise DeployError(f"{space_name} was not uploaded: {message}") from None
-
-
-def _upload(
-    api: HfApi, folder: Path, space_name: str, sdk: str, hardware: str | None
-) -> str:
-    where = {"repo_id": space_name, "repo_type": "space"}
-    # exist_ok: whoever has the Space already may update it, whatever the plan.
-    made = {"space_sdk": sdk, "space_hardware": hardware, "exist_ok": True}
-    url = api.create_repo(**where, **made)
-    ignored = ("{}", "{}/*", "*/{}", "*/{}/*")
-    api.upload_folder(
-        **where,
-        folder_path=folder,
-        commit_message=f"Upload {folder.resolve().name}",
-        ignore_patterns=[each.format(name) for name in LEFTOVERS for each in ignored],
-    )
-    return str(url)
 
 
 def _explain(error: Exception) -> str:

@@ -212,7 +212,7 @@ def test_answers(predictor, colour, name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("knn_similarity", "in_distribution_score", "verdict"),
+    ("similarity", "own", "verdict"),
     [
         (0.5, 0.25, DISH),  # a threshold reached is enough
         (0.5, 0.2499, OTHER),
@@ -220,10 +220,8 @@ def test_answers(predictor, colour, name, tmp_path):
         (0.4999, 0.0, NO_PLATE),  # what is no plate holds no dish, ours or not
     ],
 )
-def test_two_thresholds_make_three_verdicts(
-    knn_similarity, in_distribution_score, verdict
-):
-    assert ABOUT.judge(knn_similarity, in_distribution_score) == verdict
+def test_two_thresholds_make_three_verdicts(similarity, own, verdict):
+    assert ABOUT.judge(similarity, own) == verdict
 
 
 def test_an_app_has_one_model_file(tmp_path):

@@ -10,8 +10,9 @@ import pytest
 from course_copy import ROOT
 
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.demo_folder import APP, TEXTS, copy_app
+from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples
 from going_modular.drawn import CLASS_NAMES, drawn_files
+from going_modular.processes import run
 
 pytestmark = pytest.mark.slow
 
@@ -51,12 +52,8 @@ def built(tmp_path_factory):
 def checkout(tmp_path, monkeypatch):
     """The folder as another user has cloned it, with a home beside it."""
     folder = copy_app(APP, tmp_path / "app", TEXTS)
-    shutil.copyfile(
-        ROOT / "models/foodvision_mini.onnx", folder / "foodvision_mini.onnx"
-    )
-    (folder / "examples").mkdir()
-    for dish in CLASS_NAMES:
-        shutil.copyfile(drawn_files(dish)[0], folder / "examples" / f"{dish}.jpg")
+    shutil.copy(ROOT / "models/foodvision_mini.onnx", folder)
+    copy_examples({d: drawn_files(d)[0] for d in CLASS_NAMES}, folder / "examples")
     for name in ("home", "tmp"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -72,7 +69,7 @@ def checkout(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("zero_gpu", [False, True])
-def test_a_space_answers_and_writes_nowhere_else(
+def test_a_space_is_found_answers_and_writes_nowhere_else(
     built, checkout, site, monkeypatch, zero_gpu
 ):
     """ZeroGPU hardware runs beside an app, and wants to hear of one function."""
@@ -90,10 +87,5 @@ def test_a_space_answers_and_writes_nowhere_else(
     assert all(file.is_relative_to(checkout.parent / "tmp") for file in new), new
     told = ["/startup-report"] if zero_gpu else []  # of a function, lent no GPU
     assert site.asked == told
-
-
-def test_the_spaces_tools_find_the_demo(built, checkout):
-    done = subprocess.run(
-        [built, "-c", FIND_DEMO], cwd=checkout, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "True", done.stderr
+    # What a Space's own tools do to find the demo.
+    assert run(built, "-c", FIND_DEMO, cwd=checkout, env=None).strip() == "True"

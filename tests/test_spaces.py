@@ -86,7 +86,7 @@ def test_refusals_are_explained(hub, demo, status, words, capfd):
 
 def test_no_message_quotes_the_token(hub, demo, monkeypatch):
     error = ConnectionError(f"bad header b'Bearer {TOKEN}'")
-    monkeypatch.setattr(spaces, "_upload", mock.Mock(side_effect=error))
+    monkeypatch.setattr(spaces, "HfApi", mock.Mock(side_effect=error))
     with pytest.raises(DeployError, match="could not be reached") as caught:
         upload_to_space(demo, "me/mini", token=TOKEN)
     assert TOKEN not in str(caught.value)

@@ -41,8 +41,7 @@ def test_uploads_have_a_folder_of_their_own_that_goes(given, kept, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launched", ["by itself", "by run_demo"])
-def test_the_app_starts_where_a_neighbour_was_first(launched, tmp_path, monkeypatch):
+def test_the_app_starts_by_itself_where_a_neighbour_was_first(tmp_path, monkeypatch):
     """Gradio's usual folder cannot be written to; proxies lead nowhere."""
     (tmp_path / "gradio").touch()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -57,12 +56,10 @@ def test_the_app_starts_where_a_neighbour_was_first(launched, tmp_path, monkeypa
     for name, kind in (shown | {"Four.PNG": "PNG", "five.Gif": "GIF"}).items():
         halves().save(folder / "examples" / name, kind)
     (folder / "examples/six.HEIC").write_bytes(HEIC)
-    if launched == "by itself":  # as in a shell
-        start = "import os\nos.environ.pop('GRADIO_TEMP_DIR')\nimport runpy\n"
-        start += "runpy.run_path('app.py', run_name='__main__')\n"
-        (folder / "start.py").write_text(start)
-    app = "start.py" if launched == "by itself" else "app.py"
-    with run_demo(folder, app=app) as demo:
+    start = "import os\nos.environ.pop('GRADIO_TEMP_DIR')\nimport runpy\n"
+    start += "runpy.run_path('app.py', run_name='__main__')\n"
+    (folder / "start.py").write_text(start)  # as in a shell
+    with run_demo(folder, app="start.py") as demo:
         answer = ask_demo(demo.url, folder / "examples" / "six.HEIC")
         log = demo.log_path.read_text()
     assert answer[0]["label"] in ("pizza", "steak", "sushi")
