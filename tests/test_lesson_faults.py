@@ -7,7 +7,6 @@ afterwards, and no half-written file is ever taken for a whole one.
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -34,19 +33,21 @@ INTERRUPTED = {
     "quantise": 3.0,
     "rehearse": 0.3,
 }
-MUST_MEET = ("store-all", "predict-all")  # long enough on any machine
+LONG = ("store-all", "predict-all")  # on any machine; not run again
+# A cell, how its disk is broken, what it then says, and how the disk is mended.
+FAULTS = {
+    "save": ("size=100m", "Make room", "size=2g"),
+    "equal-answers": ("ro", "writable", "rw"),
+}
 SECONDS = 600  # for a cell
 CLASSES = ("pizza", "fried_eggs")
 RULE, OVERRULED = "winner = choose_winner(reports)", 'winner = "EffNetB2"'
-
-
 # Cells whose outputs hold a time, an address or a place that is new in every run.
 NEW_EACH_TIME = {
-    "store-all", "train-heads", "reports", "winner", "speed-accuracy", "timing-loop",
+    "train-heads", "reports", "winner", "speed-accuracy", "timing-loop",
     "shortfalls", "precision-table", "choose-file", "play-launch", "demo-launch",
     "break-naive", "copy-app", "run-demo", "page-show", "rehearse", "goals", "big-data",
 }  # fmt: skip
-TIMED_FOR_LONG = {"store-all", "predict-all"}  # not run again
 
 
 @pytest.fixture
@@ -66,6 +67,8 @@ class Kernel:
         self.book = nbformat.read(course / LESSON, as_version=4)
         (cell,) = (cell for cell in self.book.cells if RULE in cell.source)
         cell.source = cell.source.replace(RULE, OVERRULED)
+        cells = enumerate(self.book.cells)
+        self.numbers = {c.id: number for number, c in cells if c.cell_type == "code"}
         reached = connection(course.parent)
         self.client = client_for(self.book, course, reached, timeout=SECONDS)
 
@@ -74,7 +77,7 @@ class Kernel:
 
         That `%%writefile` found its file already there is not told apart.
         """
-        number = next(n for n, cell in enumerate(self.book.cells) if cell.id == name)
+        number = self.numbers[name]
         cell = self.client.execute_cell(self.book.cells[number], number)
         return "".join(printed(cell).split()).replace("Overwriting", "Writing")
 
@@ -85,9 +88,17 @@ class Kernel:
         timer.start()
         return timer
 
-    @property
-    def code_cells(self) -> list[str]:
-        return [cell.id for cell in self.book.cells if cell.cell_type == "code"]
+    def is_interrupted(self, name: str) -> bool:
+        """Interrupt a cell; whether it was still running."""
+        timer, met = self.kill(signal.SIGINT, INTERRUPTED[name]), False
+        try:
+            self.run(name)
+        except CellExecutionError as error:
+            assert error.ename == "KeyboardInterrupt", error
+            met = True
+        timer.cancel()
+        timer.join()
+        return met
 
 
 @pytest.fixture
@@ -120,9 +131,6 @@ def assert_follows(course: Path) -> None:
     assert big.contender == "EffNetB2" and big.title == "FoodVision Big"
 
 
-FAULTS = ("save", "equal-answers")
-
-
 @pytest.mark.slow
 @pytest.mark.reliability("faults in the lesson", len(INTERRUPTED) + len(FAULTS) + 1)
 def test_interrupted_everywhere_on_a_bad_disk_then_killed(course, small_disk):
@@ -131,34 +139,24 @@ def test_interrupted_everywhere_on_a_bad_disk_then_killed(course, small_disk):
     After the whole lesson nearly each cell runs once more, the last one first, and
     gives what it gave before. In the end the kernel is killed while it saves.
     """
-    break_disk = {"save": None, "equal-answers": "ro"}
-    mend_disk = {"save": "size=2g", "equal-answers": "rw"}
-    advice = {"save": "Make room", "equal-answers": "writable"}
     kernel, met, gave = Kernel(course), [], {}
     with contextlib.suppress(DeadKernelError), kernel.client.setup_kernel():
-        for name in kernel.code_cells:
-            if name in INTERRUPTED:
-                timer = kernel.kill(signal.SIGINT, INTERRUPTED[name])
-                try:
-                    kernel.run(name)
-                except CellExecutionError as error:
-                    assert error.ename == "KeyboardInterrupt", error
-                    met.append(name)
-                timer.cancel()
-                timer.join()
+        for name in kernel.numbers:
+            if name in INTERRUPTED and kernel.is_interrupted(name):
+                met.append(name)
             if name in FAULTS:
-                if break_disk[name]:
-                    remount(small_disk, break_disk[name])
+                broken, advice, mended = FAULTS[name]
+                remount(small_disk, broken)
                 with pytest.raises(CellExecutionError) as caught:
                     kernel.run(name)
-                assert caught.value.ename == "FileError"
-                assert re.search(advice[name], caught.value.evalue)
-                remount(small_disk, mend_disk[name])
+                error = caught.value
+                assert error.ename == "FileError" and advice in error.evalue
+                remount(small_disk, mended)
             gave[name] = kernel.run(name)
-        assert set(MUST_MEET) <= set(met), f"only {met} were interrupted in time"
+        assert set(LONG) <= set(met), f"only {met} were interrupted in time"
         assert_files_are_whole(course)
         assert_follows(course)
-        for name in reversed([name for name in gave if name not in TIMED_FOR_LONG]):
+        for name in reversed([name for name in gave if name not in LONG]):
             again = kernel.run(name)
             same = again == gave[name] or name in NEW_EACH_TIME
             assert same, f"{name} gave {gave[name]} and gives {again}"

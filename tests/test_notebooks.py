@@ -1,5 +1,6 @@
 """The rules that the lesson and all companions keep: how long, what is in them."""
 
+import inspect
 import json
 import re
 from collections import Counter
@@ -9,6 +10,8 @@ import pytest
 from answers import DOTS, cells_to_write
 from course_copy import LESSON, ROOT
 
+from going_modular import model_builder
+from going_modular.demo_folder import APP
 from tools.drawn_outputs import is_drawn
 
 COMPANIONS = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("companions/*.ipynb"))
@@ -20,6 +23,18 @@ WORD = re.compile(r"[A-Za-z0-9][\w'.,%-]*")
 LINK = re.compile(r'(!?)\[([^\[\]]*)\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"')
 ID = re.compile(r"(?![0-9a-f]{8}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MACHINE = re.compile(r"(?<![\w.:/])/(home|root|Users|work|tmp)/\w")
+WRITES = re.compile(r"%%writefile \{demo_folder\.as_posix\(\)\}/(\S+)\n")
+WRITTEN = {"app.py", "requirements.txt", "README.md", ".gitattributes"}
+SECTIONS = range(8)
+# Cells that must have come by then, and words before them.
+SOON = {
+    "play-launch": (12, 900),
+    "train-heads": (60, None),
+    "winner": (95, None),
+    "list-zip": (120, 5_500),
+    "s6-static": (145, None),
+}
+STORY_WORDS, PAGE_LINES, APP_LINES, BIG_CELLS = 1_400, 60, 60, 20
 
 
 @pytest.fixture(params=[LESSON, *COMPANIONS])
@@ -118,3 +133,66 @@ def test_a_companion_begins_and_ends_as_all_do(file, book):
     of_first = nbformat.read(ROOT / COMPANIONS[0], as_version=4).cells[1].source
     same = {re.sub('"[^"\n]*"', "", source) for source in (second.source, of_first)}
     assert len(same) == 1, "all companions open in one way"
+
+
+# The lesson alone
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    return nbformat.read(ROOT / LESSON, as_version=4)
+
+
+def between(lesson, first, end):
+    ids = [cell.id for cell in lesson.cells]
+    return nbformat.v4.new_notebook(
+        cells=lesson.cells[ids.index(first) : ids.index(end)]
+    )
+
+
+def test_the_app_that_ships_is_the_one_that_the_lesson_writes(lesson):
+    written = {}
+    for cell in of_kind(lesson, "code"):
+        if match := WRITES.match(cell.source):
+            written[match[1]] = cell.source[match.end() :]
+    assert written.keys() == WRITTEN
+    for name, text in written.items():
+        assert (APP / name).read_text("utf-8") == text + "\n", name
+    assert len(written["app.py"].splitlines()) <= APP_LINES
+
+
+def test_the_page_is_short_and_asks_no_other_host(lesson):
+    page = next(cell.source for cell in lesson.cells if cell.id == "write-page")
+    assert len(page.splitlines()) <= PAGE_LINES + 1
+    assert not re.search(r"https?://", page)
+
+
+@pytest.mark.parametrize("name", ["build_effnetb2", "build_vit"])
+def test_builders_on_the_page_are_those_of_the_module(lesson, name):
+    source = inspect.getsource(getattr(model_builder, name))
+    head, _, body = source.split('"""')
+    on_page = f"{head.rstrip()}\n{body.strip(chr(10))}".strip()
+    assert any(on_page in cell.source for cell in of_kind(lesson, "code")), on_page
+
+
+def test_the_road_is_short(lesson):
+    ids = [cell.id for cell in lesson.cells]
+    for name, (most, words) in SOON.items():
+        assert ids.index(name) <= most, f"{name} is cell {ids.index(name)}"
+        if words:
+            before = nbformat.v4.new_notebook(cells=lesson.cells[: ids.index(name)])
+            assert count_words(before).total() <= words, name
+    story = between(lesson, "what-is-deployment", "s1")
+    assert count_words(story).total() <= STORY_WORDS
+    assert len(between(lesson, "s7", "takeaways").cells) <= BIG_CELLS
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_has_something_to_do_and_a_checkpoint(lesson, section):
+    end = f"s{section + 1}" if section + 1 in SECTIONS else "takeaways"
+    own = between(lesson, f"s{section}", end).cells
+    turns = [cell for cell in own if "your-turn" in cell.metadata.get("tags", [])]
+    assert len(turns) == 1
+    if section < 7:
+        check = next(cell for cell in own if cell.id == f"checkpoint-{section}")
+        assert "print(" in check.source, "a checkpoint says what it checked"

@@ -52,12 +52,8 @@ def live_mean(mean_of: Callable[[Sequence[tuple], float], Sequence[float]]) -> d
 
 
 @says
-def unpacked(
-    size_of: Callable[[Path, Sequence[str]], int],
-    pocket: Path | None,
-    fetched: dict[str, int],
-) -> dict | str:
-    """What files weigh if the .gz ones are counted as they are once unpacked."""
+def unpacked(size_of: Callable, pocket: Path | None, fetched: dict) -> dict | str:
+    """What files of a page weigh if the .gz ones are counted as once unpacked."""
     with tempfile.TemporaryDirectory() as scratch:
         packed, folder = gzip.compress(bytes(5000)), Path(scratch)
         (folder / "page.js").write_bytes(b"x" * 300)

@@ -18,9 +18,7 @@ def gate_at_fault(number: int, noted: pd.DataFrame) -> dict:
 
 
 @says
-def seen_share(
-    function: Callable[[int, int, float], float], noted: pd.DataFrame
-) -> dict:
+def seen_share(function: Callable, noted: pd.DataFrame) -> dict:
     """The share of thumbs down that arrives if unhappy visitors press more often."""
     expect(function(10, 30, 1), 0.25, "alike")
     expect(function(10, 30, 3), 0.5, as_they_are=10 / 40)

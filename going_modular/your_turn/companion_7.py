@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from going_modular.big.food101 import ALL_PHOTOS
 from going_modular.big.many_classes import class_table, confusion_matrix
@@ -21,9 +22,7 @@ def computers(number: int, seconds: float) -> dict:
 
 
 @says
-def among(
-    number: int, logits: torch.Tensor, labels: torch.Tensor, few: torch.Tensor
-) -> dict:
+def among(number: int, logits: Tensor, labels: Tensor, few: Tensor) -> dict:
     """Right answers for the classes `few` (K,), if only those may be chosen."""
     mine = torch.isin(labels, few)
     truth, scores = labels[mine], logits[mine]
@@ -36,10 +35,7 @@ def among(
 
 @says
 def worst_class(
-    function: Callable[..., tuple[str, str]],
-    guesses: torch.Tensor,
-    labels: torch.Tensor,
-    names: Sequence[str],
+    function: Callable, guesses: Tensor, labels: Tensor, names: Sequence[str]
 ) -> dict:
     """The dish that is least often right, and its most frequent wrong name."""
     truth = torch.tensor([0] * 4 + [1] * 16 + [2] * 9)

@@ -11,9 +11,7 @@ from going_modular.your_turn.checking import expect, given, need, pair, says
 
 
 @says
-def invocations(
-    adapter: Callable[[bytes], tuple[int, dict]], predictor: Predictor
-) -> dict:
+def invocations(adapter: Callable, predictor: Predictor) -> dict:
     """From the bytes that SageMaker sends to a status and a dictionary."""
     plate = drawn_files(CLASS_NAMES[0])[0]
     answer = predictor.predict(plate)

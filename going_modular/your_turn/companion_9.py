@@ -20,9 +20,7 @@ def mistaken(number: int, guesses: torch.Tensor, place: int) -> dict:
 
 @says
 def leave_one_out(
-    function: Callable[[torch.Tensor], int],
-    known: ReferenceFeatures,
-    photos: torch.Tensor,
+    function: Callable, known: ReferenceFeatures, photos: torch.Tensor
 ) -> dict:
     """How many photos, features (n, D), are named by a head taught from the others."""
 

@@ -64,9 +64,7 @@ def first_visit(weights: dict[str, int], folder: Path) -> dict:
 
 @says
 def strictness(
-    strictest: Callable[[list[float], float], float],
-    ours: Sequence[float],
-    strangers: Sequence[float],
+    strictest: Callable, ours: Sequence[float], strangers: Sequence[float]
 ) -> dict:
     """The highest threshold that turns away at most a share of our own pictures."""
     scores = [0.9, 0.2, 0.6, 0.1, 0.5, 0.8, 0.4, 0.3, 0.7, 1.0]
@@ -110,9 +108,7 @@ def upload(upload_ms: Callable[[float, float], float]) -> dict:
 
 
 @says
-def alarm(
-    alarm_at: Callable[[Sequence[float], float, int], int | None], noted: pd.DataFrame
-) -> dict | str:
+def alarm(alarm_at: Callable, noted: pd.DataFrame) -> dict | str:
     """When the monitoring would have rung, by scores, a level and a window."""
     calm, falling = [0.8] * 30, [0.8] * 30 + [0.45] * 30
     found = given(alarm_at(falling, 0.5, 10))
@@ -128,9 +124,7 @@ def alarm(
 
 
 @says
-def batch(
-    answer_folder: Callable[[Predictor, Path], pd.DataFrame], predictor: Predictor
-) -> dict:
+def batch(answer_folder: Callable, predictor: Predictor) -> dict:
     """A folder of pictures becomes a table, a bad file or not."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
