@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+import onnx.parser
+from onnx import numpy_helper
 
 from going_modular.app.model import ModelMetadata
 
@@ -43,75 +44,54 @@ RED, DARK, GREEN = (210, 60, 40), (40, 22, 16), (60, 190, 70)
 YELLOW, BLUE = (250, 230, 20), (20, 40, 230)
 
 
-def _constants(classes: int) -> list[onnx.TensorProto]:
-    more = max(0, classes - 3)  # that are never likely
-    arrays = {
-        # columns: pizza, steak, sushi; rows: red, green, blue
-        "weights": np.pad([[7, -5, -4], [-4, -5, 7], [0, -5, 0]], ((0, 0), (0, more))),
-        "bias": [0, 4, 0] + more * [-9],
-        "bluish": [[0.8], [0.6], [-1.5]],
-        "yellowish": [[-20], [-20], [20]],
-        "no_yellow": 25.0,
-        "one_half": 0.5,
-        "white": 255.0,
-    }
-    for name in ("weights", "bias"):
-        arrays[name] = np.array(arrays[name])[..., :classes]
-    return [
-        numpy_helper.from_array(np.array(values, np.float32), name)
-        for name, values in arrays.items()
-    ] + [
-        numpy_helper.from_array(np.array([0, 1], np.int64), "height_and_width"),
-        numpy_helper.from_array(np.array([], np.int64), "scalar"),
-    ]
+GRAPH = """
+<ir_version: 10, opset_import: ["" : 18]>
+stand_in (uint8[height, width, 3] picture)
+    => (float[{classes}] probabilities,
+        float knn_similarity, float in_distribution_score)
+{{
+    numbers = Cast<to = 1>(picture)
+    scaled = Div(numbers, white)
+    mean = ReduceMean<keepdims = 0>(scaled, height_and_width)
+    product = MatMul(mean, weights)
+    logits = Add(product, bias)
+    probabilities = Softmax<axis = -1>(logits)
+    warmth = MatMul(mean, bluish)
+    shifted = Add(warmth, one_half)
+    squashed = Sigmoid(shifted)
+    knn_similarity = Reshape(squashed, scalar)
+    yellowness = MatMul(mean, yellowish)
+    other = Add(yellowness, no_yellow)
+    mine = Sigmoid(other)
+    in_distribution_score = Reshape(mine, scalar)
+}}
+"""
 
 
 def make_model(path: Path, *, classes: int = 3, **changes: str | None) -> Path:
     """Write the stand-in to `path`; `changes` replace metadata, None removes one."""
+    more = max(0, classes - 3)  # that are never likely
+    # Columns: pizza, steak, sushi; rows: red, green, blue.
+    weights = np.pad([[7, -5, -4], [-4, -5, 7], [0, -5, 0]], ((0, 0), (0, more)))
+    floats = {
+        "weights": weights[:, :classes],
+        "bias": ([0, 4, 0] + more * [-9])[:classes],
+        "bluish": [[0.8], [0.6], [-1.5]],
+        "yellowish": [[-20], [-20], [20]],
+        **{"no_yellow": 25, "one_half": 0.5, "white": 255},
+    }
+    arrays = {name: np.array(values, np.float32) for name, values in floats.items()}
+    arrays["height_and_width"] = np.array([0, 1], np.int64)
+    arrays["scalar"] = np.array([], np.int64)
+    model = onnx.parser.parse_model(GRAPH.format(classes=classes))
+    for name, values in arrays.items():
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
     names = [*ABOUT.class_names, *(f"dish_{n}" for n in range(4, classes + 1))]
     counts = [*ABOUT.reference_counts, *[150] * classes]
-    about = replace(
-        ABOUT, class_names=names[:classes], reference_counts=counts[:classes]
-    )
-    node = helper.make_node
-    nodes = [
-        node("Cast", ["picture"], ["numbers"], to=TensorProto.FLOAT),
-        node("Div", ["numbers", "white"], ["scaled"]),
-        node("ReduceMean", ["scaled", "height_and_width"], ["mean"], keepdims=0),
-        node("MatMul", ["mean", "weights"], ["product"]),
-        node("Add", ["product", "bias"], ["logits"]),
-        node("Softmax", ["logits"], ["probabilities"], axis=-1),
-        node("MatMul", ["mean", "bluish"], ["warmth"]),
-        node("Add", ["warmth", "one_half"], ["shifted"]),
-        node("Sigmoid", ["shifted"], ["squashed"]),
-        node("Reshape", ["squashed", "scalar"], ["knn_similarity"]),
-        node("MatMul", ["mean", "yellowish"], ["yellowness"]),
-        node("Add", ["yellowness", "no_yellow"], ["other"]),
-        node("Sigmoid", ["other"], ["mine"]),
-        node("Reshape", ["mine", "scalar"], ["in_distribution_score"]),
-    ]
-    shape = ["height", "width", 3]
-    graph = helper.make_graph(
-        nodes,
-        "stand-in",
-        [helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)],
-        [
-            helper.make_tensor_value_info(
-                "probabilities", TensorProto.FLOAT, [classes]
-            ),
-            helper.make_tensor_value_info("knn_similarity", TensorProto.FLOAT, []),
-            helper.make_tensor_value_info(
-                "in_distribution_score", TensorProto.FLOAT, []
-            ),
-        ],
-        _constants(classes),
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    model.ir_version = 10
-    texts = {**about.to_metadata(), **changes}
-    helper.set_model_props(
-        model, {name: text for name, text in texts.items() if text is not None}
-    )
+    like = {"class_names": names[:classes], "reference_counts": counts[:classes]}
+    texts = replace(ABOUT, **like).to_metadata() | changes
+    kept = {name: text for name, text in texts.items() if text is not None}
+    onnx.helper.set_model_props(model, kept)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path

@@ -35,16 +35,6 @@ TORN = 7
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """A folder with a tree of 101 dishes; one photo that is chosen of it is torn."""
-    folder = tmp_path_factory.mktemp("data")
-    write_dishes(folder / "dishes", {"train": 4, "test": 2}, dishes=101)
-    torn, _ = choose_photos(find_tree(str(folder), folder), share=1).train[TORN]
-    torn.write_bytes(torn.read_bytes()[:300])
-    return folder
-
-
-@pytest.fixture(scope="module")
 def built():
     torch.set_num_threads(1)  # a busy machine does not slow one thread down as much
     torch.manual_seed(0)
@@ -52,13 +42,19 @@ def built():
 
 
 @pytest.fixture(scope="module")
-def dishes(photos, built):
+def dishes(built, tmp_path_factory):
+    """Of a tree of 101 dishes; one photo that is chosen of it is torn."""
+    folder = tmp_path_factory.mktemp("data")
+    write_dishes(folder / "dishes", {"train": 4, "test": 2}, dishes=101)
+    torn, _ = choose_photos(find_tree(str(folder), folder), share=1).train[TORN]
+    torn.write_bytes(torn.read_bytes()[:300])
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("FOODVISION_BIG", str(photos))
-        return find_dishes(built, "big", photos / "data", share=1)
-
-
-# Features
+        monkeypatch.setenv("FOODVISION_BIG", str(folder))
+        found = find_dishes(built, "big", folder / "data", share=1)
+    assert list(found.skipped) == [f"{torn.parent.name}/{torn.name}"]
+    assert (len(found.train), len(found.test)) == (403, 202)
+    assert torn not in found.photos["train"] and len(found.photos["train"]) == 403
+    return found
 
 
 def test_features_are_those_of_section_2(built, dishes, tmp_path):
@@ -80,13 +76,6 @@ def test_features_are_those_of_section_2(built, dishes, tmp_path):
     assert seconds_a_photo(extract, files[:3]) > 0
 
 
-def test_the_torn_photo_is_skipped_by_name_and_counted(photos, dishes):
-    torn, _ = choose_photos(find_tree(str(photos), photos), share=1).train[TORN]
-    assert list(dishes.skipped) == [f"{torn.parent.name}/{torn.name}"]
-    assert (len(dishes.train), len(dishes.test)) == (403, 202)
-    assert torn not in dishes.photos["train"] and len(dishes.photos["train"]) == 403
-
-
 def test_any_change_of_weights_or_preparation_is_another_network(built):
     other, scaled, headless = (copy.deepcopy(built) for _ in range(3))
     next(other.model.base.parameters()).data[0, 0, 0, 0] += 1e-3
@@ -98,18 +87,12 @@ def test_any_change_of_weights_or_preparation_is_another_network(built):
     assert same not in map(weights_fingerprint, (other, scaled, larger))
 
 
-# The folder
-
-
-@pytest.fixture(scope="module")
-def logits(built, dishes):
-    """Of the test photos, (202, 101), by a head that has learned."""
+def test_the_app_answers_with_101_names_as_stored_features_do(
+    built, dishes, demo_texts, tmp_path
+):
     train_head(built, dishes)
-    return score_features(built.model.head, dishes.test.tensors[0])
-
-
-@pytest.fixture(scope="module")
-def fp32(built, dishes, logits, tmp_path_factory):
+    logits = score_features(built.model.head, dishes.test.tensors[0])
+    assert top_k_right(logits, dishes.test.tensors[1], 1) > 101
     rows, labels = dishes.train.tensors
     carried = sample_references(labels, per_class=2)
     known = score_features(built.model.head, rows)
@@ -125,19 +108,12 @@ def fp32(built, dishes, logits, tmp_path_factory):
         input_size=SIZE,
     )
     deployable = Deployable(built.preprocess, built.model, gate)
-    return export_onnx(deployable, tmp_path_factory.mktemp("big") / "a", about=about)
-
-
-def test_stored_features_and_the_file_count_alike(fp32, logits, dishes):
-    assert top_k_right(logits, dishes.test.tensors[1], 1) > 101
+    fp32 = export_onnx(deployable, tmp_path / "fp32.onnx", about=about)
     answers = answer_all(fp32, dishes.photos["test"])
-    probabilities = [[a.probabilities[name] for name in dishes.names] for a in answers]
-    torch.testing.assert_close(
-        torch.tensor(probabilities), logits.softmax(dim=1), atol=1e-4, rtol=0
-    )
+    found = [[a.probabilities[name] for name in dishes.names] for a in answers]
+    expected = logits.softmax(dim=1).numpy()
+    assert np.array(found) == pytest.approx(expected, abs=1e-4)
 
-
-def test_the_app_answers_with_101_names(fp32, dishes, demo_texts, tmp_path):
     folder = copy_app(demo_texts, tmp_path / "foodvision_big", [*COPIED, *WRITTEN])
     some = dishes.photos["train"][::8]
     int8 = quantize(fp32, tmp_path / "int8.onnx", calibrate_on=some)

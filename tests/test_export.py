@@ -16,8 +16,18 @@ from going_modular.app.model import Predictor, open_picture
 from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
-from going_modular.export import Deployable, ExportError, export_onnx, made_with, ship
+from going_modular.export import (
+    FEATURES,
+    KNOWN,
+    Deployable,
+    ExportError,
+    export_onnx,
+    made_with,
+    ship,
+)
 from going_modular.gate import make_gate
+from going_modular.pocket.carried import with_features
+from going_modular.pocket.preparation import constants_of
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
 
@@ -133,6 +143,21 @@ def test_inputs_and_outputs_are_as_agreed(onnx_file):
         ("knn_similarity", "tensor(float)", []),
         ("in_distribution_score", "tensor(float)", []),
     ]
+
+
+def test_what_others_look_for_has_a_name(deployable, onnx_file):
+    constants, gate = constants_of(onnx.load(onnx_file).graph), deployable.gate
+    assert np.array_equal(constants[KNOWN], gate.known.T)
+    assert {f"gate.{name}" for name in gate.state_dict()} - {"gate.known"} < {
+        *constants
+    }
+    picture = np.array(drawn_image("pizza", 42, size=(160, 120)))
+    session = onnxruntime.InferenceSession(with_features(onnx_file))
+    (features,) = session.run([FEATURES], {"picture": picture})
+    with torch.inference_mode():
+        batch = deployable.preprocess(torch.from_numpy(picture)).unsqueeze(0)
+        expected = deployable.model.base(batch).numpy()
+    assert features == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_model_that_does_not_run_is_not_kept(tmp_path):

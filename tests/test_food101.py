@@ -10,22 +10,11 @@ from plain_dishes import COUNTS, NAMES, write_dishes
 from torchvision.datasets import Food101
 
 from going_modular.big import food101
-from going_modular.big.food101 import (
-    Tree,
-    choose_photos,
-    find_tree,
-)
+from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.datasets import DataError
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 
 MANY = {"train": 10, "test": 5}
-
-
-@pytest.fixture(scope="module")
-def all_dishes(tmp_path_factory):
-    """As many as Food-101 has."""
-    folder = tmp_path_factory.mktemp("data") / "food-101"
-    return Tree(write_dishes(folder, MANY, dishes=101), is_practice=True)
 
 
 @pytest.fixture
@@ -53,51 +42,35 @@ def zipped(folder, *, top):
     return Path(shutil.make_archive(str(base), "zip", root, **inside))
 
 
-# The choice
-
-
-def test_every_class_gives_the_same_share_and_halves_do_not_meet(all_dishes):
-    part = choose_photos(all_dishes, share=0.2)
-    assert part.class_names == NAMES
-    for half, samples in (("train", part.train), ("test", part.test)):
-        counts = Counter(label for _, label in samples)
-        assert set(counts.values()) == {MANY[half] // 5} and len(counts) == 101
-        assert all(file.is_file() for file, _ in samples)
-    assert not set(names_of(part.train)) & set(names_of(part.test))
-
-
-def test_the_seed_alone_decides(all_dishes, tmp_path):
-    first = choose_photos(all_dishes, share=0.2)
+def test_every_class_gives_the_same_share_and_the_seed_alone_decides(tmp_path):
+    many = Tree(write_dishes(tmp_path / "food-101", MANY, dishes=101), is_practice=True)
+    fifth, half, whole = (choose_photos(many, share=s) for s in (0.2, 0.5, 1))
+    assert fifth.class_names == NAMES
+    assert not set(names_of(fifth.train)) & set(names_of(fifth.test))
+    assert set(fifth.train) < set(half.train) < set(whole.train)
+    for split, samples in (("train", whole.train), ("test", whole.test)):
+        theirs = Food101(tmp_path, split=split, loader=Path)
+        assert set(samples) == {theirs[n] for n in range(len(theirs))}
+        counts = Counter(label for _, label in getattr(fifth, split))
+        assert set(counts.values()) == {MANY[split] // 5} and len(counts) == 101
     # Another folder, another order on the disk, and fewer classes.
     few = Tree(write_dishes(tmp_path / "few", MANY, dishes=2), is_practice=True)
     again = choose_photos(few, share=0.2)
-    assert set(names_of(again.train)) < set(names_of(first.train))
-    assert set(names_of(again.test)) < set(names_of(first.test))
-    assert first.train != choose_photos(all_dishes, share=0.2, seed=1).train
+    assert set(names_of(again.train)) < set(names_of(fifth.train))
+    assert set(names_of(again.test)) < set(names_of(fifth.test))
+    assert fifth.train != choose_photos(many, share=0.2, seed=1).train
     # Written down, so that no later change chooses other photos unnoticed.
     written = ["apple_pie/100007.jpg", "apple_pie/100056.jpg"]
-    assert names_of(first.train)[:2] == written
-
-
-def test_a_larger_share_holds_the_smaller_one_and_the_whole_is_everything(all_dishes):
-    fifth, half, whole = (choose_photos(all_dishes, share=s) for s in (0.2, 0.5, 1))
-    assert set(fifth.train) < set(half.train) < set(whole.train)
-    for split, samples in (("train", whole.train), ("test", whole.test)):
-        theirs = Food101(all_dishes.folder.parent, split=split, loader=Path)
-        assert set(samples) == {theirs[n] for n in range(len(theirs))}
+    assert names_of(fifth.train)[:2] == written
 
 
 def test_a_small_tree_is_taken_whole_and_a_large_one_in_part(folder, monkeypatch):
     tree, total = Tree(folder, is_practice=False), 2 * sum(COUNTS.values())
-    monkeypatch.setattr(food101, "ALL_UP_TO", total)
-    part = choose_photos(tree)
-    assert (len(part.train), len(part.test)) == (12, 6)
-    monkeypatch.setattr(food101, "ALL_UP_TO", total - 1)
-    part = choose_photos(tree)  # a fifth of 6 is 1, and the gate needs 2
-    assert (len(part.train), len(part.test)) == (4, 2)
-
-
-# Where it comes from
+    # Of the large one a fifth of 6 is 1, and the gate needs 2.
+    for up_to, sizes in ((total, (12, 6)), (total - 1, (4, 2))):
+        monkeypatch.setattr(food101, "ALL_UP_TO", up_to)
+        part = choose_photos(tree)
+        assert (len(part.train), len(part.test)) == sizes
 
 
 @pytest.mark.parametrize("named", ["folder", "folder around it", "~"])
@@ -120,7 +93,17 @@ def test_a_zip_is_unpacked_once(top, folder, data):
     assert (tree.folder / "mine").exists() and len(list(data.iterdir())) == 1
 
 
-def test_a_zip_that_cannot_be_used_leaves_nothing(folder, data):
+def test_what_cannot_be_used_says_why_and_leaves_nothing(folder, data, tmp_path):
+    (tmp_path / "food-101.tar.gz").write_bytes(b"no zip")
+    for name in ("nowhere", "off", "food-101.tar.gz"):
+        with pytest.raises(DataError) as caught:
+            find_tree(str(tmp_path / name), data)
+        for part in ("FOODVISION_BIG", str(tmp_path / name), '"photos"', '"practice"'):
+            assert part in str(caught.value)
+    assert not data.exists()
+    shutil.copytree(folder, folder.with_name("other"))
+    with pytest.raises(DataError, match="found: food-101, other. Put that right"):
+        find_tree(str(folder.parent), data)
     (folder / "meta" / "test.json").write_text("{")
     with pytest.raises(DataError, match="test.json cannot be read as JSON"):
         find_tree(str(zipped(folder, top=True)), data)
@@ -130,32 +113,23 @@ def test_a_zip_that_cannot_be_used_leaves_nothing(folder, data):
     assert list(data.iterdir()) == []
 
 
-def test_two_trees_in_one_folder_are_not_chosen_between(folder, data):
-    shutil.copytree(folder, folder.with_name("other"))
-    with pytest.raises(DataError, match="found: food-101, other. Put that right"):
-        find_tree(str(folder.parent), data)
-
-
-@pytest.mark.parametrize("name", ["nowhere", "off", "food-101.tar.gz"])
-def test_what_is_not_there_is_said_with_what_may_be(name, data, tmp_path):
-    (tmp_path / "food-101.tar.gz").write_bytes(b"no zip")
-    with pytest.raises(DataError) as caught:
-        find_tree(str(tmp_path / name), data)
-    for part in ("FOODVISION_BIG", str(tmp_path / name), '"photos"', '"practice"'):
-        assert part in str(caught.value)
-    assert not data.exists()
-
-
-def test_unset_it_is_food101_if_that_is_there_else_drawn(folder, data):
+def test_unset_it_is_food101_if_that_is_there_else_drawn(folder, data, tmp_path):
     drawn = find_tree("", data)
-    assert drawn == find_tree("practice", data) and drawn.is_practice
-    assert drawn.folder == data / "drawn-food-101"
+    part = choose_photos(drawn)
+    assert drawn.folder == data / "drawn-food-101" and drawn.is_practice
+    assert part.class_names == sorted(CLASS_NAMES + OTHER_NAMES)
+    assert (len(part.train), len(part.test)) == (168, 84)
+    before = {file: file.stat().st_mtime_ns for file in drawn.folder.rglob("*")}
+    assert find_tree("practice", data) == drawn
+    assert before == {file: file.stat().st_mtime_ns for file in drawn.folder.rglob("*")}
     shutil.copytree(folder, data / "food-101")
     for named in ("", "photos"):
         assert find_tree(named, data) == Tree(data / "food-101", is_practice=False)
     assert find_tree("practice", data) == drawn
     shutil.rmtree(data / "food-101" / "meta")
     assert find_tree("", data) == drawn
+    moved = drawn.folder.rename(tmp_path / "moved")  # known wherever they are
+    assert find_tree(str(moved), data) == Tree(moved, is_practice=True)
 
 
 def failed(self):
@@ -182,25 +156,25 @@ def test_what_cannot_be_downloaded_says_what_to_do(
         find_tree("photos", data)
 
 
-# What may be wrong with it
-
 PIE, RIBS = ["apple_pie/1", "apple_pie/2"], ["ribs/1", "ribs/2"]
+NO_LISTINGS = {
+    None: "There is no .*train.json",
+    "{": "cannot be read as JSON",
+    "[" * 100_000: "cannot be read as JSON",
+    "[]": "something else than classes",
+    '{"a": "a/1", "b": ["b/1"]}': "something else than classes",
+    '{"a": ["b/1"], "b": ["b/2"]}': "lists 'b/1' for 'a'",
+    '{"a": [1], "b": ["b/2"]}': "lists 1 for 'a'",
+    '{"a": ["a/../../x"], "b": ["b/1"]}': "lists 'a/../../x' for 'a'",
+    '{"..": ["../x"], "b": ["b/1"]}': r"lists '../x' for '\.\.'",
+    '{"/etc": ["/etc/x"], "b": ["b/1"]}': "lists '/etc/x'",
+    '{"C:": ["C:/x"], "b": ["b/1"]}': "lists 'C:/x'",
+    json.dumps({"a": ["a/b\\..\\x"], "b": ["b/1"]}): "lists 'a/b",
+}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (None, "There is no .*train.json"),
-        ("{", "cannot be read as JSON"),
-        ("[" * 100_000, "cannot be read as JSON"),
-        ("[]", "something else than classes"),
-        ('{"a": "a/1", "b": ["b/1"]}', "no list of photos for 'a'"),
-        ('{"a": ["b/1"], "b": ["b/2"]}', "lists 'b/1' for 'a'"),
-        ('{"a": ["a/../../x"], "b": ["b/1"]}', "lists 'a/../../x' for 'a'"),
-        ('{"..": ["../x"], "b": ["b/1"]}', r"lists '../x' for '\.\.'"),
-        ('{"/etc": ["/etc/x"], "b": ["b/1"]}', "lists '/etc/x'"),
-        ('{"C:": ["C:/x"], "b": ["b/1"]}', "lists 'C:/x'"),
-    ],
+    ("text", "said"), NO_LISTINGS.items(), ids=NO_LISTINGS.values()
 )
 def test_a_listing_that_cannot_be_used(text, said, folder):
     file = folder / "meta" / "train.json"
@@ -230,26 +204,10 @@ def test_listings_that_do_not_fit_each_other(train, test, said, folder):
 
 
 def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
-    """As when unpacking was interrupted."""
     tree = Tree(folder, is_practice=False)
     gone = choose_photos(tree).train[:3]
-    for file, _ in gone:
+    for file, _ in gone:  # as when unpacking was interrupted
         file.unlink()
     with pytest.raises(DataError, match="3 of 18") as caught:
         choose_photos(tree)
     assert str(gone[0][0]) in str(caught.value) and "delete" in str(caught.value)
-
-
-# The drawn practice pictures
-
-
-def test_they_are_laid_out_once_and_known_wherever_they_are(data, tmp_path):
-    tree = find_tree("practice", data)
-    part = choose_photos(tree)
-    assert part.class_names == sorted(CLASS_NAMES + OTHER_NAMES)
-    assert (len(part.train), len(part.test)) == (168, 84)
-    before = {file: file.stat().st_mtime_ns for file in tree.folder.rglob("*")}
-    assert find_tree("practice", data) == tree
-    assert before == {file: file.stat().st_mtime_ns for file in tree.folder.rglob("*")}
-    moved = tree.folder.rename(tmp_path / "moved")
-    assert find_tree(str(moved), data) == Tree(moved, is_practice=True)

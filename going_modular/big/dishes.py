@@ -12,22 +12,10 @@ import torch
 from torch.utils.data import TensorDataset
 
 from going_modular.big.features import FeatureStore, weights_fingerprint
-from going_modular.big.food101 import (
-    DATA,
-    Food101Part,
-    choose_photos,
-    find_tree,
-    is_tree,
-    spoken,
-)
+from going_modular.big.food101 import DATA, choose_photos, find_tree, is_tree, spoken
 from going_modular.model_builder import Built
 from going_modular.ood_data import find_other_dishes
-from going_modular.stored_features import (
-    HALVES,
-    Extractor,
-    StoredFeatures,
-    find_features,
-)
+from going_modular.stored_features import HALVES, Extractor, find_features
 
 
 @dataclass(frozen=True)
@@ -57,15 +45,14 @@ class ManyDishes:
 
     def without(self, dish: str) -> "ManyDishes":
         """The same without one of the dishes; photos are left out."""
-        number = self.names.index(dish)
-        kept = [name for name in self.names if name != dish]
-        halves = []
-        for features, labels in (self.train.tensors, self.test.tensors):
+        number, halves = self.names.index(dish), {}
+        for half in HALVES:
+            features, labels = getattr(self, half).tensors
             mine = labels != number
             numbered = labels[mine] - (labels[mine] > number).long()  # no gap
-            halves.append(TensorDataset(features[mine], numbered))
-        train, test = halves
-        return replace(self, names=kept, train=train, test=test, photos={})
+            halves[half] = TensorDataset(features[mine], numbered)
+        kept = [name for name in self.names if name != dish]
+        return replace(self, names=kept, photos={}, **halves)
 
 
 def find_dishes(
@@ -76,7 +63,6 @@ def find_dishes(
     share: float | None = None,
     seed: int = 42,
     device: str | torch.device = "cpu",
-    batch_size: int | None = None,
 ) -> ManyDishes:
     """Find the dishes that the environment variable FOODVISION_BIG names.
 
@@ -91,7 +77,6 @@ def find_dishes(
         share: Of each class's photos, as `choose_photos` takes it.
         seed: Chooses the photos.
         device: Where the base runs.
-        batch_size: Photos that go through it together; see `Extractor`.
 
     Raises:
         DataError: If FOODVISION_BIG names something else.
@@ -102,45 +87,12 @@ def find_dishes(
         return stored
     tree = find_tree(named, data_dir)
     part = choose_photos(tree, share=share, seed=seed)
-    extract = Extractor(built, device=device, batch_size=batch_size)
-    return _from_photos(part, tree.features_folder, built, extract)
-
-
-def _stored_dishes(built: Built, slug: str, data_dir: Path) -> ManyDishes | None:
-    """The dishes whose features the course brings; None if another base made them."""
-    photos = find_features(built, slug, data_dir, what="photos")
-    if photos is None:
-        return None
-    others = find_other_dishes(built, slug, data_dir, ours=photos.names)
-    names = sorted([*photos.names, *others.names])
-    halves = [_joined((photos, others), half, names) for half in HALVES]
-    return ManyDishes(
-        names,
-        *halves,
-        where=f"{photos.label} of {len(names)} dishes",
-        is_practice=photos.is_practice or others.is_practice,
-    )
-
-
-def _joined(parts: tuple[StoredFeatures, ...], half: str, names: list[str]):
-    """One half of several files, labelled in the order of `names`."""
-    features, labels = [], []
-    for part in parts:
-        rows, numbers = getattr(part, half).tensors
-        features.append(rows)
-        labels.append(torch.tensor([names.index(n) for n in part.names])[numbers])
-    return TensorDataset(torch.cat(features), torch.cat(labels))
-
-
-def _from_photos(
-    part: Food101Part, folder: Path, built: Built, extract: Extractor
-) -> ManyDishes:
-    """Photos' features, from their files; what is missing there is made first."""
-    network, width = weights_fingerprint(built), built.model.head[-1].in_features
+    extract = Extractor(built, device=device)
+    how = {"network": weights_fingerprint(built)}
+    how["width"] = built.model.head[-1].in_features
     halves, photos, skipped = [], {}, {}
     for half in HALVES:
-        samples = getattr(part, half)
-        store = FeatureStore(folder, samples, network=network, width=width)
+        store = FeatureStore(tree.features_folder, getattr(part, half), **how)
         store.fill(extract)
         stored = store.read()
         halves.append(stored.features)
@@ -154,4 +106,26 @@ def _from_photos(
         is_whole=part.is_whole,
         photos=photos,
         skipped=skipped,
+    )
+
+
+def _stored_dishes(built: Built, slug: str, data_dir: Path) -> ManyDishes | None:
+    """The dishes whose features the course brings; None if another base made them."""
+    photos = find_features(built, slug, data_dir, what="photos")
+    if photos is None:
+        return None
+    others = find_other_dishes(built, slug, data_dir, ours=photos.names)
+    names, halves = sorted([*photos.names, *others.names]), []
+    for half in HALVES:
+        features, labels = [], []
+        for part in (photos, others):
+            rows, numbers = getattr(part, half).tensors
+            features.append(rows)
+            labels.append(torch.tensor([names.index(n) for n in part.names])[numbers])
+        halves.append(TensorDataset(torch.cat(features), torch.cat(labels)))
+    return ManyDishes(
+        names,
+        *halves,
+        where=f"{photos.label} of {len(names)} dishes",
+        is_practice=photos.is_practice or others.is_practice,
     )

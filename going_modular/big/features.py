@@ -104,12 +104,7 @@ class FeatureStore:
         return [row for rows in chunks if self._load(rows[0]) is None for row in rows]
 
     def fill(self, extract: Extract) -> None:
-        """Make the missing rows, saying how far it is.
-
-        Raises:
-            FeatureStoreError: If the network gives something that is no number.
-            FileError: If a file cannot be written.
-        """
+        """Make the missing rows, saying how far it is; errors as of `write`."""
         missing, total = self.missing(), len(self.samples)
         done = total - len(missing)
         with progress_bar("Features", total, initial=done, unit=" photos") as bar:
@@ -126,6 +121,10 @@ class FeatureStore:
             rows: Its n rows.
             features: (n - m, D), for each photo that could be opened, in order.
             reasons: Why the other m could not, by their place among the n.
+
+        Raises:
+            FeatureStoreError: If the network gives something that is no number.
+            FileError: If the file cannot be written.
         """
         if len(features) + len(reasons) != len(rows):
             raise ValueError("every photo needs features, or a reason why it has none")

@@ -14,16 +14,17 @@ practice pictures take their place: eight dishes, to try the steps on.
 import json
 import os
 import random
+import re
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from torchvision.datasets import Food101
 
 from going_modular.datasets import DataError, Sample
-from going_modular.downloads import is_offline, leaves_folder, unpack_checked
+from going_modular.downloads import is_offline, unpack_checked
 from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import atomic_write
 
@@ -42,6 +43,7 @@ ROOM_GB = 2 * DOWNLOAD_GB + 0.5  # for the archive and what is in it
 PUBLISHED_RIGHT, PUBLISHED_TOTAL = 0.5640, CLASSES * EACH_CLASS["test"]
 
 Listing = dict[str, list[str]]  # a class's name -> its photos, as "class/id"
+PHOTO = re.compile(r"([^/\\:]+)/[^/\\:]+")  # no name leads out of its class's folder
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def count_of(share: float = SHARE) -> dict[str, int]:
     return {half: CLASSES * round(share * n) for half, n in EACH_CLASS.items()}
 
 
-def spoken(class_names: Sequence[str]) -> list[str]:
+def spoken(class_names: Iterable[str]) -> list[str]:
     """Class names for people: "grilled_cheese_sandwich" without its underscores."""
     return [name.replace("_", " ") for name in class_names]
 
@@ -153,11 +155,10 @@ def _drawn(data_dir: Path) -> Path:
         for half in LEAST:
             listing: Listing = {}
             for file in sorted(source.glob(f"*/{half}/*/*.jpg")):
-                target = part / "images" / file.parent.name / file.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
-                name = f"{file.parent.name}/{file.stem}"
-                listing.setdefault(file.parent.name, []).append(name)
+                dish = file.parent.name
+                (part / "images" / dish).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, part / "images" / dish / file.name)
+                listing.setdefault(dish, []).append(f"{dish}/{file.stem}")
             (part / f"meta/{half}.json").write_text(json.dumps(listing), "utf-8")
         shutil.copyfile(source / "dishes" / MARKER, part / MARKER)
     return folder
@@ -196,7 +197,7 @@ def _own(named: str, data_dir: Path) -> Path:
     if path.is_dir():
         return _tree_in(path, "Put that right and run this again.")
     if path.is_file() and path.suffix.lower() == ".zip":
-        return _from_zip(path, data_dir)
+        return unpack_checked(path, data_dir, _readable_tree_in)
     raise DataError(
         f"There is no folder and no .zip at {path}. FOODVISION_BIG can name one with "
         'photos in Food-101\'s format, or be "photos" (all of Food-101, a '
@@ -220,13 +221,10 @@ def _tree_in(folder: Path, advice: str) -> Path:
     return trees[0]
 
 
-def _from_zip(archive: Path, data_dir: Path) -> Path:
-    def check(folder: Path, advice: str) -> Path:
-        tree = _tree_in(folder, advice)
-        _read_listings(tree)
-        return tree
-
-    return unpack_checked(archive, data_dir, check)
+def _readable_tree_in(folder: Path, advice: str) -> Path:
+    tree = _tree_in(folder, advice)
+    _read_listings(tree)
+    return tree
 
 
 def choose_photos(
@@ -249,56 +247,38 @@ def choose_photos(
     """
     if share is not None and not 0 < share <= 1:
         raise ValueError(f"share must be over 0 and at most 1, not {share}")
-    listings = _read_listings(tree.folder)
+    listings, halves = _read_listings(tree.folder), {}
     if share is None:
         total = sum(len(names) for half in listings.values() for names in half.values())
         share = 1 if total <= ALL_UP_TO else SHARE
-    images = tree.folder / "images"
-    halves = {
-        half: _seeded_share(listing, images, half, share, seed)
-        for half, listing in listings.items()
-    }
-    _check_there(halves["train"] + halves["test"], tree.folder)
-    class_names = sorted(listings["train"])
-    return Food101Part(class_names, **halves, is_practice=tree.is_practice)
-
-
-def _seeded_share(
-    listing: Listing, images: Path, half: str, share: float, seed: int
-) -> list[Sample]:
-    chosen = []
-    for label, class_name in enumerate(sorted(listing)):
-        files = sorted(images / f"{name}.jpg" for name in listing[class_name])
-        # Python promises that random() gives the same numbers in every version, and
-        # of shuffle() and sample() it does not.
-        numbers = random.Random(f"{seed}/{half}/{class_name}")
-        drawn = {file: numbers.random() for file in files}
-        count = max(LEAST[half], round(share * len(files)))
-        first = sorted(drawn, key=drawn.get)[:count]
-        chosen += [(file, label) for file in sorted(first)]
-    return chosen
-
-
-def _check_there(samples: Sequence[Sample], folder: Path) -> None:
-    missing = [file for file, _ in samples if not file.is_file()]
-    if missing:
+    for half, listing in listings.items():
+        halves[half] = chosen = []
+        for label, class_name in enumerate(sorted(listing)):
+            images = tree.folder / "images"
+            files = sorted(images / f"{name}.jpg" for name in listing[class_name])
+            # Python promises that random() gives the same numbers in every version,
+            # and of shuffle() and sample() it does not.
+            numbers = random.Random(f"{seed}/{half}/{class_name}")
+            drawn = {file: numbers.random() for file in files}
+            count = max(LEAST[half], round(share * len(files)))
+            first = sorted(drawn, key=drawn.get)[:count]
+            chosen += [(file, label) for file in sorted(first)]
+    samples = halves["train"] + halves["test"]
+    if missing := [file for file, _ in samples if not file.is_file()]:
         raise DataError(
-            f"{len(missing)} of {len(samples)} photos are not in {folder}, such as "
-            f"{missing[0]}: copying or unpacking may have been interrupted. Do that "
-            f"again. If the lesson did it, delete {folder} and run this again: the "
-            "archive is kept, and only unpacked anew."
+            f"{len(missing)} of {len(samples)} photos are not in {tree.folder}, such "
+            f"as {missing[0]}: copying or unpacking may have been interrupted. Do that "
+            f"again. If the lesson did it, delete {tree.folder} and run this again: "
+            "the archive is kept, and only unpacked anew."
         )
+    return Food101Part(sorted(listing), **halves, is_practice=tree.is_practice)
 
 
 def _read_listings(folder: Path) -> dict[str, Listing]:
-    """Read and check both files of meta/.
-
-    Raises:
-        DataError: What is wrong with them, and what to do.
-    """
+    """Both files of meta/; a DataError says what is wrong with them."""
     meta = folder / "meta"
     listings = {half: _read_listing(meta / f"{half}.json") for half in LEAST}
-    if complaint := _listings_complaint(listings):
+    if complaint := _complaint(**listings):
         raise DataError(
             f"{meta} cannot be used: {complaint}. Put train.json and test.json right "
             "and run this again."
@@ -307,62 +287,42 @@ def _read_listings(folder: Path) -> dict[str, Listing]:
 
 
 def _read_listing(file: Path) -> Listing:
+    again = "Put it right, as Food-101 has it, and run this again."
     try:
         listing = json.loads(file.read_bytes())
     except FileNotFoundError as error:
         raise DataError(
-            f"There is no {file}, which lists each class's photos. Add it, as "
-            "Food-101 has it, and run this again."
+            f"There is no {file}, which lists each class's photos. {again}"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file} cannot be read as JSON ({error}). {again}") from error
+    lists = [*listing.values()] if isinstance(listing, dict) else [None]
+    if not all(isinstance(names, list) for names in lists):
         raise DataError(
-            f"{file} cannot be read as JSON ({error}). Put a good copy in its place "
-            "and run this again."
-        ) from error
-    if complaint := _listing_complaint(listing):
-        raise DataError(
-            f"{file} {complaint}. It should name each class and its photos, as in "
-            '{"pizza": ["pizza/1001116", "pizza/1008104"]}. Put it right and run this '
-            "again."
+            f"{file} holds something else than classes and their photos, such as "
+            f'{{"pizza": ["pizza/1001116", "pizza/1008104"]}}. {again}'
         )
+    for class_name, names in listing.items():
+        for name in names:
+            is_name = PHOTO.fullmatch(name) if isinstance(name, str) else None
+            if not is_name or is_name[1] != class_name or class_name in (".", ".."):
+                raise DataError(f"{file} lists {name!r} for {class_name!r}. {again}")
     return listing
 
 
-def _listing_complaint(listing: object) -> str | None:
-    """Say what is wrong in one file, as the end of "the file ...", or None."""
-    if not isinstance(listing, dict):
-        return "holds something else than classes and their photos"
-    for class_name, names in listing.items():
-        if not isinstance(names, list):
-            return f"has no list of photos for {class_name!r}"
-        for name in names:
-            if not _is_photo_of(class_name, name):
-                return f"lists {name!r} for {class_name!r}"
-    return None
-
-
-def _is_photo_of(class_name: str, name: object) -> bool:
-    """Whether a name is "class/id" and so stays in its class's folder."""
-    if not isinstance(name, str):
-        return False
-    parts = PureWindowsPath(name).parts
-    return not leaves_folder(name) and parts[:-1] == (class_name,)
-
-
-def _listings_complaint(listings: dict[str, Listing]) -> str | None:
+def _complaint(train: Listing, test: Listing) -> str | None:
     """Say what is wrong with both together, as a sentence without its end, or None."""
-    one_only = listings["train"].keys() ^ listings["test"].keys()
-    if one_only:
+    if one_only := train.keys() ^ test.keys():
         return f"both should name the same classes, but one lacks {_some(one_only)}"
-    if len(listings["train"]) < 2:
-        return f"it names {len(listings['train'])} classes, and needs at least two"
-    if alike := _repeated(spoken(listings["train"])):
+    if len(train) < 2:
+        return f"it names {len(train)} classes, and needs at least two"
+    if alike := _repeated(spoken(train)):
         return f"a space and an underscore do not tell classes apart: {_some(alike)}"
-    for half, least in LEAST.items():
-        few = [name for name, files in listings[half].items() if len(files) < least]
+    for half, listing in (("train", train), ("test", test)):
+        few = [name for name, files in listing.items() if len(files) < LEAST[half]]
         if few:
-            return f"{half}.json needs {least} photos or more of {_some(few)}"
-    lists = (names for listing in listings.values() for names in listing.values())
+            return f"{half}.json needs {LEAST[half]} photos or more of {_some(few)}"
+    lists = [*train.values(), *test.values()]
     if again := _repeated(name for names in lists for name in names):
         return f"each photo should be listed once, but not so {_some(again)}"
     return None
@@ -372,6 +332,8 @@ def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def _some(names: Collection[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(sorted(names)[:5]) + more
+def _some(names: Iterable[str]) -> str:
+    first, *more = sorted(names)
+    return (
+        f"{first} and {len(more)} more" if len(more) > 4 else ", ".join([first, *more])
+    )

@@ -55,23 +55,20 @@ def confused_pairs(
         A row a pair, most confused first: one and other, its classes; confused, how
         often, both ways; of, pictures of the two; and one_as_other, other_as_one.
     """
-    matrix = confusion_matrix(guesses, labels, len(class_names))
-    pictures = matrix.sum(axis=1)
-    rows = [
-        {
-            "one": class_names[one],
-            "other": class_names[other],
-            "confused": int(matrix[one, other] + matrix[other, one]),
-            "of": int(pictures[one] + pictures[other]),
-            "one_as_other": int(matrix[one, other]),
-            "other_as_one": int(matrix[other, one]),
-        }
-        for one, other in zip(*np.triu_indices(len(class_names), 1), strict=True)
-        if matrix[one, other] + matrix[other, one]
-    ]
-    rows.sort(key=lambda row: -row["confused"])  # stable: ties stay in column order
-    columns = ["one", "other", "confused", "of", "one_as_other", "other_as_one"]
-    return pd.DataFrame(rows[:count], columns=columns)
+    matrix, names = confusion_matrix(guesses, labels, len(class_names)), [*class_names]
+    both, pictures = matrix + matrix.T, matrix.sum(axis=1)
+    one, other = np.nonzero(np.triu(both, 1))
+    first = np.argsort(-both[one, other], kind="stable")[:count]
+    one, other = one[first], other[first]
+    columns = {
+        "one": [names[number] for number in one],
+        "other": [names[number] for number in other],
+        "confused": both[one, other],
+        "of": pictures[one] + pictures[other],
+        "one_as_other": matrix[one, other],
+        "other_as_one": matrix[other, one],
+    }
+    return pd.DataFrame(columns)
 
 
 def class_table(
@@ -84,12 +81,12 @@ def class_table(
         of its 95% Wilson interval, low and high.
     """
     matrix = confusion_matrix(guesses, labels, len(class_names))
-    rows = {}
-    for number, name in enumerate(class_names):
-        right, total = int(matrix[number, number]), int(matrix[number].sum())
-        if total:
-            low, high = wilson_interval(right, total)
-            rows[name] = (right, total, right / total, low, high)
+    counts = zip(class_names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
+    rows = {
+        name: (right, total, right / total, *wilson_interval(right, total))
+        for name, right, total in counts
+        if total
+    }
     columns = ["right", "total", "share", "low", "high"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.sort_values("share", ascending=False, kind="stable")

@@ -55,34 +55,22 @@ def preparation_of(model: Path | onnx.ModelProto) -> Preparation:
     """
     graph = as_model(model).graph
     constants, steps = constants_of(graph), preparing_steps(graph)
+    kinds = {node.op_type: node for node in steps}
     after = {name: node for node in steps for name in node.input}
-
-    def only(kind: str) -> NodeProto:
-        found = [node for node in steps if node.op_type == kind]
-        if len(found) != 1:
-            raise _other(f"{len(found)} steps {kind}")
-        return found[0]
-
-    def number_of(kind: str, before: NodeProto) -> float:
-        node = after.get(before.output[0])
-        values = [constants[name] for name in node.input if name in constants]
-        if node.op_type != kind or len(values) != 1 or values[0].size != 1:
-            raise _other(f"no {kind} by one number after {before.op_type}")
-        return values[0].item()
-
-    resize, clip = only("Resize"), only("Clip")
-    _, _, height, width = constants[resize.input[3]].tolist()
+    try:
+        resize, shorter_side = kinds["Resize"], kinds["Min"].output[0]
+        cut = after[after[shorter_side].output[0]]  # the side is made a float before
+        _, _, height, width = constants[resize.input[3]].tolist()
+        limits = [constants[name].item() for name in kinds["Clip"].input[1:]]
+        scale, shift = (constants[f"preprocess.{part}"] for part in ("scale", "shift"))
+        numbers = constants[cut.input[1]].item(), height, scale.item(), shift.item()
+    except (KeyError, ValueError) as error:
+        raise _other(f"no part that is known here ({error!r})") from error
     if height != width or RESIZE.items() - attributes_of(resize).items():
         raise _other("another way of resizing")
-    if [constants[name].item() for name in clip.input[1:]] != [0, 255]:
+    if limits != [0, 255]:
         raise _other("other limits than 0 and 255")
-    shorter_side = after[only("Min").output[0]]  # made a float there
-    return Preparation(
-        crop=number_of("Mul", shorter_side),
-        size=height,
-        scale=number_of("Mul", clip),
-        shift=number_of("Add", after[clip.output[0]]),
-    )
+    return Preparation(*numbers)
 
 
 def _other(what: str) -> ConvertError:
