@@ -23,7 +23,6 @@ FILM_FPS = 30  # what Chromium plays a film of JPEG pictures at
 SLIDE = 0.25  # of the width, by which a photo slides in its second
 WARM_UP_MS = 5000  # of live answers that do not count
 SAMPLE = 2.5  # seconds between two looks at the memory
-FEWEST = 10  # answers, however busy the machine is
 TENTHS = 10  # parts of the time; of ten minutes, each is a minute
 # Runs before the page's own code, and notes when the viewfinder showed a frame and when
 # the worker answered for it. Python takes the notes away now and then: they stay few.
@@ -44,7 +43,7 @@ NOTES = """(() => {
         constructor(...given) {
             super(...given);
             this.addEventListener("message", ({ data }) => {
-                if (data.answer) answers.push([grabbed, performance.now()]);
+                if (data.result?.probabilities) answers.push([grabbed, performance.now()]);
             });
         }
     };
@@ -100,7 +99,7 @@ def watch(browser: Browser, url: str, seconds: float) -> Part:
     frames, answers, memory = [], [], []
     looks = max(TENTHS, round(seconds / SAMPLE))
     with progress_bar("watching the live camera", looks) as bar:
-        while len(memory) < looks or len(answers) < FEWEST:
+        for _ in range(looks):
             page.wait_for_timeout(1000 * seconds / looks)
             more_frames, more_answers = page.evaluate("takeNotes()")
             frames += more_frames
