@@ -43,7 +43,8 @@ NOTES = """(() => {
         constructor(...given) {
             super(...given);
             this.addEventListener("message", ({ data }) => {
-                if (data.result?.probabilities) answers.push([grabbed, performance.now()]);
+                const isAnswer = data.result?.probabilities;
+                if (isAnswer) answers.push([grabbed, performance.now()]);
             });
         }
     };
@@ -150,7 +151,7 @@ def judge(
     early, late = memory[tenth : 2 * tenth].median(), memory[-tenth:].median()
     passed = answered[-1] - answered[0]
     row = {
-        "minutes": minutes,
+        "minutes": round(minutes, 1),
         "answers a second": round(1000 * (len(answered) - 1) / passed, 1),
         "oldest frame, in answers": oldest,
         "frame to answer, median ms": round(np.median(age_ms)),
@@ -160,7 +161,7 @@ def judge(
     }
     return {
         "goals": [
-            goal("camera_memory", late / early - 1, minutes=minutes),
+            goal("camera_memory", late / early - 1, minutes=round(minutes, 1)),
             goal("camera_age", oldest),
         ],
         "watched": [row],
