@@ -23,7 +23,6 @@ FILM_FPS = 30  # what Chromium plays a film of JPEG pictures at
 SLIDE = 0.25  # of the width, by which a photo slides in its second
 WARM_UP_MS = 5000  # of live answers that do not count
 SAMPLE = 2.5  # seconds between two looks at the memory
-FEWEST = 10  # answers, however busy the machine is
 TENTHS = 10  # parts of the time; of ten minutes, each is a minute
 # Runs before the page's own code, and notes when the viewfinder showed a frame and when
 # the worker answered for it. Python takes the notes away now and then: they stay few.
@@ -44,7 +43,8 @@ NOTES = """(() => {
         constructor(...given) {
             super(...given);
             this.addEventListener("message", ({ data }) => {
-                if (data.answer) answers.push([grabbed, performance.now()]);
+                const isAnswer = data.result?.probabilities;
+                if (isAnswer) answers.push([grabbed, performance.now()]);
             });
         }
     };
@@ -100,7 +100,7 @@ def watch(browser: Browser, url: str, seconds: float) -> Part:
     frames, answers, memory = [], [], []
     looks = max(TENTHS, round(seconds / SAMPLE))
     with progress_bar("watching the live camera", looks) as bar:
-        while len(memory) < looks or len(answers) < FEWEST:
+        for _ in range(looks):
             page.wait_for_timeout(1000 * seconds / looks)
             more_frames, more_answers = page.evaluate("takeNotes()")
             frames += more_frames
@@ -151,7 +151,7 @@ def judge(
     early, late = memory[tenth : 2 * tenth].median(), memory[-tenth:].median()
     passed = answered[-1] - answered[0]
     row = {
-        "minutes": minutes,
+        "minutes": round(minutes, 1),
         "answers a second": round(1000 * (len(answered) - 1) / passed, 1),
         "oldest frame, in answers": oldest,
         "frame to answer, median ms": round(np.median(age_ms)),
@@ -161,7 +161,7 @@ def judge(
     }
     return {
         "goals": [
-            goal("camera_memory", late / early - 1, minutes=minutes),
+            goal("camera_memory", late / early - 1, minutes=round(minutes, 1)),
             goal("camera_age", oldest),
         ],
         "watched": [row],

@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 
 
 # One thread: a busy machine does not slow it down as much.
-TINY = Plan(1, 1, 1, (1, 2), 3.0, per_class=2, taught=2, own_environments=False)
+TINY = Plan(1, 1, 1, (1, 2), 8.0, per_class=2, taught=2, own_environments=False)
 
 
 class Bench(NamedTuple):
