@@ -20,8 +20,7 @@ from typing import Any
 from websocket import WebSocket, create_connection
 
 from benchmarks.browser import READY, READY_MS
-from going_modular.app_process import HOST
-from going_modular.processes import LOG_LINES, STOP_SECONDS
+from going_modular.app_process import HOST, LOG_LINES, STOP_SECONDS
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 START_SECONDS = 60  # a busy machine takes its time
