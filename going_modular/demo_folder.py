@@ -13,9 +13,9 @@ import pandas as pd
 from PIL import Image
 
 from going_modular.app.model import DISH, SHOWN, ModelMetadata, open_picture, spoken
+from going_modular.app_process import run
 from going_modular.datasets import Sample
 from going_modular.files import LessonError, atomic_write, staged_folder
-from going_modular.processes import run
 
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two

@@ -18,6 +18,7 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import disable_progress_bars
 
+from going_modular.app_process import run
 from going_modular.demo_folder import (
     LEFTOVERS,
     DeployError,
@@ -29,7 +30,6 @@ from going_modular.demo_folder import (
 )
 from going_modular.downloads import is_offline
 from going_modular.files import LessonError
-from going_modular.processes import run
 
 # What the Hub takes outside Git LFS: huggingface_hub#657 (binary), #91 (any file).
 MAX_BINARY_BYTES = 1_000_000

@@ -9,10 +9,9 @@ import sys
 import pytest
 from course_copy import ROOT
 
-from going_modular.app_process import ask_demo, run_demo
+from going_modular.app_process import ask_demo, run, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples
 from going_modular.drawn import CLASS_NAMES, drawn_files
-from going_modular.processes import run
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from huggingface_hub import HfApi, close_session
 from huggingface_hub.utils import filter_repo_objects
 from small_demo import FILES, MODEL, TOKEN, write_files
 
-from going_modular import processes, spaces
+from going_modular import app_process, spaces
 from going_modular.demo_folder import DeployError
 from going_modular.spaces import git_lfs_missing, rehearse_push, upload_to_space
 
@@ -175,7 +175,7 @@ def test_missing_programs_are_named(demo, tmp_path, monkeypatch, found):
             raise FileNotFoundError(words[0])
         return mock.Mock(returncode="lfs" in words, stdout="", stderr="")
 
-    monkeypatch.setattr(processes.subprocess, "run", run)
+    monkeypatch.setattr(app_process.subprocess, "run", run)
     message = git_lfs_missing()
     assert message.startswith("git-lfs is" if found else "git is")
     assert "apt-get install" in message

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from going_modular import processes
+from going_modular import app_process
 from going_modular.files import LessonError
 from going_modular.model_builder import Contender
 from tools import fill_stick
@@ -31,7 +31,7 @@ def pip(monkeypatch):
             Path(command[5], name).write_bytes(b"wheel")
         return subprocess.CompletedProcess(command, int(pip.fails))
 
-    monkeypatch.setattr(processes.subprocess, "run", stand_in)
+    monkeypatch.setattr(app_process.subprocess, "run", stand_in)
     return pip
 
 

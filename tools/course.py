@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from going_modular.processes import less_astray, run
+from going_modular.app_process import less_astray, run
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = "09_pytorch_model_deployment.ipynb"
