@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from going_modular.processes import less_astray
+from going_modular.app_process import less_astray
 
 CELL_SECONDS = 900
 LONGEST = 100  # bytes of a socket's path: systems allow 103 or 107 with its number
