@@ -16,6 +16,7 @@ class Site:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 site.asked.append(self.path)
+                self.body = self.rfile.read(int(self.headers["Content-Length"] or 0))
                 answer = site.pages.get(self.path.partition("?")[0])
                 answer(self) if answer else self.send_error(404)
 
@@ -39,7 +40,7 @@ class Site:
             for name, value in headers.items():
                 handler.send_header(name.replace("_", "-"), value)
             handler.end_headers()
-            if handler.command == "GET":
+            if handler.command != "HEAD":
                 handler.wfile.write(body)
             if stall:
                 self.closing.wait(10)

@@ -25,8 +25,9 @@ def hub(site, monkeypatch):
     site.created, site.uploads, site.status = [], [], 200
 
     def create(handler):
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        site.created.append((json.loads(body), handler.headers["Authorization"]))
+        site.created.append(
+            (json.loads(handler.body), handler.headers["Authorization"])
+        )
         handler.send_response(site.status)
         handler.end_headers()
         said = {"error": "what the Hub says", "url": SPACE}
