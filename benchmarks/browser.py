@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from going_modular.pocket.stopwatch import ASK
+from pocket.stopwatch import ASK
 
 CHROMIUM = shutil.which("chromium")
 CHROMIUM_ARGS = [

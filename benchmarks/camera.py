@@ -14,8 +14,8 @@ from benchmarks.making import write_site
 from benchmarks.plan import Bench, progress
 from benchmarks.report import Part, goal
 from going_modular.files import progress_bar
-from going_modular.pocket.runtimes import LITE_RT
-from going_modular.pocket.server import serve_folder
+from pocket.runtimes import LITE_RT
+from pocket.server import serve_folder
 
 FILM_SIZE = (1280, 720)  # pixels, what the page asks a camera for
 FILM_PHOTOS = 12  # the film shows one after another, then begins again

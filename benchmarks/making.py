@@ -15,9 +15,9 @@ from benchmarks.training import LITE2, SETTINGS, Trained, our_way
 from going_modular.app.model import ModelMetadata
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.export import export_onnx, made_with, make_deployable
-from going_modular.pocket.runtimes import Engine
-from going_modular.pocket.site import write_pocket
 from going_modular.quantize import quantize
+from pocket.runtimes import Engine
+from pocket.site import write_pocket
 
 OURS, TWIN = "ONNX int8", "PyTorch"
 EXAMPLES = 3  # pictures that the page offers to try

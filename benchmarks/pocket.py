@@ -18,8 +18,8 @@ from benchmarks.plan import TURN, Bench, in_turns
 from benchmarks.profile import RUNS, profile
 from benchmarks.report import Part, goal, speed
 from going_modular.app.model import Predictor
-from going_modular.pocket.runtimes import LITE_RT, ORT_WEB
-from going_modular.pocket.server import serve_folder
+from pocket.runtimes import LITE_RT, ORT_WEB
+from pocket.server import serve_folder
 
 LITE, ORT, PYTHON = LITE_RT.title, ORT_WEB.title, "Python"
 RELAXED, PLAIN, THREADS = "relaxed SIMD", "plain SIMD", "two threads"

@@ -10,8 +10,8 @@ import onnx
 import pandas as pd
 from playwright.sync_api import Browser
 
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import MODEL
+from pocket.server import serve_folder
+from pocket.site import MODEL
 
 RUNS = 20
 WARM_UP = 5  # runs before those that count

@@ -21,8 +21,8 @@ from benchmarks.browser import READY_MS, chromium, open_pocket
 from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.report import Part, goal
 from going_modular.big.food101 import choose_photos, find_tree, spoken
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import write_pocket
+from pocket.server import serve_folder
+from pocket.site import write_pocket
 
 MODEL = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20  # that a dish is taught from

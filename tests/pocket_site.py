@@ -20,10 +20,10 @@ from benchmarks.browser import READY, READY_MS
 from going_modular.app.model import Answer
 from going_modular.drawn import CLASS_NAMES
 from going_modular.files import FileError
-from going_modular.pocket.npm import Package, vendor
-from going_modular.pocket.runtimes import LITE_RT, ORT_WEB
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import write_pocket
+from pocket.npm import Package, vendor
+from pocket.runtimes import LITE_RT, ORT_WEB
+from pocket.server import serve_folder
+from pocket.site import write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"

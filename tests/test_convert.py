@@ -15,16 +15,16 @@ from onnx import helper, numpy_helper
 
 from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
-from going_modular.pocket.convert import write_tflite
-from going_modular.pocket.litert import STDERR, litert_answers, without_remarks
-from going_modular.pocket.preparation import ConvertError, preparing_session
+from pocket.convert import write_tflite
+from pocket.litert import STDERR, litert_answers, without_remarks
+from pocket.preparation import ConvertError, preparing_session
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 ASK = """
 import sys, numpy
 from pathlib import Path
-from going_modular.pocket.litert import litert_answers
+from pocket.litert import litert_answers
 picture = numpy.zeros((3, 224, 224), numpy.float32)
 print(litert_answers(Path(sys.argv[1]), [picture]).shape)
 """

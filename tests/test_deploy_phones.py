@@ -27,7 +27,7 @@ from deploy.try_it import ask_all, read_trials
 from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
-from going_modular.pocket.convert import tflite_of
+from pocket.convert import tflite_of
 
 GOLDEN = Path(__file__).with_name("tflite_metadata.txt")
 FP32 = 1e-4  # how far floats may be from the reference

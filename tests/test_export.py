@@ -26,10 +26,10 @@ from going_modular.export import (
     ship,
 )
 from going_modular.gate import make_gate
-from going_modular.pocket.carried import with_features
-from going_modular.pocket.preparation import constants_of
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
+from pocket.carried import with_features
+from pocket.preparation import constants_of
 
 FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders
 GATE = 2e-4  # what the gate calls ours is counted in standard deviations

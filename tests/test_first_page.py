@@ -10,8 +10,8 @@ from pocket_site import need_runtime
 
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Predictor
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import fill_first_page
+from pocket.server import serve_folder
+from pocket.site import fill_first_page
 
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 WORDS = {

@@ -35,8 +35,8 @@ from pocket_site import (
 
 from benchmarks.browser import READY
 from going_modular.app.model import SENTENCES, open_picture
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import MODEL, TFLITE, first_visit, write_pocket
+from pocket.server import serve_folder
+from pocket.site import MODEL, TFLITE, first_visit, write_pocket
 
 FAILS = "This picture did not work."
 RELOAD = "Check the connection and reload the page."

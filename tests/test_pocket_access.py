@@ -10,7 +10,7 @@ from pocket_site import (
     write_site,
 )
 
-from going_modular.pocket.server import serve_folder
+from pocket.server import serve_folder
 
 FOCUSED = """() => {
     const { activeElement: it } = document;

@@ -15,11 +15,11 @@ from pocket_site import COMMITTED
 from going_modular.app import model as app
 from going_modular.demo_folder import DeployError, upload_plan
 from going_modular.files import file_sha256
-from going_modular.pocket.npm import RECORD
-from going_modular.pocket.preparation import ConvertError, preparation_of
-from going_modular.pocket.runtimes import FONTS, LITE_RT, ORT_WEB, Engine
-from going_modular.pocket.server import ISOLATION
-from going_modular.pocket.site import (
+from pocket.npm import RECORD
+from pocket.preparation import ConvertError, preparation_of
+from pocket.runtimes import FONTS, LITE_RT, ORT_WEB, Engine
+from pocket.server import ISOLATION
+from pocket.site import (
     MODEL,
     PAGE,
     PAGE_FILES,
@@ -29,7 +29,7 @@ from going_modular.pocket.site import (
     choose_engine,
     write_pocket,
 )
-from going_modular.pocket.taught_file import RULES
+from pocket.taught_file import RULES
 
 NOT_KEPT = {"README.md", ".gitattributes", "sw-remove.js", "sw.js", "files.json"}
 BINARY = (".gz", ".woff2", ".jpg", ".png", ".onnx")

@@ -8,9 +8,9 @@ from playwright.sync_api import Error
 from pocket_site import expect, open_page, try_example, write_site
 
 from benchmarks.browser import READY
-from going_modular.pocket import server as pocket_server
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import first_visit
+from pocket import server as pocket_server
+from pocket.server import serve_folder
+from pocket.site import first_visit
 
 # What a page has that died behind clean URLs: a worker that answers for ever with what
 # came by way of a redirection, which no browser takes for a page.

@@ -19,8 +19,8 @@ from benchmarks.browser import READY, ask_page
 from going_modular.app.model import Predictor, open_picture
 from going_modular.data_setup import find_pictures
 from going_modular.drawn import CLASS_NAMES
-from going_modular.pocket.preparation import preparing_session
-from going_modular.pocket.server import serve_folder
+from pocket.preparation import preparing_session
+from pocket.server import serve_folder
 
 # Height and width: smaller and larger than the network takes, the same, odd ones, and
 # long ones; the sides of the square that is looked at are a share of the shorter one.

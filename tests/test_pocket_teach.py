@@ -27,23 +27,23 @@ from torch.nn import functional as F
 from benchmarks.teaching import ask_all, call, teach
 from going_modular.app.model import SENTENCES, open_picture
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
-from going_modular.pocket.carried import (
+from going_modular.stored_features import read_features
+from pocket.carried import (
     FEATURES,
     KNOWN_FILE,
     read_known,
     with_features,
 )
-from going_modular.pocket.runtimes import ORT_WEB
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import write_pocket
-from going_modular.pocket.taught_file import (
+from pocket.runtimes import ORT_WEB
+from pocket.server import serve_folder
+from pocket.site import write_pocket
+from pocket.taught_file import (
     TaughtError,
     class_more,
     read_taught,
     write_taught,
 )
-from going_modular.pocket.teaching import TaughtHead, needed
-from going_modular.stored_features import read_features
+from pocket.teaching import TaughtHead, needed
 
 OTHERS = COMMITTED.parents[1] / "data" / "other_dishes_effnet_lite2_224.npz"
 SOUP, CAKE = OTHER_NAMES[:2]

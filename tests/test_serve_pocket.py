@@ -10,7 +10,7 @@ import pytest
 
 from going_modular.demo_folder import DeployError
 from going_modular.files import FileError
-from going_modular.pocket.server import ISOLATION, serve_folder
+from pocket.server import ISOLATION, serve_folder
 from tools import serve_pocket
 
 KINDS = {

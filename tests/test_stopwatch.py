@@ -11,9 +11,9 @@ import pytest
 from going_modular.app.model import Predictor
 from going_modular.demo_folder import DeployError
 from going_modular.drawn import CLASS_NAMES, drawn_files
-from going_modular.pocket import stopwatch
-from going_modular.pocket.runtimes import MODEL, TFLITE
-from going_modular.pocket.stopwatch import (
+from pocket import stopwatch
+from pocket.runtimes import MODEL, TFLITE
+from pocket.stopwatch import (
     BrowserSpeed,
     browser_speed,
     find_browser,

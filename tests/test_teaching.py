@@ -16,25 +16,25 @@ from torch.nn import functional as F
 from going_modular.app.model import Predictor, open_picture
 from going_modular.export import FEATURES, KNOWN
 from going_modular.ood_data import find_strangers
-from going_modular.pocket.carried import (
+from going_modular.stored_features import read_features
+from pocket.carried import (
     CarriedError,
     ReferenceFeatures,
     read_known,
     with_features,
 )
-from going_modular.pocket.taught_file import (
+from pocket.taught_file import (
     TaughtError,
     clean_name,
     read_taught,
     write_taught,
 )
-from going_modular.pocket.teaching import (
+from pocket.teaching import (
     TaughtHead,
     likeness_to,
     own_likeness,
     taught_table,
 )
-from going_modular.stored_features import read_features
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"

@@ -23,9 +23,9 @@ from going_modular.app.model import DISH, Answer, PictureError, Predictor
 from going_modular.companion import COMMITTED
 from going_modular.engine import CVResult, Epoch, Score, Settings
 from going_modular.model_builder import Built, FeatureExtractor
-from going_modular.pocket.carried import read_known
 from going_modular.stored_features import read_features
 from going_modular.your_turn.checking import TEXTS
+from pocket.carried import read_known
 
 PROBABILITIES = {"pizza": 0.7, "steak": 0.2, "sushi": 0.1}
 ANSWER = np.array([0.7, 0.2, 0.1])

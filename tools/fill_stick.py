@@ -24,7 +24,7 @@ from going_modular.data_setup import PHOTOS_NAME, photos_complaint
 from going_modular.downloads import PHOTOS_URL, download, zip_complaint
 from going_modular.files import LessonError, atomic_write, staged_folder
 from going_modular.model_builder import CONTENDERS, Contender, weights_file
-from going_modular.pocket.runtimes import LITE_RT
+from pocket.runtimes import LITE_RT
 from tools.course import LESSON, ROOT, git, run
 
 REQUIREMENTS = ("requirements.txt", "tests/requirements.txt")

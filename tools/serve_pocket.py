@@ -7,8 +7,8 @@ from pathlib import Path
 
 from going_modular.app_process import HOST
 from going_modular.files import LessonError
-from going_modular.pocket.server import serve_folder
-from going_modular.pocket.site import PAGE, write_pocket
+from pocket.server import serve_folder
+from pocket.site import PAGE, write_pocket
 from tools.serve_demo import MODEL, drawn_examples, newest_demo
 
 PORT = 8000  # if it is free: then browsers find what they kept of an earlier time

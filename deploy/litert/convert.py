@@ -24,9 +24,9 @@ from deploy.try_it import TargetResult
 from going_modular.app.model import OUTPUTS
 from going_modular.export import Deployable, quiet
 from going_modular.files import atomic_write
-from going_modular.pocket.convert import tflite_of
-from going_modular.pocket.litert import without_remarks
-from going_modular.pocket.preparation import preparation_of
+from pocket.convert import tflite_of
+from pocket.litert import without_remarks
+from pocket.preparation import preparation_of
 
 NAME = "foodvision_mini.tflite"
 PACKAGES = {"int8": "ai-edge-litert", "fp32": "ai-edge-litert litert-torch"}

@@ -11,8 +11,8 @@ from pathlib import Path
 from deploy.try_it import TargetResult, ask_all, versions_of
 from going_modular.app_process import RunningDemo, connected, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
-from going_modular.pocket.site import write_pocket
-from going_modular.pocket.stopwatch import measure_in_browser
+from pocket.site import write_pocket
+from pocket.stopwatch import measure_in_browser
 
 SECONDS = 60
 

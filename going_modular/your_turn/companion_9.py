@@ -6,9 +6,9 @@ import torch
 
 from going_modular.companion import Mini
 from going_modular.model_builder import Built
-from going_modular.pocket.carried import ReferenceFeatures
-from going_modular.pocket.teaching import TaughtHead
 from going_modular.your_turn.checking import expect_count, need, says
+from pocket.carried import ReferenceFeatures
+from pocket.teaching import TaughtHead
 
 
 @says

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from going_modular.demo_folder import DeployError
-from going_modular.pocket.server import serve_folder
+from pocket.server import serve_folder
 
-COURSE = Path(__file__).resolve().parents[2]
+COURSE = Path(__file__).resolve().parents[1]
 NAMES = (
     "chromium",
     "chromium-browser",
@@ -114,7 +114,7 @@ def measure_in_browser(
     if browser is None:
         raise DeployError("There is no browser here: install Chromium, Chrome or Edge.")
     files = [str(Path(file).resolve()) for file in (browser, folder, *pictures)]
-    command = [sys.executable, "-m", "going_modular.pocket.stopwatch", *files]
+    command = [sys.executable, "-m", "pocket.stopwatch", *files]
     how = {"cwd": COURSE, "capture_output": True, "encoding": "utf-8"}
     try:
         done = subprocess.run(command, timeout=timeout, **how)

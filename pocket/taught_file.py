@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from going_modular.files import LessonError, atomic_write, file_sha256
-from going_modular.pocket.carried import read_known
 from going_modular.quantize import round_columns
+from pocket.carried import read_known
 
 RULES = {
     "format": "FoodVision taught dishes",

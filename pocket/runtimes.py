@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from going_modular.files import staged_folder
-from going_modular.pocket.engine_edits import engine_edits
-from going_modular.pocket.npm import Package, vendor
+from pocket.engine_edits import engine_edits
+from pocket.npm import Package, vendor
 
-CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
+CACHE = Path(__file__).resolve().parents[1] / "build" / "npm"
 ENGINES = Path(__file__).with_name("engines")
 MODEL, TFLITE = "foodvision_mini.onnx", "foodvision_mini.tflite.gz"
 # Builds of LiteRT. `chooseBuild` in worker-client.js picks one.

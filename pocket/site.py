@@ -20,10 +20,10 @@ from going_modular.demo_folder import DeployError, copy_shown, shown_suffix
 from going_modular.export import metadata_of
 from going_modular.files import FileError, file_sha256, staged_folder
 from going_modular.gate import STRENGTH
-from going_modular.pocket.carried import KNOWN_FILE, read_known, with_features
-from going_modular.pocket.convert import tflite_of
-from going_modular.pocket.preparation import ConvertError, preparation_of
-from going_modular.pocket.runtimes import (
+from pocket.carried import KNOWN_FILE, read_known, with_features
+from pocket.convert import tflite_of
+from pocket.preparation import ConvertError, preparation_of
+from pocket.runtimes import (
     BUILDS,
     ENGINES,
     LITE_RT,
@@ -33,10 +33,10 @@ from going_modular.pocket.runtimes import (
     Engine,
     fetch_onnx_runtime,
 )
-from going_modular.pocket.taught_file import RULES
-from going_modular.pocket.teaching import MARGIN, NEAREST
+from pocket.taught_file import RULES
+from pocket.teaching import MARGIN, NEAREST
 
-PAGE = Path(__file__).resolve().parents[2] / "demos" / "foodvision_pocket"
+PAGE = Path(__file__).resolve().parents[1] / "demos" / "foodvision_pocket"
 VENDOR = "vendor"
 FITS = "Every step of the model can be written for LiteRT."
 ICONS = Path(__file__).with_name("icons")

@@ -22,7 +22,7 @@ from onnx import NodeProto
 from going_modular.app.model import OUTPUTS
 from going_modular.export import FEATURES
 from going_modular.files import atomic_write
-from going_modular.pocket.preparation import (
+from pocket.preparation import (
     ConvertError,
     as_model,
     attributes_of,
@@ -30,7 +30,7 @@ from going_modular.pocket.preparation import (
     preparation_of,
     preparing_steps,
 )
-from going_modular.pocket.tflite import TfliteWriter, schema
+from pocket.tflite import TfliteWriter, schema
 
 UINT8_TO_INT8 = -128
 MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.py counts on it
