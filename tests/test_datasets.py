@@ -17,16 +17,20 @@ from going_modular.datasets import (
 )
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Two training pictures and a test picture of each of two classes."""
+def make_pictures(folder, classes=("pizza", "steak")):
+    """Two training pictures and a test picture of each class."""
     for split, count in (("train", 2), ("test", 1)):
-        for name in ("pizza", "steak"):
-            (tmp_path / split / name).mkdir(parents=True)
+        for name in classes:
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
             for index in range(count):
                 picture = Image.new("L", (8, 6), 10 * index)
-                picture.save(tmp_path / split / name / f"{index}.png")
-    return tmp_path
+                picture.save(folder / split / name / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_pictures(tmp_path)
 
 
 @pytest.mark.parametrize(("suffix", "kept"), [("jpg", 0.5), ("png", 0.5), ("webp", 0)])

@@ -111,7 +111,7 @@ def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
 def test_an_app_is_copied_whole_or_not_at_all(demo, tmp_path):
     copy = copy_app(APP, tmp_path / "copy")
     assert copy_app(copy, copy) == copy, "onto itself"
-    with pytest.raises(DeployError, match="lacks model.py, page.py.*run the cells"):
+    with pytest.raises(DeployError, match="contract.json.*run the cells"):
         copy_app(demo, copy)
     assert sorted(os.listdir(copy)) == sorted(COPIED)
     for name in COPIED:
