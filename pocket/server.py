@@ -21,15 +21,19 @@ ISOLATION = {
 }
 # Not the system's table, which differs between systems and lacks some of these.
 KINDS = {
-    **{"": "application/octet-stream", ".json": "application/json"},
-    **{".wasm": "application/wasm", ".webmanifest": "application/manifest+json"},
-    **{".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"},
-    **{
-        ".js": "text/javascript; charset=utf-8",
-        ".mjs": "text/javascript; charset=utf-8",
-    },
-    **{".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8"},
-    **{".txt": "text/plain; charset=utf-8", ".woff2": "font/woff2"},
+    "": "application/octet-stream",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
 }
 
 
