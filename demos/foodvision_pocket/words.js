@@ -33,13 +33,19 @@ function fill(sentence, values) {
   return sentence.replace(/{(\w+)}/g, (_, key) => values[key]);
 }
 
+/** The model's own names as people read them; those of taught dishes stay as typed. */
+const said = (name, own) => (own.includes(name) ? spoken(name) : name);
+
 /** Pair names and probabilities: the likeliest first, a few of them. */
-export function ranking(probabilities, names) {
-  return names
-    .map((name, index) => ({ name: spoken(name), probability: probabilities[index] }))
+function ranking(shares, own) {
+  return Array.from(shares, ([name, probability]) => ({ name: said(name, own), probability }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, MOST);
 }
+
+/** What the model gives each of its own dishes, as a Map. */
+const sharesOf = ({ probabilities }, own, rest = 1) =>
+  new Map(own.map((name, at) => [name, rest * probabilities[at]]));
 
 /** The place of the taught dish that a picture shows, by what learner.js says; or -1. */
 function findTaught(taught) {
@@ -49,14 +55,15 @@ function findTaught(taught) {
 
 /** The same where dishes were taught: the new head shares out between each of those and
  *  the model's own, the model among its own. */
-function rankAll({ probabilities, taught }, names) {
-  const own = names.length;
-  const rest = 1 - taught.probabilities.slice(own).reduce((sum, share) => sum + share, 0);
-  const shares = new Map(names.map((name, at) => [name, rest * probabilities[at]]));
-  taught.names.slice(own).forEach((name, at) => {
-    shares.set(name, (shares.get(name) ?? 0) + taught.probabilities[own + at]);
+function rankAll(answer, own) {
+  const { names, probabilities } = answer.taught;
+  const others = probabilities.slice(own.length);
+  const shares = sharesOf(answer, own, 1 - others.reduce((sum, share) => sum + share, 0));
+  others.forEach((share, at) => {
+    const name = names[own.length + at];
+    shares.set(name, (shares.get(name) ?? 0) + share);
   });
-  return ranking([...shares.values()], [...shares.keys()]);
+  return ranking(shares, own);
 }
 
 /** What kind of picture this is: "dish", "another dish" or "no plate". */
@@ -70,13 +77,14 @@ export function describe(answer, about) {
   const { taught } = answer;
   const place = findTaught(taught);
   if (place >= 0) {
-    return describeLearned(answer, taught.names[about.class_names.length + place], about);
+    const name = taught.names[about.class_names.length + place];
+    return describeLearned(answer, said(name, about.class_names), about);
   }
   const kind = judge(answer, about);
   const isNear = kind === "another dish" && taught?.leads.some((lead) => lead >= 0);
   const rows = isNear
     ? rankAll(answer, about.class_names)
-    : ranking(answer.probabilities, about.class_names);
+    : ranking(sharesOf(answer, about.class_names), about.class_names);
   const [{ name, probability }] = rows;
   const values = { name, sure: percent(probability, about.sure) };
   const [verdict, detail] = about.verdicts[kind].map((sentence) => fill(sentence, values));
@@ -86,10 +94,10 @@ export function describe(answer, about) {
 /** Say an answer that names a taught dish. */
 function describeLearned(answer, name, about) {
   const rows = rankAll(answer, about.class_names);
-  const first = rows.find((row) => row.name === spoken(name)) ?? rows[0];
+  const first = rows.find((row) => row.name === name) ?? rows[0];
   return {
     kind: "dish",
-    verdict: fill(about.verdicts.dish[0], { name: spoken(name) }),
+    verdict: fill(about.verdicts.dish[0], { name }),
     detail: `You taught me this dish. I am ${percent(first.probability, about.sure)} sure.`,
     rows: [first, ...rows.filter((row) => row !== first)],
   };
