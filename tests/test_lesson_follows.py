@@ -33,7 +33,7 @@ def keep_few(archive: Path, every: int) -> None:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """A course, and the exit codes and words of two runs at once in it.
+    """A course, and the words and exit codes of two runs at once in it.
 
     Its folder's name has spaces, and it brings a quarter of the drawn pictures.
     """
@@ -52,15 +52,14 @@ def ran(tmp_path_factory):
         )
         for _ in range(2)
     ]
-    texts = [run.communicate(timeout=1800)[0] for run in runs]
-    return course, [(run.returncode, text[-3000:]) for run, text in zip(runs, texts)]
+    return course, [(run.communicate(timeout=1800)[0], run.returncode) for run in runs]
 
 
 @pytest.mark.reliability("faults in the lesson", 1)
 def test_two_runs_at_once_in_one_folder_end_well_and_the_app_answers(ran):
     course, runs = ran
-    for code, text in runs:
-        assert code == 0, text
+    for text, code in runs:
+        assert code == 0, text[-3000:]
     assert_files_are_whole(course)
     about = Predictor(course / "demos/practice_mini/foodvision_mini.onnx").about
     assert about.class_names == [*CLASS_NAMES] and about.is_practice is True
