@@ -54,11 +54,8 @@ def test_a_stick_is_filled_twice(stick, wheels, capsys, monkeypatch):
     """What can be had is there and what cannot is told; then wheels add up."""
     assert fill_stick.main([str(stick)]) == 1
     there = {name for name in files(stick) if not name.startswith("course/")}
-    weights, packages = (
-        "weights/hub/checkpoints/one.pth",
-        map("wheels/{}".format, wheels),
-    )
-    assert there == {"README.txt", "photos/mine.zip", weights, *packages}
+    brought = {"README.txt", "photos/mine.zip", "weights/hub/checkpoints/one.pth"}
+    assert there == brought | {f"wheels/{name}" for name in wheels}
     assert {f"course/{LESSON}", "course/figures/open_in_colab.svg"} < files(stick)
     said, readme = capsys.readouterr().out, (stick / "README.txt").read_text("utf-8")
     for text in (said, readme):
