@@ -26,7 +26,6 @@ KINDS = {
     "a.webmanifest": "application/manifest+json",
     "a.onnx": "application/octet-stream",
 }
-
 APP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
 SERVE = """from pathlib import Path; from tools import serve_demo
 serve_demo.newest_demo = lambda: Path({!r})
