@@ -14,11 +14,10 @@ from answers import check_answers
 from tools.readme_block import read_block, renew_block
 
 ROW = re.compile(r"^\| (?!what was tried|---)(.+?) \| ([\d,]+) \| 0 \|$", re.MULTILINE)
+TABLE = "reliability"
 HEAD = "| what was tried | how many | lost |\n| --- | ---: | ---: |\n"
 # A test that asks for this fixture gets this mark.
 NEEDS = {"browser": "playwright", "cluster": "network", "slow": "lite2"}
-COUNTED = pytest.StashKey[Counter]()
-INCOMPLETE = pytest.StashKey[set]()
 
 for name in ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE"):
     os.environ.pop(name, None)
@@ -33,11 +32,6 @@ def pytest_addoption(parser):
         action="store_true",
         help="write what these tests counted into the README's table",
     )
-
-
-def pytest_configure(config):
-    config.stash[COUNTED], config.stash[INCOMPLETE] = Counter(), set()
-    config.pluginmanager.register(_Reports(config))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by the marks
@@ -55,44 +49,38 @@ def pytest_collection_modifyitems(items):
             item.user_properties.append(("reliability", mark.args))
 
 
-class _Reports:
-    """Counts what passed, and which rows lack a test that was skipped or failed."""
-
-    def __init__(self, config):
-        self.config = config
-
-    def pytest_runtest_logreport(self, report):
-        for row, number in (v for k, v in report.user_properties if k == "reliability"):
-            if not report.passed:
-                self.config.stash[INCOMPLETE].add(row)
-            elif report.when == "call":
-                self.config.stash[COUNTED][row] += number
-
-
 def pytest_sessionfinish(session, exitstatus):
     """Hold the README's table against what was counted, or renew it."""
     config = session.config
-    counted, incomplete = config.stash[COUNTED], config.stash[INCOMPLETE]
+    counted, incomplete = claims(config.pluginmanager.get_plugin("terminalreporter"))
     chosen = config.option.keyword or config.option.markexpr
-    some = chosen or any("::" in place for place in config.args)
-    if hasattr(config, "workerinput") or some or not counted:
+    if chosen or any("::" in place for place in config.args) or not counted:
         return
-    table = read_block("reliability")
-    said = {row: int(n.replace(",", "")) for row, n in ROW.findall(table)}
+    said = {row: int(n.replace(",", "")) for row, n in ROW.findall(read_block(TABLE))}
     if config.getoption("--renew-reliability") and not exitstatus:
         if incomplete:
             untried = f"not renewed, for these were not tried: {incomplete}"
             raise pytest.UsageError(untried)
         order = [row for row in dict.fromkeys([*said, *counted]) if row in counted]
         rows = "\n".join(f"| {row} | {counted[row]:,} | 0 |" for row in order)
-        renew_block("reliability", HEAD + rows)
+        renew_block(TABLE, HEAD + rows)
         return
-    wrong = {
-        row: n
-        for row, n in counted.items()
-        if said.get(row) != n and row not in incomplete
-    }
-    if wrong:
+    tried = {row: n for row, n in counted.items() if row not in incomplete}
+    if wrong := {row: n for row, n in tried.items() if said.get(row) != n}:
         print(f"\nREADME.md's reliability table is out of date: {wrong} counted.")
         print("Renew it: make reliability")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def claims(terminal):
+    """What passed, counted by row, and rows that lack a test that did not."""
+    counted, incomplete = Counter(), set()
+    for outcome in ("passed", "failed", "error", "skipped"):
+        # Where another process runs the tests, this one reports nothing.
+        for report in terminal.stats.get(outcome, ()) if terminal else ():
+            for name, claim in getattr(report, "user_properties", ()):
+                if name == "reliability" and outcome == "passed":
+                    counted[claim[0]] += claim[1]
+                elif name == "reliability":
+                    incomplete.add(claim[0])
+    return counted, incomplete

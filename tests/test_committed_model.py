@@ -11,31 +11,27 @@ from drawn_images import golden_pictures
 from going_modular.app.model import Predictor
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from tools.model_card import CARD, describe
+from tools.model_card import CARD, MODEL, describe
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "models" / "foodvision_mini.onnx"
+DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
 def model():
-    return Predictor(FILE)
+    return Predictor(MODEL)
 
 
 def test_model_is_small_and_says_what_it_is(model):
-    content, about = FILE.read_bytes(), model.about
+    content, about = MODEL.read_bytes(), model.about
     assert len(content) <= 6_000_000
     assert not re.search(rb"(?<![\w.])/(home|root|Users|work|tmp)/\w", content)
-    assert about.title == "FoodVision Mini" and f"{about.name}.onnx" == FILE.name
+    assert about.title == "FoodVision Mini" and f"{about.name}.onnx" == MODEL.name
     assert about.class_names == ["pizza", "steak", "sushi"]
     assert (about.precision, about.is_practice) == ("int8", False)
     assert about.trained_on == "450 real photos"
     assert about.test_result["total"] == 150 and about.test_result["correct"] >= 146
-
-
-def test_the_card_is_what_the_file_says(model):
-    card, gate = CARD.read_text("utf-8"), model.about.gate
-    assert card == describe(FILE), "run: python -m tools.model_card"
+    card, gate = CARD.read_text("utf-8"), about.gate
+    assert card == describe(MODEL), "run: python -m tools.model_card"
     assert len(gate["near"]) == 5
     for away, total in (*gate["near"].values(), gate["far"], gate["ours"]):
         assert f"{away} of {total}, " in card
@@ -53,16 +49,14 @@ def test_golden_pictures_get_the_golden_answers(model):
 
 @pytest.mark.slow
 def test_model_counts_what_it_claims(model):
-    if not os.environ.get("FOODVISION_DATA"):
+    if not os.environ.get("FOODVISION_DATA") or find_pictures(DATA).is_practice:
         pytest.skip("needs the real photos: set FOODVISION_DATA to them")
-    pictures = find_pictures(ROOT / "data")
-    if pictures.is_practice:
-        pytest.skip("needs the real photos; FOODVISION_DATA holds drawn ones")
-    _, test = make_datasets(pictures.folder, transform=None)
-    names = [model.predict(file).best[0] for file, _ in test.samples]
-    truth = [test.classes[label] for _, label in test.samples]
-    right = sum(name == true for name, true in zip(names, truth, strict=True))
+    _, test = make_datasets(find_pictures(DATA).folder, transform=None)
+    right = sum(
+        model.predict(file).best[0] == test.classes[label]
+        for file, label in test.samples
+    )
     claimed = model.about.test_result
-    assert len(names) == claimed["total"]
+    assert len(test.samples) == claimed["total"]
     # Another processor may round a borderline photo the other way.
     assert abs(right - claimed["correct"]) <= 1

@@ -10,7 +10,7 @@ from going_modular.big import dishes as many
 from going_modular.companion import COMMITTED
 from going_modular.quantize import activation_ranges
 from going_modular.stored_features import read_features
-from going_modular.your_turn.companion_4 import first_step
+from going_modular.your_turn.shipping import first_step
 
 SLUG = "effnet_lite2"
 
@@ -41,13 +41,9 @@ def test_pictures_at_hand_are_no_download(tmp_path, monkeypatch):
     assert data_setup.find_pictures(tmp_path, fetch=False).is_practice
 
 
-@pytest.fixture
-def eight(lite2, monkeypatch):
+def test_eight_real_dishes_come_with_the_course(lite2, monkeypatch):
     monkeypatch.delenv("FOODVISION_BIG", raising=False)
-    return many.find_dishes(lite2, SLUG)
-
-
-def test_eight_real_dishes_come_with_the_course(eight):
+    eight = many.find_dishes(lite2, SLUG)
     assert eight.names == sorted(eight.names) and len(eight.names) == 8
     assert (len(eight.train), len(eight.test)) == (1_200, 525)
     assert eight.where == "real photos of 8 dishes" and not eight.is_practice
@@ -56,9 +52,6 @@ def test_eight_real_dishes_come_with_the_course(eight):
         own = read_features(many.DATA / f"{what}_{SLUG}_224.npz").test_of(dish)
         rows, labels = eight.test.tensors
         assert torch.equal(rows[labels == eight.names.index(dish)], own)
-
-
-def test_a_dish_can_be_left_out(eight):
     seven = eight.without("baklava")
     assert "baklava" not in seven.names and len(seven.names) == 7
     rows, labels = seven.train.tensors

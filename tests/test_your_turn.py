@@ -7,7 +7,6 @@ import json
 import re
 import time
 from functools import partial
-from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +23,7 @@ from going_modular.companion import COMMITTED
 from going_modular.engine import CVResult, Epoch, Score, Settings
 from going_modular.model_builder import Built, FeatureExtractor
 from going_modular.stored_features import read_features
+from going_modular.your_turn import counting, lesson, shipping
 from going_modular.your_turn.checking import TEXTS
 from pocket.carried import read_known
 
@@ -151,131 +151,131 @@ class Stub:
 
 # A check, its further arguments, and answers by the key of the text that each gets.
 CASES = [
-    ("sections.play", [PROBABILITIES], {
+    ("play", [PROBABILITIES], {
         "three": [ANSWER], "shape": np.float64(0.7), "wrong": ANSWER[::-1],
         "right": ANSWER}),
-    ("sections.baseline", [TRAIN, TEST], {
+    ("baseline", [TRAIN, TEST], {
         "in_train": 3, "share": 1 / 3, "several": [1, 0], "wrong": 2, "right": 1}),
-    ("sections.new_head", [BASE], {
+    ("new_head", [BASE], {
         "together": nn.Linear(8, 5), "base": extractor(nn.Linear(3, 8)),
         "shape": extractor(BASE, 3), "right": extractor(BASE)}),
-    ("sections.slow_ones", [WAITS, 33.3], {"forward": 1, "wrong": 3, "right": 2}),
-    ("sections.timed_answer", ["x", PROBABILITIES], {
+    ("slow_ones", [WAITS, 33.3], {"forward": 1, "wrong": 3, "right": 2}),
+    ("timed_answer", ["x", PROBABILITIES], {
         "your code raised KeyError: 'steak'": boom, "dots": lambda _: ...,
         "pair": lambda _: 1, "first": lambda _: ({}, "7 ms"),
         "second": lambda _: (PROBABILITIES, "7"), "clock": lambda _: slow(0),
         "right": lambda _: slow(30)}),
-    ("sections.sentence", [], {
+    ("sentence", [], {
         "none": lambda answer: None, "kind": lambda answer: 7,
         "empty": lambda answer: " ", "same": lambda answer: answer.best[0],
         "unnamed": lambda answer: answer.verdict,
         "named": lambda answer: f"{answer.verdict} {answer.best[0]}"}),
-    ("sections.changed_mind", [COMPARED], {"alike": 2, "wrong": 3, "right": 1}),
-    ("sections.address", [], {"wrong": lambda space: f"https://{space}.hf.space"}),
-    ("sections.top_three", [LOGITS, LABELS], {"first": 1, "wrong": 3, "right": 2}),
-    ("exercises.rule", [{}], {
+    ("changed_mind", [COMPARED], {"alike": 2, "wrong": 3, "right": 1}),
+    ("address", [], {"wrong": lambda space: f"https://{space}.hf.space"}),
+    ("top_three", [LOGITS, LABELS], {"first": 1, "wrong": 3, "right": 2}),
+    ("rule", [{}], {
         "rehearsed": lambda _: "rehearsed", "below": lambda _: "quicker, but 94%",
         "wrong": lambda _: "slow", "right": lambda _: "quick"}),
-    ("exercises.own_split", [], {
+    ("own_split", [], {
         "pair": lambda *_: 1, "size": lambda files, _: (files[9:], files[:9]),
         "once": lambda files, _: (files, files[:6]),
         "shuffle": lambda files, _: (files[6:], files[:6]),
         "order": lambda files, _: (files[:2] + files[8:], files[2:8])}),
-    ("exercises.first_visit", [COMMITTED.parent], {
+    ("first_visit", [COMMITTED.parent], {
         "dictionary": 5, "lacking": {},
         "bytes": {file.name: 0 for file in COMMITTED.parent.iterdir()}}),
-    ("exercises.strictness", [[0.5] * 20, [0.1]], {
+    ("strictness", [[0.5] * 20, [0.1]], {
         "too_strict": lambda *_: 2.0, "stricter": lambda *_: 0.0}),
-    ("exercises.waiting", [], {
+    ("waiting", [], {
         "never": lambda *_: 2.0, "first": asking(2.0, first=1), "mean": asking(3.0),
         "counted": asking(4.0), "wrong": asking(9.0), "right": asking(2.0)}),
-    ("exercises.upload", [], {
+    ("upload", [], {
         "bits": lambda mb, rate: mb / rate * 1000, "seconds": lambda mb, r: 8 * mb / r,
         "wrong": lambda *_: 7, "right": lambda mb, rate: 8000 * mb / rate}),
-    ("exercises.card", [{"near": {"ribs": [7, 75], "soup": [50, 75]}}], {
+    ("card", [{"near": {"ribs": [7, 75], "soup": [50, 75]}}], {
         "wrong": lambda gate: [], "right": lambda gate: [
             name for name, (away, sent) in gate["near"].items() if away < sent / 2]}),
-    ("exercises.batch", [SimpleNamespace(about=SimpleNamespace(class_names=["a"]))], {
+    ("batch", [SimpleNamespace(about=SimpleNamespace(class_names=["a"]))], {
         "table": lambda *_: [], "rows": lambda *_: pd.DataFrame(),
         "missing": lambda *_: pd.DataFrame(index=range(4)),
         "three": lambda *_: dishes(4), "name": lambda *_: dishes(3)}),
-    ("exercises.alarm", [NOTED], {
+    ("alarm", [NOTED], {
         "calm": lambda *_: 3,
         "wrong": lambda scores, *_: 31 if 0.45 in scores else None,
         "full": lambda scores, *_: 34 if min(scores) < 0.8 else None,
         "Right. On what this run noted": (
             lambda scores, *_: 34 if 0.45 in scores else None)}),
-    ("exercises.smaller_upload", [Stub()], {
+    ("smaller_upload", [Stub()], {
         "jpeg": lambda file: b"", "quarter": lambda file: file.read_bytes(),
         "lying": partial(shrink, turn=False), "pixels": partial(shrink, most=900),
         "squashed": partial(shrink, size=(672, 600)),
         "few": partial(shrink, size=(200, 150)), "right": shrink}),
-    ("companion_1.photos_needed", [], {
+    ("photos_needed", [], {
         "hundreds": 1150, "wide": 300, "fewer": 2000, "right": 1200}),
-    ("companion_1.wider", [GRID], {
+    ("wider", [GRID], {
         "untried": GRID, "inside": tried(*GRID, Settings(1, 0)),
         "right": tried(Settings(1e-2, 1), Settings(1, 0))}),
-    ("companion_2.promise", [FAIR, FAIR_LABELS], {
+    ("promise", [FAIR, FAIR_LABELS], {
         "dots": ..., "share": 2 / 3, "sure": 3, "however_sure": 2, "wrong": 4,
         "right": torch.tensor(1)}),
-    ("companion_2.score", [], {
+    ("score", [], {
         "dots": lambda *_: ..., "tensor": lambda *_: 1,
         "shape": lambda *scores: standardised(*scores).mean(), "sum": standardised,
         "as_they_are": lambda first, second, *_: (first + second).sigmoid(),
         "wrong": lambda *scores: -standardised(*scores),
         "right": lambda *scores: standardised(*scores).sigmoid()}),
-    ("companion_3.integers", [], {
+    ("integers", [], {
         "dots": lambda *_: ..., "pair": lambda w, n: w,
         "one_scale": lambda w, n: (w, w), "no_abs": lambda w, n: (w, w.max() / n),
         "scale": lambda w, n: (w, w.abs().max()), "whole": lambda w, n: (w, 0.5),
         "nearest": lambda w, n: ((2 * w).ceil(), 0.5),
         "right": lambda w, n: ((2 * w).round(), 0.5)}),
-    ("companion_3.pick", [MEASURED], {
+    ("pick", [MEASURED], {
         "wrong": lambda _: "int2", "int4": lambda _: "int4", "int8": lambda _: "int8",
         "fp32": lambda _: "fp32", "alone": lambda _: "fp16"}),
-    ("companion_3.one_picture", [COMMITTED], {
+    ("one_picture", [COMMITTED], {
         "path": "nothing.onnx", "usual": COMMITTED}),
-    ("companion_4.profile", [PROFILE], {
+    ("profile", [PROFILE], {
         "of_all": 2.0, "inverse": 0.05, "wrong": 7, "right": 20.0}),
-    ("companion_4.fallen", [ONE, OTHER, 0.1], {"unrounded": 2, "wrong": 0, "right": 1}),
-    ("companion_4.live_mean", [], {
+    ("fallen", [ONE, OTHER, 0.1], {"unrounded": 2, "wrong": 0, "right": 1}),
+    ("live_mean", [], {
         "dots": lambda *_: ..., "shape": lambda answers, _: 0.5,
         "last": lambda answers, _: answers[-1][1], "wrong": lambda *_: [0, 1],
         "of_all": lambda answers, _: np.mean([each for _, each in answers], axis=0),
         "right": lambda *_: [0.4, 0.6]}),
-    ("companion_4.unpacked", [None, {}], {
+    ("unpacked", [None, {}], {
         "dots": lambda *_: ..., "folder": lambda *_: 6000, "wrong": lambda *_: 5999,
         "packed": lambda *_: 300 + len(gzip.compress(bytes(5000))),
         "Right. (There is no page": lambda *_: 5300}),
-    ("companion_6.gate_at_fault", [PRESSED], {
+    ("gate_at_fault", [PRESSED], {
         "all_unhappy": 3, "wrong": 1, "right": 2}),
-    ("companion_6.seen_share", [PRESSED], {
+    ("seen_share", [PRESSED], {
         "as_they_are": lambda down, up, _: down / (down + up),
         "alike": lambda down, up, times: times * down / up,
         "wrong": lambda down, up, times: down / (down + up) ** times,
         "again": lambda down, up, times: times / (times + 3),
         "right": lambda down, up, times: times * down / (times * down + up)}),
-    ("companion_7.computers", [0.02], {
+    ("computers", [0.02], {
         "whole": 3.4, "minutes": 202, "too_few": 3, "too_many": 5, "right": 4}),
-    ("companion_7.among", [FEW_LOGITS, FEW_LABELS, FEW], {
+    ("among", [FEW_LOGITS, FEW_LABELS, FEW], {
         "among_all": 1, "wrong": 2, "right": 3}),
-    ("companion_7.worst_class", [FEW, FEW, ["a", "b"]], {
+    ("worst_class", [FEW, FEW, ["a", "b"]], {
         "pair": lambda *_: "stew", "most_wrong": lambda *_: ("pie", "soup"),
         "dish": lambda *_: ("soup", "pie"), "itself": lambda *_: ("stew", "stew"),
         "taken_for": lambda *_: ("stew", "pie")}),
-    ("companion_8.invocations", [Predictor(COMMITTED)], {
+    ("invocations", [Predictor(COMMITTED)], {
         "pair": lambda _: 200, "status_200": lambda _: (404, {}),
         "text": lambda _: (200, {}), "status_400": answer_to(500),
         "detail": answer_to(key="error"), "right": answer_to()}),
-    ("companion_8.vertex_body", [], {
+    ("vertex_body", [], {
         "bytes": lambda files: body_of(files).decode(), "json": lambda _: b"[]",
         "two": lambda files: body_of(files[:1]),
         "content": lambda files: body_of(files[::-1]), "right": body_of}),
-    ("companion_9.mistaken", [torch.tensor([3, 0, 3, 1]), 3], {"wrong": 1, "right": 2}),
-    ("companion_9.leave_one_out", [read_known(COMMITTED), THREE], {
+    ("mistaken", [torch.tensor([3, 0, 3, 1]), 3], {"wrong": 1, "right": 2}),
+    ("leave_one_out", [read_known(COMMITTED), THREE], {
         "seen": lambda photos: 3, "wrong": lambda photos: -1,
         "right": lambda photos: 0}),
-    ("companion_9.one_class_more", [MINI, "soup"], {
+    ("one_class_more", [MINI, "soup"], {
         "start": nn.Identity(), "base": more_classes(4, base=nn.Identity()),
         "outputs": more_classes(3), "untrained": more_classes(4, scale=-1),
         "Right. ours: 3 of 3 test photos right; soup: 1 of 1.": more_classes(4)}),
@@ -285,36 +285,30 @@ EACH = [(*case[:2], *answer) for case in CASES for answer in case[2].items()]
 NAMES = [f"{check}.{key}" for check, _, key, _ in EACH]
 
 
-def find(check):
-    """A check by its name, and what it says by key."""
-    module, name = check.split(".")
-    function = getattr(import_module(f"going_modular.your_turn.{module}"), name)
-    return function, TEXTS["all"] | TEXTS[module][name]
+CHECKS = vars(lesson) | vars(counting) | vars(shipping)
 
 
 @pytest.mark.parametrize(("check", "more", "key", "answer"), EACH, ids=NAMES)
 def test_a_check_says_what_is_wrong_or_that_it_is_right(
     check, more, key, answer, capsys
 ):
-    function, texts = find(check)
-    function(answer, *more)
+    CHECKS[check](answer, *more)
     printed = capsys.readouterr().out
     start = "Right. " if key.lower().startswith("right") else "Not yet: "
     assert printed.startswith(start), printed
-    for part in re.split(r"{[^{}]*}", texts.get(key, key)):
+    for part in re.split(r"{[^{}]*}", (TEXTS["all"] | TEXTS[check]).get(key, key)):
         assert part in printed
 
 
 def test_every_text_is_tried_and_three_dots_are_no_answer(capsys):
     """What is right is tried by the notebooks, too; the rest of companion 5, there."""
     elsewhere = {
-        "companion_3.one_picture.other_file",
-        "companion_8.invocations.verdict",
-        "exercises.smaller_upload.moved",
+        "one_picture.other_file",
+        "invocations.verdict",
+        "smaller_upload.moved",
     }
     for check, *_ in CASES:
-        function, texts = find(check)
-        untried = {f"{check}.{key}" for key in texts.keys() - TEXTS["all"].keys()}
+        untried = {f"{check}.{key}" for key in TEXTS[check]}
         assert untried - {*NAMES, *elsewhere} <= {f"{check}.right"}
-        function(...)
+        CHECKS[check](...)
         assert "Not yet: put your own code" in capsys.readouterr().out

@@ -1,7 +1,15 @@
-"""The course as a folder of files, and programs that are run on it."""
+"""The course as a folder of files, and kernels that run its notebooks."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
+
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from traitlets.config import Config
 
 from going_modular.app_process import less_astray, run
 
@@ -10,6 +18,8 @@ LESSON = "09_pytorch_model_deployment.ipynb"
 # For a run of the lesson elsewhere, on drawn pictures: what it is told, and what not.
 OFFLINE = {"FOODVISION_DATA": "", "FOODVISION_BIG": "", "FOODVISION_OFFLINE": "1"}
 LEFT_OUT = {"JPY_SESSION_NAME", "PYTHONPATH", "HF_TOKEN", "FOODVISION_SPACE"}
+CELL_SECONDS = 900
+LONGEST = 100  # bytes of a socket's path: systems allow 103 or 107 with its number
 
 
 def offline_environment() -> dict[str, str]:
@@ -18,29 +28,68 @@ def offline_environment() -> dict[str, str]:
     return kept | OFFLINE
 
 
-def git(folder: Path, *words: str) -> str:
-    """What a git command prints about the repository of a folder.
-
-    Raises:
-        LessonError: If it fails.
-    """
-    return run("git", "-C", folder, *words)
-
-
 def copy_course(folder: Path, *, as_repository: bool = False) -> Path:
-    """Copy the working tree without what git ignores: data, models, demos written.
-
-    Args:
-        folder: Where to.
-        as_repository: Whether it is committed there, to a git repository of its own.
-    """
+    """Copy the working tree without what git ignores; perhaps commit it there."""
     known = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, git(ROOT, *known).split("\0")):
+    for name in filter(None, run("git", "-C", ROOT, *known).split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     if as_repository:
         who = ("-c", "user.name=a", "-c", "user.email=a@b")
         for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "a"]):
-            git(folder, *words)
+            run("git", "-C", folder, *words)
     return folder
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts kernels of this very Python, whichever one `python3` is elsewhere.
+
+    Nothing of the reader's own Jupyter and IPython is read or written.
+    """
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """How this Python starts a kernel, in place of what is installed."""
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f"]
+        return KernelSpec(argv=[*command, "{connection_file}"], language="python")
+
+    async def start_kernel(self, **options) -> None:
+        """Start one in an environment that does not lead it astray."""
+        env = less_astray(options.pop("env", os.environ))
+        env["IPYTHONDIR"] = str(Path(self.connection_file).with_name("ipython"))
+        await super().start_kernel(env=env, **options)
+
+
+def client_for(
+    notebook: NotebookNode, folder: Path, scratch: Path, **options
+) -> NotebookClient:
+    """What runs a notebook's cells in place, in a fresh kernel of this very Python.
+
+    Args:
+        notebook: The lesson.
+        folder: Where the kernel starts.
+        scratch: A folder of its own: two runs in one would take each other's sockets.
+        options: As for `NotebookClient`, such as `timeout` or `on_cell_executed`.
+    """
+    reached = {"connection_file": str(scratch / "kernel.json")}
+    sockets = scratch / "kernel"  # elsewhere, or if the path is too long: local ports
+    if os.name != "nt" and len(os.fsencode(sockets)) <= LONGEST:
+        reached |= {"transport": "ipc", "ip": str(sockets)}
+    return NotebookClient(
+        notebook,
+        config=Config({"KernelManager": reached}),
+        kernel_manager_class=OwnKernel,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        **{"timeout": CELL_SECONDS} | options,
+    )
+
+
+def printed(cell: NotebookNode) -> str:
+    """What a cell showed, as plain text."""
+    texts = (
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for output in cell.outputs
+    )
+    return "\n".join(text.strip("\n") for text in texts)

@@ -14,7 +14,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,128 +24,88 @@ from going_modular.downloads import PHOTOS_URL, download, zip_complaint
 from going_modular.files import LessonError, atomic_write, staged_folder
 from going_modular.model_builder import CONTENDERS, Contender, weights_file
 from pocket.runtimes import LITE_RT
-from tools.course import LESSON, ROOT, git, run
+from tools.course import LESSON, ROOT, run
 
-REQUIREMENTS = ("requirements.txt", "tests/requirements.txt")
-LISTED = [word for file in REQUIREMENTS for word in ("-r", file)]
+GIT = ("git", "-C", ROOT)
+LISTED = "-r requirements.txt -r tests/requirements.txt"
 README = Path(__file__).with_name("stick_readme.txt.j2")
 
+Put = Callable[[Path], str]  # fills a folder and says with what; a LessonError: why not
 
-def put_course(stick: Path) -> str:
+
+def put_course(folder: Path) -> str:
     """Copy what git has committed."""
-    with replaced(stick / "course") as part:
-        archive = part / "course.zip"
-        try:
-            git(ROOT, "archive", f"--output={archive}", "HEAD")
-        except LessonError as error:
-            what = "has to be a git repository, cloned and not downloaded as a zip"
-            raise LessonError(f"{error} The course {what}.") from error
-        shutil.unpack_archive(archive, part)
-        archive.unlink()
-    changed = git(ROOT, "status", "--porcelain").splitlines()
-    left_out = f"; uncommitted changes left out: {len(changed)}" if changed else ""
-    return f"commit {git(ROOT, 'rev-parse', '--short', 'HEAD').strip()}{left_out}"
+    archive = folder / "course.zip"
+    run(*GIT, "archive", f"--output={archive}", "HEAD")
+    shutil.unpack_archive(archive, folder)
+    archive.unlink()
+    changed = len(run(*GIT, "status", "--porcelain").splitlines())
+    commit = run(*GIT, "rev-parse", "--short", "HEAD").strip()
+    return f"commit {commit}; uncommitted changes left out: {changed}"
 
 
-def put_wheels(stick: Path) -> str:
+def put_wheels(folder: Path) -> str:
     """Bring every package that the requirements ask for, for this Python and system.
 
     Wheels only: what is published as source is built here, not on a learner's computer.
     """
-    with staged_folder(stick / "wheels") as part:
-        pip = (sys.executable, "-m", "pip", "wheel", "--wheel-dir", part, *LISTED)
-        try:
-            run(*pip, cwd=ROOT, stdout=None, stderr=None)
-        except LessonError as error:
-            raise LessonError(
-                "pip could not bring the packages; its own words are above. Check the "
-                "connection and the room on the disk, several GB, then run this again."
-            ) from error
-        sizes = [wheel.stat().st_size for wheel in part.glob("*.whl")]
-    where = f"{platform.system()} {platform.machine()}"
-    gigabytes, version = sum(sizes) / 1e9, platform.python_version()
-    return f"{len(sizes)} packages, {gigabytes:.1f} GB, for Python {version}, {where}"
+    pip = (sys.executable, "-m", "pip", "wheel", "--wheel-dir", folder)
+    run(*pip, *LISTED.split(), cwd=ROOT, stdout=None, stderr=None)  # pip tells itself
+    number, version = len(list(folder.glob("*.whl"))), platform.python_version()
+    return f"{number}, for Python {version}, {platform.system()} {platform.machine()}"
 
 
-def put_photos(stick: Path) -> str:
+def put_photos(folder: Path) -> str:
     """Copy the zip that FOODVISION_DATA names, or the published one."""
-    if given := os.environ.get("FOODVISION_DATA", "").strip():
-        archive = Path(given).expanduser()
-        if not archive.is_file():
-            raise LessonError(
-                f"FOODVISION_DATA is {given!r}. A stick wants a zip on this disk: name "
-                "one, or unset it to bring the published photos."
-            )
-        if complaint := zip_complaint(archive):
-            raise LessonError(f"{archive} was not copied: the file {complaint}.")
-    else:
-        archive = ROOT / "data" / f"{PHOTOS_NAME}.zip"
+    given = os.environ.get("FOODVISION_DATA", "").strip()
+    archive = Path(given or ROOT / "data" / f"{PHOTOS_NAME}.zip").expanduser()
+    if not given:
         download(PHOTOS_URL, archive, verify=photos_complaint)
-    with replaced(stick / "photos") as part:
-        return copied(archive, part / archive.name)
+    elif not archive.is_file():
+        raise LessonError(
+            f"FOODVISION_DATA is {given!r}. A stick wants a zip on this disk: name "
+            "one, or unset it to bring the published photos."
+        )
+    elif complaint := zip_complaint(archive):
+        raise LessonError(f"{archive} was not copied: the file {complaint}.")
+    shutil.copy(archive, folder)
+    return archive.name
 
 
-def put_weights(contender: Contender, stick: Path) -> str:
+def put_weights(contender: Contender, folder: Path) -> str:
     """Copy a network's published weights, from PyTorch's own place or the internet."""
     if not contender.build(2).pretrained:  # this fetches and checks them
-        raise LessonError(
-            "They are not on this computer, and there is no internet to fetch them "
-            "from. Run this again where there is."
-        )
+        raise LessonError("They are not here. Run this again where there is internet.")
     file = weights_file(contender.weights)
-    with atomic_write(stick / "weights" / "hub" / "checkpoints" / file.name) as part:
-        return copied(file, part)
+    shutil.copy(file, folder)
+    return file.name
 
 
-def put_runtime(stick: Path) -> str:
+def put_runtime(folder: Path) -> str:
     """Copy what FoodVision Pocket runs on in a browser to where the lesson keeps it."""
-    fetched, course = LITE_RT.fetch(), stick / "course"
-    if not course.is_dir():
-        raise LessonError("There is no copy of the course to put it in.")
-    with atomic_write(course / fetched.relative_to(ROOT)) as part:
-        shutil.copytree(fetched, part)
+    fetched = LITE_RT.fetch()
+    shutil.copytree(fetched, folder / fetched.relative_to(ROOT))
     return LITE_RT.title
 
 
-def copied(file: Path, target: Path) -> str:
-    """Copy a file; returns its name and size."""
-    shutil.copyfile(file, target)
-    return f"{file.name}, {file.stat().st_size / 1e6:.1f} MB"
-
-
-@contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` when it is filled."""
-    with atomic_write(folder) as part:
-        part.mkdir()
-        yield part
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-# Each puts its part on a stick and says what it brought; a LessonError says why not.
-PARTS: dict[str, Callable[[Path], str]] = {
-    "the course": put_course,
-    "packages": put_wheels,
-    "photos": put_photos,
-    **{
-        f"weights of {contender.name}": partial(put_weights, contender)
-        for contender in CONTENDERS
-        if contender.weights
-    },
-    "the browser demo's runtime": put_runtime,
-}
+def parts() -> Iterator[tuple[str, str, Put]]:
+    """Each part of a stick: its name, its folder, and what fills that."""
+    yield "the course", "course", put_course
+    yield "packages", "wheels", put_wheels
+    yield "photos", "photos", put_photos
+    for each in CONTENDERS:
+        if each.weights:
+            put = partial(put_weights, each)
+            yield f"weights of {each.name}", "weights/hub/checkpoints", put
+    yield "the browser demo's runtime", "course", put_runtime
 
 
 def write_readme(stick: Path, said: str) -> None:
     """Write the commands for learners, for what is on the stick now."""
-    how = {"trim_blocks": True, "keep_trailing_newline": True}
-    template = jinja2.Template(
-        README.read_text("utf-8"), undefined=jinja2.StrictUndefined, **how
-    )
-    text = template.render(
+    text = jinja2.Template(README.read_text("utf-8"), trim_blocks=True).render(
         wheels=sorted(file.name for file in (stick / "wheels").glob("torch-*.whl")),
         photos=next((file.name for file in (stick / "photos").glob("*.zip")), None),
-        listed=" ".join(LISTED),
+        listed=LISTED,
         lesson=LESSON,
         said=said,
     )
@@ -159,13 +118,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build/stick")
     stick, said, failed = parser.parse_args(arguments).folder.absolute(), "", 0
+    for name, folder, put in parts():
+        print(f"Bringing {name} ...", flush=True)
+        try:
+            with staged_folder(stick / folder) as part:
+                what = put(part)
+                if put in (put_course, put_photos):  # of the others, earlier files stay
+                    shutil.rmtree(stick / folder, ignore_errors=True)
+            said += f"{name}: {what}\n"
+        except LessonError as error:
+            said, failed = f"{said}NOT BROUGHT, {name}: {error}\n", 1
     try:
-        for name, put in PARTS.items():
-            print(f"Bringing {name} ...", flush=True)
-            try:
-                said += f"{name}: {put(stick)}\n"
-            except LessonError as error:
-                said, failed = f"{said}NOT BROUGHT, {name}: {error}\n", 1
         write_readme(stick, said)
     except LessonError as error:
         sys.exit(str(error))

@@ -15,10 +15,10 @@ TEMPLATE = Path(__file__).with_suffix(".md.j2")
 
 def describe(model: Path) -> str:
     """The card of a model file that has met other dishes, as Markdown."""
-    about = Predictor(model).about
+    about, template = Predictor(model).about, TEMPLATE.read_text("utf-8")
     near = about.gate["near"].values()
     strict = {"undefined": StrictUndefined, "keep_trailing_newline": True}
-    return Template(TEMPLATE.read_text("utf-8"), **strict).render(
+    return Template(template, **strict).render(
         about=about,
         gate=about.gate,
         near=[sum(counts) for counts in zip(*near, strict=True)],

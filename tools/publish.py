@@ -24,37 +24,33 @@ BADGE = "[![A badge with two rings and the words Open in Colab]({})]({})\n"
 
 
 def with_address(text: str, name: str, address: str) -> str:
-    """A notebook's file with another address in it.
+    """A notebook's file with another address in it; `name` is its path in the course.
 
-    Args:
-        text: What the file holds.
-        name: Its path in the course.
-        address: Of the git repository; links change where it is at GitHub.
+    Links and figures change where the address is at GitHub.
     """
     book, repo = json.loads(text), address.removeprefix(GITHUB).removesuffix(".git")
 
-    def on_the_web(place: str) -> str:
-        host = COLAB if place.partition("#")[0].endswith(".ipynb") else GITHUB
-        return f"{host}{repo}/blob/main/{place}"
+    def page(place: str) -> str:
+        return f"{COLAB if '.ipynb' in place else GITHUB}{repo}/blob/main/{place}"
 
     def lead(match: re.Match) -> str:
         place = normpath(join(dirname(name), match[2]))
         if match[1]:
             return f"{match[1]}]({RAW}{repo}/main/{place})"
-        return f"]({on_the_web(place)})"
+        return f"]({page(place)})"
 
     for cell in book["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            set_repo = rf"\g<1>{address}"
-            source = re.sub(r'^(COURSE_REPO = ")[^"]*', set_repo, source, flags=re.M)
+            named = f'COURSE_REPO = "{address}'
+            source = re.sub(r'^COURSE_REPO = "[^"]*', named, source, flags=re.M)
         elif address.startswith(GITHUB):
             source = TARGET.sub(lead, source)
         cell["source"] = source.splitlines(keepends=True)
-    title, opened = book["cells"][0]["source"], on_the_web(name)
-    if address.startswith(GITHUB) and opened not in "".join(title):
+    title = book["cells"][0]["source"]
+    if address.startswith(GITHUB) and page(name) not in "".join(title):
         picture = f"{RAW}{repo}/main/figures/open_in_colab.svg"
-        title[1:1] = ["\n", BADGE.format(picture, opened)]
+        title[1:1] = ["\n", BADGE.format(picture, page(name))]
     return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -63,7 +59,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     for file in [*ROOT.glob("*.ipynb"), *ROOT.glob("companions/*.ipynb")]:
-        name, text = file.relative_to(ROOT).as_posix(), file.read_text("utf-8")
+        text, name = file.read_text("utf-8"), file.relative_to(ROOT).as_posix()
         with atomic_write(file) as part:
             text = with_address(text, name, sys.argv[1].rstrip("/"))
             part.write_text(text, "utf-8", newline="\n")

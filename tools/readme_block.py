@@ -1,4 +1,4 @@
-"""Parts of a page that a command writes, between their markers.
+"""Parts of the README that a command writes, between their markers.
 
 One stands between `<!-- NAME: ... -->`, or `<!-- NAME -->`, and `<!-- end of NAME -->`.
 """
@@ -11,27 +11,20 @@ from going_modular.files import atomic_write
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
-def _split(page: str, name: str) -> tuple[str, str, str]:
-    """A page before the text of a block, the text, and what is after it."""
-    block = rf"^(.*<!-- {name}(?:: .*?)? -->\n)(.*?)(<!-- end of {name} -->.*)$"
-    if not (found := re.match(block, page, re.DOTALL)):
-        raise ValueError(f"there is no block {name}, which is to be read or renewed")
-    return found.groups()
+def block(name: str) -> re.Pattern:
+    """Finds a block: its head, its text, its end."""
+    head, end = rf"<!-- {name}(?:: .*?)? -->\n", f"<!-- end of {name} -->"
+    return re.compile(f"({head})(.*?)({end})", re.DOTALL)
 
 
 def read_block(name: str) -> str:
-    """What the README says in a block; a ValueError if it has none."""
-    return _split(README.read_text("utf-8"), name)[1].strip()
-
-
-def put_block(page: str, name: str, text: str) -> str:
-    """A page with a new text in a block; a ValueError if it has none."""
-    before, _, after = _split(page, name)
-    return f"{before}\n{text}\n\n{after}"
+    """What the README says in a block."""
+    return block(name).search(README.read_text("utf-8"))[2].strip()
 
 
 def renew_block(name: str, text: str) -> None:
     """Put a new text into a block of the README."""
-    page = put_block(README.read_text("utf-8"), name, text)
+    page = README.read_text("utf-8")
+    page = block(name).sub(lambda found: f"{found[1]}\n{text}\n\n{found[3]}", page)
     with atomic_write(README) as part:
         part.write_text(page, "utf-8")

@@ -18,11 +18,11 @@ MODEL = "foodvision_mini.onnx"
 def newest_demo() -> Path:
     """The demo folder that was written last; a fresh clone gets the committed model."""
     models = [DEMOS / name / MODEL for name in ("foodvision_mini", "practice_mini")]
-    if not any(model.is_file() for model in models):
+    if not (written := [model for model in models if model.is_file()]):
         copy_examples(drawn_examples(), models[0].with_name("examples"))
         with atomic_write(models[0]) as part:
             part.write_bytes((ROOT / "models" / MODEL).read_bytes())
-    written = [model for model in models if model.is_file()]
+        return models[0].parent
     return max(written, key=lambda file: file.stat().st_mtime).parent
 
 

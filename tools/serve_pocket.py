@@ -17,10 +17,9 @@ PORT = 8000  # if it is free: then browsers find what they kept of an earlier ti
 def write() -> Path:
     """Write the folder; a practice model gets its own, beside the real one."""
     demo = newest_demo()
-    is_real = demo.name == "foodvision_mini"
-    folder = PAGE if is_real else PAGE.with_name("practice_pocket")
-    examples = list(drawn_examples().values())
-    return write_pocket(demo / MODEL, folder, examples=examples)
+    practice = PAGE.with_name("practice_pocket")
+    folder = PAGE if demo.name == "foodvision_mini" else practice
+    return write_pocket(demo / MODEL, folder, examples=list(drawn_examples().values()))
 
 
 def free_port(wanted: int) -> int:

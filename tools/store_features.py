@@ -14,6 +14,7 @@ for it.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,10 +24,10 @@ from torchvision.transforms import v2
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import Sample, make_datasets
+from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.stored_features import (
-    HALVES,
     Extractor,
     StoredFeatures,
     features_file,
@@ -43,7 +44,7 @@ CHANGE = v2.Compose(
 )
 
 
-def extract(built: Built, samples: list[Sample]) -> tuple[TensorDataset, list[str]]:
+def extract(built: Built, samples: Sequence[Sample]) -> tuple[TensorDataset, list[str]]:
     """Features and labels of photos that can be opened, and their file names."""
     rows, unreadable = Extractor(built)([photo for photo, _ in samples])
     kept = [s for place, s in enumerate(samples) if place not in unreadable]
@@ -56,27 +57,25 @@ def store_photos(built: Built, source: str) -> StoredFeatures:
     """Features of a folder or zip with train/ and test/."""
     os.environ["FOODVISION_DATA"] = source
     pictures = find_pictures(DATA)
-    halves = dict(zip(HALVES, make_datasets(pictures.folder, None), strict=True))
-    stored = {half: extract(built, part.samples) for half, part in halves.items()}
-    data = {half: tensors for half, (tensors, _) in stored.items()}
-    about = {"probe": probe_features(built), "is_practice": pictures.is_practice}
-    files = {half: listed for half, (_, listed) in stored.items()}
-    return StoredFeatures(halves["train"].classes, **data, **about, files=files)
+    halves = make_datasets(pictures.folder, None)
+    train, test = (extract(built, half.samples) for half in halves)
+    files, probe = {"train": train[1], "test": test[1]}, probe_features(built)
+    kind, names = pictures.is_practice, halves[0].classes
+    return StoredFeatures(names, train[0], test[0], probe, kind, files)
 
 
-def store_others(built: Built, source: str, ours: list[str]) -> StoredFeatures:
+def store_others(built: Built, source: str, ours: Sequence[str]) -> StoredFeatures:
     """Features of a tree in Food-101's format, without the dishes that are ours."""
     part = choose_photos(find_tree(source, DATA), share=1)
-    names, halves = [name for name in part.class_names if name not in ours], {}
-    for half in HALVES:
-        chosen = []
-        for place, name in enumerate(names):
-            number = part.class_names.index(name)
-            photos = [photo for photo, label in getattr(part, half) if label == number]
-            chosen += [(photo, place) for photo in photos[: MOST[half]]]
-        halves[half], _ = extract(built, chosen)
-    about = {"probe": probe_features(built), "is_practice": part.is_practice}
-    return StoredFeatures(spoken(names), **halves, **about)
+    names, halves = [name for name in part.class_names if name not in ours], []
+    for half, most in MOST.items():
+        photos = {name: [] for name in part.class_names}
+        for photo, label in getattr(part, half):
+            photos[part.class_names[label]].append(photo)
+        chosen = [(p, n) for n, name in enumerate(names) for p in photos[name][:most]]
+        halves.append(extract(built, chosen)[0])
+    probe = probe_features(built)
+    return StoredFeatures(spoken(names), *halves, probe, part.is_practice)
 
 
 def main() -> None:
@@ -86,9 +85,7 @@ def main() -> None:
     parser.add_argument("source", help="a folder or zip; of other dishes: a tree")
     parser.add_argument("--contender", choices=CONTENDER, default="effnet_lite2")
     parser.add_argument("--input-size", type=int, help="of an EffNet-Lite, if not 224")
-    ours = "names of the dishes that are yours, so that they are left out"
-    dishes = ["pizza", "steak", "sushi"]
-    parser.add_argument("--ours", nargs="+", help=ours, default=dishes)
+    parser.add_argument("--ours", nargs="+", help="to leave out", default=CLASS_NAMES)
     args = parser.parse_args()
     size = {"input_size": args.input_size} if args.input_size else {}
     try:

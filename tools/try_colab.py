@@ -2,8 +2,8 @@
 
 Google publishes what a runtime holds, as a list of `NAME==VERSION` (the repository
 googlecolab/backend-info, pip-freeze.txt). Of it an environment is made in build/colab/,
-of 12 GB; what has no wheel is left out, by name. Then the lesson's requirements go in
-by pip, which may replace nothing and print no error.
+for this Python, of 12 GB; what has no wheel is left out, by name. Then the lesson's
+requirements go in by pip, which may replace nothing and print no error.
 """
 
 import argparse
@@ -15,48 +15,34 @@ import sys
 import tempfile
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from going_modular.files import LessonError
 from tools.course import LESSON, ROOT, copy_course, offline_environment, run
 from tools.publish import with_address
 
 FOLDER = ROOT / "build" / "colab"
 PUBLISHED = ROOT.parent / "shared" / "colab_packages.txt"
-PYTHON = "3.13"  # of Colab
 CLASHES = re.compile(r"^ERROR|incompatible", re.MULTILINE)  # pip prints these in red
 NO_WHEEL = re.compile(r"Because (\S+)==\S+ has no ")
-
-
-def plain(name: str) -> str:
-    """A package's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_list(file: Path) -> dict[str, str]:
     """The packages of a list that PyPI could have: a line of the list by name."""
     lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
-    pairs = {plain(line.split("==")[0]): line for line in lines if "==" in line}
     # Those of CUDA belong to the build of PyTorch, and come with it.
-    return {name: line for name, line in pairs.items() if "nvidia" not in name}
+    held = [line for line in lines if "==" in line and "nvidia" not in line]
+    return {canonicalize_name(line.split("==")[0]): line for line in held}
 
 
 def make_environment(held: dict[str, str]) -> Path:
-    """Install a list as it is; what has no wheel here is taken out of it, and told.
-
-    Returns:
-        The environment's Python; where there is none of Colab's, of this version.
-    """
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Install a list; what has no wheel is taken out of it. Returns its Python."""
     run(sys.executable, "-m", "venv", FOLDER / "uv")  # uv tells what cannot be had
     uv, python = FOLDER / "uv" / "bin" / "uv", FOLDER / "env" / "bin" / "python"
     run(uv.with_name("pip"), "install", "-q", "uv")
-    make = (uv, "venv", "--clear", "--seed", FOLDER / "env", "--python")
-    try:
-        run(*make, PYTHON)
-    except LessonError:
-        print(f"There is no Python {PYTHON} here: another one stands in for it.")
-        run(*make, sys.executable)
+    run(uv, "venv", "--clear", "--seed", FOLDER / "env", "--python", sys.executable)
     wheels = (uv, "pip", "install", "--python", python, "--no-build")
-    left_out, file, filled = [], FOLDER / "list.txt", False
+    file, filled = FOLDER / "list.txt", False
     while not filled:
         file.write_text("\n".join(held.values()), "utf-8")
         try:
@@ -65,9 +51,8 @@ def make_environment(held: dict[str, str]) -> Path:
         except LessonError as error:
             if (match := NO_WHEEL.search(str(error))) is None:
                 raise
-            left_out.append(held.pop(plain(match[1])))
+            print(f"no wheel: {held.pop(canonicalize_name(match[1]))}")
     run(*wheels, held["torch"], "-c", file)
-    print(f"{len(held)} of Colab's packages; no wheel: {', '.join(left_out)}")
     return python
 
 
@@ -81,10 +66,9 @@ def install(python: Path, held: dict[str, str]) -> None:
     asked = ("-r", ROOT / "requirements.txt", "--report", report)
     said = run(python, "-m", "pip", "install", *asked, stderr=subprocess.STDOUT)
     items = [item["metadata"] for item in json.loads(report.read_text())["install"]]
-    names = {plain(item["name"]): f"{item['name']} {item['version']}" for item in items}
-    replaced = [text for name, text in names.items() if name in held]
-    print(f"added: {', '.join(sorted(set(names.values()) - set(replaced)))}")
-    if replaced or CLASHES.search(said):
+    names = {canonicalize_name(item["name"]) for item in items}
+    print(f"added to {len(held)} of Colab's: {', '.join(sorted(names - held.keys()))}")
+    if (replaced := names & held.keys()) or CLASHES.search(said):
         raise LessonError(f"{said}\nreplaced: {replaced}")
 
 

@@ -1,7 +1,7 @@
 """How a check talks to the reader: never an error, always the next step.
 
-What it says stands in texts.toml, by module, check and a key: "right" of an answer that
-is right, "wrong" of one that is not, and a key of its own for each frequent slip.
+What it says stands in texts.toml, by check and a key: "right" of an answer that is
+right, "wrong" of one that is not, and a key of its own for each frequent slip.
 """
 
 import tomllib
@@ -44,14 +44,10 @@ def pair(value: Any) -> tuple:
 def expect(
     found: Any, expected: Any, key: str = "wrong", *, near: float = 1e-6, **slips: Any
 ) -> None:
-    """Raise `NotYet` unless a value is as expected.
+    """Raise `NotYet` unless a text, a number, or several numbers are as expected.
 
-    Args:
-        found: The reader's: a text, a number, or several numbers.
-        expected: The right one.
-        key: Of the text for any wrong value.
-        near: The relative difference that is allowed to numbers.
-        slips: Frequent wrong values, by the key of a text of their own.
+    `key` is of the text for any wrong value, `near` the relative difference that is
+    allowed, `slips` are frequent wrong values by the key of a text of their own.
     """
     if not _equal(given(found), expected, near):
         slip = (name for name, wrong in slips.items() if _equal(found, wrong, near))
@@ -59,13 +55,11 @@ def expect(
 
 
 def _equal(found: Any, other: Any, near: float) -> bool:
-    if isinstance(other, str):
-        return found == other
     try:
-        found, other = np.asarray(found, float), np.asarray(other, float)
+        found, numbers = np.asarray(found, float), np.asarray(other, float)
     except (TypeError, ValueError):
-        return False
-    return found.shape == other.shape and np.allclose(found, other, rtol=near)
+        return found == other
+    return found.shape == numbers.shape and np.allclose(found, numbers, rtol=near)
 
 
 def expect_count(found: Any, expected: int, **slips: Any) -> None:
@@ -78,12 +72,10 @@ def expect_count(found: Any, expected: int, **slips: Any) -> None:
 def says(check: Callable[..., dict | str]) -> Callable[..., None]:
     """Let a check print what it finds, whatever the reader's code does.
 
-    Args:
-        check: Returns values for the text "right", or another text, and raises `NotYet`
-            of a wrong answer. Arguments that are still three dots do not reach it.
+    A check returns values for the text "right", or another text, and raises `NotYet` of
+    a wrong answer. Arguments that are still three dots do not reach it.
     """
-    module = check.__module__.rpartition(".")[2]
-    texts = TEXTS["all"] | TEXTS[module][check.__name__]
+    texts = TEXTS["all"] | TEXTS[check.__name__]
 
     @wraps(check)
     def print_it(*args) -> None:

@@ -1,36 +1,146 @@
-"""Checks of the exercises at the end of the lesson and of its companions."""
+"""Checks of what the reader writes in the lesson, and in exercises everywhere."""
 
 import io
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 from PIL.ExifTags import Base
 
-from going_modular.app.model import Predictor
+from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.evaluation import Report
-from going_modular.your_turn.checking import expect, given, need, pair, says
+from going_modular.model_builder import FeatureExtractor
+from going_modular.your_turn.checking import (
+    expect,
+    expect_count,
+    given,
+    need,
+    pair,
+    says,
+)
+
+# A section each
+
+
+@says
+def play(answer: np.ndarray, expected: dict[str, float]) -> dict:
+    """Section 0: the network's own answer (C,) for one picture."""
+    need(not isinstance(answer, list | tuple), "three")
+    answer, total = np.asarray(answer), len(expected)
+    need(answer.shape == (total,), "shape", total=total, shape=answer.shape)
+    need(np.allclose(answer, list(expected.values()), atol=1e-4), "wrong")
+    return {"total": total, "sum": answer.sum()}
+
+
+@says
+def baseline(right: int, train: Sequence[int], test: Sequence[int]) -> dict:
+    """Section 1: right answers of a model that always says the same; by labels."""
+    train, test = list(train), list(test)
+    favourite = max(set(train), key=train.count)
+    expect_count(right, test.count(favourite), in_train=train.count(favourite))
+    return {"right": right, "total": len(test)}
+
+
+@says
+def new_head(model: FeatureExtractor, base: torch.nn.Module) -> dict:
+    """Section 2: a base with a head for five classes."""
+    need(isinstance(model, FeatureExtractor), "together")
+    need(model.base is base, "base")
+    with torch.inference_mode():
+        shape = tuple(model.eval()(torch.zeros(1, 3, 64, 64)).shape)
+    need(shape == (1, 5), "shape", shape=shape)
+    trained = [part for part in model.parameters() if part.requires_grad]
+    return {"numbers": sum(part.numel() for part in trained)}
+
+
+@says
+def slow_ones(number: int, table: pd.DataFrame, limit_ms: float) -> dict:
+    """Section 3: how many pictures kept somebody waiting for longer than a limit."""
+    expected, forward = (table[["total_ms", "forward_ms"]] > limit_ms).sum().tolist()
+    expect_count(number, expected, forward=forward)
+    return {"expected": expected, "total": len(table), "limit_ms": limit_ms}
+
+
+@says
+def timed_answer(function: Callable, file: Path, expected: dict[str, float]) -> dict:
+    """Section 4: a second output that says how long the answer took."""
+    start = time.perf_counter()
+    scores, text = pair(function(file))
+    took_ms = 1000 * (time.perf_counter() - start)
+    need(isinstance(scores, dict) and scores.keys() == expected.keys(), "first")
+    found = re.search(r"([\d.]+) ?ms", text) if isinstance(text, str) else None
+    need(found is not None, "second")
+    is_near = took_ms / 3 - 1 < float(found[1]) <= took_ms + 1
+    need(is_near, "clock", took_ms=took_ms, text=found[0])
+    return {"text": text}
+
+
+@says
+def sentence(say: Callable[[Answer], str]) -> str:
+    """Section 5: what a visitor reads, for each of the three verdicts."""
+    dish = Answer({"sushi": 0.91, "pizza": 0.09}, 0.8, 0.7, DISH, 0.01)
+    texts = {v: given(say(replace(dish, verdict=v))) for v in (DISH, OTHER, NO_PLATE)}
+    for verdict, text in texts.items():
+        need(text is not None, "none")
+        kind = type(text).__name__
+        need(kind == "str", "kind", verdict=verdict, kind=kind)
+        need(text.strip() != "", "empty", verdict=verdict)
+    need(len(set(texts.values())) == 3, "same")
+    need("sushi" in texts[DISH], "unnamed")
+    need("sushi" not in texts[NO_PLATE], "named")
+    return " / ".join(texts.values())
+
+
+@says
+def changed_mind(number: int, answers: pd.DataFrame) -> dict:
+    """Section 5: pictures that the file names otherwise than PyTorch."""
+    expected, total = int((~answers.same_class).sum()), len(answers)
+    expect_count(number, expected, alike=total - expected)
+    return {"expected": expected, "total": total}
+
+
+@says
+def address(function: Callable[[str], str]) -> dict:
+    """Section 6: the address under which a Space can be embedded."""
+    expect(function("ana/food"), "https://ana-food.hf.space")
+    expect(function("Ana/Food_Vision_2"), "https://ana-food-vision-2.hf.space")
+    return {}
+
+
+@says
+def top_three(number: int, logits: torch.Tensor, labels: torch.Tensor) -> dict:
+    """Section 7: photos whose dish is among the first three guesses; logits (N, C)."""
+    guesses = logits.topk(min(3, logits.shape[1])).indices
+    is_right = guesses == labels[:, None]
+    expected, first = int(is_right.any(dim=1).sum()), int(is_right[:, 0].sum())
+    expect_count(number, expected, first=first)
+    return {"expected": expected, "total": len(labels), "first": first}
+
+
+# Exercises, of the lesson and of its companions
 
 
 @says
 def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> dict:
     """The fastest contender with at least 95% right; right answers of 150, and ms."""
+    counts = {"slow": (149, 60), "quick": (143, 20), "quicker, but 94%": (141, 10)}
     invented = {
-        name: Report(150, right, None if right else 148, ms, ms, ms, 20.0)
-        for name, right, ms in (
-            ("slow", 149, 60.0),
-            ("quick", 143, 20.0),
-            ("quicker, but 94%", 141, 10.0),
-            ("rehearsed", None, 5.0),
-        )
+        name: Report(150, right, None, ms, ms, ms, 20.0)
+        for name, (right, ms) in counts.items()
     }
+    invented["rehearsed"] = Report(150, None, 148, 5, 5, 5, 20.0)
     slips = {"rehearsed": "rehearsed", "below": "quicker, but 94%"}
     expect(choose(invented), "quick", **slips)
     return {"winner": choose(reports)}
@@ -57,9 +167,9 @@ def first_visit(weights: dict[str, int], folder: Path) -> dict:
     lacking = sorted(expected.keys() - weights.keys())
     need(not lacking, "lacking", names=", ".join(lacking))
     need(weights == expected, "bytes")
-    heaviest = max(weights, key=weights.get)
-    total, most = sum(weights.values()) / 1e6, weights[heaviest] / 1e6
-    return {"total": total, "heaviest": heaviest, "most": most}
+    most, heaviest = max((size, name) for name, size in weights.items())
+    total = sum(weights.values()) / 1e6
+    return {"total": total, "heaviest": heaviest, "most": most / 1e6}
 
 
 @says
@@ -72,11 +182,10 @@ def strictness(
     away = sum(score < found for score in scores)
     need(away <= 2, "too_strict", away=away)
     need(away == 2, "stricter", away=away)
-    counts = []
-    for share in (0.02, 0.05, 0.10):
-        limit = strictest(list(ours), share)
-        away = sum(score < limit for score in strangers)
-        counts.append(f"at {share:.0%} of ours, {away} of {len(strangers)}")
+    limits = {share: strictest(list(ours), share) for share in (0.02, 0.05, 0.10)}
+    away = {share: sum(s < limit for s in strangers) for share, limit in limits.items()}
+    total = len(strangers)
+    counts = [f"at {share:.0%} of ours, {n} of {total}" for share, n in away.items()]
     return {"counts": "; ".join(counts)}
 
 

@@ -1,17 +1,23 @@
-"""How the browser demo is served: as what it is, to whom, and by `make pocket`."""
+"""`make demo` and `make pocket`: a window to show, a page served as what it is."""
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
 from types import SimpleNamespace
 
 import pytest
 
+from going_modular.app.model import DISH, Predictor
 from going_modular.demo_folder import DeployError
 from going_modular.files import FileError
 from pocket.server import ISOLATION, serve_folder
-from tools import serve_pocket
+from tools import serve_demo, serve_pocket
 
 KINDS = {
     "index.html": "text/html; charset=utf-8",
@@ -20,6 +26,10 @@ KINDS = {
     "a.webmanifest": "application/manifest+json",
     "a.onnx": "application/octet-stream",
 }
+APP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
+SERVE = """from pathlib import Path; from tools import serve_demo
+serve_demo.newest_demo = lambda: Path({!r})
+serve_demo.main()"""
 
 
 @pytest.fixture
@@ -91,3 +101,37 @@ def test_the_command_takes_the_wanted_port_or_says_which_other(
     monkeypatch.setattr(serve_pocket, "write", write)
     with pytest.raises(SystemExit, match="^npm is missing.$"):
         serve_pocket.main()
+
+
+def test_a_fresh_clone_gets_the_committed_model_and_drawn_examples(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(serve_demo, "DEMOS", tmp_path)
+    folder = serve_demo.newest_demo()
+    assert folder == tmp_path / "foodvision_mini"
+    predictor = Predictor(folder / serve_demo.MODEL)
+    for example in sorted((folder / "examples").iterdir()):
+        answer = predictor.predict(example)
+        assert (answer.best[0], answer.verdict) == (example.stem, DISH)
+    written = tmp_path / "practice_mini"  # a later demo keeps its own examples
+    written.mkdir()
+    (written / serve_demo.MODEL).touch()
+    os.utime(folder / serve_demo.MODEL, (0, 0))
+    assert serve_demo.newest_demo() == written
+    assert [file.name for file in written.iterdir()] == [serve_demo.MODEL]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
+def test_what_is_asked_to_end_ends_its_app(tmp_path):
+    (tmp_path / "app.py").write_text(APP)
+    serve = [sys.executable, "-c", SERVE.format(str(tmp_path))]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        assert "stop it with Ctrl+C" in server.stdout.readline()
+        app = int(server.stdout.readline())
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=20) == 0
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # killed, and gone once the system has noticed
+            os.kill(app, 0)
+            time.sleep(0.1)
