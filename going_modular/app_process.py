@@ -100,14 +100,7 @@ def run_demo(
         except OSError as error:
             raise LessonError(f"{python} could not be started: {error}") from error
         try:
-            while not _answers(url):
-                if process.poll() is not None:
-                    what = f"It stopped by itself with exit code {process.returncode}"
-                    raise LessonError(f"{what}. {_end_of(log)}")
-                if time.monotonic() > begun + timeout:
-                    what = "It did not answer in time: mend it or wait longer"
-                    raise LessonError(f"{what}. {_end_of(log)}")
-                time.sleep(0.05)
+            _wait(process, url, log, until=begun + timeout)
             yield RunningDemo(url, process, log, time.monotonic() - begun)
         finally:
             process.terminate()
@@ -118,9 +111,17 @@ def run_demo(
                 process.wait()
 
 
-def _end_of(log: Path) -> str:
-    lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    return "The end of what it printed:\n" + ("\n".join(lines) or "(nothing)")
+def _wait(process: subprocess.Popen, url: str, log: Path, *, until: float) -> None:
+    while not _answers(url):
+        what = "It did not answer in time: mend it or give it a longer timeout"
+        if process.poll() is not None:
+            what = f"It stopped by itself with exit code {process.returncode}"
+        elif time.monotonic() < until:
+            time.sleep(0.05)
+            continue
+        lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        printed = "\n".join(lines) or "(nothing)"
+        raise LessonError(f"{what}. The end of what it printed:\n{printed}")
 
 
 def app_environment() -> dict[str, str]:
