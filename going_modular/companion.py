@@ -6,8 +6,8 @@ ones, which were made from real photos. No picture is needed for either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import TensorDataset
@@ -38,8 +38,7 @@ COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 OWN = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
 
 
-@dataclass(frozen=True)
-class Mini:
+class Mini(NamedTuple):
     """FoodVision Mini, as a file and in parts.
 
     Attributes:
@@ -135,15 +134,10 @@ def keep_features(
 ) -> Path:
     """Keep the features of the reader's pictures, so that companions work on them.
 
-    Args:
-        built: The network that made them.
-        slug: Its name in file names.
-        class_names: By label.
-        halves: Features and labels of the training and of the test pictures.
-        folder: Where they go: "models", or "models/practice" for drawn pictures.
-        is_practice: Whether the pictures were drawn.
+    `slug` is the network's name in file names; `halves` are features and labels of the
+    training and the test pictures; `folder` is "models", or, for drawn pictures
+    (`is_practice`), "models/practice".
     """
-    probe = probe_features(built)
-    stored = StoredFeatures(class_names, *halves, probe, is_practice)
+    stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
     file = features_file(folder, "photos", slug, built.preprocess.size)
     return write_features(stored, file)
