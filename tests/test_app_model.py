@@ -12,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from demo_model_fixture import ABOUT, DARK, DEMO, GREEN, METADATA, RED, make_model
+from demo_model_fixture import DARK, DEMO, GREEN, METADATA, RED, make_model
 from odd_pictures import (
     HEIC,
     LEFT,
@@ -30,8 +30,6 @@ from PIL import Image
 from going_modular.app.model import (
     DISH,
     ENOUGH,
-    NO_PLATE,
-    OTHER,
     SENTENCES,
     PictureError,
     Predictor,

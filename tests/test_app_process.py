@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ from huggingface_hub import close_session
 from PIL import Image
 from small_demo import TOKEN, write_files
 
-from going_modular import app_process
-from going_modular.app_process import ask_demo, run_demo
+from going_modular.app.surroundings import HERE_ONLY
+from going_modular.app_process import COURSE, ask_demo, run_demo
 from going_modular.files import LessonError
 
 GRADIO_APP = b"""
@@ -81,13 +83,12 @@ def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_prox
 
 def test_what_the_app_sees_and_prints_and_that_it_stops(tmp_path, monkeypatch):
     write_files(tmp_path, {"site/found_by_path.py": b"", "page.py": b"not this one"})
-    course = str(Path(app_process.__file__).parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([course, "site", "", "."]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([COURSE, "site", "", "."]))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for name in ("PYTHONSAFEPATH", "PYTHONINSPECT", "GRADIO_SHARE", "GRADIO_ROOT_PATH"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    app = f"COURSE = {course!r}{PLAIN_APP}".encode()
+    app = f"COURSE = {COURSE!r}{PLAIN_APP}".encode()
     folder = write_files(tmp_path / "demo", {"app.py": app, "page.py": b""})
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyboardInterrupt), run_demo(Path("demo"), timeout=30) as demo:
@@ -119,3 +120,27 @@ def test_an_app_that_does_not_start_is_ended_and_its_last_lines_are_told(
     assert "line 50" not in str(caught.value)
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "pid").read_text()), 0)
+
+
+SAY = (
+    "import os; from going_modular.app.surroundings import prepare; prepare()\n"
+    "print(os.environ['GRADIO_TEMP_DIR'], os.environ['no_proxy'])"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("{}/new/folder", True), ("{}/a_file/inside", False), ("", False)],
+    ids=["can be made", "cannot be made", "none"],
+)
+def test_uploads_have_a_folder_of_their_own_that_goes(given, kept, tmp_path):
+    (tmp_path / "a_file").touch()
+    (tmp_path / "gradio").mkdir()  # somebody else's
+    own = {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": given.format(tmp_path)}
+    how = {"cwd": COURSE, "env": os.environ | own | {"no_proxy": "example.org"}}
+    done = subprocess.run([sys.executable, "-c", SAY], capture_output=True, **how)
+    folder, direct = done.stdout.decode().split()
+    assert (folder == given.format(tmp_path)) == kept
+    assert Path(folder).exists() == kept
+    assert folder != str(tmp_path / "gradio") and Path(folder).is_relative_to(tmp_path)
+    assert direct.split(",") == ["example.org", *HERE_ONLY]
