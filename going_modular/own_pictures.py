@@ -118,7 +118,14 @@ def read_layout(folder: Path) -> Layout:
     test = test or validation
     if train and test:
         layout.halves = {"train": train, "test": test}
-        _name_copies(layout)
+        # Whoever made the halves decides what is in them, but should know of copies.
+        photo = _photos([*chain(*train.values(), *test.values())])
+        learned = {photo[file] for file in chain(*train.values())}
+        if copies := sum(photo[file] in learned for file in chain(*test.values())):
+            also = (
+                f"{copies} test pictures are training pictures, too, and show nothing"
+            )
+            layout.remarks.append(also)
     elif train or test:
         _split(layout, train or test)
     else:
@@ -173,17 +180,6 @@ def _photos(files: list[Path]) -> dict[Path, str]:
         photos[file] = next((first[mark] for mark in marks if mark in first), stem)
         first |= dict.fromkeys(marks, photos[file])
     return photos
-
-
-def _name_copies(layout: Layout) -> None:
-    """Whoever made the halves decides what is in them, but should know of copies."""
-    train, test = ([*chain(*layout.halves[half].values())] for half in SPLITS)
-    photo = _photos([*train, *test])
-    learned = {photo[file] for file in train}
-    if copies := sum(photo[file] in learned for file in test):
-        layout.remarks.append(
-            f"{copies} test pictures are training pictures, too, and show nothing"
-        )
 
 
 def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
