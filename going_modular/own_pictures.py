@@ -29,11 +29,8 @@ from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
 Paths = dict[Path, tuple[str, ...]]  # files, each with the parts of its path from a top
-HALVES = {
-    "train": re.compile("train(ing)?", re.I),
-    "test": re.compile("test(ing)?", re.I),
-    "validation": re.compile("val|valid|validation", re.I),
-}
+HALVES = ["train(ing)?", "test(ing)?", "val|valid|validation"]
+HALVES = [re.compile(name, re.IGNORECASE) for name in HALVES]
 
 
 @dataclass
@@ -100,38 +97,25 @@ def read_layout(folder: Path) -> Layout:
     Raises:
         DataError: If there are fewer than two classes, or a half of one is empty.
     """
-    folder = Path(folder)
-    files = {file: file.relative_to(folder).parts for file in _files(folder)}
-    # Zipping puts a folder on top of the others.
-    while len(top := _with_pictures(files)) == 1:
-        if not _with_pictures(inner := _below(files, top)):
-            break
-        folder, files = folder / top.pop(), inner
-    layout, skipped, spelling, halves = Layout(folder), [], {}, {}
-    for half, pattern in HALVES.items():
+    folder, files = _open(Path(folder))
+    layout, skipped, spelling, halves = Layout(folder), [], {}, []
+    for pattern in HALVES:
         names = {path[0] for path in files.values() if pattern.fullmatch(path[0])}
-        halves[half] = _classes(_below(files, names), skipped, spelling)
-    train, test, validation = halves.values()
+        halves.append(_classes(_below(files, names), skipped, spelling))
+    train, test, validation = halves
     if train and test and validation:
         train = {name: train[name] + validation.get(name, []) for name in train}
         layout.remarks.append("validation pictures are trained on")
     test = test or validation
     if train and test:
         layout.halves = {"train": train, "test": test}
-        # Whoever made the halves decides what is in them, but should know of copies.
-        photo = _photos([*chain(*train.values(), *test.values())])
-        learned = {photo[file] for file in chain(*train.values())}
-        if copies := sum(photo[file] in learned for file in chain(*test.values())):
-            also = (
-                f"{copies} test pictures are training pictures, too, and show nothing"
-            )
-            layout.remarks.append(also)
+        _name_copies(layout)
     elif train or test:
         _split(layout, train or test)
     else:
         skipped.clear()
         _split(layout, _classes(files, skipped, spelling))
-    _complain(layout.folder, layout.halves)
+    _complain(layout)
     if skipped:
         names = sorted({file.name for file in skipped})
         some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
@@ -139,8 +123,18 @@ def read_layout(folder: Path) -> Layout:
     return layout
 
 
+def _open(folder: Path) -> tuple[Path, Paths]:
+    """What people, and not computers, put into a folder, and where it begins."""
+    files = {file: file.relative_to(folder).parts for file in _files(folder)}
+    # Zipping puts a folder on top of the others.
+    while len(top := _with_pictures(files)) == 1:
+        if not _with_pictures(inner := _below(files, top)):
+            break
+        folder, files = folder / top.pop(), inner
+    return folder, files
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    """What people, and not computers, put into a folder, in order."""
     for entry in sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name)):
         yield from _files(entry) if entry.is_dir() else [entry]
 
@@ -182,6 +176,16 @@ def _photos(files: list[Path]) -> dict[Path, str]:
     return photos
 
 
+def _name_copies(layout: Layout) -> None:
+    """Whoever made the halves decides what is in them, but should know of copies."""
+    train, test = ([*chain(*layout.halves[half].values())] for half in SPLITS)
+    photo = _photos([*train, *test])
+    learned = {photo[file] for file in train}
+    if copies := sum(photo[file] in learned for file in test):
+        also = f"{copies} test pictures are training pictures, too, and show nothing"
+        layout.remarks.append(also)
+
+
 def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
     """Deal each class by a seed; copies of a photo stay on one side."""
     photo, sides = _photos([*chain(*classes.values())]), {}
@@ -196,9 +200,10 @@ def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
     layout.remarks.append(f"split by a seed, {TEST_SHARE:.0%} of each class to test on")
 
 
-def _complain(folder: Path, halves: dict[str, dict[str, list[Path]]]) -> None:
-    train, test = (sorted(halves[half]) for half in SPLITS)
-    if train != test:
+def _complain(layout: Layout) -> None:
+    train, test = (layout.halves[half] for half in SPLITS)
+    wrong = ""
+    if train.keys() != test.keys():
         wrong = (
             "train/ and test/ should hold the same class folders, but train/ has "
             f"{', '.join(train)} and test/ has {', '.join(test)}"
@@ -206,10 +211,9 @@ def _complain(folder: Path, halves: dict[str, dict[str, list[Path]]]) -> None:
     elif len(train) < 2:
         wrong = (
             "there should be at least two class folders (a folder for each class, or "
-            f"train/ and test/ with one for each class in both), but found {train}"
+            f"train/ and test/ with one for each class in both), but found {[*train]}"
         )
-    elif empty := [name for name in train if not all(halves[h][name] for h in SPLITS)]:
-        wrong = f"of {', '.join(empty)} there are too few pictures to train and test on"
-    else:
-        return
-    raise DataError(f"{folder} cannot be used: {wrong}.")
+    elif few := [name for name in train if not (train[name] and test[name])]:
+        wrong = f"of {', '.join(few)} there are too few pictures to train and test on"
+    if wrong:
+        raise DataError(f"{layout.folder} cannot be used: {wrong}.")
