@@ -153,12 +153,12 @@ def _reason(error: requests.RequestException) -> str:
     return str(error)
 
 
-def zip_complaint(archive: Path) -> str | None:
+def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
     """Say what is wrong with a zip, as the end of "the file ...", or None.
 
     Reads every byte and compares checksums. A member that would land outside the
     folder it is unpacked into, or needs a password, counts as wrong, and so do more
-    bytes than the disk has room for.
+    bytes than there is room for in the folder `into`.
     """
     with Path(archive).open("rb") as file:
         if file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -171,7 +171,7 @@ def zip_complaint(archive: Path) -> str | None:
                 if path.anchor or ".." in path.parts:
                     return f"would write {name} outside the folder"
             size = sum(member.file_size for member in zipped.infolist())
-            if size > shutil.disk_usage(Path(archive).parent).free:
+            if into and size > shutil.disk_usage(into).free:
                 return f"unpacks to {size / 1e9:.1f} GB, and the disk has less room"
             torn = zipped.testzip()
     except TORN as error:
@@ -218,7 +218,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     if folder.is_dir():
         folder.rmdir()
     with atomic_write(folder, f"Unpacking {archive}") as part:
-        if complaint := zip_complaint(archive):
+        if complaint := zip_complaint(archive, folder.parent):
             raise FileError(
                 f"{archive} was not unpacked: the file {complaint}. "
                 "Delete it, get it again and run this again."

@@ -76,7 +76,7 @@ def show_source(thing) -> Code:
 
 
 def show_page(url: str, *, width: int = 400, height: int = 760) -> None:
-    """Show a page that this computer serves below the cell that runs; sizes in pixels."""
+    """Show a page of this computer's below the cell that runs; sizes in pixels."""
     if "google.colab" in sys.modules:  # which brings it to the reader's computer
         from google.colab import output
 

@@ -4,6 +4,7 @@ import io
 import os
 import time
 import zipfile
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -149,7 +150,8 @@ def test_a_bad_zip_leaves_nothing_on_disk(kind, archive, folder, site, monkeypat
         unpack(archive, folder / "photos")
     url = site.put("/photos.zip", body)
     with pytest.raises(FileError, match=f"{reason}.*Run this again"):
-        download(url, folder / "photos.zip", verify=zip_complaint)
+        verify = partial(zip_complaint, into=folder)
+        download(url, folder / "photos.zip", verify=verify)
     assert os.listdir(folder) == []
     assert set(os.listdir(archive.parent)) == {"data", "photos.zip"}
     archive.write_bytes(good)
