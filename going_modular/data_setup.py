@@ -11,7 +11,6 @@ A reader's own folder may look otherwise: see `own_pictures`.
 import hashlib
 import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -102,7 +101,7 @@ def _own(given: str, data_dir: Path) -> Path:
         stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(given).path)).stem)
         mark = hashlib.sha256(given.encode()).hexdigest()[:8]
         archive = data_dir / f"{stem or 'pictures'}-{mark}.zip"
-        download(given, archive, verify=partial(zip_complaint, into=data_dir))
+        download(given, archive, verify=zip_complaint)
         try:
             return unpack(archive, data_dir / archive.stem, laid_out)
         except DataError:
