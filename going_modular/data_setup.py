@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from going_modular.datasets import SPLITS, DataError, count_pictures
+from going_modular.datasets import SPLITS, DataError, count_pictures, is_picture
 from going_modular.downloads import (
     PHOTOS_URL,
     download,
@@ -25,12 +25,12 @@ from going_modular.downloads import (
 )
 from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import FileError
-from going_modular.own_pictures import lay_out, read_layout
+from going_modular.own_pictures import lay_out
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
 # What Git calls the published zip, so that no other file passes for it.
 PHOTOS_BLOB = "dfc8ad2ae9415304d69cc6a0ee443c340cb29049"
-PHOTOS_COUNTS = {"train": 450, "test": 150}
+PHOTOS_COUNTS = [450, 150]  # to train on, to test on
 
 
 class Pictures(NamedTuple):
@@ -119,17 +119,12 @@ def _own(given: str, data_dir: Path) -> Path:
 
 
 def _check_published(folder: Path) -> None:
-    again = f"Delete {folder} and run this again."
-    try:
-        layout = read_layout(folder)
-    except DataError as error:
-        raise DataError(f"{error} {again}") from error
-    counts = {half: sum(map(len, layout.halves[half].values())) for half in SPLITS}
-    if counts != PHOTOS_COUNTS or not layout.is_in_place():
+    counts = [sum(map(is_picture, folder.glob(f"{half}/*/*"))) for half in SPLITS]
+    if counts != PHOTOS_COUNTS:
         raise DataError(
-            f"{folder} should hold the published {PHOTOS_COUNTS['train']} training and "
-            f"{PHOTOS_COUNTS['test']} test photos, but holds {counts['train']} and "
-            f"{counts['test']}. {again} To learn from pictures of your own, set "
+            f"{folder} should hold the published {PHOTOS_COUNTS[0]} training and "
+            f"{PHOTOS_COUNTS[1]} test photos, but holds {counts[0]} and {counts[1]}. "
+            "Delete it and run this again. To learn from pictures of your own, set "
             "FOODVISION_DATA to their folder."
         )
     count_pictures(folder)  # which names those that are no pictures

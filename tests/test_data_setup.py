@@ -44,7 +44,7 @@ def published(data_dir, site, tmp_path, monkeypatch):
     body = zip_of(make_pictures(tmp_path / "published"))
     name = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
     monkeypatch.setattr(data_setup, "PHOTOS_BLOB", name)
-    monkeypatch.setattr(data_setup, "PHOTOS_COUNTS", {"train": 4, "test": 2})
+    monkeypatch.setattr(data_setup, "PHOTOS_COUNTS", [4, 2])
     monkeypatch.setattr(data_setup, "PHOTOS_URL", site.put("/p.zip", body))
     monkeypatch.setenv("FOODVISION_OFFLINE", "0")
     return body
