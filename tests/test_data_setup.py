@@ -74,35 +74,27 @@ def test_a_zip_of_ones_own_is_unpacked_once(top, own, data_dir, monkeypatch):
     assert "soup" not in count_pictures(folder / top)
 
 
-def test_a_zip_on_the_web_is_asked_for_once(own, data_dir, site, monkeypatch):
-    url = site.put("/my%20photos.zip", zip_of(own))
+def test_a_zip_on_the_web_is_asked_for_once_and_a_bad_one_leaves_nothing(
+    own, data_dir, site, monkeypatch
+):
+    url = site.root + "/my%20photos.zip"
     monkeypatch.setenv("FOODVISION_DATA", url)
-    first = find_pictures(data_dir)
-    assert first == find_pictures(data_dir)
-    assert site.asked == ["/my%20photos.zip"]
-    assert first.folder.parent == data_dir and "my_photos" in first.folder.name
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
+    for body, message in (
+        (None, "404.*Check the connection.*unset FOODVISION_DATA"),
         (b"<html>Not here", "is a web page.*Run this again.*unset FOODVISION_DATA"),
         (zip_bytes({"a": b""}), "at least two class folders.*right and run this"),
-        (None, "404.*Check the connection.*unset FOODVISION_DATA"),
-    ],
-    ids=["a web page", "without train", "missing"],
-)
-def test_a_bad_zip_on_the_web_leaves_nothing(
-    body, message, own, data_dir, site, monkeypatch
-):
-    monkeypatch.setenv("FOODVISION_DATA", site.root + "/x.zip")
-    if body:
-        site.put("/x.zip", body)
-    with pytest.raises(DataError, match=message):
-        find_pictures(data_dir)
-    assert os.listdir(data_dir) == []
-    site.put("/x.zip", zip_of(own))
-    assert count_pictures(find_pictures(data_dir).folder).total.total == 6
+    ):
+        if body:
+            site.put("/my%20photos.zip", body)
+        with pytest.raises(DataError, match=message):
+            find_pictures(data_dir)
+        assert os.listdir(data_dir) == []
+    site.put("/my%20photos.zip", zip_of(own))
+    first = find_pictures(data_dir)
+    assert first == find_pictures(data_dir)
+    assert site.asked == ["/my%20photos.zip"] * 4, "once when it was there"
+    assert first.folder.parent == data_dir and "my_photos" in first.folder.name
+    assert count_pictures(first.folder).total.total == 6
 
 
 @pytest.mark.parametrize(

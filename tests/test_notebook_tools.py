@@ -1,14 +1,11 @@
-"""Versions compared as versions; devices and pages in a notebook."""
+"""Versions compared as versions, and pages in a notebook."""
 
 import importlib.metadata
 import sys
 from unittest import mock
 
-import pytest
-import torch
-
 from going_modular import notebook_tools
-from going_modular.notebook_tools import outdated, pick_device, show_page
+from going_modular.notebook_tools import outdated, show_page
 
 
 def test_2_10_is_newer_than_2_9_and_what_does_not_fit_is_named(tmp_path, monkeypatch):
@@ -26,16 +23,6 @@ def test_2_10_is_newer_than_2_9_and_what_does_not_fit_is_named(tmp_path, monkeyp
         "timm is missing (wanted: timm>=1.0)",
         "torch is 2.10.0 (wanted: torch<2.10)",
     ]
-
-
-@pytest.mark.parametrize(
-    ("cuda", "mps", "expected"),
-    [(False, False, "cpu"), (False, True, "mps"), (True, True, "cuda")],
-)
-def test_the_fastest_device_is_picked(cuda, mps, expected, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert pick_device() == expected
 
 
 def test_the_page_is_shown_as_wide_as_a_phone_here_and_in_colab(monkeypatch):
