@@ -39,26 +39,15 @@ OWN = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
 
 
 class Mini(NamedTuple):
-    """FoodVision Mini, as a file and in parts.
-
-    Attributes:
-        file: The model file.
-        predictor: Answers with it; `predictor.about` has what it says about itself.
-        slug: The network's name in file names.
-        built: The network; its head is trained on `photos.train`.
-        photos: Features of our pictures; `photos.label` says what they are.
-        others: The same of other dishes.
-        cv: Cross-validation of the head: `cv.logits` are of every training picture, by
-            a head that had not seen it.
-    """
+    """FoodVision Mini, as a file and in parts."""
 
     file: Path
-    predictor: Predictor
-    slug: str
-    built: Built
-    photos: StoredFeatures
-    others: StoredFeatures
-    cv: CVResult
+    predictor: Predictor  # its `about` has what the file says about itself
+    slug: str  # the network's name in file names
+    built: Built  # the network; its head is trained on `photos.train`
+    photos: StoredFeatures  # of our pictures; `photos.label` says what they are
+    others: StoredFeatures  # of other dishes
+    cv: CVResult  # its logits are of every training picture, by a head new to it
 
 
 def open_mini(*, needs_others: bool = False) -> Mini:

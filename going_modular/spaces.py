@@ -68,21 +68,13 @@ def embed_address(space: str) -> str:
 
 
 class Rehearsal(NamedTuple):
-    """What a push that was cloned back showed.
+    """What a push that was cloned back showed."""
 
-    Attributes:
-        files: Paths the other side now has, sorted.
-        model: Path of the largest file that went through Git LFS, "" if none did.
-        pointer: The text git stores in that file's place, "" if none did.
-        same_bytes: Whether every file of the folder came back, byte for byte.
-        commands: The commands, as they were run, in order.
-    """
-
-    files: list[str]
-    model: str
-    pointer: str
-    same_bytes: bool
-    commands: list[str]
+    files: list[str]  # paths that the other side now has, sorted
+    model: str  # path of the largest file that went through Git LFS, "" if none did
+    pointer: str  # the text that git stores in its place
+    same_bytes: bool  # whether every file of the folder came back, byte for byte
+    commands: list[str]  # as they were run, in order
 
 
 def git_lfs_missing() -> str | None:
