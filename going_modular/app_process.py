@@ -1,6 +1,7 @@
 """Run programs: to their end, or for as long as a with-block, as a demo is."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,16 +22,19 @@ COURSE = os.path.realpath(Path(__file__).resolve().parents[1])
 HOST = "127.0.0.1"  # this machine only: nobody else on the network can reach the demo
 # A notebook's plots; where imports are looked for; what turns a warning into an end;
 # a git hook's repository.
-ASTRAY = ["MPLBACKEND", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT", "GIT_DIR"]
-ASTRAY += ["GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"]
-ASTRAY += ["GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"]
+ASTRAY = re.compile(
+    "MPLBACKEND|PYTHON(SAFEPATH|WARNINGS|INSPECT)|"
+    "GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX|COMMON_DIR|OBJECT_DIRECTORY|NAMESPACE)"
+)
 LOG_LINES = 20
 STOP_SECONDS = 10.0  # from asking a program to stop to ending it
 
 
 def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """An environment, this process's own if none is given, less what leads astray."""
-    return {name: text for name, text in environment.items() if name not in ASTRAY}
+    return {
+        name: text for name, text in environment.items() if not ASTRAY.fullmatch(name)
+    }
 
 
 def run(*command: str | Path, **how) -> str:
@@ -88,10 +92,13 @@ def run_demo(
             port = probe.getsockname()[1]
         url, log = f"http://{HOST}:{port}/", Path(scratch, "app.log")
         env = {k: v for k, v in app_environment().items() if k[:7] != "GRADIO_"}
-        env |= settings(Path(scratch, "gradio"))
-        env |= {"GRADIO_SERVER_NAME": HOST, "GRADIO_SERVER_PORT": str(port)}
-        env |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-        env |= {"PYTHONIOENCODING": "utf-8"}
+        env |= settings(Path(scratch, "gradio")) | {
+            "GRADIO_SERVER_NAME": HOST,
+            "GRADIO_SERVER_PORT": str(port),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
         how = {"cwd": folder, "env": env, "stdin": subprocess.DEVNULL}
         try:
             with log.open("wb") as out:

@@ -20,8 +20,15 @@ from going_modular.files import LessonError, atomic_write, staged_folder
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = ("app.py", "model.py", "contract.json", "page.py", "safety.py", "style.css")
-COPIED += ("surroundings.py",)
+COPIED = (
+    "app.py",
+    "contract.json",
+    "model.py",
+    "page.py",
+    "safety.py",
+    "style.css",
+    "surroundings.py",
+)
 WRITTEN = ("requirements.txt", ".gitattributes")
 TEXTS = (*COPIED, *WRITTEN, "README.md")
 # What running a demo or looking at it leaves behind: never part of the demo.

@@ -13,8 +13,12 @@ CONTENT = {
     "model.onnx": MODEL,
 }
 FILES = list(CONTENT)
-LEFTOVERS = ["__pycache__/app.pyc", "examples/__pycache__/x.pyc", ".gradio/cached/1"]
-LEFTOVERS += [".DS_Store"]
+LEFTOVERS = [
+    "__pycache__/a.pyc",
+    "examples/__pycache__/x.pyc",
+    ".gradio/1",
+    ".DS_Store",
+]
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> Path:

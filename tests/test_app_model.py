@@ -60,13 +60,12 @@ def assert_halves(pixels: np.ndarray, *, tolerance=40, colours=(LEFT, RIGHT)) ->
     assert np.abs(found - colours).max() <= tolerance
 
 
-MODES = {"JPEG": "RGB CMYK", "PNG": "RGB RGBA", "WEBP": "RGB", "BMP": "RGB"}
-MODES |= {"TIFF": "CMYK", "PPM": "RGB", "AVIF": "RGB"}
+MODES = {"RGB": "JPEG PNG WEBP BMP PPM AVIF", "CMYK": "JPEG TIFF", "RGBA": "PNG"}
 KINDS = {  # two halves, 60 x 40, as files of 38 kinds
     **{
         f"{kind} {mode}": as_bytes(halves().convert(mode), kind)
-        for kind, modes in MODES.items()
-        for mode in modes.split()
+        for mode, kinds in MODES.items()
+        for kind in kinds.split()
     },
     **{kind: as_bytes(halves().quantize(), kind) for kind in ("PNG", "GIF")},
     "JPEG progressive": as_bytes(halves(), "JPEG", progressive=True),
