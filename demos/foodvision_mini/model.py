@@ -220,12 +220,10 @@ class ModelMetadata:
             raise ValueError("test_result must not count more right than there are")
         if len(self.reference_counts) != len(names):
             raise ValueError("reference_counts must be one count a class")
-        if not isinstance(self.is_practice, bool):
-            raise ValueError("is_practice must be true or false")
-        keys = "knn_similarity_threshold", "in_distribution_threshold", "temperature"
-        for name in keys:
-            if not isinstance(getattr(self, name), float | int):
-                raise ValueError(f"{name} must be a number")
+        kinds = {bool: bool, float: float | int}
+        for field in fields(self):
+            if not isinstance(getattr(self, field.name), kinds.get(field.type, object)):
+                raise ValueError(f"{field.name} must be a {field.type.__name__}")
 
     def judge(self, knn_similarity: float, in_distribution_score: float) -> str:
         """What kind of picture this is: `DISH`, `OTHER` or `NO_PLATE`."""
@@ -293,10 +291,10 @@ def find_model(folder: Path) -> Path:
     Raises:
         FileNotFoundError: If there is none, or more than one.
     """
-    found = sorted(name for name in os.listdir(folder) if name.endswith(".onnx"))
+    found = sorted(Path(folder).glob("*.onnx"))
     if len(found) == 1:
-        return Path(folder, found[0])
-    names = ", ".join(found)
+        return found[0]
+    names = ", ".join(file.name for file in found)
     advice = f"{names}: keep one" if found else "none: run the lesson to make it"
     raise FileNotFoundError(f"{folder} should hold one model, but has {advice}.")
 
