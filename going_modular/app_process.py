@@ -1,6 +1,7 @@
 """Run programs: to their end, or for as long as a with-block, as a demo is."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,10 +11,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import TimeoutError as ResultTimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from going_modular.app.surroundings import settings
 from going_modular.files import LessonError
@@ -22,25 +22,23 @@ COURSE = os.path.realpath(Path(__file__).resolve().parents[1])
 HOST = "127.0.0.1"  # this machine only: nobody else on the network can reach the demo
 # A notebook's plots; where imports are looked for; what turns a warning into an end;
 # a git hook's repository.
-ASTRAY = {
-    *("MPLBACKEND", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT"),
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
-}
+ASTRAY = re.compile(
+    "MPLBACKEND|PYTHON(SAFEPATH|WARNINGS|INSPECT)|"
+    "GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX|COMMON_DIR|OBJECT_DIRECTORY|NAMESPACE)"
+)
 LOG_LINES = 20
 STOP_SECONDS = 10.0  # from asking a program to stop to ending it
 
 
 def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """An environment, this process's own if none is given, less what leads astray."""
-    return {name: text for name, text in environment.items() if name not in ASTRAY}
+    return {
+        name: text for name, text in environment.items() if not ASTRAY.fullmatch(name)
+    }
 
 
 def run(*command: str | Path, **how) -> str:
-    """Run a program to its end, `how` being as for `subprocess.run`.
-
-    Returns:
-        What it prints.
+    """Run a program to its end, `how` as for `subprocess.run`; returns what it prints.
 
     Raises:
         LessonError: If it cannot be started, or fails; with its own words.
@@ -57,63 +55,13 @@ def run(*command: str | Path, **how) -> str:
     return done.stdout or ""
 
 
-@contextmanager
-def started(
-    *command: str | Path, log: Path, is_ready: Callable[[], bool], seconds: float, **how
-) -> Iterator[subprocess.Popen]:
-    """Start a program, wait until it is ready, and stop it after the with-block.
-
-    `log` is the file that takes what it prints, `is_ready` says whether it can be used
-    now, `seconds` how long that may take; `how` is as for `subprocess.Popen`.
-
-    Raises:
-        LessonError: If it cannot be started, stops by itself or is not ready in time;
-            the message ends with the last lines it printed.
-    """
-    told = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
-    deadline = time.monotonic() + seconds
-    try:
-        with log.open("wb") as out:
-            words = list(map(str, command))
-            process = subprocess.Popen(words, stdout=out, **told, **how)
-    except OSError as error:
-        raise LessonError(f"{command[0]} could not be started: {error}") from error
-    try:
-        while not is_ready():
-            what = "It did not answer in time: mend it or give it a longer timeout"
-            if process.poll() is not None:
-                what = f"It stopped by itself with exit code {process.returncode}"
-            elif time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
-            printed = "\n".join(lines) or "(nothing)"
-            raise LessonError(f"{what}. The end of what it printed:\n{printed}")
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@dataclass(frozen=True)
-class RunningDemo:
-    """A demo that answers.
-
-    Attributes:
-        url: Where it answers.
-        process: Its process.
-        log_path: What it prints; the file is gone once the demo has been stopped.
-        start_seconds: Time from starting the process to its first answer.
-    """
+class RunningDemo(NamedTuple):
+    """A demo that answers: where, its process, what it prints, and how soon it did."""
 
     url: str
     process: subprocess.Popen
-    log_path: Path
-    start_seconds: float
+    log_path: Path  # gone once the demo has been stopped
+    start_seconds: float  # from starting the process to its first answer
 
 
 @contextmanager
@@ -127,19 +75,14 @@ def run_demo(
     """Run a demo folder's app the way a Space does, for as long as a with-block.
 
     The app sees its own folder and its Python's packages, not this repository, and
-    leaves no files behind in the folder.
-
-    `timeout` is the seconds that it may take to answer; a path of `python` is relative
-    to here, not to the folder that it will start in.
-
-    Yields:
-        The running demo. Leaving the block stops it, whatever happened inside.
+    leaves no files behind in the folder. `timeout` is the seconds that it may take to
+    answer; a path of `python` is relative to here, not to the folder.
 
     Raises:
         LessonError: If it cannot be started, stops by itself or does not answer in
             time; the message ends with the last lines it printed.
     """
-    folder = Path(folder).resolve()
+    folder, begun = Path(folder).resolve(), time.monotonic()
     if not (folder / app).is_file():
         raise LessonError(f"{folder} holds no {app}: run the cells that write it")
     python = os.path.abspath(python) if os.path.exists(python) else python
@@ -147,15 +90,45 @@ def run_demo(
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port = probe.getsockname()[1]
-        url, log, begun = (
-            f"http://{HOST}:{port}/",
-            Path(scratch, "app.log"),
-            time.monotonic(),
-        )
-        how = {"log": log, "is_ready": lambda: _answers(url), "seconds": timeout}
-        how |= {"cwd": folder, "env": _environment(Path(scratch, "gradio"), port)}
-        with started(python, app, **how) as process:
+        url, log = f"http://{HOST}:{port}/", Path(scratch, "app.log")
+        env = {k: v for k, v in app_environment().items() if k[:7] != "GRADIO_"}
+        env |= settings(Path(scratch, "gradio")) | {
+            "GRADIO_SERVER_NAME": HOST,
+            "GRADIO_SERVER_PORT": str(port),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
+        how = {"cwd": folder, "env": env, "stdin": subprocess.DEVNULL}
+        try:
+            with log.open("wb") as out:
+                how |= {"stdout": out, "stderr": subprocess.STDOUT}
+                process = subprocess.Popen([python, app], **how)
+        except OSError as error:
+            raise LessonError(f"{python} could not be started: {error}") from error
+        try:
+            _wait(process, url, log, until=begun + timeout)
             yield RunningDemo(url, process, log, time.monotonic() - begun)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: subprocess.Popen, url: str, log: Path, *, until: float) -> None:
+    while not _answers(url):
+        what = "It did not answer in time: mend it or give it a longer timeout"
+        if process.poll() is not None:
+            what = f"It stopped by itself with exit code {process.returncode}"
+        elif time.monotonic() < until:
+            time.sleep(0.05)
+            continue
+        lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        printed = "\n".join(lines) or "(nothing)"
+        raise LessonError(f"{what}. The end of what it printed:\n{printed}")
 
 
 def app_environment() -> dict[str, str]:
@@ -165,18 +138,6 @@ def app_environment() -> dict[str, str]:
     # The course is not where the app will run; packages may lie anywhere else.
     kept = [p for p in map(os.path.realpath, filter(None, places)) if p != COURSE]
     return env | ({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})
-
-
-def _environment(uploads: Path, port: int) -> dict[str, str]:
-    return {
-        **{k: v for k, v in app_environment().items() if not k.startswith("GRADIO_")},
-        **settings(uploads),
-        "GRADIO_SERVER_NAME": HOST,
-        "GRADIO_SERVER_PORT": str(port),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONIOENCODING": "utf-8",
-    }
 
 
 def _answers(url: str) -> bool:
@@ -190,9 +151,7 @@ def _answers(url: str) -> bool:
 
 
 def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:
-    """Send one picture to a running demo's `/predict` endpoint.
-
-    `timeout` is the seconds that the answer may take.
+    """Send one picture to a running demo's `/predict`; wait `timeout` s at most.
 
     Returns:
         What the endpoint returns: for one `gr.Label` the dict with "label" and

@@ -6,8 +6,8 @@ ones, which were made from real photos. No picture is needed for either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import TensorDataset
@@ -38,28 +38,16 @@ COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 OWN = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
 
 
-@dataclass(frozen=True)
-class Mini:
-    """FoodVision Mini, as a file and in parts.
-
-    Attributes:
-        file: The model file.
-        predictor: Answers with it; `predictor.about` has what it says about itself.
-        slug: The network's name in file names.
-        built: The network; its head is trained on `photos.train`.
-        photos: Features of our pictures; `photos.label` says what they are.
-        others: The same of other dishes.
-        cv: Cross-validation of the head: `cv.logits` are of every training picture, by
-            a head that had not seen it.
-    """
+class Mini(NamedTuple):
+    """FoodVision Mini, as a file and in parts."""
 
     file: Path
-    predictor: Predictor
-    slug: str
-    built: Built
-    photos: StoredFeatures
-    others: StoredFeatures
-    cv: CVResult
+    predictor: Predictor  # its `about` has what the file says about itself
+    slug: str  # the network's name in file names
+    built: Built  # the network; its head is trained on `photos.train`
+    photos: StoredFeatures  # of our pictures; `photos.label` says what they are
+    others: StoredFeatures  # of other dishes
+    cv: CVResult  # its logits are of every training picture, by a head new to it
 
 
 def open_mini(*, needs_others: bool = False) -> Mini:
@@ -135,15 +123,10 @@ def keep_features(
 ) -> Path:
     """Keep the features of the reader's pictures, so that companions work on them.
 
-    Args:
-        built: The network that made them.
-        slug: Its name in file names.
-        class_names: By label.
-        halves: Features and labels of the training and of the test pictures.
-        folder: Where they go: "models", or "models/practice" for drawn pictures.
-        is_practice: Whether the pictures were drawn.
+    `slug` is the network's name in file names; `halves` are features and labels of the
+    training and the test pictures; `folder` is "models", or, for drawn pictures
+    (`is_practice`), "models/practice".
     """
-    probe = probe_features(built)
-    stored = StoredFeatures(class_names, *halves, probe, is_practice)
+    stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
     file = features_file(folder, "photos", slug, built.preprocess.size)
     return write_features(stored, file)

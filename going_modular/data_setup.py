@@ -8,45 +8,35 @@ A folder of pictures looks like this, with the same classes in both halves::
 A reader's own folder may look otherwise: see `own_pictures`.
 """
 
-import functools
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from going_modular.datasets import SPLITS, DataError, count_pictures
+from going_modular.datasets import SPLITS, DataError, count_pictures, is_picture
 from going_modular.downloads import (
     PHOTOS_URL,
     download,
     is_offline,
     unpack,
-    unpack_checked,
     zip_complaint,
 )
 from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import FileError
-from going_modular.own_pictures import lay_out, read_layout
+from going_modular.own_pictures import lay_out
 
 PHOTOS_NAME = Path(urlsplit(PHOTOS_URL).path).stem
 # What Git calls the published zip, so that no other file passes for it.
 PHOTOS_BLOB = "dfc8ad2ae9415304d69cc6a0ee443c340cb29049"
-PHOTOS_COUNTS = {"train": 450, "test": 150}
+PHOTOS_COUNTS = [450, 150]  # to train on, to test on
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Where the pictures are and what they are.
-
-    Attributes:
-        folder: Holds train/ and test/, one folder a class in each.
-        source: Where they came from, in words.
-        is_practice: Drawn, not photographed.
-    """
+class Pictures(NamedTuple):
+    """Where train/ and test/ are, and whether they were drawn, not photographed."""
 
     folder: Path
-    source: str
     is_practice: bool
 
     @property
@@ -74,74 +64,67 @@ def find_pictures(
         FileError: If the drawn practice pictures cannot be unpacked.
     """
     data_dir = Path(data_dir)
-    given = os.environ.get("FOODVISION_DATA", "").strip()
-    may_fetch = fetch and not is_offline()
+    if given := os.environ.get("FOODVISION_DATA", "").strip():
+        try:
+            folder = _own(given, data_dir)
+        except FileError as error:
+            other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
+            raise DataError(f"{error} {other_way}") from error
+        return Pictures(folder, is_practice=(folder / MARKER).exists())
     folder = data_dir / PHOTOS_NAME
     archive = folder.with_suffix(".zip")
-    if not (given or folder.exists() or archive.exists() or may_fetch):
-        folder = drawn_pictures(data_dir) / "dishes"
-        return Pictures(folder, "drawn practice pictures", is_practice=True)
+    is_here = folder.exists() or archive.exists()
+    if not is_here and (not fetch or is_offline()):
+        return Pictures(drawn_pictures(data_dir) / "dishes", is_practice=True)
     try:
-        if given:
-            folder = _own(given, data_dir)
-            is_practice = (folder / MARKER).exists()
-            return Pictures(folder, "your own (FOODVISION_DATA)", is_practice)
         if not folder.exists():
             download(photos or PHOTOS_URL, archive, verify=photos_complaint)
             unpack(archive, folder)
     except FileError as error:
-        if given:
-            other_way = "Or unset FOODVISION_DATA to use the lesson's own pictures."
-        elif archive.exists():
-            other_way = "Or set FOODVISION_DATA to that zip to use it as it is."
-        else:
-            other_way = "Or set FOODVISION_OFFLINE=1 to use drawn practice pictures."
-        raise DataError(f"{error} {other_way}") from error
+        other_way = "FOODVISION_OFFLINE=1 to use drawn practice pictures"
+        if archive.exists():
+            other_way = "FOODVISION_DATA to that zip to use it as it is"
+        raise DataError(f"{error} Or set {other_way}.") from error
     _check_published(folder)
-    return Pictures(folder, "published photos", is_practice=False)
+    return Pictures(folder, is_practice=False)
 
 
 def _own(given: str, data_dir: Path) -> Path:
-    path = Path(given).expanduser().absolute()
-    check = functools.partial(_laid_out, data_dir=data_dir)
+    def laid_out(folder: Path, advice: str) -> Path:
+        try:
+            return lay_out(folder, data_dir)
+        except DataError as error:
+            raise DataError(f"{error} {advice}") from error
+
     if given.lower().startswith(("http://", "https://")):
-        return _from_address(given, data_dir)
+        # The name holds a hash of the address: two addresses never share a file.
+        stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(given).path)).stem)
+        mark = hashlib.sha256(given.encode()).hexdigest()[:8]
+        archive = data_dir / f"{stem or 'pictures'}-{mark}.zip"
+        download(given, archive, verify=zip_complaint)
+        try:
+            return unpack(archive, data_dir / archive.stem, laid_out)
+        except DataError:
+            archive.unlink()  # so that the next run fetches it anew
+            raise
+    path = Path(given).expanduser().absolute()
     if path.is_dir():
-        return check(path, "Put that right and run this again.")
+        return laid_out(path, "Put that right and run this again.")
     if path.is_file():
-        return unpack_checked(path, data_dir, check)
+        return unpack(path, data_dir / path.stem, laid_out)
     raise DataError(
         f"FOODVISION_DATA is {given!r}, but there is no folder or zip at {path}. "
         "Correct it, or unset it to use the lesson's own pictures."
     )
 
 
-def _from_address(url: str, data_dir: Path) -> Path:
-    # The name holds a hash of the address: two addresses never share a file.
-    stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(url).path)).stem) or "pictures"
-    mark = hashlib.sha256(url.encode()).hexdigest()[:8]
-    archive = data_dir / f"{stem}-{mark}.zip"
-    download(url, archive, verify=zip_complaint)
-    check = functools.partial(_laid_out, data_dir=data_dir)
-    try:
-        return unpack_checked(archive, data_dir, check)
-    except DataError:
-        archive.unlink()  # so that the next run fetches it anew
-        raise
-
-
 def _check_published(folder: Path) -> None:
-    again = f"Delete {folder} and run this again."
-    try:
-        layout = read_layout(folder)
-    except DataError as error:
-        raise DataError(f"{error} {again}") from error
-    counts = {half: sum(map(len, layout.halves[half].values())) for half in SPLITS}
-    if counts != PHOTOS_COUNTS or not layout.is_in_place():
+    counts = [sum(map(is_picture, folder.glob(f"{half}/*/*"))) for half in SPLITS]
+    if counts != PHOTOS_COUNTS:
         raise DataError(
-            f"{folder} should hold the published {PHOTOS_COUNTS['train']} training and "
-            f"{PHOTOS_COUNTS['test']} test photos, but holds {counts['train']} and "
-            f"{counts['test']}. {again} To learn from pictures of your own, set "
+            f"{folder} should hold the published {PHOTOS_COUNTS[0]} training and "
+            f"{PHOTOS_COUNTS[1]} test photos, but holds {counts[0]} and {counts[1]}. "
+            "Delete it and run this again. To learn from pictures of your own, set "
             "FOODVISION_DATA to their folder."
         )
     count_pictures(folder)  # which names those that are no pictures
@@ -156,11 +139,3 @@ def photos_complaint(archive: Path) -> str | None:
     if blob.hexdigest() == PHOTOS_BLOB:
         return None
     return zip_complaint(archive) or "is not the published one (its hash differs)"
-
-
-def _laid_out(folder: Path, advice: str, data_dir: Path) -> Path:
-    """Return the folder that holds train/ and test/, or say what is missing."""
-    try:
-        return lay_out(folder, data_dir)
-    except DataError as error:
-        raise DataError(f"{error} {advice}") from error

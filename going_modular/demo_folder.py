@@ -20,8 +20,15 @@ from going_modular.files import LessonError, atomic_write, staged_folder
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = ("app.py", "model.py", "contract.json", "page.py", "safety.py")
-COPIED += ("style.css", "surroundings.py")
+COPIED = (
+    "app.py",
+    "contract.json",
+    "model.py",
+    "page.py",
+    "safety.py",
+    "style.css",
+    "surroundings.py",
+)
 WRITTEN = ("requirements.txt", ".gitattributes")
 TEXTS = (*COPIED, *WRITTEN, "README.md")
 # What running a demo or looking at it leaves behind: never part of the demo.
@@ -41,10 +48,7 @@ class PlannedFile(NamedTuple):
 
 
 def folder_files(folder: Path) -> list[str]:
-    """List the files that make up a demo.
-
-    Returns:
-        Paths relative to the folder, with forward slashes, sorted, without `LEFTOVERS`.
+    """Paths of a demo's files in its folder, with /, sorted, without `LEFTOVERS`.
 
     Raises:
         DeployError: If the folder is missing or empty, or holds a link.
@@ -106,10 +110,9 @@ def pick_examples(
     `compare_answers`, in the order of `samples`.
     """
     good = (answers.verdict == DISH) & (answers.guess == answers.label)
+    ranked = sorted(zip(good, samples, strict=True), key=lambda pair: not pair[0])
     chosen = {}
-    for (file, label), _ in sorted(
-        zip(samples, good, strict=True), key=lambda pair: not pair[1]
-    ):
+    for _, (file, label) in ranked:
         chosen.setdefault(class_names[label], file)
     return {name: chosen[name] for name in class_names}
 
@@ -129,10 +132,9 @@ def copy_shown(file: Path, target: Path) -> None:
 
 
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
-    """Make a folder hold these pictures and no others; returns it.
+    """Make a folder hold these pictures, by name, and no others; returns it.
 
-    Each arrives whole, so whoever looks into the folder meanwhile finds a picture. The
-    names that they get there are those of `pictures`, with an ending.
+    Each arrives whole, so whoever looks into the folder meanwhile finds a picture.
     """
     wanted = {f"{name}{shown_suffix(file)}": file for name, file in pictures.items()}
     with staged_folder(folder) as part:
@@ -151,9 +153,7 @@ def list_folder(folder: Path) -> pd.DataFrame:
 
 
 def zip_folder(folder: Path, archive: Path) -> Path:
-    """Pack a demo folder's files into a zip; returns it.
-
-    A failure leaves an earlier archive as it was and nothing half-written beside it.
+    """Pack a demo folder's files into a zip; returns it, whole or as it was before.
 
     Raises:
         DeployError: If the folder cannot be packed.
@@ -169,11 +169,8 @@ def zip_folder(folder: Path, archive: Path) -> Path:
 def upload_plan(folder: Path) -> list[PlannedFile]:
     """Say where each file of a demo would be stored by a push: git itself is asked.
 
-    Only the `.gitattributes` of the folder count, not the reader's own settings.
-
-    Returns:
-        One entry a file, sorted by path. Where git is not installed, "unknown" stands
-        in the place of "LFS" or "git".
+    Only the `.gitattributes` of the folder count, not the reader's own settings. Where
+    git is not installed, "unknown" stands in the place of "LFS" or "git".
 
     Raises:
         DeployError: If the folder is missing or empty, or holds a link.
@@ -196,9 +193,6 @@ def upload_plan(folder: Path) -> list[PlannedFile]:
 
 
 def clean_git() -> dict[str, str]:
-    """An environment in which git sees none of the reader's settings.
-
-    Inside a git hook, variables would name the hook's repository.
-    """
+    """An environment in which git sees no settings of the reader's, or of a hook."""
     own = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
     return own | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}

@@ -38,21 +38,20 @@ LOOK_SECONDS = 3.0
 CHUNK = 1 << 18  # bytes
 # Without compression on the way, Content-Length counts the bytes that we save.
 PLAIN = {"Accept-Encoding": "identity"}
-TORN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    RuntimeError,  # a password, or a packing method that Python does not know
-)
+# The last: a password, or a packing method that Python does not know.
+TORN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+REASONS = {  # the first that fits
+    SSLError: "the server could not prove who it is (a filter on the network?)",
+    ChunkedEncodingError: "the connection broke off before the end",
+    requests.ConnectionError: "no connection to the server",
+}
 CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def is_offline() -> bool:
-    """Decide whether the lesson goes without downloads.
+    """Whether the lesson goes without downloads: FOODVISION_OFFLINE says, 1 or 0.
 
-    The environment variable FOODVISION_OFFLINE decides: 1 for yes, 0 for no. If it
-    is unset or empty, one quick look (at most about 3 seconds) finds out.
+    If it is unset or empty, one quick look (at most about 3 seconds) finds out.
 
     Raises:
         ValueError: If FOODVISION_OFFLINE holds anything else.
@@ -69,12 +68,12 @@ def is_offline() -> bool:
 @functools.cache
 def all_hosts_offer_files() -> bool:
     """Whether every address in `LOOK_AT` offers its file; looks only once."""
-    offered, looks = [], []
+    offered = []
+    # Looking up a name has no timeout of its own, so each look gets a thread that can
+    # be left behind.
+    looks = []
     for url in LOOK_AT:
-        # Looking up a name has no timeout of its own, so each look gets a thread that
-        # can be left behind.
-        look = functools.partial(_look, url, offered)
-        looks.append(threading.Thread(target=look, daemon=True))
+        looks.append(threading.Thread(target=_look, args=(url, offered), daemon=True))
         looks[-1].start()
     deadline = time.monotonic() + LOOK_SECONDS
     for thread in looks:
@@ -148,56 +147,78 @@ def _reason(error: requests.RequestException) -> str:
     # A stall within the body arrives as a ConnectionError that only says so.
     if "timed out" in str(error) and not isinstance(error, ConnectTimeout):
         return "the server sent nothing more"
-    if isinstance(error, SSLError):
-        return "the server could not prove who it is (a filter on the network?)"
-    if isinstance(error, ChunkedEncodingError):
-        return "the connection broke off before the end"
-    is_away = isinstance(error, requests.ConnectionError)
-    return "no connection to the server" if is_away else str(error)
+    for kind, reason in REASONS.items():
+        if isinstance(error, kind):
+            return reason
+    return str(error)
 
 
-def zip_complaint(archive: Path) -> str | None:
+def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
     """Say what is wrong with a zip, as the end of "the file ...", or None.
 
     Reads every byte and compares checksums. A member that would land outside the
-    folder it is unpacked into, or needs a password, counts as wrong.
+    folder it is unpacked into, or needs a password, counts as wrong, and so do more
+    bytes than there is room for in the folder `into`.
     """
     with Path(archive).open("rb") as file:
         if file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html")):
             return "is a web page, not a zip"
     try:
         with zipfile.ZipFile(archive) as zipped:
-            for name in filter(leaves_folder, zipped.namelist()):
-                return f"would write {name} outside the folder"
+            for name in zipped.namelist():
+                # Windows rules see more than POSIX ones: drives, both slashes.
+                path = PureWindowsPath(name)
+                if path.anchor or ".." in path.parts:
+                    return f"would write {name} outside the folder"
+            size = sum(member.file_size for member in zipped.infolist())
+            if into and size > shutil.disk_usage(into).free:
+                return f"unpacks to {size / 1e9:.1f} GB, and the disk has less room"
             torn = zipped.testzip()
     except TORN as error:
         return f"is not a complete zip ({error})"
     return f"is a damaged zip: {torn} does not match its checksum" if torn else None
 
 
-def leaves_folder(name: str) -> bool:
-    """Whether a path from a stranger, taken from a folder, would lead out of it."""
-    # Windows rules see more than POSIX ones: drives, both slashes. One rule for all.
-    path = PureWindowsPath(name)
-    return bool(path.anchor) or ".." in path.parts
+def unpack(
+    archive: Path, folder: Path, check: Callable[[Path, str], Path] | None = None
+) -> Path:
+    """Unpack a zip into a folder, wholly or not at all, and say what to use of it.
 
+    A folder that already holds something is taken as it is: it was either unpacked
+    completely before, or is the reader's own.
 
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a zip into a folder, wholly or not at all.
-
-    A folder that already holds something is returned as it is: it was either
-    unpacked completely before, or is the reader's own.
+    Given the folder, and advice for who reads a complaint, `check` returns what is to
+    be used of it, or raises a LessonError. The folder's name then gets a mark of the
+    zip's contents, so that two zips never share one.
 
     Raises:
         FileError: If the zip is torn or unsafe, or the disk is full.
+        LessonError: What `check` raised; nothing that was unpacked now is kept then.
     """
     archive, folder = Path(archive), Path(folder)
+    if check:
+        folder = folder.with_name(f"{folder.name}-{file_sha256(archive)[:8]}")
+    is_new = not (folder.is_dir() and any(folder.iterdir()))
+    if is_new:
+        _unpack(archive, folder)
+    if check is None:
+        return folder
+    if not is_new:
+        return check(folder, "Delete that folder and run this again.")
+    try:
+        return check(folder, f"Put {archive.name} right and run this again.")
+    except LessonError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise type(error)(
+            f"{archive} cannot be used, and nothing of it was kept: {error}"
+        ) from error
+
+
+def _unpack(archive: Path, folder: Path) -> None:
     if folder.is_dir():
-        if any(folder.iterdir()):
-            return folder
         folder.rmdir()
     with atomic_write(folder, f"Unpacking {archive}") as part:
-        if complaint := zip_complaint(archive):
+        if complaint := zip_complaint(archive, folder.parent):
             raise FileError(
                 f"{archive} was not unpacked: the file {complaint}. "
                 "Delete it, get it again and run this again."
@@ -210,29 +231,3 @@ def unpack(archive: Path, folder: Path) -> Path:
                 names = member.filename.split("/")
                 if not (CLUTTER & set(names) or names[-1].startswith("._")):
                     zipped.extract(member, part)
-    return folder
-
-
-def unpack_checked(
-    archive: Path, data_dir: Path, check: Callable[[Path, str], Path]
-) -> Path:
-    """Unpack a zip once, into a folder known by its contents; keep it if it is fit.
-
-    Given the folder, and advice for who reads a complaint, `check` returns what is to
-    be used of it, or raises a LessonError.
-
-    Raises:
-        FileError: If the zip cannot be unpacked.
-        LessonError: What `check` raised; nothing that was unpacked now is kept then.
-    """
-    folder = data_dir / f"{archive.stem}-{file_sha256(archive)[:8]}"
-    if folder.exists():
-        return check(folder, "Delete that folder and run this again.")
-    unpack(archive, folder)
-    try:
-        return check(folder, f"Put {archive.name} right and run this again.")
-    except LessonError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise type(error)(
-            f"{archive} cannot be used, and nothing of it was kept: {error}"
-        ) from error

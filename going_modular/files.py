@@ -31,12 +31,9 @@ class FileError(LessonError):
 def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     """Yield a name to write to; afterwards what is there becomes `target`, or nothing.
 
-    The name is a neighbour of `target`, on the same disk, and no other run uses it. A
-    file replaces what was there before; a folder gives way to one that was finished
-    first.
-
-    `what` is going on, to tell of an interruption in one sentence; without it an
-    interruption passes through.
+    The name is a neighbour of `target` that no other run uses. A file replaces what was
+    there before; a folder gives way to one that was finished first. `what` is going on,
+    to tell of an interruption; without it an interruption passes through.
 
     Raises:
         FileError: If writing fails. What was there before is as it was.
@@ -47,7 +44,14 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
         with saying_how_to_write(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            _put(part, target)
+            if part.is_file():
+                with part.open("rb+") as file:
+                    os.fsync(file.fileno())  # a full disk may show only here
+            try:
+                os.replace(part, target)
+            except OSError:
+                if part.is_file() or not target.is_dir():
+                    raise  # else another run finished first, and its folder is whole
     except KeyboardInterrupt:
         if what is None:
             raise
@@ -64,10 +68,8 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder; afterwards its files move into `folder`, or none does.
 
-    Files of the same names are replaced, others stay.
-
-    Raises:
-        FileError: If writing fails.
+    Files of the same names are replaced, others stay. If writing fails, it is a
+    FileError.
     """
     folder = Path(folder)
     with saying_how_to_write(folder):
@@ -94,29 +96,12 @@ def saying_how_to_write(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _put(part: Path, target: Path) -> None:
-    if part.is_file():
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())  # a full disk may show only here
-        os.replace(part, target)
-        return
-    try:
-        os.replace(part, target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        # Another run finished first. What it put there is just as complete.
-
-
 def patch_file(source: Path, diff: str, target: Path) -> Path:
     """Apply a diff to a file of lines, into another file; returns the other.
 
     The diff has pieces with an empty line between them. In a piece, lines that begin
-    with "-" go, lines with "+" come, and lines with a space stay and say where.
-
-    Raises:
-        FileError: If a line begins otherwise, or the lines that go or stay are not in
-            the file, one below the other, exactly once.
+    with "-" go, lines with "+" come, and lines with a space stay and say where. If
+    those that go or stay are not there exactly once, it is a FileError.
     """
     # Each line now has a break before it and one behind it.
     text = "\n" + Path(source).read_text("utf-8")

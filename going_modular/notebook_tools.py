@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import random
 import sys
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,22 +19,16 @@ from going_modular.app.surroundings import prepare
 
 
 def outdated(requirements: Path) -> list[str]:
-    """A line for each package of a requirements file that is missing or does not fit.
-
-    Versions are compared as versions: 2.10 is newer than 2.9.
-    """
+    """A line for each package of a requirements file that is missing or too old."""
     complaints = []
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        if not (wanted := line.partition("#")[0].strip()):
-            continue
-        requirement = Requirement(wanted)
-        try:
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    for wanted in filter(None, (line.partition("#")[0].strip() for line in lines)):
+        requirement, found = Requirement(wanted), "missing"
+        with suppress(importlib.metadata.PackageNotFoundError):
             found = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            complaints.append(f"{requirement.name} is missing (wanted: {wanted})")
-        else:
-            if not requirement.specifier.contains(found, prereleases=True):
-                complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
+            if requirement.specifier.contains(found, prereleases=True):
+                continue
+        complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
     return complaints
 
 
@@ -41,9 +36,6 @@ def check_packages(requirements: Path = Path("requirements.txt")) -> None:
     """Stop with the command that helps if a package is missing or too old.
 
     If all is well, this notebook's Gradio gets a folder of its own (`surroundings`).
-
-    Raises:
-        SystemExit: With what to do.
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - a notebook is opened by older ones
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version}")
@@ -84,11 +76,8 @@ def show_source(thing) -> Code:
 
 
 def show_page(url: str, *, width: int = 400, height: int = 760) -> None:
-    """Show a page that this computer serves under the cell that runs, sizes in pixels.
-
-    Colab's notebook runs in another computer's browser, so Colab brings it there.
-    """
-    if "google.colab" in sys.modules:
+    """Show a page of this computer's below the cell that runs; sizes in pixels."""
+    if "google.colab" in sys.modules:  # which brings it to the reader's computer
         from google.colab import output
 
         port = urlsplit(url).port

@@ -12,13 +12,11 @@ import shutil
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
 from going_modular.datasets import (
-    SPLITS,
     SYSTEM,
     DataError,
     PictureDataset,
@@ -28,31 +26,12 @@ from going_modular.datasets import (
 from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
+TRAIN, TEST, VALIDATION = (
+    re.compile(names, re.IGNORECASE)
+    for names in ("train(ing)?", "test(ing)?", "val|valid|validation")
+)
 Paths = dict[Path, tuple[str, ...]]  # files, each with the parts of its path from a top
-HALVES = {
-    "train": re.compile("train(ing)?", re.I),
-    "test": re.compile("test(ing)?", re.I),
-    "validation": re.compile("val|valid|validation", re.I),
-}
-
-
-@dataclass
-class Layout:
-    """Which picture of a folder goes where, by half and class, and remarks on it."""
-
-    folder: Path
-    halves: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-
-    def is_in_place(self) -> bool:
-        """Whether the folder can be used as it is."""
-        for half, classes in self.halves.items():
-            place, wanted = self.folder / half, {*chain(*classes.values())}
-            if not place.is_dir() or class_names(place) != sorted(classes):
-                return False
-            if wanted != {file for file, _ in PictureDataset(place).samples}:
-                return False
-        return True
+Classes = dict[str, list[Path]]  # the pictures of each class
 
 
 def lay_out(folder: Path, data_dir: Path) -> Path:
@@ -65,24 +44,36 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
         DataError: If there are fewer than two classes, or a half of one is empty.
         FileError: If it cannot be written.
     """
-    layout = read_layout(folder)
-    target = layout.folder if layout.is_in_place() else _copy(layout, Path(data_dir))
-    sizes = (sum(map(len, layout.halves[half].values())) for half in SPLITS)
+    folder, files = _open(Path(folder))
+    train, test, remarks = _halves(files)
+    if wrong := _complaint(train, test):
+        raise DataError(f"{folder} cannot be used: {wrong}.")
+    halves = {"train": train, "test": test}
+    if not all(_is_in_place(folder / half, halves[half]) for half in halves):
+        folder = _copy(folder, halves, Path(data_dir))
+    sizes = (sum(map(len, classes.values())) for classes in halves.values())
     taken = "Your pictures: {} to train on, {} to test on".format(*sizes)
-    print("; ".join([taken, *layout.remarks]) + ".")
-    return target
+    print("; ".join([taken, *remarks]) + ".")
+    return folder
 
 
-def _copy(layout: Layout, data_dir: Path) -> Path:
+def _is_in_place(half: Path, classes: Classes) -> bool:
+    if not half.is_dir() or class_names(half) != sorted(classes):
+        return False
+    found = {file for file, _ in PictureDataset(half).samples}
+    return found == {*chain(*classes.values())}
+
+
+def _copy(folder: Path, halves: dict[str, Classes], data_dir: Path) -> Path:
     places = {
         file: Path(half, name, f"{number:05}_{file.name}")
-        for half, classes in layout.halves.items()
+        for half, classes in halves.items()
         for name, files in classes.items()
         for number, file in enumerate(files)
     }
     states = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in places]
     mark = sha256(repr([states, [*places.values()]]).encode()).hexdigest()[:8]
-    target = data_dir / f"{layout.folder.name}-{mark}"
+    target = data_dir / f"{folder.name}-{mark}"
     if not target.exists():
         with atomic_write(target, "Laying out your pictures") as part:
             for file, place in places.items():
@@ -94,46 +85,18 @@ def _copy(layout: Layout, data_dir: Path) -> Path:
     return target
 
 
-def read_layout(folder: Path) -> Layout:
-    """Find classes and halves in a folder, without changing anything.
-
-    Raises:
-        DataError: If there are fewer than two classes, or a half of one is empty.
-    """
-    folder = Path(folder)
+def _open(folder: Path) -> tuple[Path, Paths]:
+    """What people, and not computers, put into a folder, and where it begins."""
     files = {file: file.relative_to(folder).parts for file in _files(folder)}
     # Zipping puts a folder on top of the others.
     while len(top := _with_pictures(files)) == 1:
         if not _with_pictures(inner := _below(files, top)):
             break
         folder, files = folder / top.pop(), inner
-    layout, skipped, spelling, halves = Layout(folder), [], {}, {}
-    for half, pattern in HALVES.items():
-        names = {path[0] for path in files.values() if pattern.fullmatch(path[0])}
-        halves[half] = _classes(_below(files, names), skipped, spelling)
-    train, test, validation = halves.values()
-    if train and test and validation:
-        train = {name: train[name] + validation.get(name, []) for name in train}
-        layout.remarks.append("validation pictures are trained on")
-    test = test or validation
-    if train and test:
-        layout.halves = {"train": train, "test": test}
-        _name_copies(layout)
-    elif train or test:
-        _split(layout, train or test)
-    else:
-        skipped.clear()
-        _split(layout, _classes(files, skipped, spelling))
-    _complain(layout.folder, layout.halves)
-    if skipped:
-        names = sorted({file.name for file in skipped})
-        some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        layout.remarks.append(f"{len(skipped)} left out as no pictures: {some}")
-    return layout
+    return folder, files
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What people, and not computers, put into a folder, in order."""
     for entry in sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name)):
         yield from _files(entry) if entry.is_dir() else [entry]
 
@@ -148,9 +111,40 @@ def _below(files: Paths, names: set[str]) -> Paths:
     return {f: path[1:] for f, path in files.items() if path[0] in names and path[1:]}
 
 
-def _classes(
-    files: Paths, skipped: list[Path], spelling: dict[str, str]
-) -> dict[str, list[Path]]:
+def _halves(files: Paths) -> tuple[Classes, Classes, list[str]]:
+    """Training and test pictures, and remarks on them."""
+    found, skipped, spelling, remarks = [], [], {}, []
+    for half in (TRAIN, TEST, VALIDATION):
+        names = {path[0] for path in files.values() if half.fullmatch(path[0])}
+        found.append(_classes(_below(files, names), skipped, spelling))
+    train, test, validation = found
+    if all(found):
+        train = {name: train[name] + validation.get(name, []) for name in train}
+        remarks.append("validation pictures are trained on")
+    test = test or validation
+    if train and test:
+        # Whoever made the halves decides what is in them, but should know of copies.
+        photo = _photos([*chain(*train.values(), *test.values())])
+        learned = {photo[file] for file in chain(*train.values())}
+        if copies := sum(photo[file] in learned for file in chain(*test.values())):
+            also = (
+                f"{copies} test pictures are training pictures, too, and show nothing"
+            )
+            remarks.append(also)
+    else:
+        if not (train or test):
+            skipped.clear()
+            train = _classes(files, skipped, spelling)
+        train, test = _split(train or test)
+        remarks.append(f"split by a seed, {TEST_SHARE:.0%} of each class to test on")
+    if skipped:
+        names = sorted({file.name for file in skipped})
+        some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        remarks.append(f"{len(skipped)} left out as no pictures: {some}")
+    return train, test, remarks
+
+
+def _classes(files: Paths, skipped: list[Path], spelling: dict[str, str]) -> Classes:
     """The pictures of each class; Pizza is pizza, as it was spelt first."""
     found = defaultdict(list)
     for file, parts in files.items():
@@ -175,45 +169,31 @@ def _photos(files: list[Path]) -> dict[Path, str]:
     return photos
 
 
-def _name_copies(layout: Layout) -> None:
-    """Whoever made the halves decides what is in them, but should know of copies."""
-    train, test = ([*chain(*layout.halves[half].values())] for half in SPLITS)
-    photo = _photos([*train, *test])
-    learned = {photo[file] for file in train}
-    if copies := sum(photo[file] in learned for file in test):
-        layout.remarks.append(
-            f"{copies} test pictures are training pictures, too, and show nothing"
-        )
-
-
-def _split(layout: Layout, classes: dict[str, list[Path]]) -> None:
+def _split(classes: Classes) -> tuple[Classes, Classes]:
     """Deal each class by a seed; copies of a photo stay on one side."""
-    photo, sides = _photos([*chain(*classes.values())]), {}
-    layout.halves = {half: {name: [] for name in classes} for half in SPLITS}
+    photo, dealt = _photos([*chain(*classes.values())]), {}  # whether to the test
+    train, test = ({name: [] for name in classes} for _ in range(2))
     for name, files in classes.items():
-        new = [one for one in dict.fromkeys(map(photo.get, files)) if one not in sides]
+        new = [key for key in dict.fromkeys(map(photo.get, files)) if key not in dealt]
         random.Random(SEED).shuffle(new)
         tests = min(max(1, round(TEST_SHARE * len(new))), len(new) - 1)
-        sides |= {one: "test" if n < tests else "train" for n, one in enumerate(new)}
+        dealt |= {key: number < tests for number, key in enumerate(new)}
         for file in files:
-            layout.halves[sides[photo[file]]][name].append(file)
-    layout.remarks.append(f"split by a seed, {TEST_SHARE:.0%} of each class to test on")
+            (test if dealt[photo[file]] else train)[name].append(file)
+    return train, test
 
 
-def _complain(folder: Path, halves: dict[str, dict[str, list[Path]]]) -> None:
-    train, test = (sorted(halves[half]) for half in SPLITS)
-    if train != test:
-        wrong = (
+def _complaint(train: Classes, test: Classes) -> str | None:
+    if train.keys() != test.keys():
+        return (
             "train/ and test/ should hold the same class folders, but train/ has "
             f"{', '.join(train)} and test/ has {', '.join(test)}"
         )
-    elif len(train) < 2:
-        wrong = (
+    if len(train) < 2:
+        return (
             "there should be at least two class folders (a folder for each class, or "
-            f"train/ and test/ with one for each class in both), but found {train}"
+            f"train/ and test/ with one for each class in both), but found {[*train]}"
         )
-    elif empty := [name for name in train if not all(halves[h][name] for h in SPLITS)]:
-        wrong = f"of {', '.join(empty)} there are too few pictures to train and test on"
-    else:
-        return
-    raise DataError(f"{folder} cannot be used: {wrong}.")
+    few = [name for name in train if not (train[name] and test[name])]
+    reason = "there are too few pictures to train and test on"
+    return f"of {', '.join(few)} {reason}" if few else None

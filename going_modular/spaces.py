@@ -9,8 +9,8 @@ import re
 import shlex
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from huggingface_hub import HfApi, get_token
 
@@ -52,6 +52,12 @@ one with write access at https://huggingface.co/settings/tokens"""
 NO_ACCESS = """\
 this token may not write there ({status}). It needs write access, and the part of the
 name before the / must be your user name or an organization of yours"""
+ODD_TOKEN = """\
+The token is empty or holds characters no token has: copy it once more from
+https://huggingface.co/settings/tokens"""
+NO_SDK = """\
+{} must name the kind of Space, with a line sdk: gradio or sdk: static in its front
+matter. Is it the right folder?"""
 HINTS = {402: NEEDS_PAID_PLAN, 401: BAD_TOKEN, 403: NO_ACCESS, 404: NO_ACCESS}
 
 
@@ -61,23 +67,14 @@ def embed_address(space: str) -> str:
     return f"https://{host}.hf.space"
 
 
-@dataclass(frozen=True)
-class Rehearsal:
-    """What a push that was cloned back showed.
+class Rehearsal(NamedTuple):
+    """What a push that was cloned back showed."""
 
-    Attributes:
-        files: Paths the other side now has, sorted.
-        model: Path of the largest file that went through Git LFS, "" if none did.
-        pointer: The text git stores in that file's place, "" if none did.
-        same_bytes: Whether every file of the folder came back, byte for byte.
-        commands: The commands, as they were run, in order.
-    """
-
-    files: tuple[str, ...]
-    model: str
-    pointer: str
-    same_bytes: bool
-    commands: tuple[str, ...]
+    files: list[str]  # paths that the other side now has, sorted
+    model: str  # path of the largest file that went through Git LFS, "" if none did
+    pointer: str  # the text that git stores in its place
+    same_bytes: bool  # whether every file of the folder came back, byte for byte
+    commands: list[str]  # as they were run, in order
 
 
 def git_lfs_missing() -> str | None:
@@ -103,15 +100,7 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
     """
     if missing := git_lfs_missing():
         raise DeployError(missing)
-    _check_sizes(Path(folder))
-    place = Path(workdir).resolve()
-    place.mkdir(parents=True, exist_ok=True)
-    place = place if SAFE.fullmatch(str(place)) else None
-    with tempfile.TemporaryDirectory(dir=place, prefix="push-") as scratch:
-        return _push_and_clone(Path(folder), Path(scratch).resolve())
-
-
-def _check_sizes(folder: Path) -> None:
+    folder, place = Path(folder), Path(workdir).resolve()
     for path, size, storage in upload_plan(folder):
         with (folder / path).open("rb") as file:
             is_binary = b"\0" in file.read(8000)  # git's own test
@@ -121,6 +110,10 @@ def _check_sizes(folder: Path) -> None:
                 f"add this line to {folder / '.gitattributes'}:\n"
                 f"*{Path(path).suffix} filter=lfs diff=lfs merge=lfs -text"
             )
+    place.mkdir(parents=True, exist_ok=True)
+    place = place if SAFE.fullmatch(str(place)) else None
+    with tempfile.TemporaryDirectory(dir=place, prefix="push-") as scratch:
+        return _push_and_clone(folder, Path(scratch).resolve())
 
 
 def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
@@ -156,8 +149,8 @@ def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
     git("-C", "check", "lfs", "pull")
     # What was copied, not the folder: another run may be writing there just now.
     same, *_ = filecmp.cmpfiles(space, check, names, shallow=False)
-    back = tuple(folder_files(check))
-    return Rehearsal(back, model, pointer, len(same) == len(names), tuple(commands))
+    same_bytes = len(same) == len(names)
+    return Rehearsal(folder_files(check), model, pointer, same_bytes, commands)
 
 
 def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
@@ -188,29 +181,23 @@ def upload_to_space(
     """Create a Space if there is none, upload a demo folder; returns its address.
 
     Files of the Space that the folder does not have are left as they are. After a
-    failure it can be called again.
-
-    The README.md's front matter names the SDK. `hardware` is what a new Space runs on;
-    None is the Hub's default, CPU Basic. The token is never printed.
+    failure it can be called again. The README.md's front matter names the SDK.
+    `hardware` is what a new Space runs on; None is the Hub's default, CPU Basic. The
+    token is never printed.
 
     Raises:
         DeployError: If the folder, name or token cannot be right, or the Hub refuses or
             cannot be reached.
     """
     folder, token = Path(folder), token.strip()
+    files, readme = list_folder(folder), folder / "README.md"
+    sdk = SDK.match(readme.read_text("utf-8") if readme.is_file() else "")
     if not re.fullmatch(r"[!-~]+", token):
-        raise DeployError(
-            "The token is empty or holds characters no token has: copy it once more "
-            "from https://huggingface.co/settings/tokens"
-        )
+        raise DeployError(ODD_TOKEN)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", space_name):
         raise DeployError(f'{space_name!r} is not a Space: write it as "user/space"')
-    files, readme = list_folder(folder), folder / "README.md"
-    if not (sdk := SDK.match(readme.read_text("utf-8") if readme.is_file() else "")):
-        raise DeployError(
-            f"{readme} must name the kind of Space, with a line sdk: gradio or sdk: "
-            "static in its front matter. Is it the right folder?"
-        )
+    if not sdk:
+        raise DeployError(NO_SDK.format(readme))
     print(f"Uploading {len(files)} files, {files.bytes.sum() / 1e6:.1f} MB", flush=True)
     disable_progress_bars()  # in a notebook they would be widgets, stored in the file
     try:

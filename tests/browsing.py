@@ -11,20 +11,14 @@ from PIL import Image
 
 from going_modular.demo_folder import TEXTS, copy_app
 
-DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 844), (360, 740)
+DESKTOP, PHONE = (1280, 800), (390, 844)
 FORM = "multipart/form-data; boundary=x"
 API = "/gradio_api"
 ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 
 
 def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
-    """Copy the demo to `folder`, as a reader would, with a stand-in model.
-
-    Args:
-        folder: Must not exist.
-        classes: How many the model knows.
-        changes: Metadata of the model, as for `make_model`.
-    """
+    """Copy the demo to `folder`, with a stand-in model, as for `make_model`."""
     copy_app(DEMO, folder, TEXTS)
     make_model(folder / "foodvision_mini.onnx", classes=classes, **changes)
     (folder / "examples").mkdir()
@@ -83,11 +77,7 @@ def call(url: str, payload: object) -> str:
 def ask(url: str, content: bytes, name: str = "plate.jpg", queued=None) -> tuple:
     """Upload a picture, call /predict, and read its two values.
 
-    Args:
-        url: Where the app answers.
-        content: The file's bytes.
-        name: The file's name.
-        queued: A `threading.Event` that is set once the app has taken the question.
+    `queued`, a `threading.Event`, is set once the app has taken the question.
     """
     status, text = upload(url, content, name)
     assert status == 200, text

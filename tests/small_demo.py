@@ -3,15 +3,21 @@
 from pathlib import Path
 
 MODEL = bytes(range(256)) * 5_000  # 1.28 MB, binary
-ATTRIBUTES = "*.onnx filter=lfs diff=lfs merge=lfs -text\n"
 TOKEN = "hf_thisIsNotARealToken"
-FILES = [
-    ".gitattributes",
-    "README.md",
-    "app.py",
-    "examples/a.jpg",
-    "examples/b picture.jpg",
-    "model.onnx",
+CONTENT = {
+    ".gitattributes": b"*.onnx filter=lfs diff=lfs merge=lfs -text\n",
+    "README.md": b"---\ntitle: Mini\nsdk: gradio\n---\n\nWhat it does.\n",
+    "app.py": b"print('hello')\n",
+    "examples/a.jpg": b"\xff\xd8a",
+    "examples/b picture.jpg": b"\xff\xd8b",
+    "model.onnx": MODEL,
+}
+FILES = list(CONTENT)
+LEFTOVERS = [
+    "__pycache__/a.pyc",
+    "examples/__pycache__/x.pyc",
+    ".gradio/1",
+    ".DS_Store",
 ]
 
 
@@ -26,18 +32,4 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
 
 def write_demo(folder: Path) -> Path:
     """Write a demo folder, with the leftovers of having been used."""
-    return write_files(
-        folder,
-        {
-            "model.onnx": MODEL,
-            "app.py": b"print('hello')\n",
-            "README.md": b"---\ntitle: Mini\nsdk: gradio\n---\n\nWhat it does.\n",
-            ".gitattributes": ATTRIBUTES.encode(),
-            "examples/b picture.jpg": b"\xff\xd8b",
-            "examples/a.jpg": b"\xff\xd8a",
-            "__pycache__/app.pyc": b"x",
-            "examples/__pycache__/x.pyc": b"x",
-            ".gradio/cached/1": b"x",
-            ".DS_Store": b"x",
-        },
-    )
+    return write_files(folder, CONTENT | dict.fromkeys(LEFTOVERS, b"x"))

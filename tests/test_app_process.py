@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,11 @@ from huggingface_hub import close_session
 from PIL import Image
 from small_demo import TOKEN, write_files
 
-from going_modular import app_process
-from going_modular.app_process import ask_demo, run_demo
+from going_modular.app.surroundings import HERE_ONLY
+from going_modular.app_process import COURSE, ask_demo, run_demo
 from going_modular.files import LessonError
 
-GRADIO_APP = """
+GRADIO_APP = b"""
 import gradio as gr
 from helper import shares
 
@@ -30,17 +32,16 @@ demo = gr.Interface(predict, image, gr.Label(), api_name="predict",
 if __name__ == "__main__":
     demo.launch()
 """
+HELPER = b"def shares():\n    return {'pizza': 0.75, 'sushi': 0.25}\n"
 PLAIN_APP = """
-import os
+import os, found_by_path, page
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)
+assert COURSE not in os.environ['PYTHONPATH'].split(os.pathsep)
 print("up and running", flush=True)
 address = os.environ["GRADIO_SERVER_NAME"], int(os.environ["GRADIO_SERVER_PORT"])
 HTTPServer(address, SimpleHTTPRequestHandler).serve_forever()
 """
-
-
-def app_folder(tmp_path: Path, source: str) -> Path:
-    return write_files(tmp_path / "demo", {"app.py": source.encode()})
 
 
 def assert_stopped(demo):
@@ -62,9 +63,8 @@ def dead_proxy(monkeypatch):
 @pytest.mark.slow
 def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_proxy):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    folder = app_folder(tmp_path, GRADIO_APP)
-    helper = b"def shares():\n    return {'pizza': 0.75, 'sushi': 0.25}\n"
-    write_files(folder, {"helper.py": helper})
+    files = {"app.py": GRADIO_APP, "helper.py": HELPER}
+    folder = write_files(tmp_path / "demo", files)
     for name, size in (("usual.png", (8, 6)), ("unusual.png", (5, 5))):
         Image.new("RGB", size, "red").save(tmp_path / name)
     with run_demo(folder) as demo:
@@ -82,22 +82,14 @@ def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch, dead_prox
 
 
 def test_what_the_app_sees_and_prints_and_that_it_stops(tmp_path, monkeypatch):
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/found_by_path.py").touch()
-    (tmp_path / "page.py").write_text("raise SystemExit('not this one')")
-    course = Path(app_process.__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(course), "site", "", "."]))
+    write_files(tmp_path, {"site/found_by_path.py": b"", "page.py": b"not this one"})
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([COURSE, "site", "", "."]))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for name in ("PYTHONSAFEPATH", "PYTHONINSPECT", "GRADIO_SHARE", "GRADIO_ROOT_PATH"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    check = (
-        "import os, found_by_path, page\n"
-        "assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)\n"
-        f"assert {str(course)!r} not in os.environ['PYTHONPATH'].split(os.pathsep)\n"
-    )
-    folder = app_folder(tmp_path, check + PLAIN_APP)
-    (folder / "page.py").touch()
+    app = f"COURSE = {COURSE!r}{PLAIN_APP}".encode()
+    folder = write_files(tmp_path / "demo", {"app.py": app, "page.py": b""})
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyboardInterrupt), run_demo(Path("demo"), timeout=30) as demo:
         assert "up and running" in demo.log_path.read_text()
@@ -107,31 +99,48 @@ def test_what_the_app_sees_and_prints_and_that_it_stops(tmp_path, monkeypatch):
     assert sorted(os.listdir(folder)) == ["app.py", "page.py"]
 
 
+DIES = b"for n in range(99): print('line', n)\nimport no_such_package"
 LAST_LINES = r"(?s)exit code 1.*line 98.*No module named 'no_such_package'$"
+HANGS = b"import time\nprint('busy')\ntime.sleep(60)"
+NOTE = b"import os\nopen('pid', 'w').write(str(os.getpid()))\n"
 
 
 @pytest.mark.parametrize(
     ("source", "seconds", "told"),
-    [
-        (
-            "for n in range(99): print('line', n)\nimport no_such_package",
-            60,
-            LAST_LINES,
-        ),
-        ("import time\nprint('busy')\ntime.sleep(60)", 2, r"(?s)in time.*busy"),
-    ],
+    [(DIES, 60, LAST_LINES), (HANGS, 2, r"(?s)in time.*busy")],
     ids=["dies", "never answers"],
 )
 def test_an_app_that_does_not_start_is_ended_and_its_last_lines_are_told(
     source, seconds, told, tmp_path
 ):
-    note = "import os\nopen('pid', 'w').write(str(os.getpid()))\n"
-    folder = app_folder(tmp_path, note + source)
-    with (
-        pytest.raises(LessonError, match=told) as caught,
-        run_demo(folder, timeout=seconds),
-    ):
+    folder = write_files(tmp_path / "demo", {"app.py": NOTE + source})
+    demo = run_demo(folder, timeout=seconds)
+    with pytest.raises(LessonError, match=told) as caught, demo:
         pytest.fail("it cannot have started")
     assert "line 50" not in str(caught.value)
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "pid").read_text()), 0)
+
+
+SAY = (
+    "import os; from going_modular.app.surroundings import prepare; prepare()\n"
+    "print(os.environ['GRADIO_TEMP_DIR'], os.environ['no_proxy'])"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("{}/new/folder", True), ("{}/a_file/inside", False), ("", False)],
+    ids=["can be made", "cannot be made", "none"],
+)
+def test_uploads_have_a_folder_of_their_own_that_goes(given, kept, tmp_path):
+    (tmp_path / "a_file").touch()
+    (tmp_path / "gradio").mkdir()  # somebody else's
+    own = {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": given.format(tmp_path)}
+    how = {"cwd": COURSE, "env": os.environ | own | {"no_proxy": "example.org"}}
+    done = subprocess.run([sys.executable, "-c", SAY], capture_output=True, **how)
+    folder, direct = done.stdout.decode().split()
+    assert (folder == given.format(tmp_path)) == kept
+    assert Path(folder).exists() == kept
+    assert folder != str(tmp_path / "gradio") and Path(folder).is_relative_to(tmp_path)
+    assert direct.split(",") == ["example.org", *HERE_ONLY]

@@ -44,7 +44,7 @@ def published(data_dir, site, tmp_path, monkeypatch):
     body = zip_of(make_pictures(tmp_path / "published"))
     name = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
     monkeypatch.setattr(data_setup, "PHOTOS_BLOB", name)
-    monkeypatch.setattr(data_setup, "PHOTOS_COUNTS", {"train": 4, "test": 2})
+    monkeypatch.setattr(data_setup, "PHOTOS_COUNTS", [4, 2])
     monkeypatch.setattr(data_setup, "PHOTOS_URL", site.put("/p.zip", body))
     monkeypatch.setenv("FOODVISION_OFFLINE", "0")
     return body
@@ -52,12 +52,10 @@ def published(data_dir, site, tmp_path, monkeypatch):
 
 def test_a_folder_of_ones_own_is_used_where_it_is(own, data_dir):
     found = find_pictures(data_dir)
-    assert found.folder == own and found.source == "your own (FOODVISION_DATA)"
-    assert found.label == "real photos" and not found.is_practice
+    assert found == (own, False) and found.label == "real photos"
     assert os.listdir(data_dir) == []
     (own / MARKER).touch()
-    found = find_pictures(data_dir)
-    assert found.label == "drawn practice pictures" and found.is_practice
+    assert find_pictures(data_dir) == (own, True)
 
 
 @pytest.mark.parametrize("top", ["", "my photos/"])
@@ -68,7 +66,7 @@ def test_a_zip_of_ones_own_is_unpacked_once(top, own, data_dir, monkeypatch):
     folder = data_dir / f"own-{file_sha256(archive)[:8]}"
     with monkeypatch.context() as once:
         assert find_pictures(data_dir).folder == folder / top
-        once.setattr(downloads, "unpack", pytest.fail)
+        once.setattr(downloads, "_unpack", pytest.fail)
         assert find_pictures(data_dir).folder == folder / top
     assert os.listdir(data_dir) == [folder.name]
     archive.write_bytes(zip_of(make_pictures(own, ["soup"])))  # of the same name
@@ -76,38 +74,27 @@ def test_a_zip_of_ones_own_is_unpacked_once(top, own, data_dir, monkeypatch):
     assert "soup" not in count_pictures(folder / top)
 
 
-def test_a_zip_on_the_web_is_asked_for_once(own, data_dir, site, monkeypatch):
-    url = site.put("/my%20photos.zip", zip_of(own))
+def test_a_zip_on_the_web_is_asked_for_once_and_a_bad_one_leaves_nothing(
+    own, data_dir, site, monkeypatch
+):
+    url = site.root + "/my%20photos.zip"
     monkeypatch.setenv("FOODVISION_DATA", url)
+    for body, message in (
+        (None, "404.*Check the connection.*unset FOODVISION_DATA"),
+        (b"<html>Not here", "is a web page.*Run this again.*unset FOODVISION_DATA"),
+        (zip_bytes({"a": b""}), "at least two class folders.*right and run this"),
+    ):
+        if body:
+            site.put("/my%20photos.zip", body)
+        with pytest.raises(DataError, match=message):
+            find_pictures(data_dir)
+        assert os.listdir(data_dir) == []
+    site.put("/my%20photos.zip", zip_of(own))
     first = find_pictures(data_dir)
     assert first == find_pictures(data_dir)
-    assert site.asked == ["/my%20photos.zip"]
+    assert site.asked == ["/my%20photos.zip"] * 4, "once when it was there"
     assert first.folder.parent == data_dir and "my_photos" in first.folder.name
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"<html>Not here", "is a web page.*Run this again.*unset FOODVISION_DATA"),
-        (
-            zip_bytes({"a": b"", "b": b""}),
-            "at least two class folders.*right and run this",
-        ),
-        (None, "404.*Check the connection.*unset FOODVISION_DATA"),
-    ],
-    ids=["a web page", "without train", "missing"],
-)
-def test_a_bad_zip_on_the_web_leaves_nothing(
-    body, message, own, data_dir, site, monkeypatch
-):
-    monkeypatch.setenv("FOODVISION_DATA", site.root + "/x.zip")
-    if body:
-        site.put("/x.zip", body)
-    with pytest.raises(DataError, match=message):
-        find_pictures(data_dir)
-    assert os.listdir(data_dir) == []
-    site.put("/x.zip", zip_of(own))
-    assert count_pictures(find_pictures(data_dir).folder).total.total == 6
+    assert count_pictures(first.folder).total.total == 6
 
 
 @pytest.mark.parametrize(
@@ -124,27 +111,23 @@ def test_a_folder_that_will_not_do_is_named(missing, message, own, data_dir):
     assert os.listdir(data_dir) == []
 
 
-def test_a_changed_published_zip_is_refused_and_half_a_folder_is_no_photos(
+def test_what_is_not_the_published_zip_is_refused_and_half_a_folder_is_no_photos(
     published, site, data_dir
 ):
-    site.put("/p.zip", zip_bytes({"train/pizza/1.jpg": b"tampered"}))
+    site.put("/p.zip", other := zip_bytes({"train/pizza/1.jpg": b"tampered"}))
     with pytest.raises(DataError, match="hash differs.*set FOODVISION_OFFLINE=1"):
         find_pictures(data_dir)
     assert os.listdir(data_dir) == []
+    archive = data_dir / f"{data_setup.PHOTOS_NAME}.zip"
+    archive.write_bytes(other)  # another of that name, which is the reader's
+    with pytest.raises(DataError, match="hash differs.*Delete it.*FOODVISION_DATA"):
+        find_pictures(data_dir)
+    archive.unlink()
     site.put("/p.zip", published)
     folder = find_pictures(data_dir).folder
     (folder / "train/steak/1.png").unlink()
     with pytest.raises(DataError, match="4 training and 2 test.*3 and 2.*Delete"):
         find_pictures(data_dir)
-
-
-def test_another_zip_of_that_name_is_not_passed_off(own, data_dir, monkeypatch):
-    archive = data_dir / "pizza_steak_sushi_20_percent.zip"
-    archive.write_bytes(zip_of(own))
-    monkeypatch.delenv("FOODVISION_DATA")
-    with pytest.raises(DataError, match="hash differs.*Delete it.*FOODVISION_DATA"):
-        find_pictures(data_dir)
-    assert archive.exists()
 
 
 @pytest.mark.parametrize("offline", ["0", "1"])
@@ -160,11 +143,9 @@ def test_pictures_are_drawn_only_offline_and_where_no_photos_are(
         folder.with_suffix(".zip").write_bytes(published)
     found = find_pictures(data_dir)
     if here is None and offline == "1":
-        assert found.is_practice
-        assert found.source == found.label == "drawn practice pictures"
-        assert found.folder == data_dir / "drawn_pictures" / "dishes"
+        assert found == (data_dir / "drawn_pictures" / "dishes", True)
+        assert found.label == "drawn practice pictures"
         assert count_pictures(found.folder)["total"].tolist()[:2] == [108, 54]
     else:
-        assert (found.source, found.label) == ("published photos", "real photos")
-        assert found.folder == folder and find_pictures(data_dir) == found
+        assert found == (folder, False) == find_pictures(data_dir)
     assert site.asked == (["/p.zip"] if here is None and offline == "0" else [])

@@ -1,12 +1,15 @@
 """Listing a demo folder, packing it, and planning where its files go."""
 
 import os
+import re
 import subprocess
 import zipfile
 from dataclasses import replace
 
 import pytest
 from demo_model_fixture import ABOUT
+from odd_pictures import HEIC, halves
+from packaging.requirements import Requirement
 from small_demo import FILES, write_files
 
 from going_modular.demo_folder import (
@@ -24,12 +27,6 @@ from going_modular.demo_folder import (
 from going_modular.files import FileError
 
 
-def test_nothing_to_list_is_an_error(tmp_path):
-    for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(DeployError, match="run the cells"):
-            list_folder(folder)
-
-
 def test_examples_are_these_and_no_others(demo, tmp_path):
     a, b = (write_files(tmp_path, {n: n.encode()}) / n for n in ("a.jpg", "b.png"))
     examples = demo / "shown"
@@ -42,6 +39,16 @@ def test_examples_are_these_and_no_others(demo, tmp_path):
     assert not list(tmp_path.rglob(".shown-*"))
 
 
+def test_what_browsers_do_not_show_becomes_a_jpeg(tmp_path):
+    (tmp_path / "a.HEIC").write_bytes(HEIC)
+    for name, kind in (("b.TIF", "TIFF"), ("c.ppm", "PPM"), ("d.JPG", "JPEG")):
+        halves().save(tmp_path / name, kind)
+    pictures = {file.stem: file for file in tmp_path.iterdir()}
+    made = copy_examples(pictures, tmp_path / "demo" / "examples")
+    assert sorted(os.listdir(made)) == ["a.jpg", "b.jpg", "c.jpg", "d.JPG"]
+    assert all(file.read_bytes()[:2] == b"\xff\xd8" for file in made.iterdir())
+
+
 def test_zip_holds_the_files_without_leftovers(demo, tmp_path):
     archive = zip_folder(demo, tmp_path / "new" / "demo.zip")
     with zipfile.ZipFile(archive) as packed:
@@ -51,11 +58,15 @@ def test_zip_holds_the_files_without_leftovers(demo, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["secret.txt", "secrets", "nowhere"])
-def test_links_are_refused(demo, tmp_path, target):
+def test_links_are_refused_and_so_is_nothing(demo, tmp_path, target):
     write_files(tmp_path, {"secret.txt": b"s", "secrets/s.txt": b"s"})
     (demo / "link").symlink_to(tmp_path / target)
-    with pytest.raises(DeployError, match="link"):
-        zip_folder(demo, tmp_path / "demo.zip")
+    (tmp_path / "empty").mkdir()
+    folders = ((demo, "link"), (tmp_path / "empty", "run the cells"))
+    for folder, told in (*folders, (tmp_path / "missing", "run the cells")):
+        for fails in (list_folder, lambda f: zip_folder(f, tmp_path / "demo.zip")):
+            with pytest.raises(DeployError, match=told):
+                fails(folder)
     assert not (tmp_path / "demo.zip").exists()
 
 
@@ -68,12 +79,21 @@ examples/*.png filter=lfs -text
 """
 IN_LFS = ["model.onnx", "deep/down/model.onnx", "examples/a.png", "a b.bin"]
 IN_GIT = ["small.onnx", "a.jpg", "examples/in/a.png", ".gitattributes"]
+OUR_RULES = (APP / ".gitattributes").read_text()
+PICTURES = ["IMG_1.JPG", "b.WebP", "c.HEIC", "d.jfif", "e e.PNG", "ü.avif"]
+OUR_LFS = ["foodvision_mini.onnx", *(f"examples/{name}" for name in PICTURES)]
 
 
-def test_plan_reads_the_folders_rules_and_no_others(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("rules", "in_lfs", "in_git"),
+    [(RULES, IN_LFS, IN_GIT), (OUR_RULES, OUR_LFS, ["app.py", ".gitattributes"])],
+)
+def test_plan_reads_the_folders_rules_and_no_others(
+    rules, in_lfs, in_git, tmp_path, monkeypatch
+):
     """Neither the reader's own rules, nor a repository around it, nor a git hook's."""
-    folder = write_files(tmp_path / "demo", dict.fromkeys(IN_LFS + IN_GIT, b"x"))
-    (folder / ".gitattributes").write_text(RULES)
+    folder = write_files(tmp_path / "demo", dict.fromkeys(in_lfs + in_git, b"x"))
+    (folder / ".gitattributes").write_text(rules)
     attributes, settings = tmp_path / "attributes", tmp_path / "settings"
     attributes.write_text("* filter=lfs\n")
     settings.write_text(f"[core]\n\tattributesFile = {attributes}\n")
@@ -81,15 +101,9 @@ def test_plan_reads_the_folders_rules_and_no_others(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     (tmp_path / ".gitattributes").write_text("* filter=lfs\n")
     storage = {file.path: file.storage for file in upload_plan(folder)}
-    assert storage == dict.fromkeys(IN_LFS, "LFS") | dict.fromkeys(IN_GIT, "git")
-
-
-def test_without_git_the_plan_says_that_it_does_not_know(demo, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    plan = upload_plan(demo)
-    assert [(file.path, file.storage) for file in plan] == [
-        (f, "unknown") for f in FILES
-    ]
+    assert storage == dict.fromkeys(in_lfs, "LFS") | dict.fromkeys(in_git, "git")
+    monkeypatch.setenv("PATH", "")  # without git it says that it does not know
+    assert {file.storage for file in upload_plan(folder)} == {"unknown"}
 
 
 @pytest.mark.parametrize("count", [2, 101])
@@ -98,14 +112,19 @@ def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
     named = {"name": "foodvision_x", "title": "FoodVision X", "class_names": names}
     about = replace(ABOUT, **named, reference_counts=[9] * count)
     readme = write_readme(about, tmp_path / "new").read_text("utf-8")
-    known = ", ".join(names).replace("_", " ")
-    for words in (
-        "title: FoodVision X",
-        "# FoodVision X",
-        f"{count} dishes: **{known}**",
-    ):
+    known = f"{count} dishes: **{', '.join(names).replace('_', ' ')}**"
+    for words in ("title: FoodVision X", "# FoodVision X", known):
         assert words in readme
     assert "Mini" not in readme and "sushi" not in readme
+
+
+def test_readme_and_requirements_agree():
+    front = dict(re.findall(r"^(\w+): (.+)$", (APP / "README.md").read_text(), re.M))
+    assert (APP / front["app_file"]).is_file() and front["sdk"] == "gradio"
+    asked = map(Requirement, (APP / "requirements.txt").read_text().splitlines())
+    needs = {requirement.name: requirement.specifier for requirement in asked}
+    assert set(needs) == {"gradio", "onnxruntime", "numpy", "pillow", "pi-heif"}
+    assert needs["gradio"].contains(front["sdk_version"])
 
 
 def test_an_app_is_copied_whole_or_not_at_all(demo, tmp_path):

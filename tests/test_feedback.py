@@ -19,18 +19,17 @@ from going_modular.feedback import Feedback
 from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
 
 COMPANION = ROOT / "companions" / "6_watch_it.ipynb"
+PIZZA = Answer({"pizza": 0.9}, 0.7, 0.6, DISH, seconds=0.01)
+STEAK = Answer({"steak": 0.4}, 0.2, 0.1, OTHER, seconds=0.01)
 
 
-def answer(name="pizza", score=0.9, similarity=0.7, own=0.6, verdict=DISH):
-    return Answer({name: score}, similarity, own, verdict, seconds=0.01)
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "thumbs.sqlite"
 
 
-STEAK = answer("steak", 0.4, 0.2, 0.1, OTHER)
-
-
-def test_a_thumb_is_a_row_without_the_picture(tmp_path):
-    file = tmp_path / "thumbs.sqlite"
-    assert Feedback(file).add(answer(), up=True)
+def test_a_thumb_is_a_row_without_the_picture(file):
+    assert Feedback(file).add(PIZZA, up=True)
     assert Feedback(file).add(STEAK, up=False)  # after a restart
     table = read_feedback(file)
     scores = ["score", "knn_similarity", "in_distribution_score"]
@@ -42,36 +41,32 @@ def test_a_thumb_is_a_row_without_the_picture(tmp_path):
     assert table.time.dt.tz is not None and table.time.is_monotonic_increasing
 
 
-def test_many_visitors_at_once_lose_nothing_until_the_file_is_full(
-    tmp_path, monkeypatch
-):
+def test_many_visitors_at_once_lose_nothing_until_the_file_is_full(file, monkeypatch):
     monkeypatch.setattr(module, "MAX_ROWS", 60)
-    feedback = Feedback(tmp_path / "thumbs.sqlite")
+    feedback = Feedback(file)
+    answers = [Answer({f"{n}": 0.9}, 0.7, 0.6, DISH, seconds=0.01) for n in range(80)]
     with ThreadPoolExecutor(8) as pool:
-        added = [*pool.map(lambda n: feedback.add(answer(f"{n}"), up=True), range(80))]
+        added = [*pool.map(lambda answer: feedback.add(answer, up=True), answers)]
     noted = {f"{number}" for number, was_added in enumerate(added) if was_added}
-    assert len(noted) == 60 and set(read_feedback(feedback.file).label) == noted
+    assert len(noted) == 60 and set(read_feedback(file).label) == noted
 
 
-def test_a_file_that_fails_later_stops_nobody(tmp_path):
-    feedback = Feedback(tmp_path / "thumbs.sqlite")
-    feedback.file.write_bytes(b"no database any more" * 100)
-    assert feedback.add(answer(), up=True) is False
-
-
-def test_an_unusable_file_is_refused_before_the_app_starts(tmp_path, monkeypatch):
-    file = Feedback(tmp_path / "thumbs.sqlite").file
-    for other in (tmp_path / "none" / "thumbs.sqlite", tmp_path):
+def test_a_file_that_fails_stops_no_visitor_but_the_start(file, monkeypatch):
+    feedback = Feedback(file)
+    read_only = partial(sqlite3.connect, f"file:{file}?mode=ro", uri=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.sqlite3, "connect", lambda _, **how: read_only(**how))
+        with pytest.raises(ValueError, match="Name a file in a folder"):
+            Feedback(file)
+    file.write_bytes(b"no database any more" * 100)
+    assert feedback.add(PIZZA, up=True) is False
+    for other in (file.parent / "none" / "thumbs.sqlite", file.parent):
         with pytest.raises(ValueError, match="Name a file in a folder"):
             Feedback(other)
-    read_only = partial(sqlite3.connect, f"file:{file}?mode=ro", uri=True)
-    monkeypatch.setattr(module.sqlite3, "connect", lambda _, **how: read_only(**how))
-    with pytest.raises(ValueError, match="Name a file in a folder"):
-        Feedback(file)
 
 
-def test_visitors_give_the_thumbs_that_the_answers_deserve(tmp_path):
-    feedback = Feedback(tmp_path / "thumbs.sqlite")
+def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
+    feedback = Feedback(file)
     predictor = Predictor(make_model(tmp_path / "model.onnx"))
     red, yellow, blue = (
         predictor.predict(photo_of(colour, tmp_path / f"{number}.png"))
@@ -81,14 +76,11 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(tmp_path):
     visits = [(red, "pizza"), (red, "steak"), (red, None), (blue, None)]
     visits += [(yellow, yellow.best[0]), (yellow, None)]
     outcomes = give_thumbs(feedback, visits)
-    thumbs = read_feedback(feedback.file).thumb.tolist()
+    thumbs = read_feedback(file).thumb.tolist()
     assert thumbs == ["up", "down", "down", "up", "down", "up"]
     right, right_away, wrong, wrong_away = OUTCOMES
     assert outcomes == [right, wrong, wrong, wrong_away, right_away, wrong_away]
 
-
-def test_scores_become_the_answers_that_the_app_would_give(tmp_path):
-    predictor = Predictor(make_model(tmp_path / "model.onnx"))
     scores = torch.tensor([[0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
     gate = torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
     first, second = answers_of(predictor.about, (scores, *gate))
@@ -98,8 +90,10 @@ def test_scores_become_the_answers_that_the_app_would_give(tmp_path):
 
 
 @pytest.mark.slow
-def test_thumbs_on_the_page_that_companion_6_writes(browser, tmp_path, monkeypatch):
-    folder, file = lay_out(tmp_path / "demo"), tmp_path / "thumbs.sqlite"
+def test_thumbs_on_the_page_that_companion_6_writes(
+    browser, file, tmp_path, monkeypatch
+):
+    folder = lay_out(tmp_path / "demo")
     shutil.copy(module.__file__, folder)
     for cell in nbformat.read(COMPANION, as_version=4).cells:
         magic, _, code = cell.source.partition("\n")

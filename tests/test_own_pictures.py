@@ -40,8 +40,7 @@ def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
     own, tmp_path, capsys
 ):
     def state():
-        found = {path: path.stat() for path in own.rglob("*")}
-        return {p: (stat.st_size, stat.st_mtime_ns) for p, stat in found.items()}
+        return [(path, path.stat().st_mtime_ns) for path in sorted(own.rglob("*"))]
 
     before = state()
     assert laid_out(own, tmp_path)[:2] == ((8, 8), (2, 2))
@@ -105,14 +104,6 @@ def test_copies_of_a_photo_stay_on_one_side(own, tmp_path):
             assert len({path.parents[1].name for path in found}) == 1
 
 
-def test_copies_in_halves_that_somebody_made_are_told(own, tmp_path, capsys):
-    top = tmp_path / "made"
-    for half in ("train", "test"):
-        shutil.copytree(own, top / half)
-    assert lay_out(top, tmp_path / "data") == top
-    assert "20 test pictures are training pictures, too" in capsys.readouterr().out
-
-
 def test_a_phones_folder_any_ending_and_what_systems_put_there(own, tmp_path, capsys):
     for n in range(9):
         (own / f"pizza/IMG_1{n}.HEIC").write_bytes(HEIC + bytes(n))
@@ -130,13 +121,17 @@ def test_a_phones_folder_any_ending_and_what_systems_put_there(own, tmp_path, ca
     assert len([name for name in names if "HEIC" in name]) == 9
 
 
-def test_a_test_half_without_classes_is_left_out_and_counted(own, tmp_path, capsys):
-    top = tmp_path / "contest"
-    shutil.copytree(own, top / "train")
+def test_copies_in_halves_and_a_test_half_without_classes_are_told(
+    own, tmp_path, capsys
+):
+    shutil.copytree(own, tmp_path / "top/train")
     for number in range(7):
-        add(top / "test" / f"{number}.png", number)
-    assert laid_out(top, tmp_path)[0] == (8, 8)
+        add(tmp_path / "top/test" / f"{number}.png", number)
+    assert laid_out(tmp_path / "top", tmp_path)[0] == (8, 8)
     assert "7 left out as no pictures: 0.png" in capsys.readouterr().out
+    shutil.copytree(own, tmp_path / "top/test", dirs_exist_ok=True)
+    assert laid_out(tmp_path / "top", tmp_path)[:2] == ((10, 10), (10, 10))
+    assert "20 test pictures are training pictures, too" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

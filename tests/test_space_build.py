@@ -58,12 +58,13 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setenv("SYSTEM", "spaces")
-    for path in [folder, *folder.rglob("*")]:
+    everything = [folder, *folder.rglob("*")]
+    for path in everything:
         path.chmod(0o555 if path.is_dir() else 0o444)
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             shutil.chown(path, "nobody", "nogroup")
     yield folder
-    for path in [folder, *folder.rglob("*")]:
+    for path in everything:
         path.chmod(0o755)
 
 

@@ -30,8 +30,13 @@ STARTS, SENTENCES = RULES["starts"], RULES["sentences"]
 READ_HERE = ("HEIC", "TIFF", "PPM")  # which browsers often cannot
 BESIDE_PIXELS = (b"iCCP", b"eXIf", b"tRNS")  # of a PNG: profile, turn, transparency
 TURNS = {  # EXIF's orientation, and what brings such a picture upright
-    **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"},
-    **{6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"},
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
 ENOUGH = RULES["enough"]  # pixels of the shorter side; no network looks at over 288
 MAX_PIXELS = RULES["max_pixels"]  # once decoded; a 48-megapixel phone photo fits
@@ -89,9 +94,10 @@ def open_picture(source: str | Path | BinaryIO) -> np.ndarray:
 def why_not(content: bytes) -> str:
     """Why a file is no picture here, as far as its first bytes tell: of `SENTENCES`."""
     head = content[:500].decode("latin-1")
-    found = (why for why, start in STARTS.items() if re.match(start, head, re.DOTALL))
-    why = next(found, "no picture")
-    return "damaged" if why in READ_HERE else why
+    for why, start in STARTS.items():
+        if re.match(start, head, re.DOTALL):
+            return "damaged" if why in READ_HERE else why
+    return "no picture"
 
 
 def as_pillow_wants(content: bytes) -> io.BytesIO:
@@ -110,28 +116,25 @@ def only_pixels(png: bytes) -> bytes:
     """A PNG's pixels, and beside them a profile, a turn and transparency that hold."""
     kept, at = [png[:8]], 8
     while at + 8 <= len(png):
-        length, name = int.from_bytes(png[at : at + 4]), png[at + 4 : at + 8]
-        end = at + 12 + length
-        is_needed = not name[0] & 32  # a capital letter: no picture without it
-        if is_needed or _holds(name, png[at + 4 : end], png[25]):
+        end = at + 12 + int.from_bytes(png[at : at + 4])
+        is_needed = not png[at + 4] & 32  # a capital letter: no picture without it
+        if is_needed or _holds(png[at + 4 : end], colours=png[25]):
             kept.append(png[at:end])
         at = end
     return b"".join(kept)
 
 
-def _holds(name: bytes, chunk: bytes, colours: int) -> bool:
+def _holds(chunk: bytes, *, colours: int) -> bool:
     """Whether something beside a PNG's pixels is of use, and whole."""
-    data, checksum = chunk[4:-4], int.from_bytes(chunk[-4:])
+    name, data, checksum = chunk[:4], chunk[4:-4], int.from_bytes(chunk[-4:])
     if name not in BESIDE_PIXELS or zlib.crc32(chunk[:-4]) != checksum:
         return False
     if name == b"tRNS":
         return len(data) == {0: 2, 2: 6}.get(colours, len(data))
-    if name == b"iCCP":  # a title, a zero, the method (always zero), and the profile
-        try:
-            return len(zlib.decompress(data.partition(b"\0\0")[2])) > 0
-        except zlib.error:
-            return False
-    return True
+    try:  # a profile: a title, a zero, the method (always zero), and what is packed
+        return name != b"iCCP" or bool(zlib.decompress(data.partition(b"\0\0")[2]))
+    except zlib.error:
+        return False
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
@@ -184,47 +187,30 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What a model file says about itself; the fields are the keys of its metadata.
+    """What a model file says about itself; the fields are the keys of its metadata."""
 
-    Attributes:
-        name: Of the demo, in file names: "foodvision_mini".
-        title: The same for people: "FoodVision Mini".
-        class_names: In the order of the probabilities.
-        knn_similarity_threshold: Below it, a picture is no plate that the model knows.
-        in_distribution_threshold: Below it, the plate holds another dish.
-        temperature: What the logits are divided by, so that probabilities are worth
-            what they say.
-        calibration: Expected calibration error "before" and "after" that division,
-            and on how many held-out "pictures".
-        gate: What the thresholds were "made_with" and "judged_on", in words, and who
-            was turned away, as [how many, of how many]: "near" by dish, "far", "ours".
-        reference_counts: How many training pictures of each class knn_similarity
-            compares with; the file carries their features, class after class.
-        contender: The network's name.
-        input_size: Height and width in pixels that the network looks at.
-        precision: Of the convolutions' weights: "fp32" or "int8".
-        trained_on: What and how many, for people.
-        is_practice: Whether those were drawn.
-        test_result: How many test pictures it named rightly: "correct" of "total".
-        made_with: Versions of the packages that wrote the file.
-    """
-
-    name: str
-    title: str
-    class_names: list[str]
-    knn_similarity_threshold: float
-    in_distribution_threshold: float
+    name: str  # of the demo, in file names: "foodvision_mini"
+    title: str  # the same for people: "FoodVision Mini"
+    class_names: list[str]  # in the order of the probabilities
+    knn_similarity_threshold: float  # below it: no plate that the model knows
+    in_distribution_threshold: float  # below it: the plate holds another dish
+    # What the logits are divided by, so that probabilities are worth what they say; the
+    # calibration error "before" and "after", and on how many held-out "pictures".
     temperature: float
     calibration: dict[str, float]
+    # What the thresholds were "made_with" and "judged_on", in words, and who was turned
+    # away, as [how many, of how many]: "near" by dish, "far", "ours".
     gate: dict
+    # How many training pictures of each class knn_similarity compares with; the file
+    # carries their features, class after class.
     reference_counts: list[int]
-    contender: str
-    input_size: int
-    precision: str
-    trained_on: str
-    is_practice: bool
-    test_result: dict[str, int]
-    made_with: dict[str, str]
+    contender: str  # the network's name
+    input_size: int  # height and width in pixels that the network looks at
+    precision: str  # of the convolutions' weights: "fp32" or "int8"
+    trained_on: str  # what and how many, for people
+    is_practice: bool  # whether those were drawn
+    test_result: dict[str, int]  # test pictures named rightly: "correct" of "total"
+    made_with: dict[str, str]  # versions of the packages that wrote the file
 
     def __post_init__(self) -> None:
         names, result = self.class_names, self.test_result
@@ -234,12 +220,10 @@ class ModelMetadata:
             raise ValueError("test_result must not count more right than there are")
         if len(self.reference_counts) != len(names):
             raise ValueError("reference_counts must be one count a class")
-        if not isinstance(self.is_practice, bool):
-            raise ValueError("is_practice must be true or false")
-        keys = "knn_similarity_threshold", "in_distribution_threshold", "temperature"
-        for name in keys:
-            if not isinstance(getattr(self, name), float | int):
-                raise ValueError(f"{name} must be a number")
+        kinds = {bool: bool, float: float | int}
+        for field in fields(self):
+            if not isinstance(getattr(self, field.name), kinds.get(field.type, object)):
+                raise ValueError(f"{field.name} must be a {field.type.__name__}")
 
     def judge(self, knn_similarity: float, in_distribution_score: float) -> str:
         """What kind of picture this is: `DISH`, `OTHER` or `NO_PLATE`."""
@@ -280,22 +264,13 @@ class ModelMetadata:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says about one picture.
+    """What the model says about one picture."""
 
-    Attributes:
-        probabilities: One per class, adding up to 1, likeliest first.
-        knn_similarity: Likeness to the training pictures, at most 1.
-        in_distribution_score: How much more this looks like one of the model's dishes
-            than like any other dish, in [0, 1].
-        verdict: `DISH`, `OTHER` or `NO_PLATE`.
-        seconds: From opening the picture to this answer.
-    """
-
-    probabilities: dict[str, float]
-    knn_similarity: float
-    in_distribution_score: float
-    verdict: str
-    seconds: float
+    probabilities: dict[str, float]  # by class, adding up to 1, likeliest first
+    knn_similarity: float  # likeness to the training pictures, at most 1
+    in_distribution_score: float  # to one of the dishes, not to any other, in [0, 1]
+    verdict: str  # `DISH`, `OTHER` or `NO_PLATE`
+    seconds: float  # from opening the picture to this answer
 
     @property
     def best(self) -> tuple[str, float]:
@@ -316,10 +291,10 @@ def find_model(folder: Path) -> Path:
     Raises:
         FileNotFoundError: If there is none, or more than one.
     """
-    found = sorted(name for name in os.listdir(folder) if name.endswith(".onnx"))
+    found = sorted(Path(folder).glob("*.onnx"))
     if len(found) == 1:
-        return Path(folder, found[0])
-    names = ", ".join(found)
+        return found[0]
+    names = ", ".join(file.name for file in found)
     advice = f"{names}: keep one" if found else "none: run the lesson to make it"
     raise FileNotFoundError(f"{folder} should hold one model, but has {advice}.")
 
@@ -334,14 +309,9 @@ def why_no_model(start: bytes) -> str:
 
 
 class Predictor:
-    """A model file, ready to answer.
+    """A model file, ready to answer; `about` has what the file says about itself.
 
-    Args:
-        model_path: The ONNX file.
-        threads: How many may work on one answer; None for one a CPU.
-
-    Attributes:
-        about: What the file says about itself.
+    `threads` may work on one answer; None means one a CPU.
 
     Raises:
         OSError: If there is no such file, or it may not be read.

@@ -89,13 +89,6 @@ ON_LOAD = """() => {
 }"""
 
 
-def join_names(names: list[str]) -> str:
-    """Put class names into words: "pizza, steak or sushi"."""
-    if len(names) > LISTED:
-        return f"any of the {len(names)} foods I know"
-    return f"{', '.join(map(spoken, names[:-1]))} or {spoken(names[-1])}"
-
-
 def list_examples(folder: Path) -> list[str]:
     """The pictures in a folder that browsers show; names the others in the log."""
     files = sorted(file for file in folder.glob("[!.]*") if file.is_file())
@@ -106,9 +99,12 @@ def list_examples(folder: Path) -> list[str]:
 
 
 def heading(about: ModelMetadata) -> str:
-    """The page's name, and what it can tell apart."""
-    names = join_names(about.class_names)
-    question = escape(names[0].upper() + names[1:])
+    """The page's name, and what it can tell apart: "Pizza, steak or sushi?"."""
+    *names, last = map(spoken, about.class_names)
+    listed = f"{', '.join(names)} or {last}"
+    if len(names) >= LISTED:
+        listed = f"any of the {len(about.class_names)} foods I know"
+    question = escape(listed[0].upper() + listed[1:])
     return f"# {escape(about.title)}\n{question}? Show me a plate."
 
 
@@ -126,13 +122,10 @@ def describe(answer: Answer, about: ModelMetadata) -> str:
 
 def describe_model(about: ModelMetadata) -> str:
     """Say where the answers come from and what happens to pictures."""
-    result = about.test_result
     trained = escape(f"{about.contender}, trained on {about.trained_on}")
-    return (
-        f"{trained}: it got **{result['correct']} of {result['total']}** test "
-        "pictures right. "
-        "Your picture is not kept: it is deleted within two minutes."
-    )
+    right = "it got **{correct} of {total}** test pictures right."
+    kept = "Your picture is not kept: it is deleted within two minutes."
+    return f"{trained}: {right.format(**about.test_result)} {kept}"
 
 
 def launch_options() -> dict:

@@ -24,7 +24,7 @@ from pathlib import Path
 from torchvision.datasets import Food101
 
 from going_modular.datasets import DataError, Sample
-from going_modular.downloads import is_offline, unpack_checked
+from going_modular.downloads import is_offline, unpack
 from going_modular.drawn import MARKER, drawn_pictures
 from going_modular.files import atomic_write
 
@@ -197,7 +197,7 @@ def _own(named: str, data_dir: Path) -> Path:
     if path.is_dir():
         return _tree_in(path, "Put that right and run this again.")
     if path.is_file() and path.suffix.lower() == ".zip":
-        return unpack_checked(path, data_dir, _readable_tree_in)
+        return unpack(path, data_dir / path.stem, _readable_tree_in)
     raise DataError(
         f"There is no folder and no .zip at {path}. FOODVISION_BIG can name one with "
         'photos in Food-101\'s format, or be "photos" (all of Food-101, a '
