@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import torch
@@ -54,10 +54,7 @@ HEAD = Settings(lr=1e-2, weight_decay=1e-2)
 
 @dataclass
 class Score:
-    """Sums over pictures; divided once, at the end, so that every picture counts alike.
-
-    A mean of batch means would give the pictures of a small last batch more weight.
-    """
+    """Sums over pictures, divided once, at the end: every picture counts alike."""
 
     loss_sum: float = 0.0
     right: int = 0
@@ -73,11 +70,10 @@ class Score:
         self.right += int((logits.argmax(dim=1) == labels).sum())
         self.total += len(labels)
 
-    @classmethod
-    def pooled(cls, scores: Iterable["Score"]) -> "Score":
-        """The score of all their pictures together."""
-        parts = ((one.loss_sum, one.right, one.total) for one in scores)
-        return cls(*map(sum, zip(*parts, strict=True)))
+
+def pooled(scores: Sequence[Score]) -> Score:
+    """The score of all their pictures together."""
+    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
 
 
 class Epoch(NamedTuple):
@@ -111,14 +107,11 @@ def store_features(
 ) -> TensorDataset:
     """Send every picture through a frozen base once.
 
-    Returns:
-        Features (N, D) and labels (N,), float32, on the CPU, in the loader's order.
+    Returns features (N, D), float32, and labels (N,), on the CPU, in their order.
     """
-    base, features, labels = ready(base, device), [], []
-    for pictures, batch_labels in loader:
-        features.append(features_of(base, pictures, device=device))
-        labels.append(batch_labels)
-    return TensorDataset(torch.cat(features), torch.cat(labels))
+    base = ready(base, device)
+    parts = [(features_of(base, x, device=device), y) for x, y in loader]
+    return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def ready(base: nn.Module, device: Device) -> nn.Module:
@@ -142,10 +135,7 @@ def features_of(
 
 @torch.inference_mode()
 def milliseconds_a_picture(base: nn.Module, batch_size: int, *, pictures: int) -> float:
-    """What one of some random pictures costs in a batch of this size, on the CPU.
-
-    It is the median batch, after a warm-up.
-    """
+    """What a random picture costs in a batch of this size, on the CPU: the median."""
     batch = torch.rand(batch_size, 3, 224, 224)
     batch = batch.contiguous(memory_format=torch.channels_last)
     base, times = ready(base, "cpu"), []
@@ -160,9 +150,8 @@ def feature_loader(
     features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
-    if seed is None:
-        order = SequentialSampler(features)
-    else:
+    order = SequentialSampler(features)
+    if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         order = RandomSampler(features, generator=generator)
     # Whole batches are picked out of the tensors at once: no per-row collating.
@@ -179,14 +168,13 @@ def train(
 ) -> list[Epoch]:
     """Train what is not frozen, in place, where it is.
 
-    Args:
-        model: A head for features (N, D), or a whole model for pictures (N, 3, S, S).
-        val_loader: Scored after every epoch, never trained on.
+    `model` is a head for features (N, D), or a whole model for pictures (N, 3, S, S).
+    `val_loader` is scored after every epoch and never trained on.
     """
     loss_fn = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(
-        weights, lr=settings.lr, weight_decay=settings.weight_decay
+        weights, settings.lr, weight_decay=settings.weight_decay
     )
     steps = settings.epochs * len(loader)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -238,17 +226,16 @@ def cross_validate(
 ) -> CVResult:
     """How well would this head do on pictures it has not seen?
 
-    The pictures are dealt into folds; for each fold a fresh copy of the head trains on
-    the others and is checked on it. Every picture is so checked exactly once. Where
-    there are `copies`, features of changed copies of the same pictures in the same
-    order, heads train on those of the pictures that they may see, too.
+    For each fold a fresh copy of the head trains on the others and is checked on it.
+    Where there are `copies`, features of changed copies of the same pictures in the
+    same order, heads train on those of the pictures that they may see, too.
     """
     histories, rows, logits = [], [], []
     for held_out, rest in deal(len(features), folds=folds, seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
-        seen = zip(*(each[rest] for each in (features, *copies)), strict=True)
-        seen, unseen = TensorDataset(*map(torch.cat, seen)), features[held_out]
+        parts = zip(*(each[rest] for each in (features, *copies)), strict=True)
+        seen, unseen = TensorDataset(*map(torch.cat, parts)), features[held_out]
         loader = feature_loader(seen, batch_size=settings.batch_size, seed=seed)
         val = feature_loader(TensorDataset(*unseen), batch_size=len(held_out))
         with one_thread():
@@ -257,7 +244,7 @@ def cross_validate(
         histories.append(history)
         rows.append(held_out)
     history = [
-        Epoch(*map(Score.pooled, zip(*epochs, strict=True)))
+        Epoch(*map(pooled, zip(*epochs, strict=True)))
         for epochs in zip(*histories, strict=True)
     ]
     return CVResult(settings, history, torch.cat(logits)[torch.cat(rows).argsort()])
@@ -266,12 +253,9 @@ def cross_validate(
 def deal(
     total: int, *, folds: int = FOLDS, seed: int = 42
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Deal pictures into folds; gives each fold's rows, then all the other rows.
-
-    There are no more folds than pictures.
-    """
+    """Deal pictures into folds; gives each fold's rows, then all the other rows."""
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    folds = min(folds, total)
+    folds = min(folds, total)  # there are no more than pictures
     for fold in range(folds):
         held_out = order[fold::folds]
         yield held_out, order[~torch.isin(order, held_out)]
@@ -279,10 +263,7 @@ def deal(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Calculate on one thread, with PyTorch, NumPy and scikit-learn.
-
-    Steps on stored features are too small to share.
-    """
+    """Calculate on one thread: steps on stored features are too small to share."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

