@@ -41,6 +41,6 @@ def drawn_pictures(data_dir: Path = DATA) -> Path:
 
 
 def drawn_files(name: str, split: str = "test", data_dir: Path = DATA) -> list[Path]:
-    """The drawn pictures of a dish in train/ or test/, by its folder's name, in order."""
+    """The drawn pictures of a dish, by its folder's name, in one half, in order."""
     top = "dishes" if name in CLASS_NAMES else "other_dishes"
     return sorted((drawn_pictures(data_dir) / top / split / name).glob("*.jpg"))
