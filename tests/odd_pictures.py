@@ -152,13 +152,9 @@ READABLE = {
 }
 
 # Both must refuse these, for the reason that `SENTENCES` spells out.
-NO_PICTURES = json.loads(
-    Path(__file__).with_name("not_pictures.json").read_text("utf-8")
-)
-REFUSED = {
-    **{
-        name: (text.encode("latin-1"), why) for name, (text, why) in NO_PICTURES.items()
-    },
+TABLE = json.loads(Path(__file__).with_name("not_pictures.json").read_text("utf-8"))
+REFUSED = {name: (text.encode("latin-1"), why) for name, (text, why) in TABLE.items()}
+REFUSED |= {
     "zeros": (bytes(1000), "no picture"),
     "half a jpeg": (JPEG[: len(JPEG) // 2], "damaged"),
     "half a png": (PNG[: len(PNG) // 2], "damaged"),
