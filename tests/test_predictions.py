@@ -19,15 +19,12 @@ COLOURS = ["red", "lime", "blue"]
 class MostlyOneColour(nn.Module):
     """Scores a picture by its colours: logits are the channels' means, times 5."""
 
-    def __init__(self):
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(5.0))
-        self.calls = 0
+    calls = 0
 
     def forward(self, pictures):
         assert not self.training and torch.is_inference_mode_enabled()
         self.calls += 1
-        return self.scale * pictures.mean(dim=(2, 3))
+        return 5 * pictures.mean(dim=(2, 3))
 
 
 @pytest.fixture
