@@ -30,22 +30,13 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train: Adam, its learning rate falling to zero along a half cosine.
+    """How to train: Adam, its learning rate falling to zero along a half cosine."""
 
-    Attributes:
-        lr: Learning rate at the start.
-        weight_decay: Strength of Adam's L2 penalty.
-        epochs: How often every picture is seen.
-        batch_size: Pictures a step.
-        label_smoothing: Share of each label that is spread over all classes (Szegedy
-            et al., arXiv 1512.00567). Scores on other pictures are without it.
-    """
-
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    lr: float = 1e-3  # at the start
+    weight_decay: float = 0.0  # strength of Adam's L2 penalty
     epochs: int = 10
     batch_size: int = 32
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.0  # Szegedy et al., arXiv 1512.00567; in training alone
 
 
 # For every head of the lesson. Companion 1 finds it by cross-validation.
@@ -85,16 +76,11 @@ class Epoch(NamedTuple):
 
 @dataclass(frozen=True)
 class CVResult:
-    """A setting, and how cross-validation went with it.
-
-    Attributes:
-        history: Scores after each epoch, summed over the folds.
-        logits: Of every picture, (N, C), by the head that had not seen it.
-    """
+    """A setting, and how cross-validation went with it."""
 
     settings: Settings
-    history: list[Epoch]
-    logits: torch.Tensor
+    history: list[Epoch]  # after each epoch, summed over the folds
+    logits: torch.Tensor  # of every picture, (N, C), by a head that had not seen it
 
     @property
     def held_out(self) -> Score:
@@ -102,15 +88,13 @@ class CVResult:
         return self.history[-1].val
 
 
-def store_features(
-    base: nn.Module, loader: DataLoader, *, device: Device = "cpu"
-) -> TensorDataset:
+def store_features(base: nn.Module, loader: DataLoader) -> TensorDataset:
     """Send every picture through a frozen base once.
 
     Returns features (N, D), float32, and labels (N,), on the CPU, in their order.
     """
-    base = ready(base, device)
-    parts = [(features_of(base, x, device=device), y) for x, y in loader]
+    base = ready(base, "cpu")
+    parts = [(features_of(base, pictures), labels) for pictures, labels in loader]
     return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
 
 
@@ -122,12 +106,10 @@ def ready(base: nn.Module, device: Device) -> nn.Module:
 def features_of(
     base: nn.Module, pictures: torch.Tensor, *, device: Device = "cpu"
 ) -> torch.Tensor:
-    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S) by a `ready` base.
-
-    A CUDA device calculates in 16 bits where that is safe (autocast).
-    """
+    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
+    # A GPU calculates in 16 bits where that is safe.
     with torch.inference_mode(), torch.autocast("cuda", enabled=on_gpu):
         features = base(pictures).float().cpu()
     return features.clone()  # made outside inference mode, it may be trained on
@@ -278,8 +260,7 @@ def try_settings(
 ) -> list[CVResult]:
     """Cross-validate a head with every setting; the lowest held-out loss comes first.
 
-    The loss decides and not the count: on a few hundred pictures counts often tie, and
-    the loss also tells how sure each answer was.
+    On a few hundred pictures counts often tie; the loss tells how sure answers were.
     """
     trials = [cross_validate(head, features, settings=settings) for settings in grid]
     return sorted(trials, key=lambda trial: trial.held_out.loss)

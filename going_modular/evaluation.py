@@ -24,23 +24,15 @@ PUBLISHED_TOTAL = 150  # photos that the published counts are of
 
 @dataclass(frozen=True)
 class Report:
-    """What a contender did on the test pictures, one at a time on the CPU.
-
-    Attributes:
-        right: Pictures given their own class, of `total`; None when only rehearsed.
-        published_right: The published count, of 150 photos, that stands in for it.
-        median_ms: From picture file to answer; p95_ms is the 95th percentile, and
-            forward_ms the median of the forward pass alone.
-        megabytes: Size of its saved file, in 10^6 bytes.
-    """
+    """What a contender did on the test pictures, one at a time on the CPU."""
 
     total: int
-    right: int | None
-    published_right: int | None
-    median_ms: float
-    p95_ms: float
-    forward_ms: float
-    megabytes: float
+    right: int | None  # given their own class; None when only rehearsed
+    published_right: int | None  # of 150 photos, to stand in for it
+    median_ms: float  # from picture file to answer
+    p95_ms: float  # the same, 95th percentile
+    forward_ms: float  # median of the forward pass alone
+    megabytes: float  # of its saved file, 10^6 bytes
 
     @property
     def per_second(self) -> float:
@@ -51,9 +43,8 @@ class Report:
         """The measured count of right answers, else the published one, else None."""
         if self.right is not None:
             return self.right, self.total
-        if self.published_right is not None:
-            return self.published_right, PUBLISHED_TOTAL
-        return None
+        published = self.published_right
+        return None if published is None else (published, PUBLISHED_TOTAL)
 
     @property
     def accuracy(self) -> float | None:
@@ -91,8 +82,7 @@ def summarise_all(
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """The shares that a count of `right` of `total` does not rule out, at 95%.
 
-    Wilson's score interval (JASA 22, 1927), unlike "plus or minus two standard errors",
-    stays within [0, 1] and is not empty at 100%.
+    Wilson's score interval (JASA 22, 1927) stays within [0, 1] and is never empty.
     """
     low, high = binomtest(right, total).proportion_ci(method="wilson")
     return float(low), float(high)
@@ -101,8 +91,7 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
 def shortfall(report: Report) -> float:
     """How far a contender stays below the two goals: 0 when it meets both.
 
-    The parts missing are added: 90% right misses 5% of the way to 95%, and 24
-    predictions a second miss 20% of the way to 30.
+    90% right misses 5% of the way to 95%, 24 a second 20% of the way to 30: added up.
     """
     missing_right = max(0.0, 1 - report.accuracy / GOAL_RIGHT)
     missing_speed = max(0.0, 1 - report.per_second / GOAL_PER_SECOND)
@@ -113,10 +102,7 @@ def choose_winner(reports: dict[str, Report]) -> str:
     """The contender closest to the goals; of several, the most right, then the fastest.
 
     What is missing is compared in tenths, rounded up: a smaller difference is most
-    likely the computer's. Rehearsed contenders cannot win.
-
-    Raises:
-        ValueError: If every contender was only rehearsed.
+    likely the computer's. Rehearsed contenders cannot win; if all are, a ValueError.
     """
     judged = [name for name, report in reports.items() if report.right is not None]
     if not judged:
@@ -125,7 +111,7 @@ def choose_winner(reports: dict[str, Report]) -> str:
             "run the lesson once with internet"
         )
 
-    def standing(name: str) -> tuple[float, int, float]:
+    def standing(name: str) -> tuple[int, int, float]:
         report = reports[name]
         tenths = math.ceil(round(10 * shortfall(report), 6))
         return tenths, -report.right, report.median_ms
@@ -189,11 +175,11 @@ def _pictures(number: int) -> str:
 
 
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
-    """Can two contenders' counts on the same pictures tell them apart?
+    """Can two contenders' counts on the same pictures tell them apart, in three lines?
 
-    Returns three sentences: whether their 95% Wilson intervals overlap; on how many
-    pictures exactly one of them is right, with the p-value of the exact two-sided sign
-    test on those (McNemar, Psychometrika 12, 1947); what follows at the level of 5%.
+    Whether their 95% Wilson intervals overlap; on how many pictures exactly one of them
+    is right, with the p-value of the exact two-sided sign test on those (McNemar,
+    Psychometrika 12, 1947); what follows at the level of 5%.
 
     Raises:
         ValueError: If they were asked about different pictures.

@@ -1,8 +1,7 @@
 """Build the feature extractors the lesson compares, save them and load them.
 
-Every contender is the same two parts: a base, trained by others on ImageNet and
-frozen, that turns pictures into features, and a small head of our own that turns
-features into class scores.
+Every contender is a frozen base, trained by others on ImageNet, that turns pictures
+into features, and a small head of our own that turns features into class scores.
 """
 
 from collections.abc import Callable
@@ -56,8 +55,7 @@ class Preprocess(nn.Module):
 
     Args:
         size: Height and width S of the result, in pixels.
-        mean: Per channel, subtracted after scaling to [0, 1].
-        std: Per channel, divided by.
+        mean: Per channel, subtracted after scaling to [0, 1]; then `std` divides.
         crop: None squeezes the whole picture into the square. A number in (0, 1]
             cuts out a centred square with sides of that share of the shorter side.
         mode: "bicubic" or "bilinear"; both with antialiasing.
@@ -117,18 +115,12 @@ class Preprocess(nn.Module):
 
 @dataclass
 class Built:
-    """A contender, ready to train.
-
-    Attributes:
-        transform: What its base expects done to a PIL picture.
-        preprocess: The same as a module, for export.
-        pretrained: False when the base only rehearses, with untrained weights.
-    """
+    """A contender, ready to train."""
 
     model: FeatureExtractor
-    transform: Transform
-    preprocess: Preprocess
-    pretrained: bool
+    transform: Transform  # what its base expects done to a PIL picture
+    preprocess: Preprocess  # the same as a module, for export
+    pretrained: bool  # False: the base only rehearses, with untrained weights
 
 
 def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
@@ -169,8 +161,8 @@ def with_preset(
 ) -> Built:
     """Freeze a base, put a head on it, and add the transform of its weights."""
     transform = weights.transforms()
-    model = FeatureExtractor(base, head)
-    return Built(model, transform, Preprocess.like(transform), pretrained)
+    preprocess = Preprocess.like(transform)
+    return Built(FeatureExtractor(base, head), transform, preprocess, pretrained)
 
 
 def build_effnetb2(num_classes: int) -> Built:
@@ -208,12 +200,11 @@ def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> B
     base = timm.create_model(name)
     tensors = torch.load(weights, weights_only=True).values()
     base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
-    config = base.default_cfg
     base.reset_classifier(0)
-    scaling = {name: list(config[name]) for name in ("mean", "std")}
-    preprocess = Preprocess(input_size, **scaling, crop=config["crop_pct"])
-    model = FeatureExtractor(base, make_head(base.num_features, num_classes))
-    return Built(model, preprocess, preprocess, pretrained=True)
+    how, head = base.default_cfg, make_head(base.num_features, num_classes)
+    scaling = {name: list(how[name]) for name in ("mean", "std")}
+    preprocess = Preprocess(input_size, **scaling, crop=how["crop_pct"])
+    return Built(FeatureExtractor(base, head), preprocess, preprocess, pretrained=True)
 
 
 def with_classes(built: Built, num_classes: int) -> Built:
@@ -250,29 +241,21 @@ def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of the lesson's table of contenders.
-
-    Attributes:
-        slug: The name in file names.
-        build: Called with the number of classes; if it `takes_size`, with an
-            `input_size`, in pixels, too.
-        weights: What torchvision downloads for it; None if they come with a package.
-        published_right: Test photos right of 150 in the best-known course chapter on
-            this task (learnpytorch.io, chapter 09); None where nothing is published.
-    """
+    """One row of the lesson's table of contenders."""
 
     name: str
-    slug: str
-    build: Callable[..., Built]
-    weights: WeightsEnum | None = None
+    slug: str  # in file names
+    build: Callable[..., Built]  # called with the number of classes
+    weights: WeightsEnum | None = None  # to download; None: they come with a package
+    # Test photos right of 150 in the best-known chapter on this task (learnpytorch.io,
+    # chapter 09), if any are published.
     published_right: int | None = None
-    takes_size: bool = False
+    takes_size: bool = False  # `build` takes an `input_size`, in pixels, too
 
     def rehearses(self) -> bool:
         """Whether this run must do with untrained weights: no internet, none kept."""
-        if self.weights is None or weights_file(self.weights).exists():
-            return False
-        return is_offline()
+        kept = self.weights is None or weights_file(self.weights).exists()
+        return not kept and is_offline()
 
 
 CONTENDERS = (

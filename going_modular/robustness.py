@@ -28,39 +28,24 @@ WIDTH = 60  # characters of what came back
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back from an app.
+    """What came back from an app."""
 
-    Attributes:
-        words: What a visitor reads; empty where the app failed without a word.
-        dish: The dish that it names, if any.
-        scores: By `spoken` class name, at least of the likeliest, if any.
-        seconds: From the question to the answer, the upload not counted.
-    """
-
-    words: str
-    dish: str | None = None
-    scores: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    words: str  # what a visitor reads; empty where the app failed without a word
+    dish: str | None = None  # that it names
+    scores: dict[str, float] = field(default_factory=dict)  # by `spoken` class name
+    seconds: float = 0.0  # from the question to the answer, the upload not counted
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something that a stranger sends: a file, a place, or nothing but the question.
-
-    Attributes:
-        what: In words.
-        should: What ought to come of it, in words.
-        passes: Whether a reply is that.
-        place: A path or web address that is named in place of an upload.
-        is_crowd: Whether many send the file at once.
-    """
+    """Something that a stranger sends: a file, a place, or nothing but the question."""
 
     what: str
-    should: str
-    passes: Callable[[Reply], bool]
+    should: str  # what ought to come of it, in words
+    passes: Callable[[Reply], bool]  # whether a reply is that
     file: Path | None = None
-    place: str = ""
-    is_crowd: bool = False
+    place: str = ""  # a path or web address that is named in place of an upload
+    is_crowd: bool = False  # whether many send the file at once
 
 
 def is_refused(reply: Reply) -> bool:

@@ -30,21 +30,14 @@ SAME = 0.999  # cosine of two bases' features of one picture, if they are the sa
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features of pictures in two halves, each (N, D), float32, and labels (N,).
+    """Features of pictures in two halves, each (N, D), float32, and labels (N,)."""
 
-    Attributes:
-        names: Of the classes, in the order of their labels.
-        probe: Features (D,) of a fixed picture, which tell the base that made them.
-        is_practice: Whether the pictures were drawn.
-        files: The pictures' file names by half, where somebody needs them.
-    """
-
-    names: list[str]
+    names: list[str]  # of the classes, in the order of their labels
     train: TensorDataset
     test: TensorDataset
-    probe: torch.Tensor
-    is_practice: bool
-    files: dict[str, list[str]] = field(default_factory=dict)
+    probe: torch.Tensor  # features (D,) of a fixed picture: which base made them?
+    is_practice: bool  # whether the pictures were drawn
+    files: dict[str, list[str]] = field(default_factory=dict)  # names, by half
 
     @property
     def label(self) -> str:
