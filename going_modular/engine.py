@@ -1,8 +1,7 @@
 """Store features, train a head, choose its settings by cross-validation.
 
-A frozen base gives a picture the same features every time, so each picture needs to
-go through it once. After that a head trains on stored features in well under a second.
-`train` does not care which: it takes a head and features, or a model and pictures.
+A frozen base gives a picture the same features every time, so each picture goes through
+it once. After that a head trains on stored features in well under a second.
 """
 
 import copy
@@ -208,9 +207,8 @@ def cross_validate(
 ) -> CVResult:
     """How well would this head do on pictures it has not seen?
 
-    For each fold a fresh copy of the head trains on the others and is checked on it.
-    Where there are `copies`, features of changed copies of the same pictures in the
-    same order, heads train on those of the pictures that they may see, too.
+    For each fold a fresh copy trains on the others and is checked on it. `copies` are
+    features of changed copies of the same pictures in that order, to train on, too.
     """
     histories, rows, logits = [], [], []
     for held_out, rest in deal(len(features), folds=folds, seed=seed):

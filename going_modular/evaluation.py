@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 from going_modular.app.model import ModelMetadata
 from going_modular.model_builder import CONTENDERS, Built
 
-# For every contender: the share of the test pictures, and predictions a second on a
-# CPU, one at a time. And what we hope the finished app reaches.
+# For every contender: the share of the test pictures, and predictions a second, one at
+# a time on a CPU. And what we hope the finished app reaches.
 GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
 HOPED_RIGHT, HOPED_PER_SECOND = 0.97, 100
 HOPED_MEGABYTES = 6  # of the model file, 10^6 bytes
@@ -60,8 +60,7 @@ def summarise_all(
 ) -> dict[str, Report]:
     """Each contender's report, from `take_turns` and its saved file.
 
-    The answers of one that rehearsed are no result: the published count takes their
-    place, if these photos are the `published` ones.
+    If these photos are the `published` ones, published counts stand in for rehearsals.
     """
     reports = {}
     for contender in CONTENDERS:
@@ -138,10 +137,9 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """Which goal each contender falls short of, and by how much; "-" where it meets it.
+    """By how many pictures and predictions a second each contender misses the goals.
 
-    What is missing is said in pictures that more would have to be right, and in
-    predictions a second. Of rehearsed contenders only the speed is judged.
+    Of rehearsed contenders only the speed is judged.
     """
     rows = {}
     for name, report in reports.items():

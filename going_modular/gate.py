@@ -1,8 +1,7 @@
 """The gate: is this a plate at all, and is one of our dishes on it?
 
-Strangers come far and near. A portrait is far from any plate: its features resemble
-those of no training picture, and **knn_similarity** sees that. Another dish is near: it
-resembles ours in nearly everything. **in_distribution_score** sees that. It adds up two
+A portrait is far from any plate: **knn_similarity** sees that it resembles no training
+picture. Another dish is near: **in_distribution_score** sees that. It adds up two
 scores, each in standard deviations of our own held-out pictures:
 
 - confidence, the largest logit of our head (Hendrycks et al., arXiv 1911.11132);
@@ -182,10 +181,7 @@ def make_gate(
     *,
     carried: torch.Tensor | None = None,
 ) -> tuple[OODDetector, Thresholds]:
-    """Make a gate, and set its thresholds. No test picture is asked.
-
-    Training pictures set the thresholds, each judged by heads that had not seen it.
-    Known features are kept class after class.
+    """Make a gate, and set its thresholds, by training pictures alone.
 
     Args:
         features: Of the training pictures, (N, D), with labels (N,).
@@ -196,7 +192,7 @@ def make_gate(
     """
     compares_all = carried is None
     kept, asked = (slice(None),) * 2 if compares_all else (carried, ~carried)
-    known = features[kept][labels[kept].argsort(stable=True)]
+    known = features[kept][labels[kept].argsort(stable=True)]  # class after class
     likeness = knn_similarity(
         features[asked], F.normalize(features[kept], dim=1), leave_out_self=compares_all
     )
@@ -231,12 +227,8 @@ def sample_references(
 ) -> torch.Tensor:
     """Choose by a seed whose features a file carries, where all would be too many.
 
-    Of each class, `per_class` pictures are chosen, but at most half, so that some are
-    left to set the thresholds by; an only picture is carried. Takes labels (N,);
-    returns True for the chosen, (N,).
-
-    Raises:
-        ValueError: If no class has two pictures.
+    Of each class in labels (N,), `per_class` pictures are chosen, but at most half, to
+    leave some to set thresholds by; an only picture is carried. Returns (N,) bool.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     chosen = torch.zeros(len(labels), dtype=torch.bool)
@@ -250,13 +242,10 @@ def sample_references(
 
 @dataclass(frozen=True)
 class LeaveOneOutResult:
-    """How a gate did on a dish that took no part in making it.
+    """How a gate did on a dish that took no part in making it."""
 
-    Both are from `Thresholds.rank`, less its threshold: below 0 is turned away.
-    """
-
-    rank: torch.Tensor  # of the dish's test pictures
-    our_rank: torch.Tensor
+    rank: torch.Tensor  # of its test pictures, less the threshold: below 0 is away
+    our_rank: torch.Tensor  # the same of ours
 
     @property
     def away(self) -> int:

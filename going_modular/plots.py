@@ -82,8 +82,7 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
 def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
     """Predictions a second against the share right; the dot's area is the file's size.
 
-    Error bars are 95% Wilson intervals. A hollow dot stands for a published count: this
-    run measured that contender's speed and size, not its accuracy.
+    Error bars are 95% Wilson intervals. A hollow dot stands for a published count.
     """
     figure, (axis,) = _panels(1, 5)
     shown = {name: r for name, r in reports.items() if r.count_and_total is not None}
@@ -142,9 +141,8 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
 def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     """What integers of some bits, one for the sign, make of a channel's weights (N,).
 
-    The scale is symmetric, as for a channel in `quantize`: the largest weight, of
-    either sign, becomes the largest integer. On the left all weights, on the right a
-    few steps around the one with the largest error, before and after rounding.
+    As in `quantize`, the largest weight of either sign becomes the largest integer. On
+    the left all weights, on the right a few steps around the largest error.
     """
     most = 2 ** (bits - 1) - 1
     scale = np.abs(weights).max() / most
@@ -208,8 +206,7 @@ def plot_strangers(
 ) -> Figure:
     """Where our dishes and strangers lie by both scores of the gate.
 
-    `groups` holds both scores of each picture, by what the pictures are; our dishes
-    first, then the nearest strangers, then no food.
+    `groups` holds both scores of each picture: of our dishes, other dishes, no food.
     """
     figure, (axis,) = _panels(1, 4.6)
     colours = (GREEN, YELLOW, RED)
@@ -239,12 +236,8 @@ def plot_drift(
 ) -> Figure:
     """What an app noted, answer by answer, while the world around it changed.
 
-    The thick line is the median, or the share, of the last 15 answers.
-
-    Args:
-        table: From `read_feedback`.
-        worlds: What was sent and how many answers long, in order.
-        thresholds: The model's, by score.
+    The line is the median, or the share, of the last 15 answers in a table from
+    `read_feedback`; `worlds` are what was sent, in order, and how many answers long.
     """
     names = ("score", "knn_similarity", "in_distribution_score")
     figure, (*above, last) = _panels(1, 8, rows=len(names) + 1, sharex=True)

@@ -50,11 +50,9 @@ def take_turns(
 ) -> dict[str, pd.DataFrame]:
     """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 
-    Other programs slow a computer down for seconds or minutes. When the contenders
-    take turns, such a spell meets all of them. A turn begins with an untimed warm-up.
-
-    Returns by name a row for each of the samples, in order: file, truth, guess, right,
-    prob_guess, prob_truth, and the milliseconds of `predict_picture`.
+    So a slow spell of the computer meets all of them. A turn begins with an untimed
+    warm-up. Returns by name a row for each of the samples, in order: file, truth,
+    guess, right, prob_guess, prob_truth, and the milliseconds of `predict_picture`.
     """
     rows = {name: [] for name in contenders}
     for start in range(0, len(samples), turn):

@@ -62,11 +62,9 @@ def make_cases(
 ) -> list[Case]:
     """Put together what strangers send; files that are made for it go into a folder.
 
-    Args:
-        predictor: Says what a photo ought to get when it is turned as it should be.
-        plates: Photos that the model names when they are upright. The one is sent
-            sideways whose answer depends most on which way up it is.
-        strangers: Files by what they show, none of which is one of our dishes.
+    `plates` are photos that the model names when they are upright. The one is sent
+    sideways whose answer, by the `predictor`, depends most on which way up it is.
+    `strangers` are files by what they show, none of which is one of our dishes.
     """
     names = ("empty", "list", "huge", "sideways")
     empty, text, huge, sideways = (Path(folder) / f"{name}.jpg" for name in names)
@@ -133,11 +131,7 @@ def _apart(some: Mapping[str, float], every: Mapping[str, float]) -> float:
 
 
 def run_cases(url: str, cases: Sequence[Case]) -> pd.DataFrame:
-    """Send the cases to the app that answers at `url`, one after the other.
-
-    Returns a row a case: who comes, whether what comes back is as it should be, with
-    "yes" or "no" in it, what comes back, and what should.
-    """
+    """Send the cases to the app at `url`, one after the other: a row a case."""
     rows = []
     with requests.Session() as session:
         session.trust_env = False  # no proxy reaches this computer's own ports

@@ -129,10 +129,7 @@ def store_pictures(
     """Send one half's pictures, "train" or "test", through a frozen base, once each.
 
     Of a base with random weights about sixty pictures have to do. Returns features
-    (N, D) and labels (N,), in file order.
-
-    Raises:
-        DataError: If a picture cannot be read, naming it.
+    (N, D) and labels (N,), in file order; a DataError names a picture it cannot read.
     """
     samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
