@@ -5,9 +5,8 @@ The course brings them in data/drawn_pictures.zip, 252 small JPEG files::
     dishes/train/pizza/pizza_train_00.jpg ...   36 of each dish, and 18 in test/
     other_dishes/train/soup/soup_train_00.jpg ...   12 of each dish, and 6 in test/
 
-They let the whole lesson run. What a model scores on them says nothing about photos.
-The committed model names the first test picture of each of our dishes rightly, and
-turns the first one of noodles away as another dish.
+What a model scores on them says nothing about photos. The committed model names the
+first test picture of each dish of ours, and turns the first one of noodles away.
 """
 
 import zipfile

@@ -56,8 +56,7 @@ class Preprocess(nn.Module):
     Args:
         size: Height and width S of the result, in pixels.
         mean: Per channel, subtracted after scaling to [0, 1]; then `std` divides.
-        crop: None squeezes the whole picture into the square. A number in (0, 1]
-            cuts out a centred square with sides of that share of the shorter side.
+        crop: A centred square is cut out, with sides of this share of the shorter side.
         mode: "bicubic" or "bilinear"; both with antialiasing.
     """
 
@@ -67,7 +66,7 @@ class Preprocess(nn.Module):
         *,
         mean: list[float],
         std: list[float],
-        crop: float | None = None,
+        crop: float,
         mode: str = "bicubic",
     ):
         super().__init__()
@@ -95,18 +94,13 @@ class Preprocess(nn.Module):
         """Prepare an RGB picture, uint8 (H, W, 3); returns float32 (3, S, S)."""
         if isinstance(picture, Image.Image):
             picture = torch.from_numpy(np.array(picture))
-        if self.crop is not None:  # in pixels that may be known only when it runs
-            height, width = picture.shape[:2]
-            shorter = torch.sym_min(height, width)
-            side = torch.sym_max(1, torch.sym_int(shorter * self.crop))
-            top, left = (height - side) // 2, (width - side) // 2
-            picture = picture.narrow(0, top, side).narrow(1, left, side)
-        pixels = F.interpolate(
-            picture.permute(2, 0, 1).unsqueeze(0).float(),
-            (self.size, self.size),
-            mode=self.mode,
-            antialias=True,
-        )
+        height, width = picture.shape[:2]
+        shorter = torch.sym_min(height, width)  # an exported file asks when it runs
+        side = torch.sym_max(1, torch.sym_int(shorter * self.crop))
+        top, left = (height - side) // 2, (width - side) // 2
+        square = picture.narrow(0, top, side).narrow(1, left, side).permute(2, 0, 1)
+        how = {"mode": self.mode, "antialias": True}
+        pixels = F.interpolate(square[None].float(), (self.size, self.size), **how)
         return pixels[0].clamp(0, 255) * self.scale + self.shift
 
     def extra_repr(self) -> str:  # stored features are known by this text, too
