@@ -28,11 +28,6 @@ def make_pictures(folder, classes=("pizza", "steak")):
     return folder
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return make_pictures(tmp_path)
-
-
 @pytest.mark.parametrize(("suffix", "kept"), [("jpg", 0.5), ("png", 0.5), ("webp", 0)])
 def test_a_torn_picture_is_named(suffix, kept, tmp_path):
     path = tmp_path / f"torn.{suffix}"
@@ -50,7 +45,8 @@ def test_pictures_are_opened_as_the_app_opens_them(tmp_path):
     assert np.array_equal(loaded, open_picture(tmp_path / "a"))
 
 
-def test_files_that_are_no_pictures_are_named_when_counted(folder):
+def test_files_that_are_no_pictures_are_named_when_counted(tmp_path):
+    folder = make_pictures(tmp_path)
     (folder / "train/pizza/0.png").write_bytes(b"<html>")
     (folder / "test/steak/0.png").write_bytes(b"")
     with pytest.raises(DataError, match="Not readable.*Move them") as caught:
@@ -63,7 +59,8 @@ def test_files_that_are_no_pictures_are_named_when_counted(folder):
         count_pictures(folder)
 
 
-def test_datasets_are_in_order_of_class_and_name(folder):
+def test_datasets_are_in_order_of_class_and_name(tmp_path):
+    folder = make_pictures(tmp_path)
     (folder / "train/pizza/0.png").rename(folder / "train/pizza/Z.PNG")
     train, test = make_datasets(folder, functional.pil_to_tensor)
     assert train.classes == test.classes == ["pizza", "steak"]

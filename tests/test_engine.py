@@ -99,20 +99,6 @@ def test_stored_features_come_in_order_or_shuffled_by_the_seed():
     assert epoch(loader) != epoch(loader), "every epoch has an order of its own"
 
 
-def train_once(seed):
-    torch.manual_seed(seed)
-    head, loader = make_head(), feature_loader(make_features(), batch_size=5, seed=seed)
-    val = feature_loader(make_features(9, seed=2))
-    history = train(head, loader, settings=QUICK, val_loader=val)
-    return head[1].weight.tolist(), history
-
-
-def test_training_repeats_with_its_seed():
-    first, again, other = (train_once(seed) for seed in (3, 3, 4))
-    assert first == again
-    assert first[0] != other[0] and first[1] != other[1]
-
-
 def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone():
     data, head = make_features(), nn.Linear(6, 3)
     features, labels = data.tensors

@@ -20,7 +20,6 @@ from going_modular.model_builder import (
     EFFNETB2_WEIGHTS,
     VIT_WEIGHTS,
     Contender,
-    FeatureExtractor,
     Preprocess,
     build_effnet_lite0,
     build_effnet_lite2,
@@ -29,16 +28,6 @@ from going_modular.model_builder import (
     save_checkpoint,
     weights_file,
 )
-
-
-def test_the_base_stays_in_evaluation_mode_whatever_train_is_told():
-    model = FeatureExtractor(nn.BatchNorm1d(4), nn.Linear(4, 3))
-    for mode in (True, False):
-        model.train(mode)
-        assert model.head.training is mode and not model.base.training
-    copy.deepcopy(model).train()
-    assert not any(weight.requires_grad for weight in model.base.parameters())
-    assert all(weight.requires_grad for weight in model.head.parameters())
 
 
 @pytest.mark.parametrize(
