@@ -23,7 +23,6 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-Device = str | torch.device
 FOLDS = 10
 
 
@@ -97,13 +96,13 @@ def store_features(base: nn.Module, loader: DataLoader) -> TensorDataset:
     return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def ready(base: nn.Module, device: Device) -> nn.Module:
+def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
     """Put a base where it runs, in the layout of memory that suits convolutions."""
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
 def features_of(
-    base: nn.Module, pictures: torch.Tensor, *, device: Device = "cpu"
+    base: nn.Module, pictures: torch.Tensor, *, device: str | torch.device = "cpu"
 ) -> torch.Tensor:
     """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"

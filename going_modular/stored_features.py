@@ -20,8 +20,6 @@ from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
-FILE = "{}_{}_{}.npz"  # what the pictures are, the contender's slug, its input size
-KINDS = {True: "drawn pictures", False: "real photos"}
 HALVES = SPLITS
 # From n photo files to features, (n - m, D), and why m of them, by place, have none.
 Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
@@ -42,7 +40,7 @@ class StoredFeatures:
     @property
     def label(self) -> str:
         """What the pictures are, to put beside every result."""
-        return KINDS[self.is_practice]
+        return "drawn pictures" if self.is_practice else "real photos"
 
     def without(self, *names: str) -> "StoredFeatures":
         """The same without some of the classes; of file names it knows none."""
@@ -143,7 +141,7 @@ def store_pictures(
 
 def features_file(folder: Path, what: str, slug: str, size: int) -> Path:
     """Where features are kept: of "photos" or "other_dishes", by contender and size."""
-    return Path(folder) / FILE.format(what, slug, size)
+    return Path(folder) / f"{what}_{slug}_{size}.npz"
 
 
 def find_features(
