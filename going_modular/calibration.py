@@ -48,23 +48,19 @@ def held_out_probabilities(
 def reliability(probabilities: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
     """How often the answers of each bin of confidence were right: probabilities (N, C).
 
-    Returns:
-        A row a bin that has any: total, right, said (the mean probability of the
-        answers), share (of right ones), low and high (its 95% Wilson interval).
+    Returns a row a bin that has any: total, right, said (the mean probability of the
+    answers), share (of right ones), low and high (its 95% Wilson interval).
     """
     said, guesses = probabilities.double().max(dim=1)
     names = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(EDGES)]
     answers = pd.DataFrame({"said": said.numpy(), "right": (guesses == labels).numpy()})
-    bins = pd.cut(answers.said.clip(upper=1), EDGES, labels=names)
-    table = answers.groupby(bins, observed=True).agg(
-        total=("right", "size"),
-        right=("right", "sum"),
-        said=("said", "mean"),
-        share=("right", "mean"),
-    )
+    bins = pd.cut(answers.said.clip(upper=1), EDGES, labels=names).rename("bin")
+    grouped = answers.groupby(bins, observed=True)
+    table = grouped.right.agg(total="size", right="sum", share="mean")
+    table.insert(2, "said", grouped.said.mean())
     counts = zip(table.right, table.total, strict=True)
     table[["low", "high"]] = [wilson_interval(*count) for count in counts]
-    return table.rename_axis("bin")
+    return table
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:

@@ -39,11 +39,7 @@ class DataError(LessonError):
 
 
 def load_picture(path: Path) -> Image.Image:
-    """Load a picture as the app does, with its `open_picture`, for torchvision.
-
-    Raises:
-        DataError: If the file is not a complete picture.
-    """
+    """Load a complete picture as the app does, or raise a DataError."""
     try:
         return Image.fromarray(open_picture(path))
     except (PictureError, OSError) as error:
@@ -70,18 +66,13 @@ def is_picture(path: str | Path) -> bool:
 class PictureDataset(ImageFolder):
     """torchvision's ImageFolder, with `load_picture` and without hidden files.
 
-    Attributes:
-        samples: A `Sample` for each picture, in order of class and name.
+    Its `samples` hold a `Sample` for each picture, in order of class and name.
     """
 
     def __init__(self, folder: Path, transform: Callable | None = None) -> None:
-        super().__init__(
-            str(folder),
-            transform,
-            loader=load_picture,
-            is_valid_file=is_picture,
-            allow_empty=True,  # counted and reported by `find_pictures`
-        )
+        how = {"loader": load_picture, "is_valid_file": is_picture}
+        # Empty classes are counted and reported by `find_pictures`.
+        super().__init__(str(folder), transform, **how, allow_empty=True)
         self.samples = self.imgs = [(Path(file), n) for file, n in self.samples]
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
@@ -102,21 +93,21 @@ def make_loader(
     pictures: PictureDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Make a dataloader: in order, or shuffled, always alike, by a seed."""
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
-    shuffle = seed is not None
-    return DataLoader(pictures, batch_size, shuffle=shuffle, generator=generator)
+    if seed is None:
+        return DataLoader(pictures, batch_size)
+    generator = torch.Generator().manual_seed(seed)
+    return DataLoader(pictures, batch_size, shuffle=True, generator=generator)
 
 
 def count_pictures(folder: Path) -> pd.DataFrame:
     """Count pictures: a row for each split, a column for each class, and totals.
 
-    Raises:
-        DataError: If files among them are no pictures, naming up to five. Only
-            the beginning of each file is read; a torn end shows on loading.
+    Files that are no pictures raise a DataError, which names up to five. Only the
+    beginning of each file is read; a torn end shows on loading.
     """
-    datasets = {split: PictureDataset(Path(folder) / split) for split in SPLITS}
-    paths = [path for dataset in datasets.values() for path, _ in dataset.samples]
-    bad = [path for path in paths if not _opens(path)]
+    train, test = make_datasets(folder, None)
+    samples = [*train.samples, *test.samples]
+    bad = [path for path, _ in samples if not _opens(path)]
     if bad:
         some = ", ".join(map(str, bad[:5]))
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
@@ -125,16 +116,15 @@ def count_pictures(folder: Path) -> pd.DataFrame:
             "Move them out of the folder or put readable copies in their place, then "
             "run this again."
         )
-    counts = {
-        split: Counter(dataset.classes[number] for number in dataset.targets)
-        for split, dataset in datasets.items()
-    }
-    table = (
-        pd.DataFrame(counts, index=datasets["train"].classes).fillna(0).astype(int).T
-    )
+    rows = [
+        Counter(half.classes[number] for number in half.targets)
+        for half in (train, test)
+    ]
+    table = pd.DataFrame(rows, index=SPLITS, columns=train.classes)
+    table = table.fillna(0).astype(int).rename_axis("split")
     table["total"] = table.sum(axis=1)
     table.loc["total"] = table.sum()
-    return table.rename_axis("split")
+    return table
 
 
 def _opens(path: Path) -> bool:

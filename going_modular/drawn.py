@@ -5,9 +5,8 @@ The course brings them in data/drawn_pictures.zip, 252 small JPEG files::
     dishes/train/pizza/pizza_train_00.jpg ...   36 of each dish, and 18 in test/
     other_dishes/train/soup/soup_train_00.jpg ...   12 of each dish, and 6 in test/
 
-They let the whole lesson run. What a model scores on them says nothing about photos.
-The committed model names the first test picture of each of our dishes rightly, and
-turns the first one of noodles away as another dish.
+What a model scores on them says nothing about photos. The committed model names the
+first test picture of each dish of ours, and turns the first one of noodles away.
 """
 
 import zipfile
@@ -26,8 +25,7 @@ OTHER_NAMES = ("fried_eggs", "noodles", "pancakes", "salad", "soup")
 def drawn_pictures(data_dir: Path = DATA) -> Path:
     """The folder, in `data_dir`, that holds dishes/ and other_dishes/, unpacked once.
 
-    Raises:
-        FileError: If it cannot be unpacked, or is no longer as it came.
+    If it cannot be unpacked, or is no longer as it came, a FileError says so.
     """
     folder = unpack(ARCHIVE, Path(data_dir) / ARCHIVE.stem)
     with zipfile.ZipFile(ARCHIVE) as zipped:
@@ -42,13 +40,6 @@ def drawn_pictures(data_dir: Path = DATA) -> Path:
 
 
 def drawn_files(name: str, split: str = "test", data_dir: Path = DATA) -> list[Path]:
-    """The drawn pictures of a dish, by its folder's name, in train/ or test/, in order.
-
-    Raises:
-        ValueError: If there are none.
-    """
+    """The drawn pictures of a dish, by its folder's name, in one half, in order."""
     top = "dishes" if name in CLASS_NAMES else "other_dishes"
-    files = sorted((drawn_pictures(data_dir) / top / split / name).glob("*.jpg"))
-    if not files:
-        raise ValueError(f"there are no drawn pictures of {name!r} in {split!r}")
-    return files
+    return sorted((drawn_pictures(data_dir) / top / split / name).glob("*.jpg"))

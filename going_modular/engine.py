@@ -1,8 +1,7 @@
 """Store features, train a head, choose its settings by cross-validation.
 
-A frozen base gives a picture the same features every time, so each picture needs to
-go through it once. After that a head trains on stored features in well under a second.
-`train` does not care which: it takes a head and features, or a model and pictures.
+A frozen base gives a picture the same features every time, so each picture goes through
+it once. After that a head trains on stored features in well under a second.
 """
 
 import copy
@@ -10,7 +9,7 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import torch
@@ -24,28 +23,18 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-Device = str | torch.device
 FOLDS = 10
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train: Adam, its learning rate falling to zero along a half cosine.
+    """How to train: Adam, its learning rate falling to zero along a half cosine."""
 
-    Attributes:
-        lr: Learning rate at the start.
-        weight_decay: Strength of Adam's L2 penalty.
-        epochs: How often every picture is seen.
-        batch_size: Pictures a step.
-        label_smoothing: Share of each label that is spread over all classes (Szegedy
-            et al., arXiv 1512.00567). Scores on other pictures are without it.
-    """
-
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    lr: float = 1e-3  # at the start
+    weight_decay: float = 0.0  # strength of Adam's L2 penalty
     epochs: int = 10
     batch_size: int = 32
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.0  # Szegedy et al., arXiv 1512.00567; in training alone
 
 
 # For every head of the lesson. Companion 1 finds it by cross-validation.
@@ -54,10 +43,7 @@ HEAD = Settings(lr=1e-2, weight_decay=1e-2)
 
 @dataclass
 class Score:
-    """Sums over pictures; divided once, at the end, so that every picture counts alike.
-
-    A mean of batch means would give the pictures of a small last batch more weight.
-    """
+    """Sums over pictures, divided once, at the end: every picture counts alike."""
 
     loss_sum: float = 0.0
     right: int = 0
@@ -73,11 +59,10 @@ class Score:
         self.right += int((logits.argmax(dim=1) == labels).sum())
         self.total += len(labels)
 
-    @classmethod
-    def pooled(cls, scores: Iterable["Score"]) -> "Score":
-        """The score of all their pictures together."""
-        parts = ((one.loss_sum, one.right, one.total) for one in scores)
-        return cls(*map(sum, zip(*parts, strict=True)))
+
+def pooled(scores: Sequence[Score]) -> Score:
+    """The score of all their pictures together."""
+    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
 
 
 class Epoch(NamedTuple):
@@ -89,16 +74,11 @@ class Epoch(NamedTuple):
 
 @dataclass(frozen=True)
 class CVResult:
-    """A setting, and how cross-validation went with it.
-
-    Attributes:
-        history: Scores after each epoch, summed over the folds.
-        logits: Of every picture, (N, C), by the head that had not seen it.
-    """
+    """A setting, and how cross-validation went with it."""
 
     settings: Settings
-    history: list[Epoch]
-    logits: torch.Tensor
+    history: list[Epoch]  # after each epoch, summed over the folds
+    logits: torch.Tensor  # of every picture, (N, C), by a head that had not seen it
 
     @property
     def held_out(self) -> Score:
@@ -106,35 +86,28 @@ class CVResult:
         return self.history[-1].val
 
 
-def store_features(
-    base: nn.Module, loader: DataLoader, *, device: Device = "cpu"
-) -> TensorDataset:
+def store_features(base: nn.Module, loader: DataLoader) -> TensorDataset:
     """Send every picture through a frozen base once.
 
-    Returns:
-        Features (N, D) and labels (N,), float32, on the CPU, in the loader's order.
+    Returns features (N, D), float32, and labels (N,), on the CPU, in their order.
     """
-    base, features, labels = ready(base, device), [], []
-    for pictures, batch_labels in loader:
-        features.append(features_of(base, pictures, device=device))
-        labels.append(batch_labels)
-    return TensorDataset(torch.cat(features), torch.cat(labels))
+    base = ready(base, "cpu")
+    parts = [(features_of(base, pictures), labels) for pictures, labels in loader]
+    return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def ready(base: nn.Module, device: Device) -> nn.Module:
+def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
     """Put a base where it runs, in the layout of memory that suits convolutions."""
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
 def features_of(
-    base: nn.Module, pictures: torch.Tensor, *, device: Device = "cpu"
+    base: nn.Module, pictures: torch.Tensor, *, device: str | torch.device = "cpu"
 ) -> torch.Tensor:
-    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S) by a `ready` base.
-
-    A CUDA device calculates in 16 bits where that is safe (autocast).
-    """
+    """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
+    # A GPU calculates in 16 bits where that is safe.
     with torch.inference_mode(), torch.autocast("cuda", enabled=on_gpu):
         features = base(pictures).float().cpu()
     return features.clone()  # made outside inference mode, it may be trained on
@@ -142,10 +115,7 @@ def features_of(
 
 @torch.inference_mode()
 def milliseconds_a_picture(base: nn.Module, batch_size: int, *, pictures: int) -> float:
-    """What one of some random pictures costs in a batch of this size, on the CPU.
-
-    It is the median batch, after a warm-up.
-    """
+    """What a random picture costs in a batch of this size, on the CPU: the median."""
     batch = torch.rand(batch_size, 3, 224, 224)
     batch = batch.contiguous(memory_format=torch.channels_last)
     base, times = ready(base, "cpu"), []
@@ -160,9 +130,8 @@ def feature_loader(
     features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
-    if seed is None:
-        order = SequentialSampler(features)
-    else:
+    order = SequentialSampler(features)
+    if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         order = RandomSampler(features, generator=generator)
     # Whole batches are picked out of the tensors at once: no per-row collating.
@@ -179,14 +148,13 @@ def train(
 ) -> list[Epoch]:
     """Train what is not frozen, in place, where it is.
 
-    Args:
-        model: A head for features (N, D), or a whole model for pictures (N, 3, S, S).
-        val_loader: Scored after every epoch, never trained on.
+    `model` is a head for features (N, D), or a whole model for pictures (N, 3, S, S).
+    `val_loader` is scored after every epoch and never trained on.
     """
     loss_fn = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(
-        weights, lr=settings.lr, weight_decay=settings.weight_decay
+        weights, settings.lr, weight_decay=settings.weight_decay
     )
     steps = settings.epochs * len(loader)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -238,17 +206,15 @@ def cross_validate(
 ) -> CVResult:
     """How well would this head do on pictures it has not seen?
 
-    The pictures are dealt into folds; for each fold a fresh copy of the head trains on
-    the others and is checked on it. Every picture is so checked exactly once. Where
-    there are `copies`, features of changed copies of the same pictures in the same
-    order, heads train on those of the pictures that they may see, too.
+    For each fold a fresh copy trains on the others and is checked on it. `copies` are
+    features of changed copies of the same pictures in that order, to train on, too.
     """
     histories, rows, logits = [], [], []
     for held_out, rest in deal(len(features), folds=folds, seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
-        seen = zip(*(each[rest] for each in (features, *copies)), strict=True)
-        seen, unseen = TensorDataset(*map(torch.cat, seen)), features[held_out]
+        parts = zip(*(each[rest] for each in (features, *copies)), strict=True)
+        seen, unseen = TensorDataset(*map(torch.cat, parts)), features[held_out]
         loader = feature_loader(seen, batch_size=settings.batch_size, seed=seed)
         val = feature_loader(TensorDataset(*unseen), batch_size=len(held_out))
         with one_thread():
@@ -257,7 +223,7 @@ def cross_validate(
         histories.append(history)
         rows.append(held_out)
     history = [
-        Epoch(*map(Score.pooled, zip(*epochs, strict=True)))
+        Epoch(*map(pooled, zip(*epochs, strict=True)))
         for epochs in zip(*histories, strict=True)
     ]
     return CVResult(settings, history, torch.cat(logits)[torch.cat(rows).argsort()])
@@ -266,12 +232,9 @@ def cross_validate(
 def deal(
     total: int, *, folds: int = FOLDS, seed: int = 42
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Deal pictures into folds; gives each fold's rows, then all the other rows.
-
-    There are no more folds than pictures.
-    """
+    """Deal pictures into folds; gives each fold's rows, then all the other rows."""
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    folds = min(folds, total)
+    folds = min(folds, total)  # there are no more than pictures
     for fold in range(folds):
         held_out = order[fold::folds]
         yield held_out, order[~torch.isin(order, held_out)]
@@ -279,10 +242,7 @@ def deal(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Calculate on one thread, with PyTorch, NumPy and scikit-learn.
-
-    Steps on stored features are too small to share.
-    """
+    """Calculate on one thread: steps on stored features are too small to share."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -297,8 +257,7 @@ def try_settings(
 ) -> list[CVResult]:
     """Cross-validate a head with every setting; the lowest held-out loss comes first.
 
-    The loss decides and not the count: on a few hundred pictures counts often tie, and
-    the loss also tells how sure each answer was.
+    On a few hundred pictures counts often tie; the loss tells how sure answers were.
     """
     trials = [cross_validate(head, features, settings=settings) for settings in grid]
     return sorted(trials, key=lambda trial: trial.held_out.loss)

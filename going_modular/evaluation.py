@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 from going_modular.app.model import ModelMetadata
 from going_modular.model_builder import CONTENDERS, Built
 
-# For every contender: the share of the test pictures, and predictions a second on a
-# CPU, one at a time. And what we hope the finished app reaches.
+# For every contender: the share of the test pictures, and predictions a second, one at
+# a time on a CPU. And what we hope the finished app reaches.
 GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
 HOPED_RIGHT, HOPED_PER_SECOND = 0.97, 100
 HOPED_MEGABYTES = 6  # of the model file, 10^6 bytes
@@ -24,24 +24,15 @@ PUBLISHED_TOTAL = 150  # photos that the published counts are of
 
 @dataclass(frozen=True)
 class Report:
-    """What a contender did on the test pictures, one at a time on the CPU.
-
-    Attributes:
-        right: Pictures given their own class, of `total`; None when only rehearsed.
-        published_right: The published count, of 150 photos, for a rehearsed contender.
-        median_ms: From picture file to answer: decode, transform, forward.
-        p95_ms: The same, 95th percentile.
-        forward_ms: Median of the forward pass alone.
-        megabytes: Size of its saved file, in 10^6 bytes.
-    """
+    """What a contender did on the test pictures, one at a time on the CPU."""
 
     total: int
-    right: int | None
-    published_right: int | None
-    median_ms: float
-    p95_ms: float
-    forward_ms: float
-    megabytes: float
+    right: int | None  # given their own class; None when only rehearsed
+    published_right: int | None  # of 150 photos, to stand in for it
+    median_ms: float  # from picture file to answer
+    p95_ms: float  # the same, 95th percentile
+    forward_ms: float  # median of the forward pass alone
+    megabytes: float  # of its saved file, 10^6 bytes
 
     @property
     def per_second(self) -> float:
@@ -52,9 +43,8 @@ class Report:
         """The measured count of right answers, else the published one, else None."""
         if self.right is not None:
             return self.right, self.total
-        if self.published_right is not None:
-            return self.published_right, PUBLISHED_TOTAL
-        return None
+        published = self.published_right
+        return None if published is None else (published, PUBLISHED_TOTAL)
 
     @property
     def accuracy(self) -> float | None:
@@ -70,18 +60,16 @@ def summarise_all(
 ) -> dict[str, Report]:
     """Each contender's report, from `take_turns` and its saved file.
 
-    The answers of one that rehearsed are no result: the published count takes their
-    place, if these photos are the `published` ones.
+    If these photos are the `published` ones, published counts stand in for rehearsals.
     """
     reports = {}
     for contender in CONTENDERS:
-        table, name = predictions[contender.name], contender.name
+        name, table = contender.name, predictions[contender.name]
         counts = extractors[name].pretrained
-        shown = contender.published_right if published and not counts else None
         reports[name] = Report(
             total=len(table),
             right=int(table.right.sum()) if counts else None,
-            published_right=shown,
+            published_right=contender.published_right if published else None,
             median_ms=float(table.total_ms.median()),
             p95_ms=float(table.total_ms.quantile(0.95)),
             forward_ms=float(table.forward_ms.median()),
@@ -93,8 +81,7 @@ def summarise_all(
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """The shares that a count of `right` of `total` does not rule out, at 95%.
 
-    Wilson's score interval (JASA 22, 1927), unlike "plus or minus two standard errors",
-    stays within [0, 1] and is not empty at 100%.
+    Wilson's score interval (JASA 22, 1927) stays within [0, 1] and is never empty.
     """
     low, high = binomtest(right, total).proportion_ci(method="wilson")
     return float(low), float(high)
@@ -103,8 +90,7 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
 def shortfall(report: Report) -> float:
     """How far a contender stays below the two goals: 0 when it meets both.
 
-    The parts missing are added: 90% right misses 5% of the way to 95%, and 24
-    predictions a second miss 20% of the way to 30.
+    90% right misses 5% of the way to 95%, 24 a second 20% of the way to 30: added up.
     """
     missing_right = max(0.0, 1 - report.accuracy / GOAL_RIGHT)
     missing_speed = max(0.0, 1 - report.per_second / GOAL_PER_SECOND)
@@ -115,10 +101,7 @@ def choose_winner(reports: dict[str, Report]) -> str:
     """The contender closest to the goals; of several, the most right, then the fastest.
 
     What is missing is compared in tenths, rounded up: a smaller difference is most
-    likely the computer's. Rehearsed contenders cannot win.
-
-    Raises:
-        ValueError: If every contender was only rehearsed.
+    likely the computer's. Rehearsed contenders cannot win; if all are, a ValueError.
     """
     judged = [name for name, report in reports.items() if report.right is not None]
     if not judged:
@@ -127,7 +110,7 @@ def choose_winner(reports: dict[str, Report]) -> str:
             "run the lesson once with internet"
         )
 
-    def standing(name: str) -> tuple[float, int, float]:
+    def standing(name: str) -> tuple[int, int, float]:
         report = reports[name]
         tenths = math.ceil(round(10 * shortfall(report), 6))
         return tenths, -report.right, report.median_ms
@@ -139,30 +122,29 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
     """The reports for reading, a row a contender, counts with their denominators."""
     rows = {}
     for name, report in reports.items():
+        counted = report.count_and_total
+        low, high = wilson_interval(*counted) if counted else (0, 0)
         rows[name] = {
             "right": _count(report),
-            "95% interval": "-",
+            "95% interval": f"{low:.1%} to {high:.1%}" if counted else "-",
             "median ms": f"{report.median_ms:.1f}",
             "95th pct ms": f"{report.p95_ms:.1f}",
             "forward ms": f"{report.forward_ms:.1f}",
             "a second": f"{report.per_second:.0f}",
             "MB": f"{report.megabytes:.0f}",
         }
-        if report.count_and_total:
-            low, high = wilson_interval(*report.count_and_total)
-            rows[name]["95% interval"] = f"{low:.1%} to {high:.1%}"
     return pd.DataFrame(rows).T
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """Which goal each contender falls short of, and by how much; "-" where it meets it.
+    """By how many pictures and predictions a second each contender misses the goals.
 
-    What is missing is said in pictures that more would have to be right, and in
-    predictions a second. Of rehearsed contenders only the speed is judged.
+    Of rehearsed contenders only the speed is judged.
     """
     rows = {}
     for name, report in reports.items():
         slower = GOAL_PER_SECOND - report.per_second
+        more_a_second = f"{max(0.1, slower):.1f} a second" if slower > 0 else "-"
         if report.right is None:
             missing, verdict = "not judged", "rehearsal"
         else:
@@ -173,9 +155,7 @@ def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
             "right": _count(report),
             f"short of {GOAL_RIGHT:.0%} by": missing,
             "a second": f"{report.per_second:.1f}",
-            f"short of {GOAL_PER_SECOND} by": f"{max(0.1, slower):.1f} a second"
-            if slower > 0
-            else "-",
+            f"short of {GOAL_PER_SECOND} by": more_a_second,
             "both goals": verdict,
         }
     return pd.DataFrame(rows).T
@@ -193,11 +173,11 @@ def _pictures(number: int) -> str:
 
 
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
-    """Can two contenders' counts on the same pictures tell them apart?
+    """Can two contenders' counts on the same pictures tell them apart, in three lines?
 
-    Returns three sentences: whether their 95% Wilson intervals overlap; on how many
-    pictures exactly one of them is right, with the p-value of the exact two-sided sign
-    test on those (McNemar, Psychometrika 12, 1947); what follows at the level of 5%.
+    Whether their 95% Wilson intervals overlap; on how many pictures exactly one of them
+    is right, with the p-value of the exact two-sided sign test on those (McNemar,
+    Psychometrika 12, 1947); what follows at the level of 5%.
 
     Raises:
         ValueError: If they were asked about different pictures.
@@ -205,8 +185,9 @@ def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -
     if list(predictions[one].file) != list(predictions[other].file):
         raise ValueError(f"{one} and {other} were asked about different pictures")
     mine, theirs = (predictions[name].right.to_numpy() for name in (one, other))
-    counts, total = (int(mine.sum()), int(theirs.sum())), len(mine)
-    (low, high), (low_too, high_too) = (wilson_interval(n, total) for n in counts)
+    right, right_too, total = int(mine.sum()), int(theirs.sum()), len(mine)
+    low, high = wilson_interval(right, total)
+    low_too, high_too = wilson_interval(right_too, total)
     overlap = "overlap" if low <= high_too and low_too <= high else "do not overlap"
     first, second = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
     p, tossed = 1.0, "They are right on the same pictures."
@@ -218,9 +199,8 @@ def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -
             f"{second});\nchance alone splits them so, or more unevenly, with {shown}."
         )
     return (
-        f"{one} {counts[0]} and {other} {counts[1]} of {total}: the intervals "
-        f"{overlap}.\n{tossed}\n"
-        f"These counts {'can' if p < 0.05 else 'cannot'} tell them apart."
+        f"{one} {right} and {other} {right_too} of {total}: the intervals {overlap}.\n"
+        f"{tossed}\nThese counts {'can' if p < 0.05 else 'cannot'} tell them apart."
     )
 
 
@@ -249,42 +229,31 @@ def judge_app(
     """
     right, total = about.test_result["correct"], about.test_result["total"]
     share, speed, gate = right / total, 1000 / median_ms, about.gate
-    browser_speed, where = in_browser or (0, "")
     near, near_total = map(sum, zip((0, 0), *gate["near"].values(), strict=True))
-    far, far_total = gate["far"]
-    mine, mine_total = gate["ours"]
-    auroc, size = gate["auroc"] or 0.0, f"{megabytes:.1f} MB"
-    count, fast, none = f"{right} of {total}", f"{speed:.0f}", "not measured"
-    in_time = f"{start_seconds:.2f} s after its start"
+    (far, far_total), (mine, mine_total) = gate["far"], gate["ours"]
+    auroc, (browser_speed, where) = gate["auroc"] or 0.0, in_browser or (0, "")
+    fast, count, none = f"{speed:.0f}", f"{right} of {total}", "not measured"
     page = f"{browser_speed:.0f} ({where})" if in_browser else none
+    size, start = f"{megabytes:.1f} MB", f"{start_seconds:.2f} s after its start"
     away = f"{near} of {near_total}" if near_total else none
-    told_apart = f"{auroc:.2f}" if near_total else none
-    goals = {
-        f"right, at least {GOAL_RIGHT:.0%}": (share >= GOAL_RIGHT, count),
-        f"at least {GOAL_PER_SECOND} a second": (speed >= GOAL_PER_SECOND, fast),
-    }
-    hopes = {
-        f"right, {HOPED_RIGHT:.0%}": (share >= HOPED_RIGHT, count),
-        f"{HOPED_PER_SECOND} a second": (speed >= HOPED_PER_SECOND, fast),
-        f"{GOAL_PER_SECOND} a second in a browser": (
-            browser_speed >= GOAL_PER_SECOND,
-            page,
-        ),
-        f"at most {HOPED_MEGABYTES} MB": (megabytes <= HOPED_MEGABYTES, size),
-        f"answers in {HOPED_SECONDS} s": (start_seconds <= HOPED_SECONDS, in_time),
-        "no food, all turned away": (far == far_total, f"{far} of {far_total}"),
-        f"unmet dishes, {HOPED_AWAY:.0%} turned away": (
-            near >= HOPED_AWAY * near_total > 0,
-            away,
-        ),
-        f"told from ours, AUROC {HOPED_AUROC:.2f}": (auroc >= HOPED_AUROC, told_apart),
-        f"ours, at most {MOST_OURS_AWAY:.0%} turned away": (
-            mine <= MOST_OURS_AWAY * mine_total,
-            f"{mine} of {mine_total}",
-        ),
-    }
-    goals |= {f"hoped for: {hope}": judged for hope, judged in hopes.items()}
-    columns = ["reached", "measured"]
-    table = pd.DataFrame.from_dict(goals, orient="index", columns=columns)
+    apart = f"{auroc:.2f}" if near_total else none
+    few_away, ours = mine <= MOST_OURS_AWAY * mine_total, f"{mine} of {mine_total}"
+    many_away = near >= HOPED_AWAY * near_total > 0
+    page_is_fast = browser_speed >= GOAL_PER_SECOND
+    hope = "hoped for: "
+    rows = [
+        (f"right, at least {GOAL_RIGHT:.0%}", share >= GOAL_RIGHT, count),
+        (f"at least {GOAL_PER_SECOND} a second", speed >= GOAL_PER_SECOND, fast),
+        (f"{hope}right, {HOPED_RIGHT:.0%}", share >= HOPED_RIGHT, count),
+        (f"{hope}{HOPED_PER_SECOND} a second", speed >= HOPED_PER_SECOND, fast),
+        (f"{hope}{GOAL_PER_SECOND} a second in a browser", page_is_fast, page),
+        (f"{hope}at most {HOPED_MEGABYTES} MB", megabytes <= HOPED_MEGABYTES, size),
+        (f"{hope}answers in {HOPED_SECONDS} s", start_seconds <= HOPED_SECONDS, start),
+        (f"{hope}no food, all turned away", far == far_total, f"{far} of {far_total}"),
+        (f"{hope}unmet dishes, {HOPED_AWAY:.0%} turned away", many_away, away),
+        (f"{hope}told from ours, AUROC {HOPED_AUROC:.2f}", auroc >= HOPED_AUROC, apart),
+        (f"{hope}ours, at most {MOST_OURS_AWAY:.0%} turned away", few_away, ours),
+    ]
+    table = pd.DataFrame(rows, columns=["goal", "reached", "measured"])
     table.reached = table.reached.map({True: "yes", False: "no"})
-    return table.rename_axis("goal")
+    return table.set_index("goal")

@@ -1,8 +1,7 @@
 """The gate: is this a plate at all, and is one of our dishes on it?
 
-Strangers come far and near. A portrait is far from any plate: its features resemble
-those of no training picture, and **knn_similarity** sees that. Another dish is near: it
-resembles ours in nearly everything. **in_distribution_score** sees that. It adds up two
+A portrait is far from any plate: **knn_similarity** sees that it resembles no training
+picture. Another dish is near: **in_distribution_score** sees that. It adds up two
 scores, each in standard deviations of our own held-out pictures:
 
 - confidence, the largest logit of our head (Hendrycks et al., arXiv 1911.11132);
@@ -35,10 +34,10 @@ PER_CLASS = 15  # training pictures whose features a file of many classes carrie
 def knn_similarity(
     features: torch.Tensor, known: torch.Tensor, *, leave_out_self: bool = False
 ) -> torch.Tensor:
-    """Mean cosine similarity of features (M, D) to their five nearest in known (N, D).
+    """Mean cosine of features (M, D) to their five nearest in known (N, D): (M,).
 
     The known rows have length 1. With `leave_out_self`, row m of the features is row m
-    of the known and not compared. Returns (M,), in [-1, 1].
+    of the known and not compared.
     """
     similarity = F.normalize(features, dim=1) @ known.T
     neighbours = min(NEIGHBOURS, known.shape[0] - leave_out_self)
@@ -89,11 +88,8 @@ def fit_softmax(
 ) -> nn.Linear:
     """Fit a strict linear head, in which every class counts alike.
 
-    It minimises half the squared length of its weights plus `STRENGTH` times the sum of
-    the cross-entropies of rows (N, D) with labels (N,); a row counts the more, the
-    rarer its class. Weights are measured where each number of a row is standardised by
-    mean and deviation of the rows `scale_by`, (K, D); the bias is free. Returns a layer
-    from rows as they are, (N, D), to logits (N, C).
+    Scikit-learn's, on rows (N, D) standardised by mean and deviation of `scale_by`,
+    (K, D). Returns a layer from rows as they are, (N, D), to logits (N, C).
     """
     scaler = StandardScaler().fit(scale_by.numpy())
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
@@ -185,10 +181,7 @@ def make_gate(
     *,
     carried: torch.Tensor | None = None,
 ) -> tuple[OODDetector, Thresholds]:
-    """Make a gate, and set its thresholds. No test picture is asked.
-
-    The thresholds are set by training pictures, each judged by heads that had not seen
-    it. Known features are kept class after class.
+    """Make a gate, and set its thresholds, by training pictures alone.
 
     Args:
         features: Of the training pictures, (N, D), with labels (N,).
@@ -197,20 +190,16 @@ def make_gate(
         carried: Which pictures the gate compares with, (N,) bool; the others set the
             thresholds. None: each is compared with all the others.
     """
-    if carried is None:
-        known, asked = features, slice(None)
-        likeness = knn_similarity(known, F.normalize(known, dim=1), leave_out_self=True)
-    else:
-        known, asked = features[carried], ~carried
-        likeness = knn_similarity(features[asked], F.normalize(known, dim=1))
-    confidence = logits.amax(dim=1)[asked]
-    if others is None or len(others) == 0:
-        head, second = None, likeness
-    else:
+    compares_all = carried is None
+    kept, asked = (slice(None),) * 2 if compares_all else (carried, ~carried)
+    known = features[kept][labels[kept].argsort(stable=True)]  # class after class
+    likeness = knn_similarity(
+        features[asked], F.normalize(features[kept], dim=1), leave_out_self=compares_all
+    )
+    confidence, head, second = logits.amax(dim=1)[asked], None, likeness
+    if others is not None and len(others):
         head = fit_second_head(features, labels, others)
         second = held_out_second(features, labels, others)[asked]
-    in_order = labels if carried is None else labels[carried]
-    known = known[in_order.argsort(stable=True)]
     gate = OODDetector(known, head, confidence=confidence, second=second)
     middle, width = middle_and_width(likeness)
     thresholds = Thresholds(middle - FLOOR * width, 0.0)
@@ -238,13 +227,8 @@ def sample_references(
 ) -> torch.Tensor:
     """Choose by a seed whose features a file carries, where all would be too many.
 
-    Mini's file carries those of all 450 training pictures. Food-101's would make a file
-    several times the size of the network. Of each class, `per_class` pictures are
-    chosen, but at most half, so that some are left to set the thresholds by; an only
-    picture is carried. Takes labels (N,); returns True for the chosen, (N,).
-
-    Raises:
-        ValueError: If no class has two pictures.
+    Of each class in labels (N,), `per_class` pictures are chosen, but at most half, to
+    leave some to set thresholds by; an only picture is carried. Returns (N,) bool.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     chosen = torch.zeros(len(labels), dtype=torch.bool)
@@ -258,14 +242,10 @@ def sample_references(
 
 @dataclass(frozen=True)
 class LeaveOneOutResult:
-    """How a gate did on a dish that took no part in making it.
+    """How a gate did on a dish that took no part in making it."""
 
-    Both are from `Thresholds.rank`, less its threshold: below 0 is turned away. One is
-    of the dish's test pictures, one of our own.
-    """
-
-    rank: torch.Tensor
-    our_rank: torch.Tensor
+    rank: torch.Tensor  # of its test pictures, less the threshold: below 0 is away
+    our_rank: torch.Tensor  # the same of ours
 
     @property
     def away(self) -> int:
@@ -290,30 +270,25 @@ def leave_one_dish_out(
 ) -> dict[str, LeaveOneOutResult]:
     """Judge, for every other dish, a gate that was made without it.
 
-    Args:
-        ours: Features (N, D) and labels of our training pictures.
-        logits: Of the same by heads that had not seen them, (N, C).
-        head: Ours, trained.
-        test: Features of our test pictures, (T, D).
+    `ours` are features (N, D) and labels of our training pictures, `logits` (N, C) of
+    the same by heads that had not seen them; `test` are features (T, D) of our own.
     """
     judged = {}
     for dish in others.names:
         met = others.without(dish).train.tensors[0]
         gate, thresholds = make_gate(*ours.tensors, logits, met)
-        judged[dish] = LeaveOneOutResult(
-            *(
-                thresholds.rank(*gate(rows, head(rows)))
-                - thresholds.in_distribution_score
-                for rows in (others.test_of(dish), test)
-            )
+        ranks = (
+            thresholds.rank(*gate(rows, head(rows))) - thresholds.in_distribution_score
+            for rows in (others.test_of(dish), test)
         )
+        judged[dish] = LeaveOneOutResult(*ranks)
     return judged
 
 
 def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
     """The AUROC of all dishes together, each by the gate that had not met it."""
-    mine = torch.cat([unmet.our_rank for unmet in judged.values()])
-    return auroc(mine, torch.cat([unmet.rank for unmet in judged.values()]))
+    ranks = [(unmet.our_rank, unmet.rank) for unmet in judged.values()]
+    return auroc(*map(torch.cat, zip(*ranks, strict=True)))
 
 
 def judge_gate(
@@ -338,13 +313,12 @@ def judge_gate(
 
 def unmet_table(judged: dict[str, LeaveOneOutResult]) -> pd.DataFrame:
     """The judgement for reading: a row a dish, counts with their denominators."""
-    rows = {
-        dish: (
-            f"{unmet.away} of {len(unmet.rank)}",
-            f"{auroc(unmet.our_rank, unmet.rank):.2f}",
-            f"{(unmet.our_rank < 0).sum()} of {len(unmet.our_rank)}",
-        )
-        for dish, unmet in judged.items()
-    }
-    columns = ["turned away", "AUROC", "ours turned away"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    rows = {}
+    for dish, unmet in judged.items():
+        ours_away = int((unmet.our_rank < 0).sum())
+        rows[dish] = {
+            "turned away": f"{unmet.away} of {len(unmet.rank)}",
+            "AUROC": f"{auroc(unmet.our_rank, unmet.rank):.2f}",
+            "ours turned away": f"{ours_away} of {len(unmet.our_rank)}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

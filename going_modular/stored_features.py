@@ -1,14 +1,11 @@
 """Features of pictures, kept in files: results without the pictures themselves.
 
-A frozen base gives everybody the same features for the same photo. So a file of numbers
-serves everybody who uses that base at that size, where the photos may not be handed
-out. Whether it is the same base is checked with a probe: both must give one fixed
-picture the same features.
+A frozen base gives everybody the same features for the same photo. Whether a file is of
+the same base is checked with a probe: both give one fixed picture the same features.
 """
 
 import copy
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +20,6 @@ from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
-FILE = "{}_{}_{}.npz"  # what the pictures are, the contender's slug, its input size
-KINDS = {True: "drawn pictures", False: "real photos"}
 HALVES = SPLITS
 # From n photo files to features, (n - m, D), and why m of them, by place, have none.
 Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
@@ -33,26 +28,19 @@ SAME = 0.999  # cosine of two bases' features of one picture, if they are the sa
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features of pictures in two halves, each (N, D), float32, and labels (N,).
+    """Features of pictures in two halves, each (N, D), float32, and labels (N,)."""
 
-    Attributes:
-        names: Of the classes, in the order of their labels.
-        probe: Features (D,) of a fixed picture, which tell the base that made them.
-        is_practice: Whether the pictures were drawn.
-        files: The pictures' file names, by half; empty where nobody needs them.
-    """
-
-    names: list[str]
+    names: list[str]  # of the classes, in the order of their labels
     train: TensorDataset
     test: TensorDataset
-    probe: torch.Tensor
-    is_practice: bool
-    files: dict[str, list[str]] = field(default_factory=dict)
+    probe: torch.Tensor  # features (D,) of a fixed picture: which base made them?
+    is_practice: bool  # whether the pictures were drawn
+    files: dict[str, list[str]] = field(default_factory=dict)  # names, by half
 
     @property
     def label(self) -> str:
         """What the pictures are, to put beside every result."""
-        return KINDS[self.is_practice]
+        return "drawn pictures" if self.is_practice else "real photos"
 
     def without(self, *names: str) -> "StoredFeatures":
         """The same without some of the classes; of file names it knows none."""
@@ -67,12 +55,11 @@ class StoredFeatures:
     def _only(self, half: TensorDataset, names: Sequence[str]) -> TensorDataset:
         """The rows of some classes, labelled in the order of `names`."""
         features, labels = half.tensors
-        parts = [features[labels == self.names.index(name)] for name in names]
-        counts = torch.tensor([len(part) for part in parts], dtype=torch.long)
-        return TensorDataset(
-            torch.cat([features[:0], *parts]),
-            torch.arange(len(names)).repeat_interleave(counts),
-        )
+        rows, numbers = [features[:0]], [labels[:0]]
+        for number, name in enumerate(names):
+            rows.append(features[labels == self.names.index(name)])
+            numbers.append(torch.full((len(rows[-1]),), number))
+        return TensorDataset(torch.cat(rows), torch.cat(numbers))
 
 
 class Extractor:
@@ -100,18 +87,20 @@ class Extractor:
     def __call__(self, photos: Sequence[Path]) -> tuple[np.ndarray, dict[int, str]]:
         """Features (n, D) of those that can be opened; why not, by place, of the rest.
 
-        Raises:
-            DataError: If a photo is gone: then most likely all are.
+        Raises a DataError if a photo is gone: then most likely all are.
         """
-        rows, reasons, batch = [], {}, []
-        for place, opened in enumerate(self._opened(photos)):
-            if isinstance(opened, str):
-                reasons[place] = opened
-            else:
-                batch.append(opened)
-            if len(batch) == self.batch_size or (batch and place == len(photos) - 1):
-                rows.append(self._features(batch))
-                batch = []
+        rows, reasons, size = [], {}, self.batch_size
+        with ThreadPoolExecutor(self.decoders) as pool:
+            ahead = pool.map(self._open, photos[:size])
+            for start in range(0, len(photos), size):
+                after = start + size  # decoded while this batch is at work
+                opened = list(ahead)
+                ahead = pool.map(self._open, photos[after : after + size])
+                for place, photo in enumerate(opened, start):
+                    if isinstance(photo, str):
+                        reasons[place] = photo
+                if batch := [each for each in opened if not isinstance(each, str)]:
+                    rows.append(self._features(batch))
         features = torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
         return features, reasons
 
@@ -119,17 +108,6 @@ class Extractor:
         if self.preprocess:
             batch = [self.preprocess(pixels.to(self.device)) for pixels in batch]
         return features_of(self.base, torch.stack(batch), device=self.device)
-
-    def _opened(self, photos: Sequence[Path]) -> Iterator[torch.Tensor | str]:
-        """Each photo, or why it cannot be opened; decoded two batches ahead."""
-        with ThreadPoolExecutor(self.decoders) as pool:
-            ahead = deque()
-            for photo in photos:
-                ahead.append(pool.submit(self._open, photo))
-                if len(ahead) > 2 * self.batch_size:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
 
     def _open(self, photo: Path) -> torch.Tensor | str:
         try:
@@ -148,11 +126,8 @@ def store_pictures(
 ) -> TensorDataset:
     """Send one half's pictures, "train" or "test", through a frozen base, once each.
 
-    Of a base with random weights about sixty pictures have to do: they show what it
-    costs, and no more. Returns features (N, D) and labels (N,), in file order.
-
-    Raises:
-        DataError: If a picture cannot be read, naming it.
+    Of a base with random weights about sixty pictures have to do. Returns features
+    (N, D) and labels (N,), in file order; a DataError names a picture it cannot read.
     """
     samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
@@ -166,7 +141,7 @@ def store_pictures(
 
 def features_file(folder: Path, what: str, slug: str, size: int) -> Path:
     """Where features are kept: of "photos" or "other_dishes", by contender and size."""
-    return Path(folder) / FILE.format(what, slug, size)
+    return Path(folder) / f"{what}_{slug}_{size}.npz"
 
 
 def find_features(
@@ -174,14 +149,13 @@ def find_features(
 ) -> StoredFeatures | None:
     """Features of "photos" or "other_dishes" that this very base has made, if any are.
 
-    Raises:
-        LessonError: If there is a file, but not a whole one.
+    A file that is not whole raises a LessonError.
     """
     file = features_file(folder, what, slug, built.preprocess.size)
-    if not file.exists():
-        return None
-    stored = read_features(file)
-    return stored if is_same(probe_features(built), stored.probe) else None
+    stored = read_features(file) if file.exists() else None
+    if stored and is_same(probe_features(built), stored.probe):
+        return stored
+    return None
 
 
 def probe_features(built: Built) -> torch.Tensor:
@@ -194,17 +168,12 @@ def probe_features(built: Built) -> torch.Tensor:
 
 def is_same(probe: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two probes (D,) are from the very same base, at the same size."""
-    if probe.shape != other.shape:
-        return False
-    return F.cosine_similarity(probe, other, dim=0).item() >= SAME
+    is_as_wide = probe.shape == other.shape
+    return is_as_wide and F.cosine_similarity(probe, other, dim=0).item() >= SAME
 
 
 def write_features(stored: StoredFeatures, file: Path) -> Path:
-    """Write them to a file, all or nothing; features are kept with 11 bits (float16).
-
-    Raises:
-        FileError: If it cannot be written.
-    """
+    """Write them, all or nothing, or raise a FileError; features as float16."""
     arrays = {
         "names": np.array(stored.names),
         "probe": stored.probe.half().numpy(),
@@ -224,22 +193,19 @@ def write_features(stored: StoredFeatures, file: Path) -> Path:
 def read_features(file: Path) -> StoredFeatures:
     """Read what `write_features` wrote; only numbers and names are read, no code runs.
 
-    Raises:
-        LessonError: If the file is missing or not whole.
+    A file that is missing or not whole raises a LessonError.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            halves = [
-                TensorDataset(
-                    torch.from_numpy(arrays[f"{half}_features"]).float(),
-                    torch.from_numpy(arrays[f"{half}_labels"]).long(),
-                )
-                for half in HALVES
-            ]
+            halves, files = [], {}
+            for half in HALVES:
+                features = torch.from_numpy(arrays[f"{half}_features"]).float()
+                labels = torch.from_numpy(arrays[f"{half}_labels"]).long()
+                halves.append(TensorDataset(features, labels))
+                if f"{half}_files" in arrays:
+                    files[half] = arrays[f"{half}_files"].tolist()
             probe = torch.from_numpy(arrays["probe"]).float()
             names, is_practice = arrays["names"].tolist(), arrays["is_practice"].item()
-            listed = [half for half in HALVES if f"{half}_files" in arrays]
-            files = {half: arrays[f"{half}_files"].tolist() for half in listed}
             return StoredFeatures(names, *halves, probe, is_practice, files)
     except Exception as error:  # torn files fail in many ways
         raise LessonError(

@@ -20,20 +20,15 @@ def answers(temperature, count=4000, classes=3):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
-def test_the_temperature_that_was_put_in_is_found(temperature):
+def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(temperature):
     logits, labels = answers(temperature)
     assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.06)
-
-
-def test_the_temperature_changes_no_answer_and_lowers_the_error():
-    logits, labels = answers(3.0)
     before, after = logits.softmax(dim=1), held_out_probabilities(logits, labels)
     assert torch.equal(before.argmax(dim=1), after.argmax(dim=1))
     errors = [
-        expected_calibration_error(reliability(probabilities, labels))
-        for probabilities in (before, after)
+        expected_calibration_error(reliability(p, labels)) for p in (before, after)
     ]
-    assert errors[0] > 0.1 and errors[1] < 0.03
+    assert errors[0] > 0.08 and errors[1] < 0.03
 
 
 def test_no_picture_helps_to_fit_its_own_temperature():

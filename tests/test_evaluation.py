@@ -1,5 +1,6 @@
 """Counting, intervals, the rule that picks the winner, and the tables of results."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,37 +17,26 @@ from going_modular.evaluation import (
     compare_counts,
     judge_app,
     reports_table,
-    shortfall,
     shortfalls_table,
     summarise_all,
 )
 from going_modular.model_builder import CONTENDERS
+from tools.course import LESSON, ROOT
 
-LESSON = Path(__file__).resolve().parents[1] / "09_pytorch_model_deployment.ipynb"
+CASES = json.loads(Path(__file__).with_name("evaluation_cases.json").read_text("utf-8"))
 
 
 def make_report(right=146, median_ms=10.0, **changes):
     """A report of 150 pictures; a rehearsed one when `right` is None."""
-    report = Report(
-        total=150,
-        right=right,
-        published_right=145 if right is None else None,
-        median_ms=median_ms,
-        p95_ms=1.2 * median_ms,
-        forward_ms=0.5 * median_ms,
-        megabytes=31.4,
-    )
+    published = 145 if right is None else None
+    times = {"p95_ms": 1.2 * median_ms, "forward_ms": 0.5 * median_ms}
+    report = Report(150, right, published, median_ms, **times, megabytes=31.4)
     return replace(report, **changes)
 
 
 def test_reports_sum_up_and_a_rehearsed_one_shows_the_published_count(tmp_path):
-    table = pd.DataFrame(
-        {
-            "right": [True] * 7 + [False] * 3,
-            "total_ms": [20.0] * 5 + [40.0] * 4 + [1000.0],
-            "forward_ms": [10.0] * 10,
-        }
-    )
+    waits = {"total_ms": [20.0] * 5 + [40.0] * 4 + [1000.0], "forward_ms": [10.0] * 10}
+    table = pd.DataFrame({"right": [True] * 7 + [False] * 3, **waits})
     file = tmp_path / "m.pth"
     file.write_bytes(bytes(2_500_000))
     names = [contender.name for contender in CONTENDERS]
@@ -62,81 +52,23 @@ def test_reports_sum_up_and_a_rehearsed_one_shows_the_published_count(tmp_path):
     assert report.megabytes == 2.5
 
 
-@pytest.mark.parametrize(
-    ("right", "median_ms", "expected"),
-    [
-        (150, 1000 / 30, 0),  # both goals to the dot
-        (135, 10.0, 0.05 / 0.95),  # 90% right
-        (135, 1000 / 24, 0.05 / 0.95 + 0.2),  # and 24 a second
-    ],
-)
-def test_shortfall_adds_what_is_missing(right, median_ms, expected):
-    report = make_report(right, median_ms)
-    assert shortfall(report) == pytest.approx(expected, abs=1e-12)
-
-
-CASES = {  # contenders as (right of 150, median ms), the winner first
-    "both meet both: most right": [(148, 30.0), (146, 5.0)],
-    "as many right: fastest": [(146, 5.0), (146, 30.0)],
-    "one meets both, another is more right": [(143, 30.0), (150, 40.0)],
-    "one meets both, another is faster": [(146, 30.0), (140, 1.0)],
-    "none meets both: closest": [(142, 10.0), (150, 140.0)],
-    "none meets both: closest by speed": [(150, 35.0), (100, 10.0)],
-    "as far off: most right": [(150, 40.0), (145, 40.0)],
-    "rehearsed ones cannot win": [(90, 100.0), (None, 1.0)],
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_winner(case):
-    reports = {f"number {n}": make_report(*c) for n, c in enumerate(CASES[case])}
+@pytest.mark.parametrize("contenders", CASES["winners"].values(), ids=CASES["winners"])
+def test_the_winner_is_the_first(contenders):
+    """Each is given by its right answers of 150 and its median milliseconds."""
+    reports = {f"number {n}": make_report(*one) for n, one in enumerate(contenders)}
     assert choose_winner(reports) == "number 0"
     reports = dict(reversed(reports.items()))  # the table's order must not matter
     assert choose_winner(reports) == "number 0"
-
-
-def test_without_trained_weights_there_is_no_winner():
     with pytest.raises(ValueError, match="run the lesson once with internet"):
-        choose_winner({"a": make_report(None)})
+        choose_winner({"rehearsed": make_report(None)})
 
 
-def test_the_table_shows_denominators_and_marks_published_counts():
-    table = reports_table(
-        {
-            "measured": make_report(146),
-            "few": make_report(19, total=20),
-            "rehearsed": make_report(None),
-            "unknown": make_report(None, published_right=None),
-        }
-    )
-    assert table[["right", "95% interval"]].to_numpy().tolist() == [
-        ["146 of 150", "93.3% to 99.0%"],
-        ["19 of 20", "76.4% to 99.1%"],
-        ["145 of 150 (published)", "92.4% to 98.6%"],
-        ["not measured", "-"],
-    ]
-    columns = ["median ms", "95th pct ms", "forward ms", "a second", "MB"]
-    expected = ["10.0", "12.0", "5.0", "100", "31"]
-    assert table.loc["measured", columns].tolist() == expected
-
-
-def test_what_falls_short_is_said_in_the_goals_own_units():
-    table = shortfalls_table(
-        {
-            "both": make_report(143, 1000 / 31),
-            "wrong": make_report(141, 10.0),
-            "neither": make_report(142, 271.6),
-            "nearly": make_report(143, 33.34),
-            "rehearsed": make_report(None, 47.3),
-        }
-    )
-    assert table.to_numpy().tolist() == [
-        ["143 of 150", "-", "31.0", "-", "yes"],
-        ["141 of 150", "2 pictures", "100.0", "-", "no"],
-        ["142 of 150", "1 picture", "3.7", "26.3 a second", "no"],
-        ["143 of 150", "-", "30.0", "0.1 a second", "no"],
-        ["145 of 150 (published)", "not judged", "21.1", "8.9 a second", "rehearsal"],
-    ]
+def test_tables_show_denominators_and_what_falls_short_in_the_goals_own_units():
+    reports = {name: make_report(**made) for name, made in CASES["reports"].items()}
+    for make, kind in ((reports_table, "shown"), (shortfalls_table, "short")):
+        table = make(reports)
+        for name, expected in CASES[kind].items():
+            assert table.loc[name].tolist() == expected
 
 
 def answers(right):
@@ -145,20 +77,11 @@ def answers(right):
     return pd.DataFrame({"file": files, "right": [letter == "R" for letter in right]})
 
 
-@pytest.mark.parametrize(
-    ("only_one", "only_other", "words"),
-    [  # p by hand: twice the tail of a fair coin
-        (0, 0, ["right on the same pictures.", "cannot", "intervals overlap"]),
-        (1, 0, ["On 1 picture only", "(1 and 0)", "p = 1.", "cannot"]),
-        (5, 0, ["On 5 pictures only", "(5 and 0)", "p = 0.062.", "cannot"]),
-        (10, 2, ["(10 and 2)", "p = 0.039.", "can tell", "intervals overlap"]),
-        (0, 40, ["(0 and 40)", "p < 0.001.", "can tell", "do not overlap"]),
-        (40, 0, ["(40 and 0)", "p < 0.001.", "can tell", "do not overlap"]),
-    ],
-)
+@pytest.mark.parametrize(("only_one", "only_other", "words"), CASES["sign_test"])
 def test_the_sign_test_counts_pictures_that_only_one_has_right(
     only_one, only_other, words
 ):
+    """With p by hand: twice the tail of a fair coin."""
     one = answers("R" * only_one + "w" * only_other + "R" * 60 + "w" * 10)
     other = answers("w" * only_one + "R" * only_other + "R" * 60 + "w" * 10)
     said = compare_counts({"A": one, "B": other}, "A", "B")
@@ -167,80 +90,44 @@ def test_the_sign_test_counts_pictures_that_only_one_has_right(
         compare_counts({"A": one, "B": other[::-1]}, "A", "B")
 
 
-GATE = {
-    "near": {"baklava": [50, 75], "beignets": [41, 75]},
-    "auroc": 0.91,
-    "far": [37, 37],
-    "ours": [7, 150],
-}
-REACHED = {
-    "right": 147,
-    "median_ms": 9.0,
-    "in_browser": (30.4, "Chromium 156, here"),
-    "megabytes": 5.98,
-    "start_seconds": 2.5,
-    **GATE,
-}
-
-
 def judged(**changes):
     """The table for a model file that says so of itself, and an app that is so."""
-    facts = REACHED | changes
+    gate = {name: changes.pop(name, of) for name, of in CASES["app"]["gate"].items()}
+    facts = CASES["app"] | changes | {"gate": gate}
     result = {"correct": facts.pop("right"), "total": 150}
-    gate = {name: facts.pop(name) for name in GATE}
-    return judge_app(SimpleNamespace(test_result=result, gate=gate), **facts)
+    about = SimpleNamespace(test_result=result, gate=facts.pop("gate"))
+    return judge_app(about, **facts)
 
 
 def test_an_app_that_reaches_all_goals():
     table = judged()
     assert set(table.reached) == {"yes"}
-    shown = ["147 of 150", "111", "147 of 150", "111", "30 (Chromium 156, here)"]
-    shown += ["6.0 MB", "2.50 s after its start"]
-    shown += ["37 of 37", "91 of 150", "0.91", "7 of 150"]
-    assert table.measured.tolist() == shown
+    assert table.measured.tolist() == CASES["measured"]
+    table = judged(near={}, auroc=None, in_browser=None)
+    assert table.measured[table.reached == "no"].tolist() == ["not measured"] * 3
 
 
-@pytest.mark.parametrize(
-    ("change", "missed"),
-    [
-        ({"right": 145}, "right, 97%"),
-        ({"median_ms": 10.1}, "100 a second"),
-        ({"in_browser": (29.9, "x")}, "30 a second in a browser"),
-        ({"megabytes": 6.01}, "at most 6 MB"),
-        ({"start_seconds": 3.01}, "answers in 3 s"),
-        ({"far": [36, 37]}, "no food, all turned away"),
-        ({"near": {"a": [89, 150]}}, "unmet dishes, 60% turned away"),
-        ({"auroc": 0.89}, "told from ours, AUROC 0.90"),
-        ({"ours": [8, 150]}, "ours, at most 5% turned away"),
-    ],
-)
+@pytest.mark.parametrize(("change", "missed"), CASES["missed"])
 def test_a_hope_that_is_missed_says_no(change, missed):
     table = judged(**change)
-    assert table.index[table.reached == "no"].tolist() == [f"hoped for: {missed}"]
-
-
-def test_what_was_not_measured_is_not_reached():
-    table = judged(near={}, auroc=None, in_browser=None)
-    missed = table[table.reached == "no"]
-    assert missed.measured.tolist() == ["not measured"] * 3
+    expected = [f"hoped for: {hope}" for hope in missed]
+    assert table.index[table.reached == "no"].tolist() == expected
 
 
 def test_the_plan_states_the_goals_that_are_judged():
-    cells = nbformat.read(LESSON, as_version=4).cells
+    cells = nbformat.read(ROOT / LESSON, as_version=4).cells
     (plan,) = (cell.source for cell in cells if cell.id == "plan")
-    rows = re.findall(r"^\| \*\*(\w+)\*\* \|(.*\|.*)\|$", plan, re.MULTILINE)
     numbers = {
-        name: [float(number) for number in re.findall(r"\d+(?:\.\d+)?", cells)]
-        for name, cells in rows
+        name: [float(number) for number in re.findall(r"\d+(?:\.\d+)?", row)]
+        for name, row in re.findall(r"^\| \*\*(\w+)\*\* \|(.*\|.*)\|$", plan, re.M)
     }
     percents = ("GOAL_RIGHT", "HOPED_RIGHT", "HOPED_AWAY", "MOST_OURS_AWAY")
     right, hoped, away, ours = (
         round(100 * getattr(evaluation, name)) for name in percents
     )
+    per_second, many = evaluation.GOAL_PER_SECOND, evaluation.HOPED_PER_SECOND
     assert numbers["Right"] == [right, hoped]
-    per_second = evaluation.GOAL_PER_SECOND
-    seconds, hoped = round(1 / per_second, 3), evaluation.HOPED_PER_SECOND
-    assert numbers["Fast"] == [per_second, seconds, hoped, per_second]
+    assert numbers["Fast"] == [per_second, round(1 / per_second, 3), many, per_second]
     assert numbers["Small"] == [evaluation.HOPED_MEGABYTES]
     assert numbers["Ready"] == [evaluation.HOPED_SECONDS]
     assert numbers["Honest"] == [away, ours, evaluation.HOPED_AUROC]

@@ -78,6 +78,8 @@ def test_models_of_few_and_of_many_classes_get_their_cases(tmp_path, classes):
     strangers = {"a blue sheet": photo_of(BLUE, tmp_path / "blue.png")}
     predictor, sent = Predictor(folder / "foodvision_mini.onnx"), tmp_path / "sent"
     cases = make_cases(sent, predictor, plates=plates, strangers=strangers)
+    assert Image.open(sent / "sideways.jpg").getexif()[0x0112] == 6
+    assert Image.open(sent / "huge.jpg").size == (8000, 6000)
     with run_demo(folder) as running:
         table = run_cases(running.url, cases)
     wrong = table.index[table["as it should"].str.contains("no")]
@@ -87,31 +89,22 @@ def test_models_of_few_and_of_many_classes_get_their_cases(tmp_path, classes):
     assert words.startswith("pizza"), table
 
 
-@pytest.mark.slow
-def test_photos_are_as_their_names_say(names):
-    sideways, huge = (
-        Image.open(next(case.file for case in names["cases"] if word in case.what))
-        for word in ("sideways", "mega")
-    )
-    assert sideways.getexif()[0x0112] == 6 and huge.size == (8000, 6000)
-
-
 @pytest.mark.parametrize("classes", [2, 101])
 def test_an_upright_answer_is_told_from_a_lying_one(classes, tmp_path):
     """With however many classes, of which an app shows the likeliest five."""
-    class_names = [f"dish_{number}" for number in range(classes)]
 
     def predict(pixels):
         is_lying = pixels.shape[0] > pixels.shape[1]
         values = np.geomspace(1, 1e-6, classes)[:: -1 if is_lying else 1]
-        pairs = zip(class_names, (values / values.sum()).tolist(), strict=True)
-        return SimpleNamespace(probabilities=dict(pairs))
+        shares = enumerate((values / values.sum()).tolist())
+        probabilities = {f"dish_{number}": share for number, share in shares}
+        return SimpleNamespace(probabilities=probabilities)
 
     stand_in, plates = SimpleNamespace(predict=predict), drawn_files("pizza")[:2]
     cases = make_cases(tmp_path, stand_in, plates=plates, strangers={})
     sideways = next(case for case in cases if "sideways" in case.what)
     for shape, expected in (((3, 4), True), ((4, 3), False)):
-        pairs = list(predict(np.zeros(shape)).probabilities.items())
+        pairs = predict(np.zeros(shape)).probabilities.items()
         best = sorted(pairs, key=lambda pair: -pair[1])[:5]
         scores = {name.replace("_", " "): value for name, value in best}
         assert sideways.passes(Reply("", "dish", scores)) is expected
