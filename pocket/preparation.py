@@ -48,15 +48,12 @@ def as_model(model: Path | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def preparation_of(model: Path | onnx.ModelProto) -> Preparation:
-    """Read from a model how it prepares a picture.
-
-    Raises:
-        ConvertError: If it does anything but what `Preparation` describes.
-    """
+    """How a model prepares a picture; a ConvertError if it does anything else."""
     graph = as_model(model).graph
     constants, steps = constants_of(graph), preparing_steps(graph)
     kinds = {node.op_type: node for node in steps}
     after = {name: node for node in steps for name in node.input}
+    unlike = "The model prepares pictures otherwise than the page can: it has {}."
     try:
         resize, shorter_side = kinds["Resize"], kinds["Min"].output[0]
         cut = after[after[shorter_side].output[0]]  # the side is made a float before
@@ -65,26 +62,19 @@ def preparation_of(model: Path | onnx.ModelProto) -> Preparation:
         scale, shift = (constants[f"preprocess.{part}"] for part in ("scale", "shift"))
         numbers = constants[cut.input[1]].item(), height, scale.item(), shift.item()
     except (KeyError, ValueError) as error:
-        raise _other(f"no part that is known here ({error!r})") from error
+        what = f"no part that is known here ({error!r})"
+        raise ConvertError(unlike.format(what)) from error
     if height != width or RESIZE.items() - attributes_of(resize).items():
-        raise _other("another way of resizing")
+        raise ConvertError(unlike.format("another way of resizing"))
     if limits != [0, 255]:
-        raise _other("other limits than 0 and 255")
+        raise ConvertError(unlike.format("other limits than 0 and 255"))
     return Preparation(*numbers)
 
 
-def _other(what: str) -> ConvertError:
-    return ConvertError(
-        f"The model prepares pictures otherwise than the page can: it has {what}."
-    )
-
-
 def preparing_session(source: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The model's own preparation, cut out of its file.
+    """The model's own preparation, cut out of its file, as ONNX Runtime computes it.
 
-    Returns:
-        A function from pixels, uint8 (H, W, 3), to a prepared picture, float32
-        (3, S, S), as ONNX Runtime computes it.
+    It takes pixels, uint8 (H, W, 3), and gives a prepared picture, float32 (3, S, S).
     """
     model = onnx.load(source)
     last = preparing_steps(model.graph)[-1].output[0]
