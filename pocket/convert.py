@@ -33,7 +33,7 @@ from pocket.preparation import (
 from pocket.tflite import TfliteWriter, schema
 
 UINT8_TO_INT8 = -128
-MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.py counts on it
+MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.json counts on it
 ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
 DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
 # Operators without attributes; LiteRT calls them so, too, in capitals, but for one.
