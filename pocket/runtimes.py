@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from going_modular.files import FileError, atomic_write
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 ENGINES = HERE / "engines"
 CACHE = HERE.parent / "build" / "npm"
 WANTED, LOCK = HERE / "package.json", HERE / "package-lock.json"
