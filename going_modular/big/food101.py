@@ -48,15 +48,10 @@ PHOTO = re.compile(r"([^/\\:]+)/[^/\\:]+")  # no name leads out of its class's f
 
 @dataclass(frozen=True)
 class Tree:
-    """Photos in Food-101's format, on the disk.
-
-    Attributes:
-        folder: Holds images/ and meta/.
-        is_practice: Drawn, not photographed.
-    """
+    """Photos in Food-101's format, on the disk, in a folder with images/ and meta/."""
 
     folder: Path
-    is_practice: bool
+    is_practice: bool  # drawn, not photographed
 
     @property
     def features_folder(self) -> Path:
@@ -71,13 +66,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class Food101Part:
-    """The photos chosen from a tree.
+    """The photos chosen from a tree: files and labels, in order of class and name.
 
     Attributes:
         class_names: As the tree spells them, such as "apple_pie", in column order.
-        train: Files and labels, in order of class and name.
-        test: The same for the photos to test on.
-        is_practice: Drawn, not photographed.
     """
 
     class_names: list[str]
@@ -116,14 +108,13 @@ def spoken(class_names: Iterable[str]) -> list[str]:
 
 
 def find_tree(named: str, data_dir: Path) -> Tree:
-    """Find the photos to learn from, fetching or unpacking them if need be.
+    """Find the photos that FOODVISION_BIG names; fetch or unpack them if need be.
 
     Args:
-        named: What the environment variable FOODVISION_BIG says. "photos": all of
-            Food-101, downloaded (5 GB) if need be. "practice": the drawn practice
-            pictures. Nothing: Food-101 if it is in `data_dir`, else the drawn ones.
-            Anything else: a folder that holds images/ and meta/, or one folder that
-            does; or a .zip of such a folder.
+        named: "photos": all of Food-101, downloaded (5 GB) if need be. "practice": the
+            drawn practice pictures. Nothing: Food-101 if it is in `data_dir`, else the
+            drawn ones. Anything else: a folder that holds images/ and meta/, or one
+            folder that does; or a .zip of such a folder.
         data_dir: Where Food-101 is or goes, and what is unpacked.
 
     Raises:
@@ -232,21 +223,13 @@ def choose_photos(
 ) -> Food101Part:
     """Choose a share of each class's photos, of both halves.
 
-    A class's choice depends on the seed and its name alone, and a larger share holds
-    every photo of a smaller one.
-
-    Args:
-        tree: Where the photos are.
-        share: In (0, 1]; 1 takes all. None: all of up to `ALL_UP_TO` photos, `SHARE`
-            of more.
-        seed: Another one chooses other photos.
+    A class's choice depends on the seed and its name alone, and a larger share, in
+    (0, 1], holds every photo of a smaller one. If none is given it is all of up to
+    `ALL_UP_TO` photos, `SHARE` of more.
 
     Raises:
-        ValueError: If the share is not in (0, 1].
         DataError: If meta/ cannot be used, or not all of the photos chosen are there.
     """
-    if share is not None and not 0 < share <= 1:
-        raise ValueError(f"share must be over 0 and at most 1, not {share}")
     listings, halves = _read_listings(tree.folder), {}
     if share is None:
         total = sum(len(names) for half in listings.values() for names in half.values())
@@ -290,12 +273,11 @@ def _read_listing(file: Path) -> Listing:
     again = "Put it right, as Food-101 has it, and run this again."
     try:
         listing = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(
-            f"There is no {file}, which lists each class's photos. {again}"
-        ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} cannot be read as JSON ({error}). {again}") from error
+        raise DataError(
+            f"{file}, which lists each class's photos, cannot be read as JSON "
+            f"({error}). {again}"
+        ) from error
     lists = [*listing.values()] if isinstance(listing, dict) else [None]
     if not all(isinstance(names, list) for names in lists):
         raise DataError(
@@ -304,7 +286,7 @@ def _read_listing(file: Path) -> Listing:
         )
     for class_name, names in listing.items():
         for name in names:
-            is_name = PHOTO.fullmatch(name) if isinstance(name, str) else None
+            is_name = PHOTO.fullmatch(str(name))
             if not is_name or is_name[1] != class_name or class_name in (".", ".."):
                 raise DataError(f"{file} lists {name!r} for {class_name!r}. {again}")
     return listing
@@ -312,6 +294,7 @@ def _read_listing(file: Path) -> Listing:
 
 def _complaint(train: Listing, test: Listing) -> str | None:
     """Say what is wrong with both together, as a sentence without its end, or None."""
+    lists = [*train.values(), *test.values()]
     if one_only := train.keys() ^ test.keys():
         return f"both should name the same classes, but one lacks {_some(one_only)}"
     if len(train) < 2:
@@ -322,7 +305,6 @@ def _complaint(train: Listing, test: Listing) -> str | None:
         few = [name for name, files in listing.items() if len(files) < LEAST[half]]
         if few:
             return f"{half}.json needs {LEAST[half]} photos or more of {_some(few)}"
-    lists = [*train.values(), *test.values()]
     if again := _repeated(name for names in lists for name in names):
         return f"each photo should be listed once, but not so {_some(again)}"
     return None
