@@ -34,11 +34,10 @@ class _Pictures(CalibrationDataReader):
     """Hands training pictures to the calibration, one at a time."""
 
     def __init__(self, files: Sequence[Path]):
-        self._files = iter(files)
+        self._inputs = ({"picture": open_picture(file)} for file in files)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        file = next(self._files, None)
-        return None if file is None else {"picture": open_picture(file)}
+        return next(self._inputs, None)
 
 
 def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Path:
@@ -49,10 +48,7 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
     Weights use 7 of their 8 bits: older x86 processors add products of two full 8-bit
     numbers up in 16 bits, which can overflow, and answers must agree everywhere.
 
-    Args:
-        source: Written by `export_onnx`.
-        target: Where the int8 file goes.
-        calibrate_on: Training pictures, a hundred or so, never test pictures.
+    A hundred training pictures or so will do to calibrate on, never test pictures.
 
     Raises:
         ExportError: If the model has hardly any convolutions to quantise, or the file
