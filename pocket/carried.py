@@ -27,19 +27,11 @@ class CarriedError(LessonError):
 
 @dataclass(frozen=True)
 class ReferenceFeatures:
-    """The training pictures' features as a model file carries them.
+    """The training pictures' features as a model file carries them, class by class."""
 
-    Attributes:
-        rounded: int8, (N, D), class after class.
-        scale: What each row is multiplied by, float32, (N,); then it has length 1, but
-            for rounding.
-        counts: How many rows each class has.
-        class_names: In the same order.
-    """
-
-    rounded: np.ndarray
-    scale: np.ndarray
-    counts: list[int]
+    rounded: np.ndarray  # int8, (N, D)
+    scale: np.ndarray  # of each row, float32, (N,): then it has length 1, or nearly
+    counts: list[int]  # rows of each class
     class_names: list[str]
 
     @property

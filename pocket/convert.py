@@ -115,7 +115,6 @@ class _Converter(TfliteWriter):
     def integers(self, quantize: NodeProto, shape: list[int]) -> int:
         """Add the int8 array that a QuantizeLinear makes."""
         scale, zero_point = (self.constants[name] for name in quantize.input[1:])
-        _need(zero_point.dtype == np.uint8, quantize, "does not make uint8")
         like = {"scale": scale, "zero_point": int(zero_point) + UINT8_TO_INT8}
         return self.array(quantize.output[0], shape, "int8", **like)
 
@@ -158,7 +157,6 @@ class _Converter(TfliteWriter):
         _need(few, node, f"has weights beyond {MOST}")
         _need(plain, node, "is grouped or dilated")
         _need(same, node, "is padded, stepped or rounded in another way")
-        _need(rounding.op_type == "QuantizeLinear", node, "is not rounded to integers")
         order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
         turned, axis = numbers.transpose(order), order.index(0)
         weights = self.constant(weight[0], turned, scale=scale, axis=axis)

@@ -32,14 +32,9 @@ BUILDS = ("relaxed", "plain", "threads")
 
 
 class Package(NamedTuple):
-    """Files of one npm package.
+    """Files of one npm package, and the names they get here; one in .gz is compressed.
 
-    Attributes:
-        name: As npm calls it.
-        files: Their paths in the package, and the names they get here. A name that
-            gains the ending .gz has the file compressed.
-        edits: What to put in place of some bytes, (old, new), in some of the files,
-            by their names here. Empty old bytes: the new ones go to the end.
+    `edits` are (old, new) bytes by these names. Without old ones the new go to the end.
     """
 
     name: str
@@ -50,16 +45,12 @@ class Package(NamedTuple):
 class Engine(NamedTuple):
     """A program that runs a model in the browser.
 
-    Attributes:
-        title: What people call it.
-        code: Holds engine.js, by which the page asks it, and what that imports.
-        packages: Where its files come from.
-        starts_with: What its `start` is given, by names in the page's folder: the
-            runtime, in which BUILD stands for one of `BUILDS`; the model; more.
+    `starts_with` names what engine.js's `start` is given, in the page's folder: the
+    runtime, in which BUILD stands for one of `BUILDS`; the model; more.
     """
 
     title: str
-    code: Path
+    code: Path  # holds engine.js, by which the page asks it, and what that imports
     packages: tuple[Package, ...]
     starts_with: tuple[str, ...]
 

@@ -134,9 +134,8 @@ def write_pocket(
     with staged_folder(folder) as part:
         about |= _put_model(part, model, engine, content)
         about["examples"] = _copy_all(part, engine.code, fetched, examples)
-        for name, facts in (("model", about), ("files", None)):
-            text = json.dumps(facts or _list_files(part), indent=2)
-            (part / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        _write_json(part / "model.json", about)
+        _write_json(part / "files.json", _list_files(part))
         new = {path.relative_to(part) for path in part.rglob("*")}
     kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
     made_here = [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
@@ -144,6 +143,10 @@ def write_pocket(
         if old.relative_to(folder) not in new and not old.samefile(model_file):
             old.unlink()
     return folder
+
+
+def _write_json(file: Path, content: dict) -> None:
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
@@ -161,13 +164,13 @@ def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
     return model, {"sha256": file_sha256(model_file), **asdict(about), **app.CONTRACT}
 
 
-def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
+def first_visit(folder: Path) -> dict[str, int]:
     """What a visitor's browser fetches and keeps, with sizes in bytes, largest first.
 
-    Of LiteRT's `BUILDS` a browser fetches one, `build`.
+    Of LiteRT's `BUILDS` a browser fetches one, most of them the first.
     """
     sizes = json.loads((Path(folder) / "files.json").read_text("utf-8"))["files"]
-    other = tuple(f"{VENDOR}/litert_{name}." for name in BUILDS if name != build)
+    other = tuple(f"{VENDOR}/litert_{name}." for name in BUILDS[1:])
     used = {name: size for name, size in sizes.items() if not name.startswith(other)}
     return dict(sorted(used.items(), key=lambda pair: -pair[1]))
 
@@ -187,7 +190,13 @@ def _put_model(
     part: Path, model: onnx.ModelProto, engine: Engine, content: bytes
 ) -> dict:
     """Put a model into the folder as its engine reads it; returns what to say of it."""
-    about = {"starts_with": engine.starts_with}
+    file = engine.starts_with[1]
+    about = {"file": file, "starts_with": engine.starts_with}
+    if file.endswith(".gz"):  # a quarter smaller; not every host would compress it
+        content = gzip.compress(content, 9, mtime=0)
+    (part / file).write_bytes(content)
+    if engine is LITE_RT:
+        about["preparation"] = asdict(preparation_of(model))
     if known := read_known(model):
         (part / KNOWN_FILE).write_bytes(known.to_bytes())
         about["teaching"] = {
@@ -199,12 +208,7 @@ def _put_model(
             "margin": MARGIN,
             **RULES,
         }
-    if engine is ORT_WEB:
-        (part / MODEL).write_bytes(content)
-        return about | {"file": MODEL}
-    # A quarter smaller; not every host would compress it on the way.
-    (part / TFLITE).write_bytes(gzip.compress(content, 9, mtime=0))
-    return about | {"file": TFLITE, "preparation": asdict(preparation_of(model))}
+    return about
 
 
 def _copy_all(
