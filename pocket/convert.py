@@ -157,6 +157,7 @@ class _Converter(TfliteWriter):
         _need(few, node, f"has weights beyond {MOST}")
         _need(plain, node, "is grouped or dilated")
         _need(same, node, "is padded, stepped or rounded in another way")
+        _need(rounding.op_type == "QuantizeLinear", node, "is not rounded to integers")
         order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
         turned, axis = numbers.transpose(order), order.index(0)
         weights = self.constant(weight[0], turned, scale=scale, axis=axis)
