@@ -12,19 +12,11 @@ from demo_model_fixture import ABOUT, make_model
 from drawn_images import drawn_image
 from onnx import numpy_helper
 
+from going_modular import export
 from going_modular.app.model import Predictor, open_picture
 from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
-from going_modular.export import (
-    FEATURES,
-    KNOWN,
-    Deployable,
-    ExportError,
-    export_onnx,
-    made_with,
-    ship,
-)
 from going_modular.gate import make_gate
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
@@ -47,7 +39,7 @@ def deployable(lite2, stored):
     near = features.roll(7, dims=1)  # rows of numbers that are no plate of ours
     with torch.inference_mode():
         gate, _ = make_gate(features, labels, model.head(features), near)
-    return Deployable(lite2.preprocess, model, gate, temperature=1.5)
+    return export.Deployable(lite2.preprocess, model, gate, temperature=1.5)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +51,10 @@ def onnx_file(deployable, tmp_path_factory):
         temperature=deployable.temperature,
         input_size=deployable.preprocess.size,
         is_practice=True,
-        made_with=made_with(),
+        made_with=export.made_with(),
     )
     file = tmp_path_factory.mktemp("export") / "deeper" / "m.onnx"
-    assert export_onnx(deployable, file, about=about) == file
+    assert export.export_onnx(deployable, file, about=about) == file
     assert [found.name for found in file.parent.iterdir()] == ["m.onnx"]
     assert Predictor(file).about == about
     return file
@@ -112,7 +104,7 @@ def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
 
 def test_what_others_look_for_has_the_agreed_name_and_shape(deployable, onnx_file):
     constants, gate = constants_of(onnx.load(onnx_file).graph), deployable.gate
-    assert np.array_equal(constants[KNOWN], gate.known.T)
+    assert np.array_equal(constants[export.KNOWN], gate.known.T)
     buffers = {f"gate.{name}" for name in gate.state_dict()}
     assert buffers - {"gate.known"} < constants.keys()
     session = onnxruntime.InferenceSession(with_features(onnx_file))
@@ -127,7 +119,7 @@ def test_what_others_look_for_has_the_agreed_name_and_shape(deployable, onnx_fil
         "in_distribution_score": ("tensor(float)", []),
     }
     picture = np.array(drawn_image("pizza", 42, size=(160, 120)))
-    (features,) = session.run([FEATURES], {"picture": picture})
+    (features,) = session.run([export.FEATURES], {"picture": picture})
     with torch.inference_mode():
         batch = deployable.preprocess(torch.from_numpy(picture)).unsqueeze(0)
         expected = deployable.model.base(batch).numpy()
@@ -136,15 +128,15 @@ def test_what_others_look_for_has_the_agreed_name_and_shape(deployable, onnx_fil
 
 def test_a_model_that_does_not_run_is_not_kept(tmp_path):
     harmed = onnx.load(make_model(tmp_path / "ready.onnx"))
-    out = ship(tmp_path / "ready.onnx", tmp_path / "out" / "m.onnx")
+    out = export.ship(tmp_path / "ready.onnx", tmp_path / "out" / "m.onnx")
     older = out.read_bytes()
     harmed.graph.input[0].name = "photo"  # which no node reads
     onnx.save(harmed, tmp_path / "unrunnable.onnx")
     harmed.graph.node[0].input[0] = "photo"
     onnx.save(harmed, tmp_path / "misnamed.onnx")
     for name in ("unrunnable", "misnamed"):
-        with pytest.raises(ExportError, match="the exported model does not run"):
-            ship(tmp_path / f"{name}.onnx", out)
+        with pytest.raises(export.ExportError, match="the exported model does not run"):
+            export.ship(tmp_path / f"{name}.onnx", out)
         assert list(out.parent.iterdir()) == [out] and out.read_bytes() == older
 
 
@@ -162,7 +154,9 @@ def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_pa
     assert same >= len(some) - 1
     assert rounded.about == replace(exact.about, precision="int8")
     result = {"correct": 8, "total": 9}
-    shipped = ship(int8_file, tmp_path / "a" / "shipped.onnx", test_result=result)
+    shipped = export.ship(
+        int8_file, tmp_path / "a" / "shipped.onnx", test_result=result
+    )
     assert Predictor(shipped).about == replace(rounded.about, test_result=result)
     one, other = (onnx.load(file).graph for file in (int8_file, shipped))
     assert one == other
@@ -170,12 +164,14 @@ def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_pa
 
 def test_what_cannot_be_rounded_is_refused(tmp_path):
     file = make_model(tmp_path / "m.onnx")
-    with pytest.raises(ExportError, match="names no known_features.*Export it anew"):
+    with pytest.raises(
+        export.ExportError, match="names no known_features.*Export it anew"
+    ):
         quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     model = onnx.load(file)
     known = numpy_helper.from_array(np.eye(3, dtype=np.float32), "known_features")
     model.graph.initializer.append(known)
     onnx.save(model, file)
-    with pytest.raises(ExportError, match="hardly any convolutions"):
+    with pytest.raises(export.ExportError, match="hardly any convolutions"):
         quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     assert list(tmp_path.iterdir()) == [file]
