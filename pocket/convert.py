@@ -36,8 +36,9 @@ UINT8_TO_INT8 = -128
 MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.json counts on it
 ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
 DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
-# Operators without attributes; LiteRT calls them so, too, in capitals, but for one.
-ELEMENTWISE = ("Abs", "Add", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "Sub")
+# Operators without attributes; LiteRT calls them so, too, in capitals, but for two.
+ELEMENTWISE = ("Abs", "Add", "Clip", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "Sub")
+OTHER_NAMES = {"Clip": "MAXIMUM", "Sigmoid": "LOGISTIC"}
 
 
 def write_tflite(source: Path, target: Path) -> Path:
@@ -84,7 +85,9 @@ class _Converter(TfliteWriter):
         picture = self.array(preparing[-1].output[0], [1, size, size, 3])
         self.arrays["picture"] = picture
         for node in self.graph.node:
-            if node.output[0] not in prepared:
+            # Convolutions take integers; for other steps, `floats` dequantises.
+            later = node.op_type == "DequantizeLinear"
+            if not later and node.output[0] not in prepared:
                 _need(node.op_type in self.KNOWN, node, "is not known here")
                 self.KNOWN[node.op_type](self, node)
         more = [FEATURES] if with_features and FEATURES in self.arrays else []
@@ -119,15 +122,12 @@ class _Converter(TfliteWriter):
         return self.array(quantize.output[0], shape, "int8", **like)
 
     def elementwise(self, node: NodeProto) -> None:
-        inputs = [self.floats(name) for name in node.input]
+        is_clipped = node.op_type == "Clip" and any(node.input[2:])
+        _need(not is_clipped, node, "has an upper limit")
+        inputs = [self.floats(name) for name in node.input if name]
         shape = np.broadcast_shapes(*(self.shape(number) for number in inputs))
-        kind = {"Sigmoid": "LOGISTIC"}.get(node.op_type, node.op_type.upper())
+        kind = OTHER_NAMES.get(node.op_type, node.op_type.upper())
         self.compute(kind, inputs, node.output[0], list(shape))
-
-    def at_least(self, node: NodeProto) -> None:
-        _need(not any(node.input[2:]), node, "has an upper limit")
-        inputs = [self.floats(name) for name in node.input[:2]]
-        self.compute("MAXIMUM", inputs, node.output[0], self.shape(inputs[0]))
 
     def quantize(self, node: NodeProto) -> None:
         source = self.maker.get(node.input[0])
@@ -135,9 +135,6 @@ class _Converter(TfliteWriter):
             floats = self.floats(node.input[0])
             integers = self.integers(node, self.shape(floats))
             self.operator("QUANTIZE", [floats], [integers])
-
-    def dequantize(self, node: NodeProto) -> None:
-        """Nothing yet: convolutions take integers, `floats` serves the others."""
 
     def convolution(self, node: NodeProto) -> None:
         """A convolution of integers, with the rounding of its result."""
@@ -239,9 +236,7 @@ class _Converter(TfliteWriter):
         **dict.fromkeys(ELEMENTWISE, elementwise),
         **dict.fromkeys(["Expand", "Gather", "Reshape"], same_numbers),
         **dict.fromkeys(["ReduceMax", "ReduceMean"], reduce),
-        "Clip": at_least,
         "Conv": convolution,
-        "DequantizeLinear": dequantize,
         "Gemm": linear,
         "MatMul": similarity,
         "QuantizeLinear": quantize,

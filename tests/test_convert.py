@@ -17,7 +17,7 @@ from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
 from pocket.convert import write_tflite
 from pocket.litert import STDERR, litert_answers, without_remarks
-from pocket.preparation import ConvertError, constants_of, preparing_session
+from pocket.preparation import ConvertError, preparing_session
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -64,24 +64,6 @@ def test_of_what_litert_prints_only_warnings_are_told(file, capfd):
         raise ZeroDivisionError
     os.write(STDERR, b"INFO: ours\n")
     assert capfd.readouterr().err == "WARNING: of use\nINFO: ours\n"
-
-
-@pytest.mark.slow
-def test_no_weight_is_quantised_a_second_time(file):
-    """Every constant of 8 bits and its scale stand in both files."""
-    values = constants_of(onnx.load(COMMITTED).graph)
-    interpreter = Interpreter(str(file))
-    interpreter.allocate_tensors()
-    arrays = {d["name"]: d for d in interpreter.get_tensor_details()}
-    weights = [name for name in values if name.endswith("weight_quantized")]
-    assert len(weights) == 64
-    for name in weights:
-        scales = values[f"{name.removesuffix('_quantized')}_scale"]
-        theirs = arrays[name]["quantization_parameters"]
-        assert np.array_equal(theirs["scales"], scales)
-        assert not theirs["zero_points"].any()
-        copied = interpreter.get_tensor(arrays[name]["index"])
-        assert np.array_equal(np.sort(copied, None), np.sort(values[name], None))
 
 
 CHANGES = {  # an attribute of the first step of a kind; without a name, another change
