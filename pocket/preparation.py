@@ -27,19 +27,12 @@ class ConvertError(LessonError):
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to a picture before it enters the network, all in float32.
+    """What is done to a picture before it enters the network, all in float32."""
 
-    Attributes:
-        crop: A centred square is cut out, with sides of this share of the shorter side.
-        size: It is resized to so many pixels a side, bicubic (a = -0.5), antialiased.
-        scale: Values, kept within 0 and 255, are multiplied by this.
-        shift: Then this is added.
-    """
-
-    crop: float
-    size: int
-    scale: float
-    shift: float
+    crop: float  # a centred square is cut out, of this share of the shorter side;
+    size: int  # resized to so many pixels a side, bicubic (a = -0.5), antialiased;
+    scale: float  # values, kept within 0 and 255, are multiplied by this;
+    shift: float  # then this is added
 
 
 def as_model(model: Path | onnx.ModelProto) -> onnx.ModelProto:

@@ -75,7 +75,7 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
 
 
 def choose_engine(model_file: Path) -> tuple[Engine, str]:
-    """The engine for a model file, and why: LiteRT, if the model can be written so."""
+    """The engine for a model file, LiteRT if it can be written so, and why it is."""
     try:
         as_carried(model_file, LITE_RT)
     except ConvertError as reason:
@@ -106,13 +106,8 @@ def write_pocket(
     """Write the complete browser demo around a model, all or nothing.
 
     Files of the same names are replaced; examples, models and engines of an earlier run
-    are removed.
-
-    Args:
-        model_file: An ONNX file with the lesson's metadata.
-        folder: Where the demo goes; the page's own source folder will do, too.
-        examples: Pictures that the page offers to try, in this order.
-        engine: What runs the model there; None chooses.
+    are removed. `examples` are pictures that the page offers to try, in this order.
+    Without an engine, LiteRT runs the model if it can be written for it.
 
     Raises:
         CarriedError: If the file's known features are not what it says of them.

@@ -109,14 +109,9 @@ def _features(photo: dict, dimensions: int) -> torch.Tensor:
 def class_more(
     names: Sequence[str], dishes: Mapping[str, torch.Tensor]
 ) -> tuple[list[str], torch.Tensor]:
-    """Classes for the next model, and labels of what a page was taught.
+    """Classes for the next model, each once, and labels (N,) of dishes' N photos.
 
-    Args:
-        names: Classes of today's model; a dish of such a name is no class more.
-        dishes: As `read_taught` returns them, N photos in all.
-
-    Returns:
-        The names of all classes, each once, and the photos' labels, (N,).
+    A dish that is called like one of today's classes is no class more.
     """
     together = list(dict.fromkeys([*names, *dishes]))
     labels = [together.index(name) for name, rows in dishes.items() for _ in rows]

@@ -104,21 +104,19 @@ def taught_table(
     photos: Sequence[int] = (3, 5, 10, 20),
     runs: int = 2,
 ) -> pd.DataFrame:
-    """Teach each of some dishes alone, from few photos and from more, and ask.
+    """Teach each of the other dishes alone, from few photos and from more, and ask.
 
     Args:
         known: What the model file carries.
-        others: Dishes that the model does not name; each is taught from its training
-            pictures and asked about with its test pictures.
+        others: Taught from their training pictures, asked about with their test ones.
         ours: Features of our own test pictures, (N, D).
         right: Which of those the model named rightly before, and let through, (N,).
         photos: How many pictures each dish is taught from.
         runs: How often, each time from other pictures.
 
     Returns:
-        A row for each number of photos, the first without any. Shares and counts are
-        means over dishes and runs; `other dishes` are the test pictures of all the
-        others, which should not be named as the taught one.
+        A row for each number of photos, the first without any: means over dishes and
+        runs. No other dish's test pictures should be named as the taught one.
     """
     generator = torch.Generator().manual_seed(42)
     rows = {0: ("", "", f"{int(right.sum())} of {len(ours)}")}
