@@ -25,7 +25,7 @@ from pocket.server import serve_folder
 # Height and width: smaller and larger than the network takes, the same, odd ones, and
 # long ones; the sides of the square that is looked at are a share of the shorter one.
 SIZES = """1x1 1x1000 1000x1 2x3 37x1999 113x113 224x224 225x900 251x400 252x252 253x253
-300x200 335x336 384x512 512x384 480x640 503x500 671x671 671x3000""".split()
+300x200 335x336 384x512 512x384 480x640 503x500 671x671 671x3000"""
 # ONNX Runtime on other processors may multiply and add in one step, rounding once.
 APART = 0 if platform.machine().lower() in ("x86_64", "amd64") else 1e-5
 PREPARE = """async (base64) => {
@@ -79,7 +79,7 @@ def test_every_number_is_that_of_the_onnx_file(page):
     prepare = preparing_session(COMMITTED)
     random = np.random.default_rng(0)
     far = {}
-    for size in SIZES:
+    for size in SIZES.split():
         height, width = map(int, size.split("x"))
         pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         pixels[: height // 2] //= 64  # and a darker half, of few values
