@@ -49,11 +49,8 @@ class ExportError(LessonError):
 class Deployable(nn.Module):
     """A feature extractor with all that stands between a picture and an answer.
 
-    Args:
-        preprocess: Turns a uint8 picture (H, W, 3) into (3, S, S).
-        model: Base and trained head.
-        gate: Tells strangers from our dishes.
-        temperature: What the logits are divided by before the softmax.
+    Its preparation turns a uint8 picture (H, W, 3) into (3, S, S); the gate tells
+    strangers from our dishes; logits are divided by the temperature before the softmax.
     """
 
     def __init__(
@@ -159,10 +156,7 @@ def save_onnx(
 ) -> Path:
     """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
 
-    Args:
-        program: With the input "picture" and the outputs `OUTPUTS`.
-        file: Where it goes; replaced only by a complete, checked file.
-        about: What the file says about itself.
+    Its input is "picture", its outputs are `OUTPUTS`; the file says `about` of itself.
 
     Raises:
         ExportError: If the file cannot be run, or lacks a part that others look for.
@@ -176,9 +170,6 @@ def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
 
     The exporter's notes are dropped: they say of each node where in the source code it
     comes from, by paths of this machine, which no visitor should read.
-
-    Raises:
-        ExportError: If a part is not there.
     """
     model, known = program.model, program.exported_program.state_dict["gate.known"]
     constants, columns = model.graph.initializers, known.T.numpy()
@@ -212,12 +203,9 @@ def quiet():
 
 
 def ship(source: Path, target: Path, **changes) -> Path:
-    """Copy an exported file to where it is used, with changes to its metadata.
+    """Copy an exported file to where it is used, all or nothing, and checked.
 
-    Args:
-        source: Written by `export_onnx` or `quantize`.
-        target: Replaced only by a complete, checked file.
-        changes: New values of `ModelMetadata`'s fields.
+    `changes` are new values of `ModelMetadata`'s fields.
     """
     model = onnx.load(source)
     about = ModelMetadata.from_metadata(metadata_of(model))

@@ -27,6 +27,7 @@ from going_modular.export import KNOWN, ExportError, check_runs, metadata_of, qu
 from going_modular.files import atomic_write
 
 MIN_CONVOLUTIONS = 10
+POOLING = ("ReduceMean", "GlobalAveragePool")
 MOST_SHARED = 100_000  # numbers of a constant that may occur twice: zero points, mostly
 
 
@@ -34,11 +35,10 @@ class _Pictures(CalibrationDataReader):
     """Hands training pictures to the calibration, one at a time."""
 
     def __init__(self, files: Sequence[Path]):
-        self._files = iter(files)
+        self._inputs = ({"picture": open_picture(file)} for file in files)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        file = next(self._files, None)
-        return None if file is None else {"picture": open_picture(file)}
+        return next(self._inputs, None)
 
 
 def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Path:
@@ -49,10 +49,7 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
     Weights use 7 of their 8 bits: older x86 processors add products of two full 8-bit
     numbers up in 16 bits, which can overflow, and answers must agree everywhere.
 
-    Args:
-        source: Written by `export_onnx`.
-        target: Where the int8 file goes.
-        calibrate_on: Training pictures, a hundred or so, never test pictures.
+    A hundred training pictures or so will do to calibrate on, never test pictures.
 
     Raises:
         ExportError: If the model has hardly any convolutions to quantise, or the file
@@ -95,16 +92,15 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
 def _outside_the_network(graph: onnx.GraphProto) -> list[str]:
     """Names of the nodes before the first convolution and after the last ones."""
     kinds = [node.op_type for node in graph.node]
-    if kinds.count("Conv") < MIN_CONVOLUTIONS:
+    convolutions = [n for n, kind in enumerate(kinds) if kind == "Conv"]
+    if len(convolutions) < MIN_CONVOLUTIONS:
         raise ExportError(
             "this model has hardly any convolutions to quantise; ship the float file"
         )
-    first, last = kinds.index("Conv"), len(kinds) - 1 - kinds[::-1].index("Conv")
-    after = enumerate(kinds[last:], start=last)
-    pooling = next(
-        n for n, kind in after if kind in ("ReduceMean", "GlobalAveragePool")
-    )
-    return [node.name for node in [*graph.node[:first], *graph.node[pooling:]]]
+    pools = [n for n, kind in enumerate(kinds) if kind in POOLING]
+    pooling = next(n for n in pools if n > convolutions[-1])
+    outside = [*graph.node[: convolutions[0]], *graph.node[pooling:]]
+    return [node.name for node in outside]
 
 
 def _round_known_features(graph: onnx_ir.Graph) -> None:
@@ -112,8 +108,8 @@ def _round_known_features(graph: onnx_ir.Graph) -> None:
     floats = graph.initializers.pop(KNOWN)
     rounded, scale = round_columns(floats.const_value.numpy())
     parts = [
-        onnx_ir.val(f"{KNOWN}_{name}", const_value=onnx_ir.tensor(values))
-        for name, values in (("int8", rounded), ("scale", scale))
+        onnx_ir.val(f"{KNOWN}_int8", const_value=onnx_ir.tensor(rounded)),
+        onnx_ir.val(f"{KNOWN}_scale", const_value=onnx_ir.tensor(scale)),
     ]
     for part in parts:
         graph.initializers.add(part)

@@ -27,19 +27,11 @@ class CarriedError(LessonError):
 
 @dataclass(frozen=True)
 class ReferenceFeatures:
-    """The training pictures' features as a model file carries them.
+    """The training pictures' features as a model file carries them, class by class."""
 
-    Attributes:
-        rounded: int8, (N, D), class after class.
-        scale: What each row is multiplied by, float32, (N,); then it has length 1, but
-            for rounding.
-        counts: How many rows each class has.
-        class_names: In the same order.
-    """
-
-    rounded: np.ndarray
-    scale: np.ndarray
-    counts: list[int]
+    rounded: np.ndarray  # int8, (N, D)
+    scale: np.ndarray  # of each row, float32, (N,): then it has length 1, or nearly
+    counts: list[int]  # rows of each class
     class_names: list[str]
 
     @property
@@ -60,10 +52,7 @@ class ReferenceFeatures:
 
 
 def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
-    """Read the known features of a model file; None if it carries none.
-
-    Args:
-        model: Written by `export_onnx` or `quantize`; the file, or what is in it.
+    """Read the known features of a model file, or of what is in it, if it carries any.
 
     Raises:
         CarriedError: If there are not as many as its metadata says, or it does not name
@@ -98,10 +87,7 @@ def has_features(graph: onnx.GraphProto) -> bool:
 
 
 def with_features(model: Path | onnx.ModelProto) -> bytes:
-    """A model file's content with its pictures' features (1, D) as one more output.
-
-    As it is, if it names none.
-    """
+    """A model's content with its pictures' features (1, D), if named, as an output."""
     changed = onnx.ModelProto()
     changed.CopyFrom(as_model(model))
     if has_features(changed.graph):

@@ -33,14 +33,12 @@ from pocket.preparation import (
 from pocket.tflite import TfliteWriter, schema
 
 UINT8_TO_INT8 = -128
-MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.py counts on it
+MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.json counts on it
 ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
 DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
-# Operators that both have, elementwise and without attributes.
-ELEMENTWISE = {
-    **{"Abs": "ABS", "Add": "ADD", "Div": "DIV", "Mul": "MUL"},
-    **{"Sigmoid": "LOGISTIC", "Sign": "SIGN", "Sqrt": "SQRT", "Sub": "SUB"},
-}
+# Operators without attributes; LiteRT calls them so, too, in capitals, but for two.
+ELEMENTWISE = ("Abs", "Add", "Clip", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "Sub")
+OTHER_NAMES = {"Clip": "MAXIMUM", "Sigmoid": "LOGISTIC"}
 
 
 def write_tflite(source: Path, target: Path) -> Path:
@@ -52,14 +50,11 @@ def write_tflite(source: Path, target: Path) -> Path:
 
 
 def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> bytes:
-    """The content of a .tflite file for a model made by `quantize`.
+    """The content of a .tflite file for a model made by `quantize`, or for its file.
 
-    The file takes a prepared picture, float32 (1, S, S, 3), and gives what the ONNX
-    file gives, each with an axis for one picture before.
-
-    Args:
-        model: The ONNX file, or what is in it.
-        with_features: Give the picture's "features" (1, D), too, if the file has them.
+    It takes a prepared picture, float32 (1, S, S, 3), and gives what the ONNX file
+    gives, each with an axis for one picture before; and with `with_features` the
+    picture's "features" (1, D), if the file has them.
 
     Raises:
         ConvertError: If a step of it is not known here (EffNetB2 and ViT have such
@@ -67,9 +62,8 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
     """
     model = as_model(model)
     try:
-        return _Converter(model.graph).convert(
-            preparation_of(model).size, with_features
-        )
+        size = preparation_of(model).size
+        return _Converter(model.graph).convert(size, with_features)
     except (AttributeError, KeyError, ValueError) as error:  # parts it counts on
         raise ConvertError(
             "The model cannot be written as .tflite: it is built in a way that is not "
@@ -86,19 +80,18 @@ class _Converter(TfliteWriter):
         self.maker = {name: node for node in graph.node for name in node.output}
 
     def convert(self, size: int, with_features: bool) -> bytes:
-        """The file's content, for prepared pictures of `size` pixels a side."""
         preparing = preparing_steps(self.graph)
-        prepared, picture = (
-            {node.output[0] for node in preparing},
-            preparing[-1].output[0],
-        )
-        self.arrays["picture"] = self.array(picture, [1, size, size, 3])
+        prepared = {node.output[0] for node in preparing}
+        picture = self.array(preparing[-1].output[0], [1, size, size, 3])
+        self.arrays["picture"] = picture
         for node in self.graph.node:
-            if node.output[0] not in prepared:
+            # Convolutions take integers; for other steps, `floats` dequantises.
+            later = node.op_type == "DequantizeLinear"
+            if not later and node.output[0] not in prepared:
                 _need(node.op_type in self.KNOWN, node, "is not known here")
                 self.KNOWN[node.op_type](self, node)
         more = [FEATURES] if with_features and FEATURES in self.arrays else []
-        return self.finish(["picture"], [*OUTPUTS, *more], description=DESCRIPTION)
+        return self.finish(["picture"], [*OUTPUTS, *more], DESCRIPTION)
 
     def floats(self, name: str) -> int:
         """The array of a value as floats, made from integers if need be."""
@@ -112,7 +105,6 @@ class _Converter(TfliteWriter):
         return self.arrays[name]
 
     def users(self, name: str) -> list[NodeProto]:
-        """The steps that take a value."""
         return [node for node in self.graph.node if name in node.input]
 
     def compute(
@@ -126,19 +118,16 @@ class _Converter(TfliteWriter):
     def integers(self, quantize: NodeProto, shape: list[int]) -> int:
         """Add the int8 array that a QuantizeLinear makes."""
         scale, zero_point = (self.constants[name] for name in quantize.input[1:])
-        _need(zero_point.dtype == np.uint8, quantize, "does not make uint8")
         like = {"scale": scale, "zero_point": int(zero_point) + UINT8_TO_INT8}
         return self.array(quantize.output[0], shape, "int8", **like)
 
     def elementwise(self, node: NodeProto) -> None:
-        inputs = [self.floats(name) for name in node.input]
+        is_clipped = node.op_type == "Clip" and any(node.input[2:])
+        _need(not is_clipped, node, "has an upper limit")
+        inputs = [self.floats(name) for name in node.input if name]
         shape = np.broadcast_shapes(*(self.shape(number) for number in inputs))
-        self.compute(ELEMENTWISE[node.op_type], inputs, node.output[0], list(shape))
-
-    def at_least(self, node: NodeProto) -> None:
-        _need(not any(node.input[2:]), node, "has an upper limit")
-        inputs = [self.floats(name) for name in node.input[:2]]
-        self.compute("MAXIMUM", inputs, node.output[0], self.shape(inputs[0]))
+        kind = OTHER_NAMES.get(node.op_type, node.op_type.upper())
+        self.compute(kind, inputs, node.output[0], list(shape))
 
     def quantize(self, node: NodeProto) -> None:
         source = self.maker.get(node.input[0])
@@ -146,9 +135,6 @@ class _Converter(TfliteWriter):
             floats = self.floats(node.input[0])
             integers = self.integers(node, self.shape(floats))
             self.operator("QUANTIZE", [floats], [integers])
-
-    def dequantize(self, node: NodeProto) -> None:
-        """Nothing yet: convolutions take integers, `floats` serves the others."""
 
     def convolution(self, node: NodeProto) -> None:
         """A convolution of integers, with the rounding of its result."""
@@ -175,26 +161,22 @@ class _Converter(TfliteWriter):
         shift, shift_scale = (self.constants[name] for name in bias[:2])
         biases = self.constant(bias[0], shift, scale=shift_scale)
         result = self.integers(rounding, [1, out, out, len(numbers)])
-        self.operator(
-            "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
-            [inputs, weights, biases],
-            [result],
-            padding=schema.Padding.SAME,
-            **{"strideH": stride, "strideW": stride},
-            **{"dilationHFactor": 1, "dilationWFactor": 1},
-            **({"depthMultiplier": 1} if depthwise else {}),
-        )
+        options = {"padding": schema.Padding.SAME, "strideH": stride, "strideW": stride}
+        options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+        options |= {"depthMultiplier": 1} if depthwise else {}
+        kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+        self.operator(kind, [inputs, weights, biases], [result], **options)
 
     def reduce(self, node: NodeProto) -> None:
         """One number, the mean or the largest, for all of a picture or of a row."""
-        inputs = self.floats(node.input[0])
-        shape, is_mean = self.shape(inputs), node.op_type == "ReduceMean"
-        of_picture = len(shape) == 4 and is_mean
+        inputs, is_mean = self.floats(node.input[0]), node.op_type == "ReduceMean"
         axes = sorted(self.constants[node.input[1]].tolist())
-        known = ([-2, -1], [2, 3]) if of_picture else ALONG_ROW
+        if is_mean and len(self.shape(inputs)) == 4:
+            known, along = ([-2, -1], [2, 3]), [1, 2]
+            left = [1, self.shape(inputs)[3]]
+        else:
+            known, along, left = ALONG_ROW, [1], [1]
         _need(axes in known, node, "runs over other axes")
-        along = [1, 2] if of_picture else [1]
-        left = [size for axis, size in enumerate(shape) if axis not in along]
         over = self.constant(f"{node.name} axes", np.array(along, np.int32))
         kind = "MEAN" if is_mean else "REDUCE_MAX"
         self.compute(kind, [inputs, over], node.output[0], left)
@@ -211,7 +193,6 @@ class _Converter(TfliteWriter):
         self.compute("SQRT", [total], name, one)
 
     def linear(self, node: NodeProto) -> None:
-        """A linear layer of floats."""
         plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
         as_plain = not plain.items() - attributes_of(node).items()
         _need(as_plain, node, "is not a plain linear layer")
@@ -226,8 +207,8 @@ class _Converter(TfliteWriter):
         stored = self.constant(f"{known} rows", matrix.T, scale=scale)
         shape = self.shape(stored)
         floats = self.compute("DEQUANTIZE", [stored], known, shape)
-        result = node.output[0], [1, shape[0]]
-        self.compute("FULLY_CONNECTED", [row, floats, -1], *result)
+        inputs = [row, floats, -1]
+        self.compute("FULLY_CONNECTED", inputs, node.output[0], [1, shape[0]])
 
     def softmax(self, node: NodeProto) -> None:
         inputs = self.floats(node.input[0])
@@ -255,9 +236,7 @@ class _Converter(TfliteWriter):
         **dict.fromkeys(ELEMENTWISE, elementwise),
         **dict.fromkeys(["Expand", "Gather", "Reshape"], same_numbers),
         **dict.fromkeys(["ReduceMax", "ReduceMean"], reduce),
-        "Clip": at_least,
         "Conv": convolution,
-        "DequantizeLinear": dequantize,
         "Gemm": linear,
         "MatMul": similarity,
         "QuantizeLinear": quantize,
@@ -269,7 +248,7 @@ class _Converter(TfliteWriter):
 
 def _need(is_so: bool, node: NodeProto, why: str) -> None:
     if not is_so:
-        step = f"{node.op_type} ({node.name})"
         raise ConvertError(
-            f"This model cannot be written as .tflite: its step {step} {why}."
+            f"This model cannot be written as .tflite: its step {node.op_type} "
+            f"({node.name}) {why}."
         )

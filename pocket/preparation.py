@@ -12,14 +12,6 @@ from onnx import NodeProto, numpy_helper
 from going_modular.app.model import CPUS
 from going_modular.files import LessonError
 
-RESIZE = {
-    "antialias": 1,
-    "coordinate_transformation_mode": b"half_pixel",
-    "cubic_coeff_a": -0.5,
-    "exclude_outside": 1,
-    "mode": b"cubic",
-}
-
 
 class ConvertError(LessonError):
     """This model cannot be written as .tflite; says which step stands in the way."""
@@ -27,19 +19,12 @@ class ConvertError(LessonError):
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to a picture before it enters the network, all in float32.
+    """What is done to a picture before it enters the network, all in float32."""
 
-    Attributes:
-        crop: A centred square is cut out, with sides of this share of the shorter side.
-        size: It is resized to so many pixels a side, bicubic (a = -0.5), antialiased.
-        scale: Values, kept within 0 and 255, are multiplied by this.
-        shift: Then this is added.
-    """
-
-    crop: float
-    size: int
-    scale: float
-    shift: float
+    crop: float  # a centred square is cut out, of this share of the shorter side;
+    size: int  # resized to so many pixels a side, bicubic (a = -0.5), antialiased;
+    scale: float  # values, kept within 0 and 255, are multiplied by this;
+    shift: float  # then this is added
 
 
 def as_model(model: Path | onnx.ModelProto) -> onnx.ModelProto:
@@ -48,43 +33,30 @@ def as_model(model: Path | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def preparation_of(model: Path | onnx.ModelProto) -> Preparation:
-    """Read from a model how it prepares a picture.
-
-    Raises:
-        ConvertError: If it does anything but what `Preparation` describes.
-    """
+    """How a model prepares a picture; a ConvertError if it does anything else."""
     graph = as_model(model).graph
     constants, steps = constants_of(graph), preparing_steps(graph)
     kinds = {node.op_type: node for node in steps}
     after = {name: node for node in steps for name in node.input}
+    unlike = "The model prepares pictures otherwise than the page can: it has"
     try:
         resize, shorter_side = kinds["Resize"], kinds["Min"].output[0]
         cut = after[after[shorter_side].output[0]]  # the side is made a float before
         _, _, height, width = constants[resize.input[3]].tolist()
-        limits = [constants[name].item() for name in kinds["Clip"].input[1:]]
         scale, shift = (constants[f"preprocess.{part}"] for part in ("scale", "shift"))
         numbers = constants[cut.input[1]].item(), height, scale.item(), shift.item()
     except (KeyError, ValueError) as error:
-        raise _other(f"no part that is known here ({error!r})") from error
-    if height != width or RESIZE.items() - attributes_of(resize).items():
-        raise _other("another way of resizing")
-    if limits != [0, 255]:
-        raise _other("other limits than 0 and 255")
+        what = f"no part that is known here ({error!r})"
+        raise ConvertError(f"{unlike} {what}.") from error
+    if height != width or attributes_of(resize)["mode"] != b"cubic":
+        raise ConvertError(f"{unlike} another way of resizing.")
     return Preparation(*numbers)
 
 
-def _other(what: str) -> ConvertError:
-    return ConvertError(
-        f"The model prepares pictures otherwise than the page can: it has {what}."
-    )
-
-
 def preparing_session(source: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The model's own preparation, cut out of its file.
+    """The model's own preparation, cut out of its file, as ONNX Runtime computes it.
 
-    Returns:
-        A function from pixels, uint8 (H, W, 3), to a prepared picture, float32
-        (3, S, S), as ONNX Runtime computes it.
+    It takes pixels, uint8 (H, W, 3), and gives a prepared picture, float32 (3, S, S).
     """
     model = onnx.load(source)
     last = preparing_steps(model.graph)[-1].output[0]

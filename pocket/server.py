@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
 
 from going_modular.app_process import HOST
 from going_modular.demo_folder import DeployError
@@ -55,8 +54,15 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Answers in threads, at its `url`."""
+
     daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        """Where the folder's index.html answers."""
+        return f"http://{HOST}:{self.server_port}/"
 
     def handle_error(self, request, client_address) -> None:
         """A browser may hang up whenever it likes; all else is told as usual."""
@@ -64,22 +70,13 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class Served(NamedTuple):
-    """A folder that is being served, and where its index.html answers."""
-
-    url: str
-
-
 @contextmanager
 def serve_folder(
     folder: Path, *, port: int = 0, isolated: bool = True
-) -> Iterator[Served]:
+) -> Iterator[Server]:
     """Serve a folder to this computer's own browsers, for as long as a with-block.
 
-    Args:
-        folder: Holds an index.html.
-        port: Any free one when 0.
-        isolated: Whether pages may share memory between threads.
+    Port 0 is any free one. Pages that are `isolated` may share memory between threads.
 
     Raises:
         DeployError: If there is no index.html, or the port is taken.
@@ -89,14 +86,12 @@ def serve_folder(
         raise DeployError(f"{folder} holds no index.html: write the demo first")
     handler = partial(_Handler, directory=str(folder), isolated=isolated)
     try:
-        server = _Server((HOST, port), handler)
+        server = Server((HOST, port), handler)
     except OSError as error:
         raise DeployError(f"Port {port} could not be used: {error}") from error
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield Served(f"http://{HOST}:{server.server_port}/")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()

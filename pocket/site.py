@@ -10,7 +10,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import onnx
@@ -26,20 +25,18 @@ from pocket.preparation import ConvertError, preparation_of
 from pocket.runtimes import (
     BUILDS,
     ENGINES,
+    HERE,
     LITE_RT,
     MODEL,
     ORT_WEB,
     TFLITE,
     Engine,
-    fetch_onnx_runtime,
 )
 from pocket.taught_file import RULES
 from pocket.teaching import MARGIN, NEAREST
 
-PAGE = Path(__file__).resolve().parents[1] / "demos" / "foodvision_pocket"
+PAGE = HERE.parent / "demos" / "foodvision_pocket"
 VENDOR = "vendor"
-FITS = "Every step of the model can be written for LiteRT."
-ICONS = Path(__file__).with_name("icons")
 ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
 SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.svg", "*.webmanifest")
 SOURCES = [file.name for kind in SOURCES for file in PAGE.glob(kind)]
@@ -51,8 +48,8 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
     """Put beside the reader's own index.html what it loads; it writes the page itself.
 
     That is the model, facts.json (class names as people read them, and both thresholds)
-    and the two files of ONNX Runtime Web. Where those cannot be had, a sentence says
-    why: the page cannot run then.
+    and the two files of ONNX Runtime Web, by the names that npm gives. Where those
+    cannot be had, a sentence says why: the page cannot run then.
 
     Raises:
         FileError: If the folder cannot be written.
@@ -66,41 +63,37 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
     with staged_folder(folder) as part:
         shutil.copyfile(model_file, part / model_file.name)
         (part / "facts.json").write_text(json.dumps(facts), "utf-8")
-    try:
-        fetch_onnx_runtime(folder)
-    except FileError as reason:
-        print(f"The page cannot run this time: {reason}")
+        try:
+            vendored = ORT_WEB.fetch()
+            for name, kept in ORT_WEB.packages[0].files.items():
+                content = (vendored / kept).read_bytes()
+                unpacked = gzip.decompress(content) if kept.endswith(".gz") else content
+                (part / Path(name).name).write_bytes(unpacked)
+        except FileError as reason:
+            print(f"The page cannot run this time: {reason}")
     return Path(folder)
 
 
 def choose_engine(model_file: Path) -> tuple[Engine, str]:
-    """The engine for a model file, and why: LiteRT, if the model can be written so."""
-    engine, _, why = _carried(onnx.load(model_file), None)
-    return engine, why
+    """The engine for a model file, LiteRT if it can be written so, and why it is."""
+    try:
+        as_carried(model_file, LITE_RT)
+    except ConvertError as reason:
+        return ORT_WEB, str(reason)
+    return LITE_RT, "Every step of the model can be written for LiteRT."
 
 
-def as_carried(model_file: Path, engine: Engine) -> bytes:
+def as_carried(model: Path | onnx.ModelProto, engine: Engine) -> bytes:
     """A model's content as an engine reads it, with its features as an output more.
 
     Raises:
         ConvertError: If the engine is LiteRT and the model cannot be written for it.
     """
-    return _carried(onnx.load(model_file), engine)[1]
-
-
-def _carried(
-    model: onnx.ModelProto, engine: Engine | None
-) -> tuple[Engine, bytes, str]:
-    """The engine, the model's content as it reads that, and why it is this one."""
-    why = "It was asked for."
-    try:
-        if engine is not ORT_WEB:
-            return LITE_RT, tflite_of(model, with_features=True), FITS
-    except ConvertError as reason:
-        if engine is not None:
-            raise
-        why = str(reason)
-    return ORT_WEB, with_features(model), why
+    return (
+        with_features(model)
+        if engine is ORT_WEB
+        else tflite_of(model, with_features=True)
+    )
 
 
 def write_pocket(
@@ -113,13 +106,8 @@ def write_pocket(
     """Write the complete browser demo around a model, all or nothing.
 
     Files of the same names are replaced; examples, models and engines of an earlier run
-    are removed.
-
-    Args:
-        model_file: An ONNX file with the lesson's metadata.
-        folder: Where the demo goes; the page's own source folder will do, too.
-        examples: Pictures that the page offers to try, in this order.
-        engine: What runs the model there; None chooses.
+    are removed. `examples` are pictures that the page offers to try, in this order.
+    Without an engine, LiteRT runs the model if it can be written for it.
 
     Raises:
         CarriedError: If the file's known features are not what it says of them.
@@ -130,14 +118,19 @@ def write_pocket(
     """
     model_file, folder = Path(model_file), Path(folder)
     model, about = _read(model_file)
-    engine, content, _ = _carried(model, engine)
+    try:
+        content = as_carried(model, engine or LITE_RT)
+        engine = engine or LITE_RT
+    except ConvertError:
+        if engine:
+            raise
+        engine, content = ORT_WEB, as_carried(model, ORT_WEB)
     fetched = engine.fetch()
     with staged_folder(folder) as part:
         about |= _put_model(part, model, engine, content)
         about["examples"] = _copy_all(part, engine.code, fetched, examples)
-        for name, facts in (("model", about), ("files", None)):
-            text = json.dumps(facts or list_files(part), indent=2)
-            (part / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        _write_json(part / "model.json", about)
+        _write_json(part / "files.json", _list_files(part))
         new = {path.relative_to(part) for path in part.rglob("*")}
     kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
     made_here = [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
@@ -147,12 +140,12 @@ def write_pocket(
     return folder
 
 
-def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
-    """A model, and what a browser must know about it and cannot read from its file.
+def _write_json(file: Path, content: dict) -> None:
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
-    That is its metadata, with the ONNX file's SHA-256, and contract.json: how pictures
-    are opened, and what is said of them.
-    """
+
+def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
+    """A model, and what a browser must know about it and cannot read from its file."""
     if not model_file.is_file():
         raise DeployError(f"There is no model {model_file}: run the cells that make it")
     try:
@@ -163,27 +156,21 @@ def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:
             f"{model_file} is not a model that the lesson made ({error!r}). If it is a "
             "Git LFS pointer, run: git lfs pull"
         ) from error
-    return model, {
-        "sha256": file_sha256(model_file),
-        **asdict(about),
-        **app.CONTRACT,
-    }
+    return model, {"sha256": file_sha256(model_file), **asdict(about), **app.CONTRACT}
 
 
-def first_visit(folder: Path, build: str = "relaxed") -> dict[str, int]:
+def first_visit(folder: Path) -> dict[str, int]:
     """What a visitor's browser fetches and keeps, with sizes in bytes, largest first.
 
-    Args:
-        folder: Written by `write_pocket`.
-        build: Of LiteRT, if the page runs on that: a browser fetches one of `BUILDS`.
+    Of LiteRT's `BUILDS` a browser fetches one, most of them the first.
     """
     sizes = json.loads((Path(folder) / "files.json").read_text("utf-8"))["files"]
-    other = tuple(f"{VENDOR}/litert_{name}." for name in BUILDS if name != build)
+    other = tuple(f"{VENDOR}/litert_{name}." for name in BUILDS[1:])
     used = {name: size for name, size in sizes.items() if not name.startswith(other)}
     return dict(sorted(used.items(), key=lambda pair: -pair[1]))
 
 
-def list_files(folder: Path) -> dict:
+def _list_files(folder: Path) -> dict:
     """What a visitor's browser keeps: "files" with sizes, and "version" of them all."""
     digest, sizes = hashlib.sha256(), {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -198,7 +185,13 @@ def _put_model(
     part: Path, model: onnx.ModelProto, engine: Engine, content: bytes
 ) -> dict:
     """Put a model into the folder as its engine reads it; returns what to say of it."""
-    about = {"starts_with": engine.starts_with}
+    file = engine.starts_with[1]
+    about = {"file": file, "starts_with": engine.starts_with}
+    if file.endswith(".gz"):  # a quarter smaller; not every host would compress it
+        content = gzip.compress(content, 9, mtime=0)
+    (part / file).write_bytes(content)
+    if engine is LITE_RT:
+        about["preparation"] = asdict(preparation_of(model))
     if known := read_known(model):
         (part / KNOWN_FILE).write_bytes(known.to_bytes())
         about["teaching"] = {
@@ -210,12 +203,7 @@ def _put_model(
             "margin": MARGIN,
             **RULES,
         }
-    if engine is ORT_WEB:
-        (part / MODEL).write_bytes(content)
-        return about | {"file": MODEL}
-    # A quarter smaller; not every host would compress it on the way.
-    (part / TFLITE).write_bytes(gzip.compress(content, 9, mtime=0))
-    return about | {"file": TFLITE, "preparation": asdict(preparation_of(model))}
+    return about
 
 
 def _copy_all(
@@ -226,10 +214,9 @@ def _copy_all(
         shutil.copyfile(PAGE / name, part / name)
     # Times of change are not copied: servers go by them, and an older engine would not
     # get past a newer one that is stored.
-    copy = partial(shutil.copytree, copy_function=shutil.copyfile, dirs_exist_ok=True)
-    copy(code, part)
-    copy(fetched, part / VENDOR)
-    copy(ICONS, part / "icons")
+    how = {"copy_function": shutil.copyfile, "dirs_exist_ok": True}
+    for source, place in ((code, ""), (fetched, VENDOR), (HERE / "icons", "icons")):
+        shutil.copytree(source, part / place, **how)
     (part / "examples").mkdir()
     names = []
     for number, picture in enumerate(examples, start=1):

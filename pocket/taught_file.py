@@ -1,12 +1,12 @@
 """The file in which FoodVision Pocket saves what it was taught, read and written here.
 
 It is JSON: names, and of each photo the features, rounded to 8 bits. Visitors send it,
-so nothing in it is believed before it is checked; only numbers and names are read. The
-page keeps the same rules: `RULES` goes into its model.json.
+so nothing in it is believed before it is checked; only numbers and names are read.
 """
 
 import base64
 import json
+import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,18 +18,7 @@ from going_modular.files import LessonError, atomic_write, file_sha256
 from going_modular.quantize import round_columns
 from pocket.carried import read_known
 
-RULES = {
-    "format": "FoodVision taught dishes",
-    "version": 1,
-    "most": {
-        "dishes": 20,
-        "photos": 400,  # of all dishes together
-        "name": 40,  # characters
-        "bytes": 64_000_000,  # of the file
-        "picture": 500_000,  # bytes of a small one; ours have about 15,000
-        "scale": 1_000_000,  # and not even so much
-    },
-}
+RULES = tomllib.loads(Path(__file__).with_name("taught_rules.toml").read_text("utf-8"))
 MOST = RULES["most"]
 
 
@@ -38,26 +27,17 @@ class TaughtError(LessonError):
 
 
 def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
-    """Read the dishes that a page was taught.
+    """Read features of each dish's photos, float32, (n, D), by its name.
 
-    Args:
-        file: Saved by the page.
-        model_file: The model that the page ran; features of another one are refused.
-
-    Returns:
-        Features of each dish's photos, float32, (n, D), by its name. A name that is one
-        of the model's, in whatever letters, is spelled as the model spells it; dishes
-        with the same name are one.
+    A name that is one of the model's, in whatever letters, is spelled as the model
+    spells it; dishes with the same name are one. The page that saved the file ran
+    `model_file`: features of another model are refused.
 
     Raises:
         TaughtError: If it is no such file, is damaged, or belongs to another model.
     """
     file = Path(file)
     content = _parse(file)
-    if not isinstance(content, dict) or content.get("format") != RULES["format"]:
-        raise TaughtError(f"{file.name} holds no taught dishes: save it in the page.")
-    if content.get("version") != RULES["version"]:
-        raise TaughtError(f"{file.name} is from a newer page: update the course.")
     if content.get("model") != file_sha256(model_file):
         raise TaughtError(
             f"{file.name} was taught to another model, whose numbers mean nothing to "
@@ -82,15 +62,20 @@ def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
     return {name: torch.cat(rows) for name, rows in joined.items()}
 
 
-def _parse(file: Path) -> object:
+def _parse(file: Path) -> dict:
     if not file.is_file():
         raise TaughtError(f"There is no {file}: save it in the page first.")
     if file.stat().st_size > MOST["bytes"]:
         raise TaughtError(f"{file.name} is too large to hold taught dishes.")
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise TaughtError(f"{file.name} holds no taught dishes: no JSON.") from error
+    if not isinstance(content, dict) or content.get("format") != RULES["format"]:
+        raise TaughtError(f"{file.name} holds no taught dishes: save it in the page.")
+    if content.get("version") != RULES["version"]:
+        raise TaughtError(f"{file.name} is from a newer page: update the course.")
+    return content
 
 
 def _dish(dish: dict, dimensions: int) -> tuple[str, torch.Tensor]:
@@ -124,14 +109,9 @@ def _features(photo: dict, dimensions: int) -> torch.Tensor:
 def class_more(
     names: Sequence[str], dishes: Mapping[str, torch.Tensor]
 ) -> tuple[list[str], torch.Tensor]:
-    """Classes for the next model, and labels of what a page was taught.
+    """Classes for the next model, each once, and labels (N,) of dishes' N photos.
 
-    Args:
-        names: Classes of today's model; a dish of such a name is no class more.
-        dishes: As `read_taught` returns them, N photos in all.
-
-    Returns:
-        The names of all classes, each once, and the photos' labels, (N,).
+    A dish that is called like one of today's classes is no class more.
     """
     together = list(dict.fromkeys([*names, *dishes]))
     labels = [together.index(name) for name, rows in dishes.items() for _ in rows]
@@ -142,23 +122,20 @@ def write_taught(
     file: Path, dishes: Mapping[str, torch.Tensor], *, model_file: Path
 ) -> Path:
     """Write features (n, D) of dishes' photos as the page of a model does."""
+    written = []
+    for name, rows in dishes.items():
+        integers, scales = round_columns(rows.numpy().T)
+        texts = [base64.b64encode(column.tobytes()).decode() for column in integers.T]
+        pairs = zip(texts, scales.tolist(), strict=True)
+        photos = [{"features": text, "scale": scale} for text, scale in pairs]
+        written.append({"name": name, "photos": photos})
     content = {
         "format": RULES["format"],
         "version": RULES["version"],
         "model": file_sha256(model_file),
-        "dimensions": next(iter(dishes.values())).shape[1],
-        "dishes": [
-            {"name": name, "photos": _rounded(rows)} for name, rows in dishes.items()
-        ],
+        "dimensions": len(integers),
+        "dishes": written,
     }
     with atomic_write(file) as part:
         part.write_text(json.dumps(content), encoding="utf-8")
     return Path(file)
-
-
-def _rounded(rows: torch.Tensor) -> list[dict]:
-    integers, scales = round_columns(rows.numpy().T)
-    return [
-        {"features": base64.b64encode(content.tobytes()).decode(), "scale": scale}
-        for content, scale in zip(integers.T, scales.tolist(), strict=True)
-    ]

@@ -27,10 +27,7 @@ MARGIN = 0.25
 
 
 def needed(dishes: int) -> float:
-    """What lead and likeness must come to: the more, the more dishes are taught.
-
-    A stranger can be taken for any of them.
-    """
+    """What lead and likeness must come to: a stranger can be taken for any dish."""
     return MARGIN * (1 + math.log2(dishes))
 
 
@@ -41,15 +38,10 @@ def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
 
 
 def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
-    """How like `count` photos of its own kind one of our training photos is.
+    """How like `count` photos of its own kind, evenly spread, a training photo is.
 
-    Args:
-        known: The training photos.
-        count: Of each class so many are compared with, evenly spread, at most half.
-
-    Returns:
-        Mean and standard deviation over all the other photos; 0 and 1 if there are
-        none.
+    At most half of a class are compared with. Returns mean and standard deviation over
+    all the others; 0 and 1 if there are none.
     """
     scores = []
     for rows in known.features.split(known.counts):
@@ -63,11 +55,7 @@ def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
 
 
 class TaughtHead:
-    """Knows a model's own dishes and taught ones.
-
-    Args:
-        known: What the model file carries.
-        dishes: Features of each taught dish's photos, (n, D), by its name.
+    """Knows a model's own dishes and taught ones, by features (n, D) of their photos.
 
     Attributes:
         names: Of all classes: the model's own, then the taught ones.
@@ -115,26 +103,22 @@ def taught_table(
     right: torch.Tensor,
     photos: Sequence[int] = (3, 5, 10, 20),
     runs: int = 2,
-    seed: int = 42,
 ) -> pd.DataFrame:
-    """Teach each of some dishes alone, from few photos and from more, and ask.
+    """Teach each of the other dishes alone, from few photos and from more, and ask.
 
     Args:
         known: What the model file carries.
-        others: Dishes that the model does not name; each is taught from its training
-            pictures and asked about with its test pictures.
+        others: Taught from their training pictures, asked about with their test ones.
         ours: Features of our own test pictures, (N, D).
         right: Which of those the model named rightly before, and let through, (N,).
         photos: How many pictures each dish is taught from.
         runs: How often, each time from other pictures.
-        seed: Chooses them.
 
     Returns:
-        A row for each number of photos, the first without any. Shares and counts are
-        means over dishes and runs; `other dishes` are the test pictures of all the
-        others, which should not be named as the taught one.
+        A row for each number of photos, the first without any: means over dishes and
+        runs. No other dish's test pictures should be named as the taught one.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(42)
     rows = {0: ("", "", f"{int(right.sum())} of {len(ours)}")}
     for count in photos if others.names else ():
         trials = []

@@ -14,10 +14,11 @@ IDENTIFIER = b"TFL3"
 VERSION = 3  # of the format
 # The lowest version of an operator that takes what is given here; else 1.
 OPERATOR_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "DEQUANTIZE": 2}
-# Options that are not called as their operator is.
 OPTIONS = {
-    **{"MEAN": "Reducer", "REDUCE_MAX": "Reducer", "SUM": "Reducer"},
-    **{"MAXIMUM": "MaximumMinimum", "TOPK_V2": "TopKV2"},
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "SUM": "ReducerOptions",
 }
 
 
@@ -44,18 +45,11 @@ class TfliteWriter:
         zero_point: int = 0,
         axis: int = 0,
     ) -> int:
-        """Add an array that is computed.
+        """Add an array that is computed: "float32", "int32" or "int8".
 
-        Args:
-            name: Of its own.
-            shape: All of its sizes.
-            kind: "float32", "int32" or "int8".
-            scale: Of integers that stand for real numbers, one or one for each index of
-                `axis`: real = scale * (integer - zero_point).
-            zero_point: The integer that stands for 0.
-            axis: See `scale`.
+        Integers may stand for real numbers, scale * (integer - zero_point), with one
+        scale, or one for each index of `axis`.
         """
-        number = self.arrays[name] = len(self._tensors)
         kind = getattr(schema.TensorType, kind.upper())
         tensor = _made(schema.TensorT, name=name, shape=[*map(int, shape)], type=kind)
         if scale is not None:
@@ -66,13 +60,14 @@ class TfliteWriter:
                 zeroPoint=np.full(len(scales), zero_point, np.int64),
                 quantizedDimension=axis,
             )
+        self.arrays[name] = len(self._tensors)
         self._tensors.append(tensor)
-        return number
+        return self.arrays[name]
 
     def constant(self, name: str, values: np.ndarray, **more) -> int:
         """Add an array of constants; `more` as for `array`."""
         number = self.array(name, values.shape, str(values.dtype), **more)
-        data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        data = np.frombuffer(values.tobytes(), np.uint8)
         self._tensors[number].buffer = len(self._buffers)
         self._buffers.append(_made(schema.BufferT, data=data))
         return number
@@ -82,47 +77,40 @@ class TfliteWriter:
         return self._tensors[number].shape
 
     def operator(
-        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **options
+        self, kind: str, inputs: list[int], outputs: list[int], **options
     ) -> None:
-        """Add an operator.
+        """Add an operator by its name in the schema's `BuiltinOperator`.
 
-        Args:
-            kind: Its name in the schema's `BuiltinOperator`.
-            inputs: Arrays; -1 leaves an optional one out.
-            outputs: Arrays that it computes.
-            options: Fields of its options in the schema, for an operator that has some.
+        An input of -1 leaves an optional one out. `options` that are not given are 0.
         """
         code = self._codes.setdefault(kind, len(self._codes))
-        ends = {"inputs": list(inputs), "outputs": list(outputs)}
+        ends = {"inputs": inputs, "outputs": outputs}
         operator = _made(schema.OperatorT, opcodeIndex=code, **ends)
-        # ADD has AddOptions; some kinds have none.
-        stem = f"{OPTIONS.get(kind) or kind.title().replace('_', '')}Options"
-        if hasattr(schema.BuiltinOptions, stem):
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, stem)
-            operator.builtinOptions = _made(getattr(schema, f"{stem}T"), **options)
+        if options:
+            name = OPTIONS[kind]
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+            operator.builtinOptions = _made(getattr(schema, f"{name}T"), **options)
         self._operators.append(operator)
 
     def finish(
-        self, inputs: Sequence[str], outputs: Sequence[str], *, description: str
+        self, inputs: Sequence[str], outputs: Sequence[str], description: str
     ) -> bytes:
         """The file's content; by these arrays' names a program asks and is told."""
         ends = {"inputs": inputs, "outputs": outputs}
         numbers = {end: [self.arrays[n] for n in names] for end, names in ends.items()}
         arrays = {"tensors": self._tensors, "operators": self._operators}
-        named = {
-            end: [
-                _made(schema.TensorMapT, name=name, tensorIndex=self.arrays[name])
-                for name in names
-            ]
-            for end, names in ends.items()
-        }
+        graph = _made(schema.SubGraphT, name="main", **arrays, **numbers)
+        named = {}
+        for end, names in ends.items():
+            pairs = [{"name": name, "tensorIndex": self.arrays[name]} for name in names]
+            named[end] = [_made(schema.TensorMapT, **pair) for pair in pairs]
         asked = _made(schema.SignatureDefT, signatureKey="serving_default", **named)
         model = _made(
             schema.ModelT,
             version=VERSION,
             description=description,
             operatorCodes=[_operator_code(kind) for kind in self._codes],
-            subgraphs=[_made(schema.SubGraphT, name="main", **arrays, **numbers)],
+            subgraphs=[graph],
             buffers=self._buffers,
             signatureDefs=[asked],
         )

@@ -4,6 +4,7 @@ It averages the colours of the picture. Red is pizza, dark is steak, green is su
 yellower a picture, the more like another dish, and the bluer, the less familiar it is.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,31 +15,9 @@ from onnx import numpy_helper
 
 from going_modular.app.model import ModelMetadata
 
-DEMO = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
-ABOUT = ModelMetadata(
-    name="foodvision_mini",
-    title="FoodVision Mini",
-    class_names=["pizza", "steak", "sushi"],
-    knn_similarity_threshold=0.5,
-    in_distribution_threshold=0.25,
-    temperature=1.0,
-    calibration={"before": 0.02, "after": 0.01, "pictures": 450},
-    gate={
-        "made_with": "750 photos of 5 other dishes",
-        "judged_on": "dishes that it had not met",
-        "near": {"baklava": [40, 75]},
-        "far": [37, 37],
-        "ours": [4, 150],
-    },
-    reference_counts=[154, 146, 150],
-    contender="EffNet-Lite2",
-    input_size=224,
-    precision="fp32",
-    trained_on="450 real photos",
-    is_practice=False,
-    test_result={"correct": 147, "total": 150},
-    made_with={"onnx": onnx.__version__},
-)
+HERE = Path(__file__).resolve().parent
+DEMO = HERE.parent / "demos" / "foodvision_mini"
+ABOUT = ModelMetadata(**json.loads((HERE / "demo_about.json").read_text("utf-8")))
 METADATA = ABOUT.to_metadata()
 RED, DARK, GREEN = (210, 60, 40), (40, 22, 16), (60, 190, 70)
 YELLOW, BLUE = (250, 230, 20), (20, 40, 230)
@@ -78,7 +57,9 @@ def make_model(path: Path, *, classes: int = 3, **changes: str | None) -> Path:
         "bias": ([0, 4, 0] + more * [-9])[:classes],
         "bluish": [[0.8], [0.6], [-1.5]],
         "yellowish": [[-20], [-20], [20]],
-        **{"no_yellow": 25, "one_half": 0.5, "white": 255},
+        "no_yellow": 25,
+        "one_half": 0.5,
+        "white": 255,
     }
     arrays = {name: np.array(values, np.float32) for name, values in floats.items()}
     arrays["height_and_width"] = np.array([0, 1], np.int64)

@@ -20,8 +20,7 @@ from benchmarks.browser import READY, READY_MS
 from going_modular.app.model import Answer
 from going_modular.drawn import CLASS_NAMES
 from going_modular.files import FileError
-from pocket.npm import Package, vendor
-from pocket.runtimes import LITE_RT, ORT_WEB
+from pocket.runtimes import LITE_RT, ORT_WEB, Package, vendor
 from pocket.server import serve_folder
 from pocket.site import write_pocket
 

@@ -12,19 +12,11 @@ from demo_model_fixture import ABOUT, make_model
 from drawn_images import drawn_image
 from onnx import numpy_helper
 
+from going_modular import export
 from going_modular.app.model import Predictor, open_picture
 from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
-from going_modular.export import (
-    FEATURES,
-    KNOWN,
-    Deployable,
-    ExportError,
-    export_onnx,
-    made_with,
-    ship,
-)
 from going_modular.gate import make_gate
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
@@ -32,6 +24,7 @@ from pocket.carried import with_features
 from pocket.preparation import constants_of
 
 FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders
+SIZES = [(1, 1), (1, 400), (400, 1), (37, 53), (160, 120), (640, 480)]
 GATE = 2e-4  # what the gate calls ours is counted in standard deviations
 
 
@@ -46,7 +39,7 @@ def deployable(lite2, stored):
     near = features.roll(7, dims=1)  # rows of numbers that are no plate of ours
     with torch.inference_mode():
         gate, _ = make_gate(features, labels, model.head(features), near)
-    return Deployable(lite2.preprocess, model, gate, temperature=1.5)
+    return export.Deployable(lite2.preprocess, model, gate, temperature=1.5)
 
 
 @pytest.fixture(scope="module")
@@ -58,52 +51,43 @@ def onnx_file(deployable, tmp_path_factory):
         temperature=deployable.temperature,
         input_size=deployable.preprocess.size,
         is_practice=True,
-        made_with=made_with(),
+        made_with=export.made_with(),
     )
     file = tmp_path_factory.mktemp("export") / "deeper" / "m.onnx"
-    assert export_onnx(deployable, file, about=about) == file
+    assert export.export_onnx(deployable, file, about=about) == file
     assert [found.name for found in file.parent.iterdir()] == ["m.onnx"]
     assert Predictor(file).about == about
     return file
 
 
-@pytest.fixture(scope="module")
-def model(onnx_file):
-    return Predictor(onnx_file, threads=1)
-
-
-def ask(predictor, picture):
-    """Probabilities in the order of the classes, and the gate's two scores."""
-    answer = predictor.predict(picture)
-    probabilities = [answer.probabilities[n] for n in predictor.about.class_names]
-    scores = [answer.knn_similarity, answer.in_distribution_score]
-    return np.array(probabilities), np.array(scores)
-
-
-@torch.inference_mode()
-def ask_pytorch(deployable, pixels):
-    probabilities, *gate = deployable(torch.from_numpy(np.array(pixels)))
-    return probabilities.numpy(), torch.stack(gate).numpy()
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (37, 53), (640, 480)])
-def test_the_file_answers_as_pytorch_does(size, deployable, model):
-    pixels = np.asarray(drawn_image("sushi", 50, size))
-    probabilities, scores = ask(model, pixels)
-    expected, expected_scores = ask_pytorch(deployable, pixels)
-    assert probabilities == pytest.approx(expected, abs=FLOAT)
-    assert scores == pytest.approx(expected_scores, abs=GATE)
-    assert probabilities.shape == (3,) and probabilities.sum() == pytest.approx(1)
-    picture = torch.tensor(pixels)
-    with torch.inference_mode():  # where only features are at hand, `answer` says it
-        batch = deployable.preprocess(picture).unsqueeze(0)
-        from_features = deployable.answer(deployable.model.base(batch))
-        for score, wanted in zip(from_features, deployable(picture), strict=True):
+def test_the_file_answers_as_pytorch_does(deployable, onnx_file, tmp_path):
+    """Pictures of all shapes: what measures is what answers, and features will do."""
+    samples = []
+    for label, size in enumerate(SIZES):
+        file = tmp_path / f"{label}.png"
+        drawn_image(CLASS_NAMES[label % 3], 40, size).save(file)
+        samples.append((file, label % 3))
+    table = compare_answers(deployable, onnx_file, samples)
+    assert list(table.label) == [label for _, label in samples]
+    assert table.same_class.all() and table.difference.max() < FLOAT
+    assert (table.onnx_ms > 0).all()
+    scores = table[["knn_similarity", "in_distribution_score"]].to_numpy()
+    assert np.ptp(scores, axis=0).min() > 0.01, "they depend on the picture"
+    for (file, _), guess, gate in zip(samples, table.guess, scores, strict=True):
+        picture = torch.from_numpy(np.array(open_picture(file)))
+        with torch.inference_mode():
+            batch = deployable.preprocess(picture).unsqueeze(0)
+            from_features = deployable.answer(deployable.model.base(batch))
+            answer = deployable(picture)
+        assert guess == answer[0].argmax() and len(answer[0]) == 3
+        assert answer[0].sum().item() == pytest.approx(1)
+        assert gate == pytest.approx(torch.stack(answer[1:]).numpy(), abs=GATE)
+        for score, wanted in zip(from_features, answer, strict=True):
             torch.testing.assert_close(score[0], wanted)
 
 
 def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
-    deployable, lite2, model, tmp_path
+    deployable, lite2, onnx_file, tmp_path
 ):
     """What measures is what answers, also where a photo is made smaller on the way."""
     photo = drawn_image("sushi", 50, size=(2048, 1536))
@@ -112,48 +96,30 @@ def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
     with torch.inference_mode():
         logits = deployable.model(batch) / deployable.temperature
     trained = logits.softmax(dim=1)[0].numpy()
-    assert ask(model, tmp_path / "a.jpg")[0] == pytest.approx(trained, abs=FLOAT)
+    answer = Predictor(onnx_file, threads=1).predict(tmp_path / "a.jpg")
+    assert [answer.probabilities[n] for n in CLASS_NAMES] == pytest.approx(
+        trained, abs=FLOAT
+    )
 
 
-def test_every_picture_of_a_set_is_compared(deployable, onnx_file, tmp_path):
-    samples = []
-    for label, name in enumerate(CLASS_NAMES):
-        drawn_image(name, 40, size=(160, 120)).save(tmp_path / f"{name}.png")
-        samples.append((tmp_path / f"{name}.png", label))
-    table = compare_answers(deployable, onnx_file, samples)
-    assert list(table.label) == [0, 1, 2] and table.same_class.all()
-    assert table.difference.max() < FLOAT and (table.onnx_ms > 0).all()
-    scores = table[["knn_similarity", "in_distribution_score"]].to_numpy()
-    assert np.ptp(scores, axis=0).min() > 0.01, "they depend on the picture"
-    for (file, _), guess, gate in zip(samples, table.guess, scores, strict=True):
-        probabilities, expected = ask_pytorch(deployable, open_picture(file))
-        assert guess == probabilities.argmax()
-        assert gate == pytest.approx(expected, abs=GATE)
-
-
-def test_inputs_and_outputs_are_as_agreed(onnx_file):
-    session = onnxruntime.InferenceSession(onnx_file)
-    (picture,) = session.get_inputs()
-    assert (picture.name, picture.type) == ("picture", "tensor(uint8)")
-    height, width, channels = picture.shape
-    assert isinstance(height, str) and isinstance(width, str) and height != width
-    assert channels == 3
-    assert [(each.name, each.type, each.shape) for each in session.get_outputs()] == [
-        ("probabilities", "tensor(float)", [3]),
-        ("knn_similarity", "tensor(float)", []),
-        ("in_distribution_score", "tensor(float)", []),
-    ]
-
-
-def test_what_others_look_for_has_a_name(deployable, onnx_file):
+def test_what_others_look_for_has_the_agreed_name_and_shape(deployable, onnx_file):
     constants, gate = constants_of(onnx.load(onnx_file).graph), deployable.gate
-    assert np.array_equal(constants[KNOWN], gate.known.T)
-    assert {f"gate.{name}" for name in gate.state_dict()} - {"gate.known"} < {
-        *constants
+    assert np.array_equal(constants[export.KNOWN], gate.known.T)
+    buffers = {f"gate.{name}" for name in gate.state_dict()}
+    assert buffers - {"gate.known"} < constants.keys()
+    session = onnxruntime.InferenceSession(with_features(onnx_file))
+    (asked,) = session.get_inputs()
+    height, width, channels = asked.shape
+    assert (asked.name, asked.type, channels) == ("picture", "tensor(uint8)", 3)
+    assert isinstance(height, str) and isinstance(width, str) and height != width
+    shapes = {each.name: (each.type, each.shape) for each in session.get_outputs()[:3]}
+    assert shapes == {
+        "probabilities": ("tensor(float)", [3]),
+        "knn_similarity": ("tensor(float)", []),
+        "in_distribution_score": ("tensor(float)", []),
     }
     picture = np.array(drawn_image("pizza", 42, size=(160, 120)))
-    session = onnxruntime.InferenceSession(with_features(onnx_file))
-    (features,) = session.run([FEATURES], {"picture": picture})
+    (features,) = session.run([export.FEATURES], {"picture": picture})
     with torch.inference_mode():
         batch = deployable.preprocess(torch.from_numpy(picture)).unsqueeze(0)
         expected = deployable.model.base(batch).numpy()
@@ -162,15 +128,15 @@ def test_what_others_look_for_has_a_name(deployable, onnx_file):
 
 def test_a_model_that_does_not_run_is_not_kept(tmp_path):
     harmed = onnx.load(make_model(tmp_path / "ready.onnx"))
-    out = ship(tmp_path / "ready.onnx", tmp_path / "out" / "m.onnx")
+    out = export.ship(tmp_path / "ready.onnx", tmp_path / "out" / "m.onnx")
     older = out.read_bytes()
     harmed.graph.input[0].name = "photo"  # which no node reads
     onnx.save(harmed, tmp_path / "unrunnable.onnx")
     harmed.graph.node[0].input[0] = "photo"
     onnx.save(harmed, tmp_path / "misnamed.onnx")
     for name in ("unrunnable", "misnamed"):
-        with pytest.raises(ExportError, match="the exported model does not run"):
-            ship(tmp_path / f"{name}.onnx", out)
+        with pytest.raises(export.ExportError, match="the exported model does not run"):
+            export.ship(tmp_path / f"{name}.onnx", out)
         assert list(out.parent.iterdir()) == [out] and out.read_bytes() == older
 
 
@@ -180,16 +146,15 @@ def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_pa
     assert list(tmp_path.iterdir()) == [int8_file]
     assert int8_file.stat().st_size < onnx_file.stat().st_size / 3
     exact, rounded = (Predictor(f, threads=1) for f in (onnx_file, int8_file))
-    same = 0
-    for file in some:
-        (expected, scores), (found, near) = ask(exact, file), ask(rounded, file)
-        same += expected.argmax() == found.argmax()
-        assert found.sum() == pytest.approx(1, abs=1e-4)
-        assert near[0] == pytest.approx(scores[0], abs=0.1)
+    pairs = [(exact.predict(file), rounded.predict(file)) for file in some]
+    for expected, found in pairs:
+        assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-4)
+        assert found.knn_similarity == pytest.approx(expected.knn_similarity, abs=0.1)
+    same = sum(expected.best[0] == found.best[0] for expected, found in pairs)
     assert same >= len(some) - 1
     assert rounded.about == replace(exact.about, precision="int8")
     result = {"correct": 8, "total": 9}
-    shipped = ship(int8_file, tmp_path / "a" / "shipped.onnx", test_result=result)
+    shipped = export.ship(int8_file, tmp_path / "a" / "m.onnx", test_result=result)
     assert Predictor(shipped).about == replace(rounded.about, test_result=result)
     one, other = (onnx.load(file).graph for file in (int8_file, shipped))
     assert one == other
@@ -197,12 +162,12 @@ def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_pa
 
 def test_what_cannot_be_rounded_is_refused(tmp_path):
     file = make_model(tmp_path / "m.onnx")
-    with pytest.raises(ExportError, match="names no known_features.*Export it anew"):
+    with pytest.raises(export.ExportError, match="no known_features.*Export it"):
         quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     model = onnx.load(file)
     known = numpy_helper.from_array(np.eye(3, dtype=np.float32), "known_features")
     model.graph.initializer.append(known)
     onnx.save(model, file)
-    with pytest.raises(ExportError, match="hardly any convolutions"):
+    with pytest.raises(export.ExportError, match="hardly any convolutions"):
         quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     assert list(tmp_path.iterdir()) == [file]

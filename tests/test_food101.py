@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from plain_dishes import COUNTS, NAMES, write_dishes
@@ -15,6 +16,7 @@ from going_modular.datasets import DataError
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 
 MANY = {"train": 10, "test": 5}
+LISTINGS = json.loads(Path(__file__).with_name("food101_listings.json").read_text())
 
 
 @pytest.fixture
@@ -73,12 +75,11 @@ def test_a_small_tree_is_taken_whole_and_a_large_one_in_part(folder, monkeypatch
         assert (len(part.train), len(part.test)) == sizes
 
 
-@pytest.mark.parametrize("named", ["folder", "folder around it", "~"])
-def test_a_folder_is_taken_where_it_is(named, folder, data, monkeypatch):
+def test_a_folder_is_taken_where_it_is(folder, data, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
-    paths = {"folder": folder, "folder around it": folder.parent, "~": "~/food-101/"}
     (folder.parent / "notes").mkdir()
-    assert find_tree(f" {paths[named]} ", data) == Tree(folder, is_practice=False)
+    for named in (folder, folder.parent, "~/food-101/"):
+        assert find_tree(f" {named} ", data) == Tree(folder, is_practice=False)
     assert not data.exists()
 
 
@@ -105,7 +106,7 @@ def test_what_cannot_be_used_says_why_and_leaves_nothing(folder, data, tmp_path)
     with pytest.raises(DataError, match="found: food-101, other. Put that right"):
         find_tree(str(folder.parent), data)
     (folder / "meta" / "test.json").write_text("{")
-    with pytest.raises(DataError, match="test.json cannot be read as JSON"):
+    with pytest.raises(DataError, match="test.json cannot be used: Expecting"):
         find_tree(str(zipped(folder, top=True)), data)
     shutil.rmtree(folder / "meta")
     with pytest.raises(DataError, match="should hold images/ and meta/.*right and run"):
@@ -132,10 +133,6 @@ def test_unset_it_is_food101_if_that_is_there_else_drawn(folder, data, tmp_path)
     assert find_tree(str(moved), data) == Tree(moved, is_practice=True)
 
 
-def failed(self):
-    raise RuntimeError("File not found or corrupted.")
-
-
 @pytest.mark.parametrize(
     ("offline", "free", "told"),
     [
@@ -151,56 +148,23 @@ def test_what_cannot_be_downloaded_says_what_to_do(
     monkeypatch.setenv("FOODVISION_OFFLINE", offline)
     usage = shutil.disk_usage(tmp_path)._replace(free=free * 10**9)
     monkeypatch.setattr(food101.shutil, "disk_usage", lambda _: usage)
+    failed = mock.Mock(side_effect=RuntimeError("File not found or corrupted."))
     monkeypatch.setattr(Food101, "_download", failed)
     with pytest.raises(DataError, match=told):
         find_tree("photos", data)
 
 
-PIE, RIBS = ["apple_pie/1", "apple_pie/2"], ["ribs/1", "ribs/2"]
-NO_LISTINGS = {
-    None: "There is no .*train.json",
-    "{": "cannot be read as JSON",
-    "[" * 100_000: "cannot be read as JSON",
-    "[]": "something else than classes",
-    '{"a": "a/1", "b": ["b/1"]}': "something else than classes",
-    '{"a": ["b/1"], "b": ["b/2"]}': "lists 'b/1' for 'a'",
-    '{"a": [1], "b": ["b/2"]}': "lists 1 for 'a'",
-    '{"a": ["a/../../x"], "b": ["b/1"]}': "lists 'a/../../x' for 'a'",
-    '{"..": ["../x"], "b": ["b/1"]}': r"lists '../x' for '\.\.'",
-    '{"/etc": ["/etc/x"], "b": ["b/1"]}': "lists '/etc/x'",
-    '{"C:": ["C:/x"], "b": ["b/1"]}': "lists 'C:/x'",
-    json.dumps({"a": ["a/b\\..\\x"], "b": ["b/1"]}): "lists 'a/b",
-}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"), NO_LISTINGS.items(), ids=NO_LISTINGS.values()
-)
-def test_a_listing_that_cannot_be_used(text, said, folder):
-    file = folder / "meta" / "train.json"
-    file.unlink() if text is None else file.write_text(text)
-    with pytest.raises(DataError, match=said) as caught:
+@pytest.mark.parametrize("case", LISTINGS, ids=[case["said"] for case in LISTINGS])
+def test_listings_that_cannot_be_used(case, folder):
+    """A case has the text of train.json, or its dishes; test.json may be the same."""
+    for half in ("train", "test"):
+        content = case.get(half, case["train"])
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / "meta" / f"{half}.json").write_text(text)
+    with pytest.raises(DataError, match=case["said"]) as caught:
         choose_photos(Tree(folder, is_practice=False))
-    assert str(file) in str(caught.value) and "run this again" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "said"),
-    [
-        ({"apple_pie": PIE}, {"ribs": RIBS}, "one lacks apple_pie, ribs"),
-        ({"apple_pie": PIE}, {"apple_pie": ["apple_pie/3"]}, "needs at least two"),
-        ({}, {}, "names 0 classes"),
-        ({"apple_pie": PIE, "ribs": RIBS[:1]}, None, "2 photos or more of ribs"),
-        ({"apple_pie": PIE, "ribs": RIBS}, {"apple_pie": [], "ribs": []}, "1 photos"),
-        ({"apple_pie": PIE, "ribs": RIBS}, None, "once, but not so apple_pie/1, "),
-        ({"hot dog": [], "hot_dog": []}, None, "tell classes apart: hot dog"),
-    ],
-)
-def test_listings_that_do_not_fit_each_other(train, test, said, folder):
-    for half, listing in (("train", train), ("test", train if test is None else test)):
-        (folder / "meta" / f"{half}.json").write_text(json.dumps(listing))
-    with pytest.raises(DataError, match=f"{said}.*run this again"):
-        choose_photos(Tree(folder, is_practice=False))
+    where = folder / "meta" / case.get("file", "train.json")
+    assert str(where) in str(caught.value) and "run this again" in str(caught.value)
 
 
 def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
@@ -211,3 +175,9 @@ def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
     with pytest.raises(DataError, match="3 of 18") as caught:
         choose_photos(tree)
     assert str(gone[0][0]) in str(caught.value) and "delete" in str(caught.value)
+    (folder / "meta" / "train.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="train.json cannot be used: .*recursion"):
+        choose_photos(tree)
+    (folder / "meta" / "train.json").unlink()
+    with pytest.raises(DataError, match=r"cannot be used: .*No such file.*train\.json"):
+        choose_photos(tree)

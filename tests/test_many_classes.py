@@ -2,9 +2,7 @@
 
 import torch
 
-from going_modular.big.many_classes import (
-    confused_pairs,
-)
+from going_modular.big.many_classes import confused_pairs, top_k_right
 
 NAMES = ["apple pie", "baklava", "ceviche", "donuts"]
 LABELS = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
@@ -21,3 +19,5 @@ def test_pairs_are_counted_both_ways_most_confused_first():
     ]
     assert len(confused_pairs(GUESSES, LABELS, NAMES, count=1)) == 1
     assert len(confused_pairs(LABELS, LABELS, NAMES)) == 0
+    scores = torch.eye(4)[GUESSES] - 0.1 * torch.arange(4)
+    assert [top_k_right(scores, LABELS, k) for k in (1, 2, 5)] == [5, 8, 10]

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from going_modular.files import FileError
-from pocket import npm
-from pocket.npm import LOCK, RECORD, Package, vendor
+from pocket import runtimes as npm
+from pocket.runtimes import LOCK, RECORD, Package, vendor
 
 CONTENT = {"dist/a.mjs": b"export {}", "dist/b.wasm": bytes(5000), "dist/c.js": b"no"}
 COMPLAINT = "npm error code EINTEGRITY\nnpm error A complete log of this run: x\n"

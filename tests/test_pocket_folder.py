@@ -15,20 +15,10 @@ from pocket_site import COMMITTED
 from going_modular.app import model as app
 from going_modular.demo_folder import DeployError, upload_plan
 from going_modular.files import file_sha256
-from pocket.npm import RECORD
+from pocket import site
 from pocket.preparation import ConvertError, preparation_of
-from pocket.runtimes import FONTS, LITE_RT, ORT_WEB, Engine
+from pocket.runtimes import FONTS, LITE_RT, ORT_WEB, RECORD, Engine
 from pocket.server import ISOLATION
-from pocket.site import (
-    MODEL,
-    PAGE,
-    PAGE_FILES,
-    TFLITE,
-    VENDOR,
-    as_carried,
-    choose_engine,
-    write_pocket,
-)
 from pocket.taught_file import RULES
 
 NOT_KEPT = {"README.md", ".gitattributes", "sw-remove.js", "sw.js", "files.json"}
@@ -77,24 +67,24 @@ def pictures(tmp_path):
 
 
 def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tmp_path):
-    folder = write_pocket(model, tmp_path / "site", examples=pictures)
-    assert (folder / MODEL).read_bytes() == model.read_bytes()
+    folder = site.write_pocket(model, tmp_path / "site", examples=pictures)
+    assert (folder / site.MODEL).read_bytes() == model.read_bytes()
     assert_complete(folder, ORT_WEB)
     about = json.loads((folder / "model.json").read_text())
     assert about == {
-        "file": MODEL,
-        "starts_with": ["vendor/ort.wasm.gz", MODEL],
+        "file": site.MODEL,
+        "starts_with": ["vendor/ort.wasm.gz", site.MODEL],
         "sha256": file_sha256(model),
         "examples": ["examples/1.png", "examples/2.jpg"],
         **asdict(ABOUT),
         **app.CONTRACT,
     }
-    folder = write_pocket(COMMITTED, tmp_path / "committed")
-    content = gzip.decompress((folder / TFLITE).read_bytes())
-    assert content == as_carried(COMMITTED, LITE_RT)
+    folder = site.write_pocket(COMMITTED, tmp_path / "committed")
+    content = gzip.decompress((folder / site.TFLITE).read_bytes())
+    assert content == site.as_carried(COMMITTED, LITE_RT)
     assert_complete(folder, LITE_RT)
     about = json.loads((folder / "model.json").read_text())
-    assert about["file"] == TFLITE
+    assert about["file"] == site.TFLITE
     assert about["sha256"] == file_sha256(COMMITTED), "of the file that was tested"
     assert about["preparation"] == asdict(preparation_of(COMMITTED))
     teaching = about["teaching"]
@@ -107,7 +97,7 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tm
 def assert_complete(folder: Path, engine: Engine) -> None:
     """All of an engine is there, and all that a visitor keeps is listed, as it is."""
     there = files_in(folder)
-    assert {f"{VENDOR}/{name}" for name in brought_for(engine)} < there.keys()
+    assert {f"{site.VENDOR}/{name}" for name in brought_for(engine)} < there.keys()
     code = {file.name: file.read_bytes() for file in engine.code.iterdir()}
     assert code.items() <= there.items()
     listed = json.loads((folder / "files.json").read_text())["files"]
@@ -120,15 +110,15 @@ def assert_complete(folder: Path, engine: Engine) -> None:
 
 
 def test_an_engine_is_chosen_with_a_reason_or_asked_for(model, tmp_path):
-    engine, why = choose_engine(COMMITTED)
+    engine, why = site.choose_engine(COMMITTED)
     assert engine is LITE_RT and why.startswith("Every step")
-    engine, why = choose_engine(model)
+    engine, why = site.choose_engine(model)
     assert engine is ORT_WEB and "floats" in why and why.endswith(".")
-    folder = write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
-    assert (folder / MODEL).read_bytes() == as_carried(COMMITTED, ORT_WEB)
+    folder = site.write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
+    assert (folder / site.MODEL).read_bytes() == site.as_carried(COMMITTED, ORT_WEB)
     before = files_in(folder)
     with pytest.raises(ConvertError, match="floats"):
-        write_pocket(model, folder, engine=LITE_RT)
+        site.write_pocket(model, folder, engine=LITE_RT)
     assert files_in(folder) == before
 
 
@@ -137,17 +127,19 @@ def test_nothing_of_an_earlier_engine_stays_and_nothing_of_others_goes(
 ):
     examples = {model: pictures, COMMITTED: pictures[1:]}
     alone = {
-        source: files_in(write_pocket(source, tmp_path / source.stem, examples=some))
+        source: files_in(
+            site.write_pocket(source, tmp_path / source.stem, examples=some)
+        )
         for source, some in examples.items()
     }
     folder = tmp_path / "source"
     folder.mkdir()
-    for name in PAGE_FILES:  # the page's own source folder will do
-        shutil.copyfile(PAGE / name, folder / name)
+    for name in site.PAGE_FILES:  # the page's own source folder will do
+        shutil.copyfile(site.PAGE / name, folder / name)
     (folder / "notes.md").write_text("mine")
     before = files_in(folder)
     for source in (model, COMMITTED, model):
-        write_pocket(source, folder, examples=examples[source])
+        site.write_pocket(source, folder, examples=examples[source])
         assert files_in(folder) == before | alone[source]
 
 
@@ -155,20 +147,20 @@ def test_what_is_no_model_is_refused(tmp_path):
     for content in (b"", b"version https://git-lfs", b"\x08\x07"):
         (tmp_path / "model.onnx").write_bytes(content)
         with pytest.raises(DeployError, match="git lfs pull"):
-            write_pocket(tmp_path / "model.onnx", tmp_path / "site")
+            site.write_pocket(tmp_path / "model.onnx", tmp_path / "site")
     with pytest.raises(DeployError, match="There is no model"):
-        write_pocket(tmp_path / "none.onnx", tmp_path / "site")
+        site.write_pocket(tmp_path / "none.onnx", tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
 def test_page_files_name_no_other_host_and_ask_a_space_for_our_headers():
     allowed = {"http://www.w3.org/2000/svg"}
-    for name in PAGE_FILES:
-        text = (PAGE / name).read_text(encoding="utf-8")
+    for name in site.PAGE_FILES:
+        text = (site.PAGE / name).read_text(encoding="utf-8")
         assert set(re.findall(r"\bhttps?://[^\s\"'`)]+", text)) <= allowed, name
         assert not re.search(r"localStorage|sessionStorage|\.cookie", text)
         assert ("indexedDB" in text) == (name == "taught-db.js"), "one place to look at"
-    front = (PAGE / "README.md").read_text(encoding="utf-8").split("---")[1]
+    front = (site.PAGE / "README.md").read_text(encoding="utf-8").split("---")[1]
     assert "sdk: static" in front and "app_file: index.html" in front
     asked = dict(re.findall(r"^  (cross-origin-[\w-]+): ([\w-]+)$", front, re.M))
     assert asked == {name.lower(): value for name, value in ISOLATION.items()}

@@ -20,12 +20,10 @@ from going_modular.stored_features import HALVES, Extractor, find_features
 
 @dataclass(frozen=True)
 class ManyDishes:
-    """Features of many dishes, to train a head on and to judge it by.
+    """Features (N, D) and labels (N,) of many dishes' pictures, in two halves.
 
     Attributes:
         names: Of the classes, for people, in the order of their labels.
-        train: Features (N, D) and labels (N,).
-        test: The same of other pictures.
         where: What the pictures are, in words to put beside every result.
         is_practice: Whether they were drawn.
         is_whole: All of Food-101's classes: to be held against published results.
@@ -69,14 +67,7 @@ def find_dishes(
     Where it names none and there is no Food-101 in `data_dir`: the eight dishes whose
     features come with the course, if this very base has made them; else drawn ones.
     Of photos, features are stored; a run that was interrupted goes on where it was.
-
-    Args:
-        built: The network whose base makes the features.
-        slug: Its name in file names.
-        data_dir: Where stored features lie, and Food-101 is or goes.
-        share: Of each class's photos, as `choose_photos` takes it.
-        seed: Chooses the photos.
-        device: Where the base runs.
+    `slug` names the network in file names; the rest is as for `choose_photos`.
 
     Raises:
         DataError: If FOODVISION_BIG names something else.
@@ -87,25 +78,23 @@ def find_dishes(
         return stored
     tree = find_tree(named, data_dir)
     part = choose_photos(tree, share=share, seed=seed)
-    extract = Extractor(built, device=device)
-    how = {"network": weights_fingerprint(built)}
-    how["width"] = built.model.head[-1].in_features
-    halves, photos, skipped = [], {}, {}
+    extract, width = Extractor(built, device=device), built.model.head[-1].in_features
+    how = {"network": weights_fingerprint(built), "width": width}
+    stores = {}
     for half in HALVES:
         store = FeatureStore(tree.features_folder, getattr(part, half), **how)
         store.fill(extract)
-        stored = store.read()
-        halves.append(stored.features)
-        photos[half] = [photo for photo, _ in stored.samples]
-        skipped |= stored.skipped
+        stores[half] = store.read()
+    train, test = stores.values()
     return ManyDishes(
         spoken(part.class_names),
-        *halves,
-        where=part.where,
-        is_practice=part.is_practice,
-        is_whole=part.is_whole,
-        photos=photos,
-        skipped=skipped,
+        train.features,
+        test.features,
+        part.where,
+        part.is_practice,
+        part.is_whole,
+        {half: [photo for photo, _ in read.samples] for half, read in stores.items()},
+        train.skipped | test.skipped,
     )
 
 

@@ -10,8 +10,8 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,32 +54,20 @@ def in_chunks(rows: Sequence[int]) -> Iterator[Sequence[int]]:
     yield from (rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK))
 
 
-@dataclass(frozen=True)
-class Stored:
-    """All that a store holds.
+class Stored(NamedTuple):
+    """All that a store holds, in the order of the photos."""
 
-    Attributes:
-        features: Features (N, D), float32, and labels (N,).
-        samples: The N photos and their labels, in the same order.
-        skipped: Photos that could not be opened, and why.
-    """
-
-    features: TensorDataset
-    samples: list[Sample]
-    skipped: dict[str, str]
+    features: TensorDataset  # (N, D), float32, and labels (N,)
+    samples: list[Sample]  # the N photos and their labels
+    skipped: dict[str, str]  # photos that could not be opened, and why
 
 
 class FeatureStore:
-    """The features of a list of photos by one network.
+    """The features of a list of photos, `width` of each, by one network.
 
     It is known by the network and the photos' names: the stores of several networks may
-    lie in one folder, and the folder of the photos may move.
-
-    Args:
-        folder: Where the files lie; made when features are first written.
-        samples: Photo files and labels.
-        network: Any text that changes with the network and its preparation of photos.
-        width: Features a photo, D.
+    lie in one folder, and the folder of the photos may move. `network` is any text that
+    changes with the network and its preparation of photos.
 
     Raises:
         FeatureStoreError: If there are no photos, or one of them is not there.
@@ -92,11 +80,12 @@ class FeatureStore:
             raise FeatureStoreError("There are no photos to store features of.")
         self.folder, self.samples, self.width = Path(folder), list(samples), width
         known = [(_name(file), _size(file)) for file, _ in self.samples]
-        self.files = {}  # a file's rows, by the first of them
-        for rows in in_chunks(range(len(known))):
-            made_from = json.dumps([network, width, [known[row] for row in rows]])
+        self.files = {}  # by their first rows
+        for chunk in in_chunks(known):
+            made_from = json.dumps([network, width, chunk])
             key = hashlib.sha256(made_from.encode()).hexdigest()
-            self.files[rows[0]] = self.folder / f"features-{key[:16]}.npz"
+            first = CHUNK * len(self.files)
+            self.files[first] = self.folder / f"features-{key[:16]}.npz"
 
     def missing(self) -> list[int]:
         """The rows still to be made, whole files of them."""
@@ -115,12 +104,10 @@ class FeatureStore:
     def write(
         self, rows: Sequence[int], features: np.ndarray, reasons: dict[int, str]
     ) -> None:
-        """Write a file.
+        """Write a file of n rows.
 
-        Args:
-            rows: Its n rows.
-            features: (n - m, D), for each photo that could be opened, in order.
-            reasons: Why the other m could not, by their place among the n.
+        Features, (n - m, D), are of the photos that could be opened, in order; reasons
+        say why the other m could not, by their place among the n.
 
         Raises:
             FeatureStoreError: If the network gives something that is no number.
@@ -153,7 +140,7 @@ class FeatureStore:
         samples = [s for row, s in enumerate(self.samples) if row not in skipped]
         named = {_name(self.samples[row][0]): why for row, why in skipped.items()}
         if not samples:
-            name, reason = next(iter(named.items()))
+            name, reason = min(named.items())
             raise FeatureStoreError(
                 f"None of the {len(skipped)} photos could be opened, such as {name}: "
                 f"{reason} Put good copies in their place, then run this again."

@@ -48,15 +48,10 @@ PHOTO = re.compile(r"([^/\\:]+)/[^/\\:]+")  # no name leads out of its class's f
 
 @dataclass(frozen=True)
 class Tree:
-    """Photos in Food-101's format, on the disk.
-
-    Attributes:
-        folder: Holds images/ and meta/.
-        is_practice: Drawn, not photographed.
-    """
+    """Photos in Food-101's format, on the disk, in a folder with images/ and meta/."""
 
     folder: Path
-    is_practice: bool
+    is_practice: bool  # drawn, not photographed
 
     @property
     def features_folder(self) -> Path:
@@ -71,13 +66,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class Food101Part:
-    """The photos chosen from a tree.
+    """The photos chosen from a tree: files and labels, in order of class and name.
 
     Attributes:
         class_names: As the tree spells them, such as "apple_pie", in column order.
-        train: Files and labels, in order of class and name.
-        test: The same for the photos to test on.
-        is_practice: Drawn, not photographed.
     """
 
     class_names: list[str]
@@ -116,14 +108,13 @@ def spoken(class_names: Iterable[str]) -> list[str]:
 
 
 def find_tree(named: str, data_dir: Path) -> Tree:
-    """Find the photos to learn from, fetching or unpacking them if need be.
+    """Find the photos that FOODVISION_BIG names; fetch or unpack them if need be.
 
     Args:
-        named: What the environment variable FOODVISION_BIG says. "photos": all of
-            Food-101, downloaded (5 GB) if need be. "practice": the drawn practice
-            pictures. Nothing: Food-101 if it is in `data_dir`, else the drawn ones.
-            Anything else: a folder that holds images/ and meta/, or one folder that
-            does; or a .zip of such a folder.
+        named: "photos": all of Food-101, downloaded (5 GB) if need be. "practice": the
+            drawn practice pictures. Nothing: Food-101 if it is in `data_dir`, else the
+            drawn ones. Anything else: a folder that holds images/ and meta/, or one
+            folder that does; or a .zip of such a folder.
         data_dir: Where Food-101 is or goes, and what is unpacked.
 
     Raises:
@@ -207,24 +198,17 @@ def _own(named: str, data_dir: Path) -> Path:
 
 
 def _tree_in(folder: Path, advice: str) -> Path:
-    """Return the folder, or the one folder in it, that holds images/ and meta/."""
-    if is_tree(folder):
-        return folder
+    """The folder, or the one folder in it, that is a tree whose listings are fit."""
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    trees = sorted(path for path in visible if is_tree(path))
+    trees = [folder] if is_tree(folder) else sorted(filter(is_tree, visible))
     if len(trees) != 1:
         found = ", ".join(tree.name for tree in trees) or "none"
         raise DataError(
             f"{folder} should hold images/ and meta/, as Food-101 does, or exactly one "
             f"folder that does; found: {found}. {advice}"
         )
+    _read_listings(trees[0])
     return trees[0]
-
-
-def _readable_tree_in(folder: Path, advice: str) -> Path:
-    tree = _tree_in(folder, advice)
-    _read_listings(tree)
-    return tree
 
 
 def choose_photos(
@@ -232,29 +216,21 @@ def choose_photos(
 ) -> Food101Part:
     """Choose a share of each class's photos, of both halves.
 
-    A class's choice depends on the seed and its name alone, and a larger share holds
-    every photo of a smaller one.
-
-    Args:
-        tree: Where the photos are.
-        share: In (0, 1]; 1 takes all. None: all of up to `ALL_UP_TO` photos, `SHARE`
-            of more.
-        seed: Another one chooses other photos.
+    A class's choice depends on the seed and its name alone, and a larger share, in
+    (0, 1], holds every photo of a smaller one. If none is given it is all of up to
+    `ALL_UP_TO` photos, `SHARE` of more.
 
     Raises:
-        ValueError: If the share is not in (0, 1].
         DataError: If meta/ cannot be used, or not all of the photos chosen are there.
     """
-    if share is not None and not 0 < share <= 1:
-        raise ValueError(f"share must be over 0 and at most 1, not {share}")
     listings, halves = _read_listings(tree.folder), {}
+    images = tree.folder / "images"
     if share is None:
         total = sum(len(names) for half in listings.values() for names in half.values())
         share = 1 if total <= ALL_UP_TO else SHARE
     for half, listing in listings.items():
         halves[half] = chosen = []
         for label, class_name in enumerate(sorted(listing)):
-            images = tree.folder / "images"
             files = sorted(images / f"{name}.jpg" for name in listing[class_name])
             # Python promises that random() gives the same numbers in every version,
             # and of shuffle() and sample() it does not.
@@ -276,56 +252,51 @@ def choose_photos(
 
 def _read_listings(folder: Path) -> dict[str, Listing]:
     """Both files of meta/; a DataError says what is wrong with them."""
-    meta = folder / "meta"
-    listings = {half: _read_listing(meta / f"{half}.json") for half in LEAST}
-    if complaint := _complaint(**listings):
+    listings = {}
+    try:
+        for half, least in LEAST.items():
+            file = folder / "meta" / f"{half}.json"
+            listings[half] = json.loads(file.read_bytes())
+            _check_listing(listings[half], least)
+        file = folder / "meta"
+        _check_both(**listings)
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
-            f"{meta} cannot be used: {complaint}. Put train.json and test.json right "
-            "and run this again."
-        )
+            f"{file} cannot be used: {error}. Put it right, as Food-101 has it, and "
+            "run this again."
+        ) from error
     return listings
 
 
-def _read_listing(file: Path) -> Listing:
-    again = "Put it right, as Food-101 has it, and run this again."
-    try:
-        listing = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(
-            f"There is no {file}, which lists each class's photos. {again}"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} cannot be read as JSON ({error}). {again}") from error
+def _check_listing(listing: object, least: int) -> None:
     lists = [*listing.values()] if isinstance(listing, dict) else [None]
     if not all(isinstance(names, list) for names in lists):
-        raise DataError(
-            f"{file} holds something else than classes and their photos, such as "
-            f'{{"pizza": ["pizza/1001116", "pizza/1008104"]}}. {again}'
+        raise ValueError(
+            "it holds something else than classes and their photos, such as "
+            '{"pizza": ["pizza/1001116", "pizza/1008104"]}'
         )
     for class_name, names in listing.items():
         for name in names:
-            is_name = PHOTO.fullmatch(name) if isinstance(name, str) else None
+            is_name = PHOTO.fullmatch(str(name))
             if not is_name or is_name[1] != class_name or class_name in (".", ".."):
-                raise DataError(f"{file} lists {name!r} for {class_name!r}. {again}")
-    return listing
+                raise ValueError(f"it lists {name!r} for {class_name!r}")
+    if few := [name for name, names in listing.items() if len(names) < least]:
+        raise ValueError(f"it needs {least} photos or more of {_some(few)}")
 
 
-def _complaint(train: Listing, test: Listing) -> str | None:
-    """Say what is wrong with both together, as a sentence without its end, or None."""
+def _check_both(train: Listing, test: Listing) -> None:
     if one_only := train.keys() ^ test.keys():
-        return f"both should name the same classes, but one lacks {_some(one_only)}"
+        raise ValueError(f"of both files one lacks {_some(one_only)}")
     if len(train) < 2:
-        return f"it names {len(train)} classes, and needs at least two"
+        raise ValueError(f"it names {len(train)} classes, and needs at least two")
     if alike := _repeated(spoken(train)):
-        return f"a space and an underscore do not tell classes apart: {_some(alike)}"
-    for half, listing in (("train", train), ("test", test)):
-        few = [name for name, files in listing.items() if len(files) < LEAST[half]]
-        if few:
-            return f"{half}.json needs {LEAST[half]} photos or more of {_some(few)}"
+        alike = _some(alike)
+        raise ValueError(
+            f"a space and an underscore do not tell classes apart: {alike}"
+        )
     lists = [*train.values(), *test.values()]
     if again := _repeated(name for names in lists for name in names):
-        return f"each photo should be listed once, but not so {_some(again)}"
-    return None
+        raise ValueError(f"each photo should be listed once, but not so {_some(again)}")
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -334,6 +305,5 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 def _some(names: Iterable[str]) -> str:
     first, *more = sorted(names)
-    return (
-        f"{first} and {len(more)} more" if len(more) > 4 else ", ".join([first, *more])
-    )
+    many = f"{first} and {len(more)} more"
+    return many if len(more) > 4 else ", ".join([first, *more])

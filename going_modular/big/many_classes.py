@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from going_modular.evaluation import wilson_interval
@@ -17,23 +18,9 @@ def score_features(head: nn.Module, features: torch.Tensor) -> torch.Tensor:
 
 
 def top_k_right(scores: torch.Tensor, labels: torch.Tensor, k: int) -> int:
-    """How many pictures have their own class among the k with the highest scores.
-
-    Args:
-        scores: Logits or probabilities, (N, C).
-        labels: (N,).
-        k: 1 counts right answers.
-    """
+    """How many of N pictures have their class among the k highest of scores (N, C)."""
     best = scores.topk(min(k, scores.shape[1]), dim=1).indices
     return int((best == labels.unsqueeze(1)).any(dim=1).sum())
-
-
-def confusion_matrix(
-    guesses: torch.Tensor, labels: torch.Tensor, classes: int
-) -> np.ndarray:
-    """Counts (C, C): a row for each true class, a column for each guessed one."""
-    cells = torch.bincount(labels * classes + guesses, minlength=classes**2)
-    return cells.reshape(classes, classes).numpy()
 
 
 def confused_pairs(
@@ -55,14 +42,15 @@ def confused_pairs(
         A row a pair, most confused first: one and other, its classes; confused, how
         often, both ways; of, pictures of the two; and one_as_other, other_as_one.
     """
-    matrix, names = confusion_matrix(guesses, labels, len(class_names)), [*class_names]
+    names = np.array(class_names, object)
+    matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
     both, pictures = matrix + matrix.T, matrix.sum(axis=1)
     one, other = np.nonzero(np.triu(both, 1))
     first = np.argsort(-both[one, other], kind="stable")[:count]
     one, other = one[first], other[first]
     columns = {
-        "one": [names[number] for number in one],
-        "other": [names[number] for number in other],
+        "one": names[one],
+        "other": names[other],
         "confused": both[one, other],
         "of": pictures[one] + pictures[other],
         "one_as_other": matrix[one, other],
@@ -80,7 +68,7 @@ def class_table(
         A row a class that has pictures, best first: right, total, share, and the ends
         of its 95% Wilson interval, low and high.
     """
-    matrix = confusion_matrix(guesses, labels, len(class_names))
+    matrix = confusion_matrix(labels, guesses, labels=range(len(class_names)))
     counts = zip(class_names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
     rows = {
         name: (right, total, right / total, *wilson_interval(right, total))

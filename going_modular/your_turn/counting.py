@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 import torch
+from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from going_modular.big.food101 import ALL_PHOTOS
-from going_modular.big.many_classes import class_table, confusion_matrix
+from going_modular.big.many_classes import class_table
 from going_modular.engine import HEAD, CVResult, Settings
 from going_modular.evaluation import wilson_interval
 from going_modular.monitoring import OUTCOMES
@@ -143,6 +144,6 @@ def worst_class(
     expect(taken_for, "soup", "taken_for", itself="stew")
     worst, taken_for = function(guesses, labels, names)
     row = class_table(guesses, labels, names).loc[worst]
-    matrix = confusion_matrix(guesses, labels, len(names))
+    matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
     times = matrix[names.index(worst), names.index(taken_for)]
     return {"worst": worst, "row": row, "times": times, "taken_for": taken_for}
