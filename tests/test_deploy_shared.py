@@ -30,12 +30,11 @@ from deploy_targets import (
 )
 from odd_pictures import JPEG
 
-from deploy import DEFAULT_MODEL, ROOT, asking
+from deploy import DEFAULT_MODEL, ROOT, asking, stage
 from deploy.asking import HOST, Server, free_port, running, surroundings
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
-from deploy.request_limits import PLACES, SECONDS
-from deploy.stage import stage
+from deploy.web import PLACES, SECONDS
 from deploy.try_it import KEPT, read_trials
 from going_modular.app.model import Predictor
 

@@ -45,11 +45,10 @@ from deploy_targets import (
 )
 from odd_pictures import JPEG, READABLE, black_png
 
-from deploy import DEFAULT_MODEL, request_limits
+from deploy import CODE, DEFAULT_MODEL, web
 from deploy.asking import HOST, Client, Server, running
 from deploy.fastapi.serve import make as make_fastapi
 from deploy.reply import reply
-from deploy.stage import CODE
 from going_modular.app.model import DISH, NO_PLATE, OTHER, SENTENCES, Predictor
 
 pytestmark = pytest.mark.slow
@@ -277,17 +276,17 @@ def in_thread(app):
 
 
 def test_a_stalled_upload_loses_its_place(monkeypatch, predictor):
-    monkeypatch.setattr(request_limits, "PLACES", 1)
-    monkeypatch.setattr(request_limits, "SECONDS", 1)
+    monkeypatch.setattr(web, "PLACES", 1)
+    monkeypatch.setattr(web, "SECONDS", 1)
     app = make_fastapi(predictor)
     with in_thread(app) as server, stall(server, FASTAPI) as stalled:
         end = time.monotonic() + 10
         while (found := post(server, FASTAPI, file_of(RED)))[0] == 200:
             assert time.monotonic() < end, "the upload has no place"
-        assert found == (503, {"detail": request_limits.FULL})
+        assert found == (503, {"detail": web.FULL})
         assert send(server, "GET", FASTAPI.health)[0] == 200
         status, headers, answer = read_reply(stalled)
-        assert (status, answer) == (408, {"detail": request_limits.SLOW})
+        assert (status, answer) == (408, {"detail": web.SLOW})
         assert headers["connection"] == "close" and stalled.recv(1) == b""
         assert post(server, FASTAPI, file_of(RED))[0] == 200
 

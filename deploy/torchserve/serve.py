@@ -6,9 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL, ROOT, server_options
+from deploy import DEFAULT_MODEL, server_options, stage
 from deploy.asking import free_ports
-from deploy.stage import stage
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -29,10 +28,7 @@ def archive(store: Path, model: Path) -> None:
 
 def main() -> None:
     """Archive, and become the server."""
-    parser = server_options(__doc__, 8080)
-    own = {"default": ROOT / "build" / "torchserve", "help": "for all its files"}
-    parser.add_argument("--folder", type=Path, **own)
-    args = parser.parse_args()
+    args = server_options(__doc__, 8080, folder="torchserve").parse_args()
     folder = args.folder.resolve()
     archive(folder, args.model)
     settings = (HERE / "config.properties").read_text("utf-8")
