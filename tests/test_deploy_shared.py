@@ -34,8 +34,8 @@ from deploy import DEFAULT_MODEL, ROOT, asking, stage
 from deploy.asking import HOST, Server, free_port, running, surroundings
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
-from deploy.web import PLACES, SECONDS
 from deploy.try_it import KEPT, read_trials
+from deploy.web import PLACES, SECONDS
 from going_modular.app.model import Predictor
 
 AZURE = folder_of(AZURE_ML)
