@@ -29,6 +29,8 @@ TO_STOP = 40  # from asking a server to stop to ending it
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 FORM_HEAD = 'Content-Disposition: form-data; name="picture"; filename="plate.jpg"'
 PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"))
+# Environment variables that would lead a server astray: Vertex AI's, and Python's.
+ASTRAY = ("AIP_", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT")
 
 
 @dataclass(frozen=True)
@@ -110,24 +112,13 @@ class Server:
 def free_ports(number: int) -> list[int]:
     """Ports of this machine that nobody uses now."""
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in found:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in found]
+        free = [socket.create_server((HOST, 0)) for _ in range(number)]
+        return [stack.enter_context(each).getsockname()[1] for each in free]
 
 
 def free_port() -> int:
     """A port of this machine that nobody uses now."""
     return free_ports(1)[0]
-
-
-def surroundings(python: str | Path) -> dict[str, str]:
-    """Environment variables for a server, less those that would lead it astray."""
-    left_out = "AIP_", "PYTHON"  # Vertex AI's, and what is meant for another Python
-    if python == sys.executable:
-        left_out = "AIP_", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @contextlib.contextmanager
@@ -143,6 +134,10 @@ def running(
     `python` has the target's packages, and the variables of `environment` are set. A
     server that does not start is a RuntimeError.
     """
+    # What is meant for this Python is not for another one.
+    astray = ASTRAY if python == sys.executable else ("AIP_", "PYTHON")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(astray)}
+    kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         port, log, staged = free_port(), Path(name, "log.txt"), Path(name, "staged")
@@ -153,7 +148,7 @@ def running(
             process = subprocess.Popen(
                 list(map(str, command)),
                 cwd=ROOT,
-                env=surroundings(python) | (environment or {}),
+                env=kept | (environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -164,7 +159,15 @@ def running(
             wait(target, server)
             yield server
         finally:
-            _stop(process)
+            # Not all at once: Ray Serve needs its other processes in order to stop.
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TO_STOP)
+            if hasattr(os, "killpg"):  # not on Windows
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
 
 
 def wait(target: Target, server: Server) -> None:
@@ -177,18 +180,3 @@ def wait(target: Target, server: Server) -> None:
         time.sleep(0.05)
     said = server.log.read_text("utf-8", "replace")[-2000:]
     raise RuntimeError(f"{target.name} did not start:\n{said}")
-
-
-def _stop(process: subprocess.Popen) -> None:
-    """Ask a server to stop; once it has, or after a while, end its whole group.
-
-    Not all at once: Ray Serve needs its other processes in order to stop.
-    """
-    process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TO_STOP)
-    if hasattr(os, "killpg"):  # not on Windows
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
