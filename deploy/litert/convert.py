@@ -43,13 +43,12 @@ def write_tflite(
     Raises:
         LessonError: If the model file cannot be converted, or the file not written.
     """
-    about = read_about(model)
+    about, outputs = read_about(model), OUTPUTS[:1] if for_ml_kit else OUTPUTS
     if fp32:
         deployable = read_deployable(model)
         content, how = _floats(deployable), deployable.preprocess
     else:
         content, how = tflite_of(model), preparation_of(model)
-    outputs = OUTPUTS[:1] if for_ml_kit else OUTPUTS
     with atomic_write(out) as part:
         part.write_bytes(with_metadata(content, about, how, outputs))
     return out
@@ -96,6 +95,6 @@ if __name__ == "__main__":
     convert_command(
         write_tflite,
         NAME,
-        fp32="floats in place of int8; needs litert-torch",
-        for_ml_kit="probabilities only, without the gate",
+        ("--fp32", "floats in place of int8; needs litert-torch"),
+        ("--for-ml-kit", "probabilities only, without the gate"),
     )
