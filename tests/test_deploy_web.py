@@ -4,6 +4,7 @@ FastAPI, SageMaker and Vertex AI share their limits and the lesson's environment
 Azure's server and TorchServe have their own. Ray makes all run in a network of its own.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections import Counter
@@ -23,9 +23,9 @@ from http.client import HTTPConnection, HTTPResponse
 from itertools import chain, repeat
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
-import uvicorn
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
 from deploy_targets import (
     ADDRESS,
@@ -69,6 +69,7 @@ BAD = {name: (body, 400, SENTENCES[why]) for name, (body, why) in REFUSED.items(
     "200 megapixels": (black_png(20_000, 10_000), 400, SENTENCES["too large"]),
     "20 MB": (JPEG + bytes(20_000_000), 413, "Send at most 15 MB."),
 }
+END = b"\r\n--x--\r\n"
 FORM = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n'
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CLIENTS = {
@@ -79,7 +80,7 @@ CLIENTS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def network():
+def alone():
     with own_network() as number:
         yield number
 
@@ -95,7 +96,7 @@ def predictor(model) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def serve(model, network):
+def serve(model, alone):
     """Starts the server of a target, or gives the one that runs."""
     servers = {}
     with contextlib.ExitStack() as stack:
@@ -103,7 +104,7 @@ def serve(model, network):
 
         def serve(target) -> Server:
             if target is RAY_SERVE:
-                need_ray(network)
+                need_ray(alone)
             if target not in servers:
                 how = {"python": python_for(target), "environment": environment}
                 starting = running(target, model=model, **how)
@@ -121,7 +122,7 @@ def serve(model, network):
             said = server.log.read_text("utf-8")
             words = TRACES if target in WEB else TRACES[:1]
             assert not [word for word in words if word in said], said
-    assert_all_stopped(network)
+    assert_all_stopped(alone)
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_what_matters_of_a_request_and_what_does_not(server, target, predictor):
     """Its content type, its method and its address."""
     case = cases_of(target)
     for kind in case["refused"]:
-        form = FORM % b"picture" + JPEG + b"\r\n--x--\r\n"
+        form = FORM % b"picture" + JPEG + END
         status, answer = send(server, "POST", target.predict, form, kind)
         assert status == case["status"] and case["words"] in answer["detail"]
     for kind in case["accepted"]:
@@ -217,9 +218,6 @@ def test_it_keeps_what_it_describes(server, target):
     described = send(server, "GET", "/openapi.json")[1]
     route = described["paths"][target.predict]["post"]
     assert {"200", "4XX", "503"} <= set(route["responses"])
-    answer = described["components"]["schemas"]["Reply"]
-    assert set(answer["properties"]) == set(answer["required"])
-    assert answer["properties"]["verdict"]["enum"] == [DISH, OTHER, NO_PLATE]
     rules = Path(__file__).with_name("schemathesis.toml")
     words = ["-m", "schemathesis.cli", "--config-file", rules, "run"]
     words += [f"http://{HOST}:{server.port}/openapi.json", "--warnings", "off"]
@@ -245,10 +243,10 @@ def test_only_this_machine_can_ask(server, target):
 # How much, and for how long
 
 
-def read_reply(connection: socket.socket) -> tuple[int, dict, dict]:
+def status_of(connection: socket.socket) -> int:
     response = HTTPResponse(connection)
     response.begin()
-    return response.status, dict(response.getheaders()), json.loads(response.read())
+    return response.status
 
 
 def beginning(target) -> bytes:
@@ -291,35 +289,35 @@ def test_who_sends_too_much_can_read_why_and_who_hangs_up_is_forgotten(
     assert all("HTTP/1.1" in line for line in lines(3))
 
 
-@contextlib.contextmanager
-def in_thread(app):
-    """Run an app on a real server in this process."""
-    listener = socket.create_server((HOST, 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    try:
-        yield Server(listener.getsockname()[1])
-    finally:
-        running.should_exit = True
-        thread.join()
-        listener.close()
-
-
 def test_a_stalled_upload_loses_its_place(monkeypatch, predictor):
     monkeypatch.setattr(web, "PLACES", 1)
     monkeypatch.setattr(web, "SECONDS", 1)
-    app = make_fastapi(predictor)
-    with in_thread(app) as server, stall(server, FASTAPI) as stalled:
-        end = time.monotonic() + 10
-        while (found := post(server, FASTAPI, file_of(RED)))[0] == 200:
-            assert time.monotonic() < end, "the upload has no place"
-        assert found == (503, {"detail": web.FULL})
-        assert send(server, "GET", FASTAPI.health)[0] == 200
-        status, headers, answer = read_reply(stalled)
-        assert (status, answer) == (408, {"detail": web.SLOW})
-        assert headers["connection"] == "close" and stalled.recv(1) == b""
-        assert post(server, FASTAPI, file_of(RED))[0] == 200
+    body, kind = FASTAPI.pack(JPEG)
+
+    async def uploading():
+        yield body[:100]
+        is_on_its_way.set()
+        await asyncio.sleep(60)
+
+    async def ask(client, content) -> httpx.Response:
+        how = {"content": content, "headers": {"Content-Type": kind}}
+        return await client.post(FASTAPI.predict, **how)
+
+    async def visit() -> None:
+        app = httpx.ASGITransport(make_fastapi(predictor))
+        async with httpx.AsyncClient(transport=app, base_url="http://app") as client:
+            stalled = asyncio.create_task(ask(client, uploading()))
+            await is_on_its_way.wait()
+            full = await ask(client, body)
+            assert (full.status_code, full.json()) == (503, {"detail": web.FULL})
+            assert (await client.get(FASTAPI.health)).is_success
+            slow = await stalled
+            assert (slow.status_code, slow.json()) == (408, {"detail": web.SLOW})
+            assert slow.headers["connection"] == "close"
+            assert (await ask(client, body)).is_success
+
+    is_on_its_way = asyncio.Event()
+    asyncio.run(visit())
 
 
 def test_a_thousand_requests_of_32_visitors(model, predictor):
@@ -352,7 +350,7 @@ def test_a_thousand_requests_of_32_visitors(model, predictor):
         with stall(server, FASTAPI) as stalled:
             time.sleep(0.5)  # until it has been let in; nothing tells
             server.process.terminate()
-            assert read_reply(stalled)[0] == 503
+            assert status_of(stalled) == 503
         server.process.wait(20)
         said = server.log.read_text("utf-8")
         assert not [word for word in TRACES if word in said], said
@@ -362,21 +360,21 @@ def test_a_thousand_requests_of_32_visitors(model, predictor):
 def test_a_stalled_upload_keeps_nobody_waiting(server, target):
     with stall(server, target) as stalled:
         if target is AZURE_ML:  # its only worker must give the place up
-            assert read_reply(stalled)[0] == 408
+            assert status_of(stalled) == 408
         assert post(server, target, JPEG)[0] == 200
 
 
 @of(RAY_SERVE)
-def test_a_full_queue_says_busy_and_loses_nobody(server, target, network, predictor):
+def test_a_full_queue_says_busy_and_loses_nobody(server, target, alone, predictor):
     def call() -> HTTPConnection:
         caller = HTTPConnection(HOST, server.port, timeout=120)
         caller.request("POST", target.predict, JPEG)
         return caller
 
-    def has_reply(caller: HTTPConnection) -> bool:
-        return bool(select.select([caller.sock], [], [], 0)[0])
+    def answered() -> int:
+        return len(select.select([caller.sock for caller in callers], [], [], 0)[0])
 
-    everybody = left_over(network).items()
+    everybody = left_over(alone).items()
     replicas = [pid for pid, line in everybody if line.startswith("ray::ServeReplica")]
     assert len(replicas) == 2
     for replica in replicas:
@@ -386,11 +384,11 @@ def test_a_full_queue_says_busy_and_loses_nobody(server, target, network, predic
         # How many are on their way to a replica, not yet in the queue, changes: more
         # come until ten were turned away, within the time that a request has.
         end = time.monotonic() + 20
-        while sum(map(has_reply, callers)) < 10 and time.monotonic() < end:
+        while answered() < 10 and time.monotonic() < end:
             time.sleep(0.2)
             callers.append(call())
         time.sleep(2)  # the others' replies, if there are any
-        turned_away = sum(map(has_reply, callers))
+        turned_away = answered()
     finally:
         for replica in replicas:
             os.kill(replica, signal.SIGCONT)
@@ -404,24 +402,11 @@ def test_a_full_queue_says_busy_and_loses_nobody(server, target, network, predic
     assert post(server, target, JPEG)[0] == 200
 
 
-# What only one of them has
-
-
 @of(TORCHSERVE)
-def test_torchserves_archive_its_own_field_and_what_itself_refuses(
-    server, target, lines
-):
+def test_torchserves_archive_and_its_own_field(server, target, lines):
     with zipfile.ZipFile(server.staged / target.archive) as archive:
         names = set(archive.namelist())
     assert names == {*CODE, DEFAULT_MODEL.name, "handler.py", "MAR-INF/MANIFEST.json"}
-    form = FORM % b"data" + JPEG + b"\r\n--x--\r\n"
-    kind = "multipart/form-data; boundary=x"
+    form, kind = FORM % b"data" + JPEG + END, "multipart/form-data; boundary=x"
     assert send(server, "POST", target.predict, form, kind)[0] == 200
-    # Its own doing, as the README says.
-    kind = "application/x-www-form-urlencoded"
-    assert send(server, "POST", target.predict, JPEG, kind)[0] == 500
-    with contextlib.suppress(OSError), Client(server.port) as client:
-        # It hangs up, and now and then its status arrives before.
-        assert client.send("POST", target.predict, bytes(40_000_000)) == (413, "")
-    assert post(server, target, JPEG)[0] == 200
-    assert not [line for line in lines(4) if line.startswith("\tat ")], "Java's trace"
+    assert not [line for line in lines(1) if line.startswith("\tat ")], "Java's trace"
