@@ -67,25 +67,6 @@ def test_of_what_litert_prints_only_warnings_are_told(file, capfd):
     assert capfd.readouterr().err == "WARNING: of use\nINFO: ours\n"
 
 
-@pytest.mark.slow
-def test_no_weight_is_quantised_a_second_time(file):
-    """Every constant of 8 bits and its scale stand in both files."""
-    model = onnx.load(COMMITTED)
-    values = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
-    interpreter = Interpreter(str(file))
-    interpreter.allocate_tensors()
-    arrays = {d["name"]: d for d in interpreter.get_tensor_details()}
-    weights = [name for name in values if name.endswith("weight_quantized")]
-    assert len(weights) == 64
-    for name in weights:
-        scales = values[f"{name.removesuffix('_quantized')}_scale"]
-        theirs = arrays[name]["quantization_parameters"]
-        assert np.array_equal(theirs["scales"], scales)
-        assert not theirs["zero_points"].any()
-        copied = interpreter.get_tensor(arrays[name]["index"])
-        assert np.array_equal(np.sort(copied, None), np.sort(values[name], None))
-
-
 def attribute(kind: str, name: str, value):
     """A change of the first step of this kind."""
 
