@@ -1,7 +1,9 @@
 """The same model in every place of the lesson's table, one folder a place."""
 
 import argparse
+import contextlib
 import shutil
+import socket
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +32,13 @@ def server_options(
         here = {"default": "127.0.0.1", "help": "default: %(default)s"}
         parser.add_argument("--host", **here)
     return parser
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of this machine that nobody uses now."""
+    with contextlib.ExitStack() as stack:
+        free = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+        return [stack.enter_context(each).getsockname()[1] for each in free]
 
 
 def stage(folder: Path, *own: Path) -> Path:

@@ -18,7 +18,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from deploy.try_it import KEPT, TargetResult, ask_all
+from deploy.try_it import KEPT, TargetResult, ask_all, versions_of
 from going_modular.app.model import ModelMetadata, Predictor, open_picture
 from going_modular.export import HEAD, KNOWN, Deployable
 from going_modular.files import LessonError
@@ -119,6 +119,6 @@ def ask_network(
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """The reference's answers."""
     deployable, names = read_deployable(model), read_about(model).class_names
-    told = {"packages": "torch torchvision timm", "precision": "fp32"}
+    told = {"versions": versions_of("torch torchvision timm"), "precision": "fp32"}
     told["file_bytes"] = sum(each.nbytes for each in deployable.state_dict().values())
     return [ask_network("PyTorch", deployable, names, photos, **told)]

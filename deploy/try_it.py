@@ -1,25 +1,27 @@
 """Ask a place about photos, and write down what it said in one form, to be compared.
 
-    python -m deploy.try_it PLACE PHOTOS.json OUT.json
-
-Only the standard library: several places have an environment of their own.
+python -m deploy.try_it PLACE PHOTOS.json OUT.json
 """
 
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from deploy import DEFAULT_MODEL
-from deploy.asking import PLACES, TARGETS, Client, running
+from deploy.asking import PLACES, TARGETS, Client, python_of, running
+from going_modular.app_process import run
 
 WARM_UPS = 5  # a runtime's first answers take longer
+VERSIONS = """import sys
+from importlib.metadata import version
+print(*map(version, sys.argv[1:]))"""
 KEPT = ("probabilities", "knn_similarity", "in_distribution_score")
 
 
@@ -43,9 +45,10 @@ def read_trials(file: Path) -> list[TargetResult]:
     return [TargetResult(**plain) for plain in json.loads(file.read_text("utf-8"))]
 
 
-def versions_of(packages: str) -> dict[str, str]:
-    """The installed version of each package of a text."""
-    return {package: version(package) for package in packages.split()}
+def versions_of(packages: str, python: Path = sys.executable) -> dict[str, str]:
+    """The version of each package of a text that a Python has."""
+    names = packages.split()
+    return dict(zip(names, run(python, "-c", VERSIONS, *names).split(), strict=True))
 
 
 def ask_all(
@@ -54,7 +57,7 @@ def ask_all(
     photos: list[Path],
     *,
     file_bytes: int,
-    packages: str,
+    versions: dict[str, str],
     precision: str = "int8",
 ) -> TargetResult:
     """Ask about every photo, one at a time; about the first beforehand, to warm up."""
@@ -66,7 +69,7 @@ def ask_all(
         answer = ask(content)
         seconds.append(time.perf_counter() - start)
         answers.append({key: answer[key] for key in KEPT if key in answer})
-    median_ms, versions = 1000 * statistics.median(seconds), versions_of(packages)
+    median_ms = 1000 * statistics.median(seconds)
     return TargetResult(name, versions, file_bytes, answers, median_ms, precision)
 
 
@@ -75,7 +78,8 @@ def try_server(place: str, model: Path, photos: list[Path]) -> TargetResult:
     target = TARGETS[place]
     with running(target, model=model) as server, Client(server.port) as client:
         file = server.staged / target.archive if target.archive else model
-        told = {"file_bytes": file.stat().st_size, "packages": target.packages}
+        told = {"versions": versions_of(target.packages, python_of(place))}
+        told["file_bytes"] = file.stat().st_size
         return ask_all(target.name, lambda p: client.ask(target, p), photos, **told)
 
 

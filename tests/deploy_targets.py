@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import functools
 import importlib.util
 import io
 import json
@@ -23,7 +22,7 @@ from odd_pictures import as_bytes
 from PIL import Image
 
 from deploy import ROOT
-from deploy.asking import TARGETS, Client, Server, Target
+from deploy.asking import TARGETS, Client, Server, Target, python_of
 from deploy.reply import as_json
 from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
@@ -31,8 +30,7 @@ from going_modular.drawn import CLASS_NAMES
 *WEB, AZURE_ML, TORCHSERVE, RAY_SERVE = TARGETS.values()
 FASTAPI, SAGEMAKER, VERTEX_AI = WEB
 CASES = tomllib.loads(Path(__file__).with_name("deploy_cases.toml").read_text("utf-8"))
-ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
-SERVERS = (*WEB, *ELSEWHERE)
+SERVERS = (*WEB, AZURE_ML, TORCHSERVE)
 NETWORK = Path("/proc/thread-self/ns/net")
 CLONE_NEWNET = 0x40000000
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
@@ -45,28 +43,17 @@ def of(*targets: Target) -> pytest.MarkDecorator:
 
 def cases_of(target: Target) -> dict:
     """What the file of cases has for a target."""
-    return CASES[target.package.removeprefix("deploy.")]
+    return CASES[target.place]
 
 
-@functools.cache
-def python_of(environment: str, module: str) -> str:
-    """The Python of an environment of `make targets`, or ours, if it has a module."""
-    find = f"import importlib.util as u; assert u.find_spec({module!r})"
-    for python in (ROOT / "build/targets" / environment / "bin/python", sys.executable):
-        if Path(python).exists() and not subprocess.call(
-            [python, "-c", find], stderr=subprocess.DEVNULL
-        ):
-            return str(python)
-    pytest.skip(f"needs {module}: make targets")
-
-
-def python_for(target: Target) -> str:
-    """The Python that runs a target's server; skips where there is none."""
-    if target is TORCHSERVE and not shutil.which("java"):
+def need(place: str) -> Path:
+    """The Python that a place runs in; skips where there is none."""
+    python = python_of(place)
+    if not python.exists():
+        pytest.skip(f"needs python -m tools.try_targets {place}")
+    if place == "torchserve" and not shutil.which("java"):
         pytest.skip("needs Java: apt install openjdk-17-jre-headless")
-    if target not in ELSEWHERE:
-        return sys.executable
-    return python_of(target.environment, ELSEWHERE[target])
+    return python
 
 
 # Ray opens ports for the whole network, so it runs in a network of its own.
@@ -184,7 +171,7 @@ def assert_right(
 
 def folder_of(target: Target) -> Path:
     """A target's folder."""
-    return ROOT / target.package.replace(".", "/")
+    return ROOT / "deploy" / target.place
 
 
 def readme(target: Target) -> str:

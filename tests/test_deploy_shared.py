@@ -20,7 +20,6 @@ from deploy_targets import (
     SAGEMAKER,
     SERVERS,
     VERTEX_AI,
-    WEB,
     assert_right,
     cases_of,
     command,
@@ -28,22 +27,23 @@ from deploy_targets import (
     expected,
     file_of,
     folder_of,
+    need,
     of,
     post,
-    python_for,
     readme,
 )
 from fastapi.testclient import TestClient
 from odd_pictures import JPEG
 
 from deploy import DEFAULT_MODEL, ROOT, asking, stage
-from deploy.asking import HOST, Server, free_port, running
+from deploy.asking import HOST, Server, free_port, is_up, running
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
 from deploy.reply import reply
 from deploy.try_it import KEPT, read_trials
 from deploy.web import PLACES, SECONDS
 from going_modular.app.model import Predictor
+from going_modular.app_process import started
 
 AZURE = folder_of(AZURE_ML)
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
@@ -169,20 +169,13 @@ def test_a_form_may_hold_more_but_not_less(client, target, predictor):
 # The commands
 
 
-def test_asking_needs_nothing_installed():
-    """Several places have an environment of their own; -S leaves all packages out."""
-    done = command(sys.executable, "-S", "-c", "import deploy.try_it")
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.slow
 @of(*SERVERS)
 def test_a_target_is_tried(target, tmp_path, monkeypatch):
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/elsewhere")  # which is not for ours
     listed, photos = draw_photos(tmp_path, each=1)
-    out, here = tmp_path / "out.json", target in WEB
-    words = "-m", "deploy.try_it", target.package[7:], listed, out
-    done = command(python_for(target), *words)
+    out, here = tmp_path / "out.json", need(target.place) == Path(sys.executable)
+    done = command(sys.executable, "-m", "deploy.try_it", target.place, listed, out)
     assert done.returncode == 0, done.stderr
     (found,), predictor = read_trials(out), Predictor(DEFAULT_MODEL, threads=1)
     assert found.target == target.name and found.median_ms > 0
@@ -241,20 +234,15 @@ def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
 def test_the_image_answers(target, tmp_path):
     if not shutil.which("docker") or command("docker", "info").returncode:
         pytest.skip("needs a running Docker: apt install docker.io")
-    name = f"foodvision-test-{target.package[7:]}"
+    name = f"foodvision-test-{target.place}"
     file = folder_of(target) / "Dockerfile"
     built = command("docker", "build", "-f", file, "-t", name, ".")
     assert built.returncode == 0, built.stderr[-3000:]
     port, log = free_port(), tmp_path / "log.txt"
     run = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
     run += [name, *(["serve"] if target is SAGEMAKER else [])]  # as each starts it
-    with log.open("wb") as out:
-        process = subprocess.Popen(run, stdout=out, stderr=out)
-    try:
-        server = Server(port, process, log)
-        asking.wait(target, server)
-        assert_answers(server, target)
-    finally:
+    how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": 300}
+    with started(*run, **how) as process:
+        assert_answers(Server(port, process, log, tmp_path), target)
         command("docker", "stop", name)
-        process.wait()
-        command("docker", "image", "rm", name)
+    command("docker", "image", "rm", name)

@@ -41,11 +41,11 @@ from deploy_targets import (
     command,
     file_of,
     left_over,
+    need,
     need_ray,
     of,
     own_network,
     post,
-    python_for,
     rays_home,
     readme,
     send,
@@ -103,11 +103,9 @@ def serve(model, alone):
         environment = SHORT | stack.enter_context(rays_home())
 
         def serve(target) -> Server:
-            if target is RAY_SERVE:
-                need_ray(alone)
+            need_ray(alone) if target is RAY_SERVE else need(target.place)
             if target not in servers:
-                how = {"python": python_for(target), "environment": environment}
-                starting = running(target, model=model, **how)
+                starting = running(target, model=model, environment=environment)
                 servers[target] = stack.enter_context(starting)
                 # With the first, Azure's logger says a word, TorchServe's worker comes.
                 assert post(servers[target], target, JPEG)[0] == 200

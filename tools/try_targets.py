@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from deploy import ROOT
-from deploy.asking import PLACES
+from deploy.asking import ENVIRONMENTS, PLACES, TARGETS, python_of
 from deploy.try_it import TargetResult, read_trials
 from going_modular import app_process
 from going_modular.data_setup import find_pictures
@@ -23,7 +23,6 @@ from going_modular.files import LessonError, atomic_write
 from tools.readme_block import put_block
 
 DEPLOY = ROOT / "deploy"
-ENVIRONMENTS = ROOT / "build" / "targets"
 RESULTS = DEPLOY / "results.md"
 SECONDS = 1800  # that a trial may take
 ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
@@ -43,16 +42,6 @@ def run(*command: object) -> str:
         raise LessonError(str(error).splitlines()[-1]) from error
 
 
-def python_of(place: str) -> Path:
-    """The Python that has a place's packages."""
-    environment = PLACES.get(place, {}).get("environment")
-    if not environment:
-        return Path(sys.executable)
-    folder = ENVIRONMENTS / environment
-    windows = folder / "Scripts" / "python.exe"
-    return windows if windows.exists() else folder / "bin" / "python"
-
-
 def install(place: str) -> None:
     """Install what a place needs, where it is to run; a LessonError if that fails."""
     uv = shutil.which("uv")
@@ -68,7 +57,8 @@ def ask(place: str, photos: Path) -> list[TargetResult]:
     """Ask a place, or "reference", about the photos that a JSON file lists."""
     out = ENVIRONMENTS / f"{place}.json"
     out.unlink(missing_ok=True)
-    run(python_of(place), "-m", "deploy.try_it", place, photos, out)
+    python = sys.executable if place in TARGETS else python_of(place)
+    run(python, "-m", "deploy.try_it", place, photos, out)
     return read_trials(out)
 
 

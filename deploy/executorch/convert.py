@@ -16,7 +16,7 @@ from executorch.runtime import Runtime
 
 from deploy.converting import Network, convert_command, try_runtime
 from deploy.reference import read_deployable
-from deploy.try_it import TargetResult
+from deploy.try_it import TargetResult, versions_of
 from going_modular.export import quiet
 from going_modular.files import atomic_write
 
@@ -45,7 +45,7 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and ask ExecuTorch's Python runtime."""
-    told = {"packages": "executorch torch", "precision": "fp32"}
+    told = {"versions": versions_of("executorch torch"), "precision": "fp32"}
     return [try_runtime("ExecuTorch", write_pte, runner, model, photos, **told)]
 
 

@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from deploy.converting import Network, convert_command, try_runtime
 from deploy.litert.metadata import with_metadata
 from deploy.reference import read_about, read_deployable
-from deploy.try_it import TargetResult
+from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import OUTPUTS
 from going_modular.export import Deployable, quiet
 from going_modular.files import atomic_write
@@ -86,7 +86,7 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     trials = []
     for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
         write = partial(write_tflite, fp32=precision == "fp32")
-        told = {"packages": PACKAGES[precision], "precision": precision}
+        told = {"versions": versions_of(PACKAGES[precision]), "precision": precision}
         trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
     return trials
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.try_it import TargetResult, ask_all
+from deploy.try_it import TargetResult, ask_all, versions_of
 from going_modular.app_process import RunningDemo, connected, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
 from pocket.site import write_pocket
@@ -38,7 +38,8 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
 
     with tempfile.TemporaryDirectory() as scratch:
         plate = Path(scratch, "plate.jpg")
-        told = {"packages": "gradio onnxruntime", "file_bytes": model.stat().st_size}
+        told = {"versions": versions_of("gradio onnxruntime")}
+        told["file_bytes"] = model.stat().st_size
         with app_running(model) as app, connected(app.url) as ask_demo:
             by_app = ask_all("Spaces, Gradio", ask, photos, **told)
         folder = write_pocket(model, Path(scratch, "foodvision_pocket"))

@@ -6,8 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL, server_options, stage
-from deploy.asking import free_ports
+from deploy import DEFAULT_MODEL, free_ports, server_options, stage
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
