@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from drawn_images import drawn_image
 from odd_pictures import as_bytes
@@ -87,12 +88,12 @@ def need_ray(network: int) -> None:
 def left_over(network: int) -> dict[int, str]:
     """Return the processes in that network, but for this one: id, command line."""
     found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "ns" / "net").stat().st_ino == network:
-                line = (process / "cmdline").read_text().replace("\0", " ").strip()
-                if line and int(process.name) != os.getpid():
-                    found[int(process.name)] = line
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            line = " ".join(process.cmdline()).strip()
+            place = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+            if line and place == network and process.pid != os.getpid():
+                found[process.pid] = line
     return found
 
 

