@@ -45,7 +45,7 @@ def read_trials(file: Path) -> list[TargetResult]:
     return [TargetResult(**plain) for plain in json.loads(file.read_text("utf-8"))]
 
 
-def versions_of(packages: str, python: Path = sys.executable) -> dict[str, str]:
+def versions_of(packages: str, python: str | Path = sys.executable) -> dict[str, str]:
     """The version of each package of a text that a Python has."""
     names = packages.split()
     return dict(zip(names, run(python, "-c", VERSIONS, *names).split(), strict=True))

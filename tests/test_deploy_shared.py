@@ -5,7 +5,6 @@ import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import version

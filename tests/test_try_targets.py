@@ -2,6 +2,7 @@
 
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,11 +50,14 @@ def test_the_page_is_renewed_with_a_row_for_what_failed(tmp_path, monkeypatch, c
     monkeypatch.setattr(try_targets, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(try_targets, "ask", ask)
     monkeypatch.setattr(try_targets, "measure_crowd", lambda files: "7 times as many")
-    monkeypatch.setenv("FOODVISION_OFFLINE", "1")
+    found = SimpleNamespace(folder=None, label="drawn pictures")
+    monkeypatch.setattr(try_targets, "find_pictures", lambda folder: found)
+    photos = SimpleNamespace(samples=[("a.jpg", 0)] * 31)
+    monkeypatch.setattr(try_targets, "make_datasets", lambda *_, **__: (None, photos))
     for _ in range(2):
         assert try_targets.main(["--installed"]) == 1
         text = page.read_text("utf-8")
-        assert text.count("7 times as many") == 1
+        assert text.count("7 times as many") == text.count("31 drawn pictures.") == 1
         assert text.count("| not tried: the reason |") == 1
         assert text.count("| PyTorch, fp32 | 2 of 2 |") == len(PLACES) - 1
         assert "FastAPI, int8" not in text

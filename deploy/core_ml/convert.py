@@ -4,15 +4,12 @@ python -m deploy.core_ml.convert [--model FILE] [OUT]
 """
 
 import io
-import logging
 import tempfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
+import coremltools as ct
 import torch
-
-with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
-    import coremltools as ct
 
 from deploy.converting import LICENCE, Network, convert_command, descriptions, size_of
 from deploy.reference import read_about, read_deployable
@@ -21,7 +18,6 @@ from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.export import quiet
 from going_modular.files import LessonError, staged_folder
 
-logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
 NOTES = "executorch_debug_handle_mapping.json"  # which no app needs

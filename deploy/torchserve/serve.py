@@ -13,23 +13,18 @@ BIN = Path(sys.executable).parent
 NAME = DEFAULT_MODEL.stem
 
 
-def archive(store: Path, model: Path) -> None:
-    """Write the model, the handler and our code into one archive, in a folder."""
-    store.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as code:
-        command = [BIN / "torch-model-archiver", "--force", "--version", "1.0"]
-        command += ["--model-name", NAME, "--serialized-file", model]
-        # The archiver copies what is in a folder, folders and all.
-        command += ["--handler", HERE / "handler.py", "--export-path", store]
-        command += ["--extra-files", stage(Path(code))]
-        subprocess.run(list(map(str, command)), check=True)
-
-
 def main() -> None:
-    """Archive, and become the server."""
+    """Write model, handler and our code into one archive, and become the server."""
     args = server_options(__doc__, 8080, folder="torchserve").parse_args()
     folder = args.folder.resolve()
-    archive(folder, args.model)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as code:
+        command = [BIN / "torch-model-archiver", "--force", "--version", "1.0"]
+        command += ["--model-name", NAME, "--serialized-file", args.model]
+        command += ["--handler", HERE / "handler.py", "--export-path", folder]
+        # The archiver copies what is in a folder, folders and all.
+        command += ["--extra-files", stage(Path(code))]
+        subprocess.run(list(map(str, command)), check=True)
     settings = (HERE / "config.properties").read_text("utf-8")
     config = folder / "config.properties"
     config.write_text(settings.format(args.port, *free_ports(4)), "utf-8")
