@@ -100,11 +100,12 @@ def serve(model, alone):
     """Starts the server of a target, or gives the one that runs."""
     servers = {}
     with contextlib.ExitStack() as stack:
-        environment = SHORT | stack.enter_context(rays_home())
+        home = stack.enter_context(rays_home())
 
         def serve(target) -> Server:
             need_ray(alone) if target is RAY_SERVE else need(target.place)
             if target not in servers:
+                environment = home if target is RAY_SERVE else SHORT
                 starting = running(target, model=model, environment=environment)
                 servers[target] = stack.enter_context(starting)
                 # With the first, Azure's logger says a word, TorchServe's worker comes.
