@@ -69,14 +69,11 @@ TARGETS = {
 }
 
 
-class Client:
+class Client(contextlib.AbstractContextManager):
     """A connection that is kept, as a program's would be."""
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection(HOST, port, timeout=SECONDS)
-
-    def __enter__(self) -> "Client":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
