@@ -140,8 +140,9 @@ def test_vertex_ai_says_where_it_asks(monkeypatch, predictor):
     app = import_module("deploy.vertex_ai.serve").make(predictor)
     with TestClient(app) as client:
         assert client.get("/v1/up").is_success and client.get("/health").is_client_error
-        question = VERTEX_AI.pack(JPEG)[0]
-        assert client.post("/v1/m:predict", content=question).is_success
+        body, kind = VERTEX_AI.pack(JPEG)
+        how = {"content": body, "headers": {"Content-Type": kind}}
+        assert client.post("/v1/m:predict", **how).is_success
 
 
 @of(FASTAPI)
