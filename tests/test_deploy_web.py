@@ -59,8 +59,7 @@ from going_modular.app.model import SENTENCES, Predictor
 
 pytestmark = pytest.mark.slow
 
-VISITORS, REQUESTS = 32, 1000
-QUEUED = 32  # requests that may wait for Ray's replicas
+VISITORS, REQUESTS, QUEUED = 32, 1000, 32  # as many may wait for Ray's replicas
 TRACES = ("Traceback", "Error", "File ")
 SHORT = {"SCORING_TIMEOUT_MS": "4000"}  # for a whole request to Azure's server
 BAD = {name: (body, 400, SENTENCES[why]) for name, (body, why) in REFUSED.items()} | {
@@ -151,12 +150,9 @@ def lines(server):
 @of(*SERVERS, RAY_SERVE)
 def test_answers_are_the_apps(server, target, predictor):
     """Also to every format, and to a phone's 48 megapixels."""
+    colours = map(file_of, (RED, DARK, YELLOW, BLUE))
     large = [black_png(8000, 6000), file_of(RED, size=(8000, 6000))]
-    for picture in [
-        *map(file_of, (RED, DARK, YELLOW, BLUE)),
-        *READABLE.values(),
-        *large,
-    ]:
+    for picture in [*colours, *READABLE.values(), *large]:
         assert_right(target, post(server, target, picture)[1], predictor, picture)
 
 
@@ -319,10 +315,7 @@ def test_a_stalled_upload_loses_its_place(monkeypatch, predictor):
 
 
 def test_a_thousand_requests_of_32_visitors(model, predictor):
-    """Every second one is no picture; nobody is lost, and nobody gets another's.
-
-    At the end the server stops, though an upload has stalled.
-    """
+    """Every second one is no picture; then the server stops, though an upload stalls."""
     kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
     good = [file_of(c, k) for k in kinds for c in (RED, DARK, GREEN, YELLOW, BLUE)]
     bad = [body for body, status, _ in BAD.values() if status == 400]
