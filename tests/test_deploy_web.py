@@ -315,7 +315,7 @@ def test_a_stalled_upload_loses_its_place(monkeypatch, predictor):
 
 
 def test_a_thousand_requests_of_32_visitors(model, predictor):
-    """Every second one is no picture; then the server stops, though an upload stalls."""
+    """Every second one is no picture. The server stops, though an upload stalls."""
     kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
     good = [file_of(c, k) for k in kinds for c in (RED, DARK, GREEN, YELLOW, BLUE)]
     bad = [body for body, status, _ in BAD.values() if status == 400]
