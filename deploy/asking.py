@@ -1,18 +1,13 @@
-"""Start a server of this folder, and ask it about pictures.
-
-This needs nothing but Python, so it runs in every place's environment.
-"""
+"""Start a server of this folder, and ask it about pictures."""
 
 import base64
 import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,22 +15,23 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from deploy import DEFAULT_MODEL, ROOT
+from deploy import DEFAULT_MODEL, ROOT, free_ports
+from going_modular.app_process import HOST, less_astray, started
 
-HOST = "127.0.0.1"
 SECONDS = 60  # longest wait for an answer
 TO_START = 300  # for a start: Ray brings up one process after another
 TO_STOP = 40  # from asking a server to stop to ending it
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 FORM_HEAD = 'Content-Disposition: form-data; name="picture"; filename="plate.jpg"'
 PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"))
+ENVIRONMENTS = ROOT / "build" / "targets"  # of those that have one of their own
 
 
 @dataclass(frozen=True)
 class Target:
     """A server, and how it is asked: places.toml explains each."""
 
-    package: str
+    place: str
     name: str
     health: str
     predict: str
@@ -44,6 +40,11 @@ class Target:
     stages: bool = False
     archive: str = ""
     environment: str = ""
+
+    @property
+    def package(self) -> str:
+        """Its Python package."""
+        return f"deploy.{self.place}"
 
     def pack(self, picture: bytes) -> tuple[bytes, str]:
         """Make a request's body and content type from a picture file's bytes."""
@@ -62,20 +63,17 @@ class Target:
 
 
 TARGETS = {
-    place: Target(f"deploy.{place}", **facts)
+    place: Target(place, **facts)
     for place, facts in PLACES.items()
     if "predict" in facts
 }
 
 
-class Client:
+class Client(contextlib.AbstractContextManager):
     """A connection that is kept, as a program's would be."""
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection(HOST, port, timeout=SECONDS)
-
-    def __enter__(self) -> "Client":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
@@ -102,18 +100,9 @@ class Server:
     """A server that answers."""
 
     port: int
-    process: subprocess.Popen | None = None  # what it starts is in its group
-    log: Path | None = None  # a file with all that it prints
-    staged: Path | None = None  # the folder that a target that stages has filled
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody uses now."""
-    with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in found:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in found]
+    process: subprocess.Popen  # what it starts is in its group
+    log: Path  # a file with all that it prints
+    staged: Path  # the folder that a target that stages has filled
 
 
 def free_port() -> int:
@@ -121,74 +110,51 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def surroundings(python: str | Path) -> dict[str, str]:
-    """Environment variables for a server, less those that would lead it astray."""
-    left_out = "AIP_", "PYTHON"  # Vertex AI's, and what is meant for another Python
-    if python == sys.executable:
-        left_out = "AIP_", "PYTHONSAFEPATH", "PYTHONWARNINGS", "PYTHONINSPECT"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+def python_of(place: str) -> Path:
+    """The Python that has a place's packages."""
+    environment = PLACES.get(place, {}).get("environment")
+    if not environment:
+        return Path(sys.executable)
+    folder = ENVIRONMENTS / environment
+    windows = folder / "Scripts" / "python.exe"
+    return windows if windows.exists() else folder / "bin" / "python"
+
+
+def is_up(target: Target, port: int) -> bool:
+    """Whether a target's server answers there, and is well."""
+    with contextlib.suppress(OSError), Client(port) as client:
+        return client.send("GET", target.health)[0] == 200
+    return False
 
 
 @contextlib.contextmanager
 def running(
-    target: Target,
-    *,
-    model: Path = DEFAULT_MODEL,
-    python: str | Path = sys.executable,
-    environment: dict | None = None,
+    target: Target, *, model: Path = DEFAULT_MODEL, environment: dict | None = None
 ) -> Iterator[Server]:
     """Run a target's server, as its README says, for as long as a with-block.
 
-    `python` has the target's packages, and the variables of `environment` are set. A
-    server that does not start is a RuntimeError.
+    The variables of `environment` are set. A server that does not start is a
+    LessonError with what it said.
     """
+    env = {k: v for k, v in less_astray().items() if not k.startswith("AIP_")}
+    env |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         port, log, staged = free_port(), Path(name, "log.txt"), Path(name, "staged")
-        command = [python, "-m", f"{target.package}.serve", "--port", port]
-        command += ["--model", model.resolve()]
+        command = [python_of(target.place), "-m", f"{target.package}.serve"]
+        command += ["--port", port, "--model", model.resolve()]
         command += ["--folder", staged] if target.stages else []
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                list(map(str, command)),
-                cwd=ROOT,
-                env=surroundings(python) | (environment or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a group: what it starts stops with it
-            )
-        server = Server(port, process, log, staged)
-        try:
-            wait(target, server)
-            yield server
-        finally:
-            _stop(process)
-
-
-def wait(target: Target, server: Server) -> None:
-    """Wait until a server answers; if it does not, a RuntimeError has what it said."""
-    end = time.monotonic() + TO_START
-    while time.monotonic() < end and server.process.poll() is None:
-        with contextlib.suppress(OSError), Client(server.port) as client:
-            if client.send("GET", target.health)[0] == 200:
-                return
-        time.sleep(0.05)
-    said = server.log.read_text("utf-8", "replace")[-2000:]
-    raise RuntimeError(f"{target.name} did not start:\n{said}")
-
-
-def _stop(process: subprocess.Popen) -> None:
-    """Ask a server to stop; once it has, or after a while, end its whole group.
-
-    Not all at once: Ray Serve needs its other processes in order to stop.
-    """
-    process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TO_STOP)
-    if hasattr(os, "killpg"):  # not on Windows
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
+        how = {"log": log, "is_ready": lambda: is_up(target, port), "cwd": ROOT}
+        how |= {"seconds": TO_START, "env": env | (environment or {})}
+        how["start_new_session"] = True  # a group: what it starts stops with it
+        with started(*command, **how) as process:
+            try:
+                yield Server(port, process, log, staged)
+            finally:
+                # Not all at once: Ray Serve needs its other processes to stop.
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(TO_STOP)
+                if hasattr(os, "killpg"):  # not on Windows
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)

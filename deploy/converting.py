@@ -15,13 +15,12 @@ import torch
 from torch import nn
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.reference import answering, read_about, read_deployable
-from deploy.try_it import TargetResult, ask_all, versions_of
+from deploy.reference import ask_network, read_about, read_deployable
+from deploy.try_it import TargetResult
 from going_modular.app.model import ModelMetadata
 from going_modular.export import Deployable
 from going_modular.files import LessonError
 
-CONVERTED = ROOT / "build" / "targets"
 LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 
 
@@ -59,15 +58,15 @@ def descriptions(about: ModelMetadata) -> dict[str, str]:
     }
 
 
-def convert_command(write: Callable[..., Path], default: str, **options: str) -> None:
-    """Convert a model file as the command line says; `options` are yes or no."""
+def convert_command(write: Callable[..., Path], default: str, *flags: tuple) -> None:
+    """Convert a model file as the command line says; flags are names and helps."""
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
-    own = {"default": CONVERTED / default, "help": f"default: build/targets/{default}"}
+    own = {"default": ROOT / "build" / "targets" / default}
+    own["help"] = f"default: build/targets/{default}"
     parser.add_argument("out", type=Path, nargs="?", **own)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    for name, text in options.items():
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, action="store_true", help=text)
+    for name, text in flags:
+        parser.add_argument(name, action="store_true", help=text)
     args = vars(parser.parse_args())
     try:
         written = write(args.pop("model"), args.pop("out"), **args)
@@ -88,21 +87,15 @@ def try_runtime(
     runner: Callable[[Path], Callable[[torch.Tensor], Sequence]],
     model: Path,
     photos: list[Path],
-    *,
-    packages: str,
-    precision: str = "fp32",
+    **told,
 ) -> TargetResult:
     """Convert a model file, and ask a phone's runtime about photos prepared here.
 
     `write` converts a file to another; `runner` makes of that one a function from a
     prepared picture, (1, 3, S, S), to its answer, on one thread.
     """
-    preprocess, about = read_deployable(model).preprocess, read_about(model)
+    prepare, names = read_deployable(model).preprocess, read_about(model).class_names
     with tempfile.TemporaryDirectory() as folder:
         file = write(model, Path(folder, "converted"))
-        run = runner(file)
-        ask = answering(lambda pixels: run(preprocess(pixels)[None]), about.class_names)
-        answers, median_ms = ask_all(ask, photos)
-        size = file.stat().st_size
-    versions = versions_of(packages)
-    return TargetResult(name, versions, size, answers, median_ms, precision)
+        run, told["file_bytes"] = runner(file), file.stat().st_size
+        return ask_network(name, lambda p: run(prepare(p)[None]), names, photos, **told)

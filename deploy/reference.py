@@ -18,7 +18,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from deploy.try_it import KEPT, Answers, TargetResult, ask_all, versions_of
+from deploy.try_it import KEPT, TargetResult, ask_all, versions_of
 from going_modular.app.model import ModelMetadata, Predictor, open_picture
 from going_modular.export import HEAD, KNOWN, Deployable
 from going_modular.files import LessonError
@@ -49,9 +49,7 @@ def read_deployable(onnx_file: Path) -> Deployable:
     about, graph = read_about(onnx_file), onnx.load(onnx_file).graph
     known = {contender.name: contender for contender in CONTENDERS}
     if about.contender not in known:
-        raise RebuildError(
-            f"There is no base {about.contender!r} here, only {[*known]}"
-        )
+        raise RebuildError(f"There is no base {about.contender!r}, only {[*known]}")
     contender = known[about.contender]
     size = {"input_size": about.input_size} if contender.takes_size else {}
     built = contender.build(len(about.class_names), **size)
@@ -81,10 +79,8 @@ def _gate(values: dict[str, np.ndarray]) -> OODDetector:
     second_head = None
     if f"{SECOND_HEAD}.weight" in values:
         second_head = nn.Linear(*values[f"{SECOND_HEAD}.weight"].T.shape)
-    nothing = torch.zeros(2)  # in whose place come the file's numbers
-    gate = OODDetector(
-        torch.tensor(known), second_head, confidence=nothing, second=nothing
-    )
+    nothing = dict.fromkeys(("confidence", "second"), torch.zeros(2))
+    gate = OODDetector(torch.tensor(known), second_head, **nothing)
     # Rounded rows are not quite 1 long, in the file neither.
     return _fill(gate, values | {"gate.known": known}, "gate")
 
@@ -96,13 +92,17 @@ def _fill(part: nn.Module, values: dict[str, np.ndarray], name: str) -> nn.Modul
     return part.requires_grad_(False)
 
 
-def answering(
-    run: Callable[[torch.Tensor], Sequence], class_names: list[str]
-) -> Answers:
-    """How a trial asks about a picture's bytes; PyTorch has one thread then.
+def ask_network(
+    name: str,
+    run: Callable[[torch.Tensor], Sequence],
+    class_names: list[str],
+    photos: list[Path],
+    **told,
+) -> TargetResult:
+    """Ask a network about photos that PyTorch, on one thread, prepares or answers.
 
     `run` is a deployable, or whatever goes from pixels, uint8 (H, W, 3), to C
-    probabilities and both scores, of any shape.
+    probabilities and both scores, of any shape; `told` is as of `ask_all`.
     """
     torch.set_num_threads(1)
 
@@ -113,13 +113,12 @@ def answering(
         plain = [np.asarray(score).item() for score in scores]
         return dict(zip(KEPT, [dict(pairs), *plain], strict=True))
 
-    return ask
+    return ask_all(name, ask, photos, **told)
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """The reference's answers."""
     deployable, names = read_deployable(model), read_about(model).class_names
-    answers, median_ms = ask_all(answering(deployable, names), photos)
-    versions = versions_of("torch torchvision timm")
-    size = sum(each.nbytes for each in deployable.state_dict().values())
-    return [TargetResult("PyTorch", versions, size, answers, median_ms, "fp32")]
+    told = {"versions": versions_of("torch torchvision timm"), "precision": "fp32"}
+    told["file_bytes"] = sum(each.nbytes for each in deployable.state_dict().values())
+    return [ask_network("PyTorch", deployable, names, photos, **told)]

@@ -1,27 +1,28 @@
 """Ask a place about photos, and write down what it said in one form, to be compared.
 
-    python -m deploy.try_it PLACE PHOTOS.json OUT.json
-
-Only the standard library: several places have an environment of their own.
+python -m deploy.try_it PLACE PHOTOS.json OUT.json
 """
 
 import argparse
 import json
 import statistics
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from deploy import DEFAULT_MODEL
-from deploy.asking import PLACES, TARGETS, Client, Target, running
+from deploy.asking import PLACES, TARGETS, Client, python_of, running
+from going_modular.app_process import run
 
 WARM_UPS = 5  # a runtime's first answers take longer
+VERSIONS = """import sys
+from importlib.metadata import version
+print(*map(version, sys.argv[1:]))"""
 KEPT = ("probabilities", "knn_similarity", "in_distribution_score")
-Answers = Callable[[bytes], dict]
 
 
 @dataclass(frozen=True)
@@ -44,38 +45,42 @@ def read_trials(file: Path) -> list[TargetResult]:
     return [TargetResult(**plain) for plain in json.loads(file.read_text("utf-8"))]
 
 
-def versions_of(packages: str) -> dict[str, str]:
-    """The installed version of each package of a text."""
-    return {package: version(package) for package in packages.split()}
+def versions_of(packages: str, python: str | Path = sys.executable) -> dict[str, str]:
+    """The version of each package of a text that a Python has."""
+    names = packages.split()
+    return dict(zip(names, run(python, "-c", VERSIONS, *names).split(), strict=True))
 
 
-def ask_all(ask: Answers, photos: Sequence[Path]) -> tuple[list[dict], float]:
-    """Ask about every photo, one at a time; about the first beforehand, to warm up.
-
-    Returns:
-        The answers, and the median milliseconds from a file's bytes to its answer.
-    """
-    contents = [photo.read_bytes() for photo in photos]
+def ask_all(
+    name: str,
+    ask: Callable[[bytes], dict],
+    photos: list[Path],
+    *,
+    file_bytes: int,
+    versions: dict[str, str],
+    precision: str = "int8",
+) -> TargetResult:
+    """Ask about every photo, one at a time; about the first beforehand, to warm up."""
+    contents, answers, seconds = [photo.read_bytes() for photo in photos], [], []
     for content in contents[:WARM_UPS]:
         ask(content)
-    answers, seconds = [], []
     for content in contents:
         start = time.perf_counter()
-        answers.append(ask(content))
+        answer = ask(content)
         seconds.append(time.perf_counter() - start)
-    return answers, statistics.median(seconds) * 1000
+        answers.append({key: answer[key] for key in KEPT if key in answer})
+    median_ms = 1000 * statistics.median(seconds)
+    return TargetResult(name, versions, file_bytes, answers, median_ms, precision)
 
 
-def try_server(target: Target, model: Path, photos: list[Path]) -> TargetResult:
-    """Start a target's server and ask it about photos."""
+def try_server(place: str, model: Path, photos: list[Path]) -> TargetResult:
+    """Start a place's server and ask it about photos."""
+    target = TARGETS[place]
     with running(target, model=model) as server, Client(server.port) as client:
-        answers, median_ms = ask_all(lambda photo: client.ask(target, photo), photos)
         file = server.staged / target.archive if target.archive else model
-        size = file.stat().st_size
-    kept = [{key: answer[key] for key in KEPT} for answer in answers]
-    return TargetResult(
-        target.name, versions_of(target.packages), size, kept, median_ms
-    )
+        told = {"versions": versions_of(target.packages, python_of(place))}
+        told["file_bytes"] = file.stat().st_size
+        return ask_all(target.name, lambda p: client.ask(target, p), photos, **told)
 
 
 def main() -> None:
@@ -84,14 +89,13 @@ def main() -> None:
     parser.add_argument("place", choices=[*PLACES, "reference"], help="whom to ask")
     parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
     parser.add_argument("out", type=Path, help="the JSON file to write")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     args = parser.parse_args()
     photos = [Path(name) for name in json.loads(args.photos.read_text("utf-8"))]
     if args.place in TARGETS:
-        trials = [try_server(TARGETS[args.place], args.model, photos)]
+        trials = [try_server(args.place, DEFAULT_MODEL, photos)]
     else:
-        name = PLACES[args.place]["module"] if args.place in PLACES else args.place
-        trials = import_module(f"deploy.{name}").try_all(args.model, photos)
+        name = PLACES.get(args.place, {}).get("module", args.place)
+        trials = import_module(f"deploy.{name}").try_all(DEFAULT_MODEL, photos)
     plain = [asdict(trial) for trial in trials]
     args.out.write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
 

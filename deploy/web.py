@@ -1,8 +1,9 @@
-"""What the web apps of this folder share: one model, its answers, errors as sentences.
+"""What the web apps of this folder share: one model, limits, errors as sentences.
 
 Each place adds the one route that it is asked at, in its own `serve.py`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -13,11 +14,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy import server_options
-from deploy.reply import say
-from deploy.request_limits import FULL, RequestLimits
+from deploy.reply import LARGE, say
 from going_modular.app import model
+
+PLACES = 64  # requests at once, being uploaded, waiting or answered; more get a 503
+SECONDS = 30  # for an upload: one that stalls must not hold its place
+FULL = "Too many requests are waiting. Ask again in a moment."
+STOPPING = "The server is stopping. Ask again in a moment."
+SLOW = f"The upload took longer than {SECONDS} seconds. Send it again."
 
 
 class Reply(BaseModel):
@@ -42,6 +50,59 @@ PROBLEMS = {
     "4XX": {"model": Problem, "description": "not what can be answered"},
     503: {"model": Problem, "description": FULL},
 }
+
+
+class RequestLimits:
+    """ASGI middleware that takes a whole body in before the app is asked.
+
+    So no upload holds a thread, and none fills the disk. A body is read to its end also
+    where it is not wanted, or its sender would see a broken connection in place of the
+    answer; no more of it is kept than shows that it is longer than `limit` bytes.
+    uvicorn's own `limit_concurrency` would count idle connections, refuse health checks
+    when busy, and answer without JSON.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self.app, self.limit, self.taken = app, limit, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return await self.app(scope, receive, send)
+        is_full, body, waiting = self.taken >= PLACES, bytearray(), []
+
+        async def hand_on() -> Message:
+            """The body, then what else may come: that the visitor hangs up."""
+            return waiting.pop() if waiting else await receive()
+
+        self.taken += not is_full
+        try:
+            status, sentence = await self.take_in(scope, receive, body, is_full)
+            if status == 200:
+                waiting.append({"type": "http.request", "body": bytes(body)})
+                return await self.app(scope, hand_on, send)
+            headers = {"connection": "close", "retry-after": "1"}
+            await JSONResponse(say(sentence), status, headers)(scope, receive, send)
+        except ClientDisconnect:
+            return None
+        finally:
+            self.taken -= not is_full
+
+    async def take_in(
+        self, scope: Scope, receive: Receive, body: bytearray, is_full: bool
+    ) -> tuple[int, str]:
+        """Read a body; return a status, and a sentence where it is refused."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                async for chunk in Request(scope, receive).stream():
+                    if len(body) <= self.limit and not is_full:
+                        body += chunk
+        except TimeoutError:
+            return 408, SLOW
+        except asyncio.CancelledError:  # uvicorn stops, and waits no longer
+            return 503, STOPPING
+        if is_full:
+            return 503, FULL
+        return (413, LARGE) if len(body) > self.limit else (200, "")
 
 
 @asynccontextmanager
@@ -87,9 +148,7 @@ def serve(
     make: Callable[[model.Predictor], FastAPI], description: str, *, port: int
 ) -> None:
     """Serve a place's app as the command line says, until Ctrl+C or SIGTERM."""
-    parser = server_options(description, port)
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    args = parser.parse_args()
+    args = server_options(description, port).parse_args()
     try:
         predictor = model.Predictor(args.model, threads=1)
     except (OSError, ValueError) as error:

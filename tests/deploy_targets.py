@@ -1,6 +1,8 @@
 """What tests of deploy/ share: its servers, what they get, its READMEs' clients."""
 
-import functools
+import contextlib
+import ctypes
+import importlib.util
 import io
 import json
 import os
@@ -8,32 +10,31 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from drawn_images import drawn_image
-from odd_pictures import JPEG, REFUSED, as_bytes, black_png
+from odd_pictures import as_bytes
 from PIL import Image
 
 from deploy import ROOT
-from deploy.asking import TARGETS, Client, Server, Target
+from deploy.asking import TARGETS, Client, Server, Target, python_of
 from deploy.reply import as_json
-from going_modular.app.model import SENTENCES, Predictor
+from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
 
 *WEB, AZURE_ML, TORCHSERVE, RAY_SERVE = TARGETS.values()
 FASTAPI, SAGEMAKER, VERTEX_AI = WEB
 CASES = tomllib.loads(Path(__file__).with_name("deploy_cases.toml").read_text("utf-8"))
-ELSEWHERE = {AZURE_ML: "azureml_inference_server_http", TORCHSERVE: "ts"}
-SERVERS = (*WEB, *ELSEWHERE)
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVERS = (*WEB, AZURE_ML, TORCHSERVE)
+NETWORK = Path("/proc/thread-self/ns/net")
+CLONE_NEWNET = 0x40000000
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
-CLIENTS = {
-    "bash": ["bash"],
-    "python": [sys.executable, "-"],
-    "javascript": ["node", "--input-type=module", "-"],
-}
 
 
 def of(*targets: Target) -> pytest.MarkDecorator:
@@ -41,25 +42,76 @@ def of(*targets: Target) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("target", targets, ids=lambda target: target.name)
 
 
-@functools.cache
-def python_of(environment: str, module: str) -> str:
-    """The Python of an environment of `make targets`, or ours, if it has a module."""
-    find = f"import importlib.util as u; assert u.find_spec({module!r})"
-    for python in (ROOT / "build/targets" / environment / "bin/python", sys.executable):
-        if Path(python).exists() and not subprocess.call(
-            [python, "-c", find], stderr=subprocess.DEVNULL
-        ):
-            return str(python)
-    pytest.skip(f"needs {module}: make targets")
+def cases_of(target: Target) -> dict:
+    """What the file of cases has for a target."""
+    return CASES[target.place]
 
 
-def python_for(target: Target) -> str:
-    """The Python that runs a target's server; skips where there is none."""
-    if target is TORCHSERVE and not shutil.which("java"):
+def need(place: str) -> Path:
+    """The Python that a place runs in; skips where there is none."""
+    python = python_of(place)
+    if not python.exists():
+        pytest.skip(f"needs python -m tools.try_targets {place}")
+    if place == "torchserve" and not shutil.which("java"):
         pytest.skip("needs Java: apt install openjdk-17-jre-headless")
-    if target in WEB:
-        return sys.executable
-    return python_of(target.environment, ELSEWHERE[target])
+    return python
+
+
+# Ray opens ports for the whole network, so it runs in a network of its own.
+
+
+@contextlib.contextmanager
+def own_network() -> Iterator[int]:
+    """A network with only a loopback, for this thread and what it starts.
+
+    Yields its number, 0 if it may not be made. What is started ends with the block.
+    """
+    with contextlib.ExitStack() as stack:
+        number = 0
+        if sys.platform == "linux" and not os.geteuid() and shutil.which("ip"):
+            before, libc = stack.enter_context(NETWORK.open()), ctypes.CDLL(None)
+            if not libc.unshare(CLONE_NEWNET):
+                stack.callback(libc.setns, before.fileno(), CLONE_NEWNET)
+                subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+                number = NETWORK.stat().st_ino
+        yield number
+
+
+def need_ray(network: int) -> None:
+    """Skip where Ray is not installed, or cannot be kept off the network."""
+    if not importlib.util.find_spec("ray"):
+        pytest.skip("needs Ray: pip install -r deploy/ray/requirements.txt")
+    if not network:
+        pytest.skip("needs root on Linux and iproute2, to keep Ray off the network")
+
+
+def left_over(network: int) -> dict[int, str]:
+    """Return the processes in that network, but for this one: id, command line."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            line = " ".join(process.cmdline()).strip()
+            place = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+            if line and place == network and process.pid != os.getpid():
+                found[process.pid] = line
+    return found
+
+
+def assert_all_stopped(network: int) -> None:
+    """Nothing runs there; the last of Ray goes a moment after its command."""
+    end = time.monotonic() + 60
+    while network and left_over(network) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not network or left_over(network) == {}
+
+
+@contextlib.contextmanager
+def rays_home() -> Iterator[dict[str, str]]:
+    """What Ray is told by its environment; its files are gone afterwards."""
+    # Short: the names of Ray's sockets hold it, and may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as home:
+        told = {"HOME": home, "RAY_TMPDIR": home}  # Ray writes a token to the one
+        yield told | {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
@@ -74,10 +126,10 @@ def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
     return listed, photos
 
 
-def command(python: str, *arguments: object, **how) -> subprocess.CompletedProcess:
-    """Run a module of deploy/ from the repository's root."""
+def command(*arguments: object, **how) -> subprocess.CompletedProcess:
+    """Run a program in the repository's root."""
     told = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900} | how
-    return subprocess.run([python, *map(str, arguments)], **told)
+    return subprocess.run(list(map(str, arguments)), **told)
 
 
 def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
@@ -85,11 +137,16 @@ def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> 
     return as_bytes(Image.new("RGB", size, colour), kind)
 
 
-def post(server: Server, target: Target, picture: bytes) -> tuple[int, dict]:
-    """Ask about a picture over a connection of its own: status and JSON."""
+def send(server: Server, method: str, path: str, *request) -> tuple[int, dict]:
+    """Send a request over a connection of its own: status and JSON."""
     with Client(server.port) as client:
-        status, text = client.send("POST", target.predict, *target.pack(picture))
+        status, text = client.send(method, path, *request)
     return status, json.loads(text)
+
+
+def post(server: Server, target: Target, picture: bytes) -> tuple[int, dict]:
+    """Ask about a picture."""
+    return send(server, "POST", target.predict, *target.pack(picture))
 
 
 def expected(predictor: Predictor, picture: bytes, near: float = 0.0) -> dict:
@@ -106,52 +163,18 @@ def assert_right(
 ) -> None:
     """Hold a server's answer against the Predictor's."""
     wanted, found = expected(predictor, picture), dict(target.unpack(answer))
-    if target in ELSEWHERE:  # ONNX Runtime's versions differ in the last digits
+    if target not in WEB:  # another ONNX Runtime differs in the last digits
         wanted = expected(predictor, picture, near=1e-3)
         for one in (wanted, found):
             one["text"] = one["text"].splitlines()[0]
     assert found == wanted
 
 
-def bad_pictures() -> dict[str, tuple[bytes, int, str]]:
-    """Files that are refused: their bytes, and the status and sentence they get."""
-    refused = REFUSED.items()
-    return {name: (body, 400, SENTENCES[why]) for name, (body, why) in refused} | {
-        "200 megapixels": (black_png(20_000, 10_000), 400, SENTENCES["too large"]),
-        "20 MB": (JPEG + bytes(20_000_000), 413, "Send at most 15 MB."),
-    }
-
-
 def folder_of(target: Target) -> Path:
     """A target's folder."""
-    return ROOT / target.package.replace(".", "/")
+    return ROOT / "deploy" / target.place
 
 
 def readme(target: Target) -> str:
     """A target's page."""
     return (folder_of(target) / "README.md").read_text("utf-8")
-
-
-def run_client(
-    target: Target, language: str, port: int, folder: Path, plate: bytes
-) -> str:
-    """What a README's client prints, run at our address and beside a plate.jpg."""
-    blocks, program = BLOCK.findall(readme(target)), CLIENTS[language]
-    own = [code for name, code in blocks if name == language]
-    (code,) = filter(ADDRESS.search, own)
-    for needed in (program[0], "curl" if language == "bash" else program[0]):
-        if not shutil.which(needed):
-            pytest.skip(f"needs {needed}")
-    assert len(code.splitlines()) <= 14
-    assert {path for _, path in ADDRESS.findall(code)} == {target.predict}
-    (folder / "plate.jpg").write_bytes(plate)
-    return subprocess.run(
-        program,
-        input=ADDRESS.sub(rf"http://127.0.0.1:{port}\2", code),
-        cwd=folder,
-        env={**os.environ, "no_proxy": "127.0.0.1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-    ).stdout

@@ -1,15 +1,17 @@
 """What can be said of deploy/ with no server, or with one for each: files, commands."""
 
+import base64
 import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
 from deploy_targets import (
     ADDRESS,
     AZURE_ML,
@@ -17,33 +19,37 @@ from deploy_targets import (
     SAGEMAKER,
     SERVERS,
     VERTEX_AI,
-    WEB,
     assert_right,
+    cases_of,
     command,
     draw_photos,
     expected,
+    file_of,
     folder_of,
+    need,
     of,
     post,
-    python_for,
     readme,
 )
+from fastapi.testclient import TestClient
 from odd_pictures import JPEG
 
-from deploy import DEFAULT_MODEL, ROOT, asking
-from deploy.asking import HOST, Server, free_port, running, surroundings
+from deploy import DEFAULT_MODEL, ROOT, asking, stage
+from deploy.asking import HOST, Server, free_port, is_up, running
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
-from deploy.request_limits import PLACES, SECONDS
-from deploy.stage import stage
+from deploy.reply import reply
 from deploy.try_it import KEPT, read_trials
+from deploy.web import PLACES, SECONDS
 from going_modular.app.model import Predictor
+from going_modular.app_process import started
 
 AZURE = folder_of(AZURE_ML)
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
-def test_what_azure_gets_is_ours_and_imports_nothing_else(tmp_path):
+def test_azures_files_name_what_azure_gets(tmp_path):
+    """That it is enough is seen where its server starts: it gets nothing else."""
     wanted, given = (
         re.findall(r"^[ -]*([\w-]+>=[\d.,<]+)$", (AZURE / name).read_text(), re.M)
         for name in ("requirements.txt", "conda.yml")
@@ -54,65 +60,111 @@ def test_what_azure_gets_is_ours_and_imports_nothing_else(tmp_path):
     assert (AZURE / named["path"]).resolve() == DEFAULT_MODEL
     assert (AZURE / named["code"]).resolve() == ROOT / "build" / "azure_ml"
     assert (staged / named["scoring_script"]).is_file()
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import deploy.reply"
-    subprocess.run([sys.executable, "-IBc", code], check=True, cwd="/")
-    assert not [*tmp_path.rglob("*.onnx")], "the model is uploaded by itself"
 
 
-@pytest.fixture
-def run_serve(monkeypatch, capsys):
-    """Runs a server's command, which ends at once; gives what it says."""
-
-    def run(target, *words: object) -> str:
+@of(*SERVERS)
+def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
+    target, monkeypatch, capsys, tmp_path
+):
+    def run_serve(*words: object) -> str:
         monkeypatch.setattr("sys.argv", ["serve", *map(str, words)])
         with pytest.raises(SystemExit) as end:
             runpy.run_module(f"{target.package}.serve", run_name="__main__")
         return capsys.readouterr().out + str(end.value)
 
-    return run
-
-
-@of(*SERVERS)
-def test_the_readmes_address_and_limits_are_those_of_the_code(
-    target, run_serve, monkeypatch
-):
     def port() -> str:
-        said = run_serve(target, "--help")
-        return re.search(r"--port.*?default: (\d+)", said, re.DOTALL)[1]
+        return re.search(r"--port.*?default: (\d+)", run_serve("--help"), re.DOTALL)[1]
 
     assert set(ADDRESS.findall(readme(target))) == {(port(), target.predict)}
     if target is FASTAPI:
         assert f"over {SECONDS} s, or was over 15 MB" in readme(target)
         assert f"{PLACES} requests" in readme(target)
+        model = tmp_path / "model.onnx"
+        model.write_text("version https://git-lfs.github.com/spec/v1")
+        assert "git lfs pull" in run_serve("--model", model)
     if target is VERTEX_AI:
         monkeypatch.setenv("AIP_HTTP_PORT", "9000")
         assert port() == "9000"
 
 
-def test_a_server_says_what_is_wrong_before_it_starts(run_serve, tmp_path):
-    model = tmp_path / "model.onnx"
-    model.write_text("version https://git-lfs.github.com/spec/v1")
-    assert "git lfs pull" in run_serve(FASTAPI, "--model", model)
+# What only one of the web apps has
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"), threads=1)
+
+
+@pytest.fixture
+def client(target, predictor):
+    """Asks a target's app, in this process."""
+    app = import_module(f"{target.package}.serve").make(predictor)
+    with TestClient(app) as client:
+        yield client
+
+
+@of(VERTEX_AI)
+def test_vertex_ai_gets_one_prediction_an_instance(client, target, predictor):
+    """Also for base64 as clients write it."""
+    pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
+    texts = [base64.b64encode(picture).decode() for picture in pictures]
+    safe = base64.urlsafe_b64encode(pictures[0]).decode()
+    texts += [base64.encodebytes(pictures[0]).decode(), safe, safe.rstrip("=")]
+    texts.append(f"data:image/jpeg;base64,{texts[0]}")
+    question = {"instances": [{"b64": text} for text in texts], "parameters": [1]}
+    wanted = [expected(predictor, one) for one in [*pictures, *4 * [pictures[0]]]]
+    found = client.post(target.predict, json=question).json()
+    assert found == {"predictions": wanted}
+
+
+@of(VERTEX_AI)
+def test_vertex_ai_is_told_what_is_wrong(client, target):
+    case, head = cases_of(target), {"Content-Type": "application/json"}
+    good = {"b64": base64.b64encode(JPEG).decode()}
+    for text, words in case["instances"]:
+        question = {"instances": [good, {"b64": text}]}
+        answer = client.post(target.predict, json=question)
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith(f"instances[1]: {words}")
+    too_many = b'{"instances": [%s]}' % b",".join([b'{"b64": ""}'] * 17)
+    bodies = map(str.encode, case["bodies"])
+    for body in [*bodies, too_many, b"\xff\xfe", b"[" * 1_000_000]:
+        answer = client.post(target.predict, content=body, headers=head)
+        assert answer.status_code in (400, 422)
+        assert "1 to 16 pictures" in answer.json()["detail"]
+
+
+def test_vertex_ai_says_where_it_asks(monkeypatch, predictor):
+    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/up")
+    monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/m:predict")
+    app = import_module("deploy.vertex_ai.serve").make(predictor)
+    with TestClient(app) as client:
+        assert client.get("/v1/up").is_success and client.get("/health").is_client_error
+        body, kind = VERTEX_AI.pack(JPEG)
+        how = {"content": body, "headers": {"Content-Type": kind}}
+        assert client.post("/v1/m:predict", **how).is_success
+
+
+@of(FASTAPI)
+def test_a_form_may_hold_more_but_not_less(client, target, predictor):
+    body, kind = target.pack(JPEG)
+    end = f"--{kind.split('=')[1]}\r\n".encode()
+    note = end + b'Content-Disposition: form-data; name="note"\r\n\r\nlunch\r\n'
+    for sent, as_kind, wanted in [
+        (body.replace(b'name="picture"', b'name="file"'), kind, [422]),
+        (body.replace(b'; filename="plate.jpg"', b""), kind, [422]),
+        *((broken, kind, [400, 422]) for broken in (body[:-20], b"", b"no form")),
+        (body, "multipart/form-data", [400]),
+    ]:
+        how = {"content": sent, "headers": {"Content-Type": as_kind}}
+        answer = client.post(target.predict, **how)
+        assert answer.status_code in wanted and '"picture"' in answer.json()["detail"]
+    how = {"content": note + body, "headers": {"Content-Type": kind}}
+    found = client.post(target.predict, **how)
+    assert (found.status_code, found.json()) == reply(predictor, JPEG)
 
 
 # The commands
-
-
-@pytest.mark.parametrize(
-    ("python", "passed_on"), [(sys.executable, True), ("x", False)]
-)
-def test_a_servers_own_python_finds_what_ours_does(python, passed_on, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "mine")
-    for name in ("AIP_HTTP_PORT", "PYTHONSAFEPATH"):
-        monkeypatch.setenv(name, "1")
-    assert ("PYTHONPATH" in surroundings(python)) == passed_on
-    assert not {"AIP_HTTP_PORT", "PYTHONSAFEPATH"} & surroundings(python).keys()
-
-
-def test_asking_needs_nothing_installed():
-    """Several places have an environment of their own; -S leaves all packages out."""
-    done = command(sys.executable, "-S", "-c", "import deploy.try_it")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
@@ -120,9 +172,8 @@ def test_asking_needs_nothing_installed():
 def test_a_target_is_tried(target, tmp_path, monkeypatch):
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/elsewhere")  # which is not for ours
     listed, photos = draw_photos(tmp_path, each=1)
-    out, here = tmp_path / "out.json", target in WEB
-    words = "-m", "deploy.try_it", target.package[7:], listed, out
-    done = command(python_for(target), *words)
+    out, here = tmp_path / "out.json", need(target.place) == Path(sys.executable)
+    done = command(sys.executable, "-m", "deploy.try_it", target.place, listed, out)
     assert done.returncode == 0, done.stderr
     (found,), predictor = read_trials(out), Predictor(DEFAULT_MODEL, threads=1)
     assert found.target == target.name and found.median_ms > 0
@@ -149,9 +200,8 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
 
 
 def assert_answers(server: Server, target) -> None:
-    status, answer = post(server, target, JPEG)
-    assert status == 200
-    assert_right(target, answer, Predictor(DEFAULT_MODEL, threads=1), JPEG)
+    predictor = Predictor(DEFAULT_MODEL, threads=1)
+    assert_right(target, post(server, target, JPEG)[1], predictor, JPEG)
 
 
 @pytest.mark.slow
@@ -176,29 +226,20 @@ def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
         assert_answers(server, target)
 
 
-def docker(*arguments: object) -> subprocess.CompletedProcess:
-    return command("docker", *arguments)
-
-
 @pytest.mark.slow
 @of(SAGEMAKER, VERTEX_AI)
 def test_the_image_answers(target, tmp_path):
-    if not shutil.which("docker") or docker("info").returncode:
+    if not shutil.which("docker") or command("docker", "info").returncode:
         pytest.skip("needs a running Docker: apt install docker.io")
-    name = f"foodvision-test-{target.package[7:]}"
+    name = f"foodvision-test-{target.place}"
     file = folder_of(target) / "Dockerfile"
-    built = docker("build", "-f", file, "-t", name, ".")
+    built = command("docker", "build", "-f", file, "-t", name, ".")
     assert built.returncode == 0, built.stderr[-3000:]
     port, log = free_port(), tmp_path / "log.txt"
     run = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
     run += [name, *(["serve"] if target is SAGEMAKER else [])]  # as each starts it
-    with log.open("wb") as out:
-        process = subprocess.Popen(run, stdout=out, stderr=out)
-    try:
-        server = Server(port, process, log)
-        asking.wait(target, server)
-        assert_answers(server, target)
-    finally:
-        docker("stop", name)
-        process.wait()
-        docker("image", "rm", name)
+    how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": 300}
+    with started(*run, **how) as process:
+        assert_answers(Server(port, process, log, tmp_path), target)
+        command("docker", "stop", name)
+    command("docker", "image", "rm", name)

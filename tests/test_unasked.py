@@ -7,12 +7,11 @@ import sys
 import time
 from contextlib import ExitStack
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import watching
 from browsing import lay_out
-from deploy_targets import ROOT, SERVERS, WEB, post
+from deploy_targets import ROOT, SERVERS, post
 from odd_pictures import JPEG
 
 from deploy import asking
@@ -72,10 +71,8 @@ def test_no_server_reports(watched):
         demo = stack.enter_context(run_demo(lay_out(watched / "demo")))
         ask_demo(demo.url, photo)
         for target in SERVERS:
-            own = ROOT / f"build/targets/{target.package[7:]}/bin/python"
-            python = sys.executable if target in WEB else own
-            if Path(python).exists():
-                server = stack.enter_context(asking.running(target, python=python))
+            if asking.python_of(target.place).exists():
+                server = stack.enter_context(asking.running(target))
                 assert post(server, target, JPEG)[0] == 200
         time.sleep(SECONDS)
     assert watching.reported(watched) == []

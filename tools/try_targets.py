@@ -8,22 +8,21 @@ import argparse
 import json
 import os
 import platform
-import re
 import shutil
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 
 from deploy import ROOT
-from deploy.asking import PLACES
+from deploy.asking import ENVIRONMENTS, PLACES, TARGETS, python_of
 from deploy.try_it import TargetResult, read_trials
+from going_modular import app_process
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.files import atomic_write
+from going_modular.files import LessonError, atomic_write
+from tools.readme_block import put_block
 
 DEPLOY = ROOT / "deploy"
-ENVIRONMENTS = ROOT / "build" / "targets"
 RESULTS = DEPLOY / "results.md"
 SECONDS = 1800  # that a trial may take
 ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
@@ -35,87 +34,59 @@ HEAD = """\
 | --- | ---: | ---: | ---: | ---: | --- | --- |"""
 
 
-class NotTried(Exception):
-    """A place that could not be tried; says why, for its row of the table."""
-
-
-def python_of(place: str) -> Path:
-    """The Python that has a place's packages."""
-    environment = PLACES.get(place, {}).get("environment")
-    if not environment:
-        return Path(sys.executable)
-    folder = ENVIRONMENTS / environment
-    windows = folder / "Scripts" / "python.exe"
-    return windows if windows.exists() else folder / "bin" / "python"
+def run(*command: object) -> str:
+    """What a command prints in the repository's root; its last word if it fails."""
+    try:
+        return app_process.run(*command, cwd=ROOT, timeout=SECONDS)
+    except LessonError as error:
+        raise LessonError(str(error).splitlines()[-1]) from error
 
 
 def install(place: str) -> None:
-    """Install what a place needs, where it is to run; NotTried if that fails."""
+    """Install what a place needs, where it is to run; a LessonError if that fails."""
     uv = shutil.which("uv")
     if not python_of(place).exists():
         make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
         run(*make, ENVIRONMENTS / PLACES[place]["environment"])
     python = python_of(place)
-    pip = [python, "-m", "pip", "install"]
-    pip = [uv, "pip", "install", "--python", python] if uv else pip
-    run(*pip, "-q", "-r", DEPLOY / place / "requirements.txt")
-
-
-def run(*command: object) -> str:
-    """What a command prints that is run from the root of the repository.
-
-    Raises:
-        NotTried: If it fails; with the last line of what it said.
-    """
-    how = {"cwd": ROOT, "capture_output": True, "text": True, "errors": "replace"}
-    try:
-        done = subprocess.run(list(map(str, command)), timeout=SECONDS, **how)
-    except subprocess.TimeoutExpired as error:
-        raise NotTried(f"no end after {SECONDS // 60} minutes") from error
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
-        raise NotTried(said[-1])
-    return done.stdout
+    pip = [uv, "pip", "install", "--python"] if uv else [python, "-m", "pip", "install"]
+    run(*pip, *([python] if uv else []), "-qr", DEPLOY / place / "requirements.txt")
 
 
 def ask(place: str, photos: Path) -> list[TargetResult]:
     """Ask a place, or "reference", about the photos that a JSON file lists."""
     out = ENVIRONMENTS / f"{place}.json"
     out.unlink(missing_ok=True)
-    run(python_of(place), "-m", "deploy.try_it", place, photos, out)
+    python = sys.executable if place in TARGETS else python_of(place)
+    run(python, "-m", "deploy.try_it", place, photos, out)
     return read_trials(out)
+
+
+def measure_crowd(files: list[str]) -> str:
+    """The table of many visitors at once."""
+    some = files[:: max(1, len(files) // SOME)]
+    try:
+        return run(sys.executable, "-m", "deploy.fastapi.measure", *some).strip()
+    except LessonError as reason:
+        return f"Not measured: {reason}"
 
 
 def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
     """A trial as a row of the table, and whether it is as alike as its kind allows."""
+    name, size = f"{trial.target}, {trial.precision}", f"{trial.file_bytes / 1e6:.1f}"
     versions = ", ".join(f"{name} {v}" for name, v in trial.versions.items())
-    megabytes = f"{trial.file_bytes / 1e6:.1f}"
-    name = f"{trial.target}, {trial.precision}"
     if not trial.answers:
-        return [name, "-", "-", "-", megabytes, trial.note, versions], True
+        return [name, "-", "-", "-", size, trial.note, versions], True
     same, most = 0, 0.0  # photos of the same class; how far a probability is off
     for told, meant in zip(trial.answers, truth.answers, strict=True):
         said, wanted = told["probabilities"], meant["probabilities"]
         same += max(said, key=said.get) == max(wanted, key=wanted.get)
         most = max(most, *(abs(said[name] - wanted[name]) for name in wanted))
-    alike, enough = most <= ALIKE, same >= SAME * len(trial.answers)
-    kept = alike if trial.precision == "fp32" else enough
-    cells = [name, f"{same} of {len(trial.answers)}", f"{most:.1e}"]
-    cells += [f"{trial.median_ms:.1f}", megabytes]
+    enough = same >= SAME * len(trial.answers)
+    kept = most <= ALIKE if trial.precision == "fp32" else enough
+    numbers = f"{same} of {len(trial.answers)}", f"{most:.1e}", f"{trial.median_ms:.1f}"
     note = "; ".join(filter(None, ("yes" if kept else "no", trial.note)))
-    return [*cells, note, versions], kept
-
-
-def judged(
-    place: str, photos: Path, truth: TargetResult, *, install_it: bool
-) -> list[tuple[list[str], bool]]:
-    """Rows of the table for a place, each with whether it is as promised."""
-    try:
-        if install_it:
-            install(place)
-        return [row(trial, truth) for trial in ask(place, photos)]
-    except NotTried as reason:
-        return [([place, *"----", f"not tried: {reason}", "-"], False)]
+    return [name, *numbers, size, note, versions], kept
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -137,34 +108,28 @@ def main(arguments: list[str] | None = None) -> int:
     table, all_kept = [HEAD], True
     print(HEAD, flush=True)
     for place in chosen:
-        for cells, kept in judged(place, photos, truth, install_it=not args.installed):
+        try:
+            if not args.installed:
+                install(place)
+            rows = [row(trial, truth) for trial in ask(place, photos)]
+        except LessonError as reason:
+            rows = [([place, *"----", f"not tried: {reason}", "-"], False)]
+        for cells, kept in rows:
             table.append(f"| {' | '.join(cells)} |")
             print(table[-1], flush=True)
             all_kept = all_kept and kept
     if len(chosen) == len(PLACES):
-        write("\n".join(table), files, pictures.label)
+        measured = (
+            f"Written by `make targets` on {date.today().isoformat()}: "
+            f"{platform.system()}, {os.cpu_count()} CPU cores, Python "
+            f"{platform.python_version()}, {len(files)} {pictures.label}."
+        )
+        page = put_block(RESULTS.read_text("utf-8"), "measured", measured)
+        page = put_block(page, "places", "\n".join(table))
+        page = put_block(page, "crowd", measure_crowd(files))
+        with atomic_write(RESULTS) as part:
+            part.write_text(page, "utf-8")
     return 0 if all_kept else 1
-
-
-def write(table: str, files: list[str], label: str) -> None:
-    """Write what all places said, and on what it was measured."""
-    measured = (
-        f"Written by `make targets` on {date.today().isoformat()}: "
-        f"{platform.system()}, {os.cpu_count()} CPU cores, Python "
-        f"{platform.python_version()}, {len(files)} {label}."
-    )
-    try:
-        some = files[:: max(1, len(files) // SOME)]
-        crowd = run(sys.executable, "-m", "deploy.fastapi.measure", *some).strip()
-    except NotTried as reason:
-        crowd = f"Not measured: {reason}"
-    page = RESULTS.read_text("utf-8")
-    for name, text in {"measured": measured, "places": table, "crowd": crowd}.items():
-        block = f"<!-- {name} -->\n\n{text}\n\n<!-- end of {name} -->"
-        old = re.compile(f"<!-- {name} -->.*<!-- end of {name} -->", re.DOTALL)
-        page = old.sub(lambda _, block=block: block, page)
-    with atomic_write(RESULTS) as part:
-        part.write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL, ROOT, server_options
-from deploy.stage import stage
+from deploy import DEFAULT_MODEL, server_options, stage
 
 HERE = Path(__file__).resolve().parent
 OWN = HERE / "score.py", HERE / "logging.json"  # of three log lines a request, one
@@ -19,9 +18,7 @@ APP = "azureml_inference_server_http.server.entry:app"
 
 def main() -> None:
     """Fill the folder, and become the server."""
-    parser = server_options(__doc__, 5001)  # Azure's own port
-    own = {"default": ROOT / "build" / "azure_ml", "help": "which Azure uploads"}
-    parser.add_argument("--folder", type=Path, **own)
+    parser = server_options(__doc__, 5001, folder="azure_ml")  # Azure's own port
     parser.add_argument("--stage", action="store_true", help="fill it, and stop")
     args = parser.parse_args()
     folder = stage(args.folder.resolve(), *OWN)

@@ -4,15 +4,12 @@ python -m deploy.core_ml.convert [--model FILE] [OUT]
 """
 
 import io
-import logging
 import tempfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
+import coremltools as ct
 import torch
-
-with redirect_stderr(io.StringIO()):  # it tells which other packages it does not know
-    import coremltools as ct
 
 from deploy.converting import LICENCE, Network, convert_command, descriptions, size_of
 from deploy.reference import read_about, read_deployable
@@ -20,9 +17,7 @@ from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.export import quiet
 from going_modular.files import LessonError, staged_folder
-from going_modular.model_builder import Preprocess
 
-logging.disable(logging.WARNING)  # coremltools notes that this is no Mac
 NAME = "foodvision_mini.mlpackage"
 PICTURE, LABEL = "picture", "classLabel"
 NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
@@ -41,8 +36,8 @@ def write_mlpackage(model: Path, out: Path) -> Path:
             each colour otherwise, which Core ML's images cannot, or if the package
             cannot be written; what was there before is as it was.
     """
-    deployable, about = read_deployable(model), read_about(model)
-    package = _convert(Network(deployable), image_input(deployable.preprocess), about)
+    network, about = Network(read_deployable(model)), read_about(model)
+    package = _convert(network, about)
     package.short_description = f"{about.title}: {', '.join(about.class_names)}"
     package.license, package.version = LICENCE, "1.0"
     package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
@@ -56,9 +51,16 @@ def write_mlpackage(model: Path, out: Path) -> Path:
     return out
 
 
-def _convert(
-    network: Network, picture: ct.ImageType, about: ModelMetadata
-) -> ct.models.MLModel:
+def _convert(network: Network, about: ModelMetadata) -> ct.models.MLModel:
+    how = network.deployable.preprocess
+    if how.scale.numel() > 1:
+        raise LessonError(
+            "This model's base scales each colour otherwise, and Core ML's images know "
+            "one scale only. Take a model with another base."
+        )
+    # From 0 to 255; Core ML scales the values itself.
+    own = {"scale": how.scale.item(), "bias": [how.shift.item()] * 3}
+    own["color_layout"] = ct.colorlayout.RGB
     with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
         traced = traced.run_decompositions({})
@@ -68,7 +70,7 @@ def _convert(
             convert_to="mlprogram",
             compute_precision=ct.precision.FLOAT32,
             minimum_deployment_target=ct.target.iOS16,
-            inputs=[picture],
+            inputs=[ct.ImageType(PICTURE, shape=network.example.shape, **own)],
             classifier_config=ct.ClassifierConfig(
                 about.class_names,
                 predicted_feature_name=LABEL,
@@ -77,27 +79,10 @@ def _convert(
         )
     spec = package.get_spec()
     names["probabilities"] = f"{LABEL}_probs"
-    for wanted, traced_name in names.items():
-        ct.utils.rename_feature(spec, traced_name, wanted, rename_inputs=False)
-    return ct.models.MLModel(
-        spec, weights_dir=package.weights_dir, skip_model_load=True
-    )
-
-
-def image_input(preprocess: Preprocess) -> ct.ImageType:
-    """An RGB image, of which Core ML scales the values from 0 to 255 itself."""
-    if preprocess.scale.numel() > 1:
-        raise LessonError(
-            "This model's base scales each colour otherwise, and Core ML's images know "
-            "one scale only. Take a model with another base."
-        )
-    return ct.ImageType(
-        PICTURE,
-        shape=(1, 3, preprocess.size, preprocess.size),
-        scale=preprocess.scale.item(),
-        bias=[preprocess.shift.item()] * 3,
-        color_layout=ct.colorlayout.RGB,
-    )
+    for wanted, given in names.items():
+        ct.utils.rename_feature(spec, given, wanted, rename_inputs=False)
+    weights = {"weights_dir": package.weights_dir, "skip_model_load": True}
+    return ct.models.MLModel(spec, **weights)
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:

@@ -16,7 +16,7 @@ from executorch.runtime import Runtime
 
 from deploy.converting import Network, convert_command, try_runtime
 from deploy.reference import read_deployable
-from deploy.try_it import TargetResult
+from deploy.try_it import TargetResult, versions_of
 from going_modular.export import quiet
 from going_modular.files import atomic_write
 
@@ -30,9 +30,8 @@ def write_pte(model: Path, out: Path) -> Path:
     network = Network(read_deployable(model))
     with atomic_write(out) as part, quiet(), torch.no_grad():
         traced = torch.export.export(network, (network.example,))
-        lowered = to_edge_transform_and_lower(
-            traced, partitioner=[XnnpackPartitioner()]
-        )
+        on_phones = {"partitioner": [XnnpackPartitioner()]}
+        lowered = to_edge_transform_and_lower(traced, **on_phones)
         part.write_bytes(lowered.to_executorch().buffer)
     return out
 
@@ -40,14 +39,13 @@ def write_pte(model: Path, out: Path) -> Path:
 def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
     """What a .pte file says about a prepared picture (1, 3, S, S), on one thread."""
     _unsafe_reset_threadpool(1)  # unsafe while something runs; nothing does yet
-    program = Runtime.get().load_program(file)
-    method = program.load_method("forward")
+    method = Runtime.get().load_program(file).load_method("forward")
     return lambda picture: method.execute([picture])
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and ask ExecuTorch's Python runtime."""
-    told = {"packages": "executorch torch"}
+    told = {"versions": versions_of("executorch torch"), "precision": "fp32"}
     return [try_runtime("ExecuTorch", write_pte, runner, model, photos, **told)]
 
 

@@ -24,12 +24,6 @@ from deploy.spaces.try_it import app_running
 CLIENTS, FASTAPI = 8, TARGETS["fastapi"]
 CALL = "/gradio_api/call/predict"
 HEAD = "|  | answers a second, median | range |\n| --- | ---: | ---: |"
-Ask = Callable[[Client, bytes], object]
-
-
-def ask_fastapi(client: Client, photo: bytes) -> None:
-    """One request."""
-    client.ask(FASTAPI, photo)
 
 
 def ask_gradio(client: Client, photo: bytes) -> None:
@@ -45,7 +39,7 @@ def ask_gradio(client: Client, photo: bytes) -> None:
         raise RuntimeError(f"the Gradio app answered: {text[:300]}")
 
 
-def rate(port: int, ask: Ask, photos: list[bytes], seconds: float) -> float:
+def rate(port: int, ask: Callable, photos: list[bytes], seconds: float) -> float:
     """Let the clients ask for some seconds; return the answers a second."""
     start = time.perf_counter()
 
@@ -64,20 +58,24 @@ def rate(port: int, ask: Ask, photos: list[bytes], seconds: float) -> float:
 
 def measure(files: Sequence[Path], *, rounds: int = 5, seconds: float = 5) -> str:
     """Measure both in turns, with JPEG files; the first turn of each is a warm-up."""
-    photos, rates = [Path(file).read_bytes() for file in files], [[], []]
+    photos, rates = [Path(file).read_bytes() for file in files], {}
     with running(FASTAPI) as server, app_running(DEFAULT_MODEL) as app:
-        ways = (server.port, ask_fastapi), (urlsplit(app.url).port, ask_gradio)
+        ways = {
+            "FastAPI": (server.port, lambda client, photo: client.ask(FASTAPI, photo)),
+            "the Gradio app": (urlsplit(app.url).port, ask_gradio),
+        }
         for _ in range(rounds + 1):
-            for found, (port, ask) in zip(rates, ways, strict=True):
-                found.append(rate(port, ask, photos, seconds))
-    fastapi, gradio = (found[1:] for found in rates)
+            for name, way in ways.items():
+                rates.setdefault(name, []).append(rate(*way, photos, seconds))
     lines = [HEAD]
-    for name, found in (("FastAPI", fastapi), ("the Gradio app", gradio)):
-        low, middle, high = min(found), statistics.median(found), max(found)
-        lines.append(f"| {name} | {middle:.0f} | {low:.0f} to {high:.0f} |")
+    for name, (_, *found) in rates.items():
+        middle, ends = statistics.median(found), f"{min(found):.0f} to {max(found):.0f}"
+        lines.append(f"| {name} | {middle:.0f} | {ends} |")
+    (_, *fastapi), (_, *gradio) = rates.values()
     ratio = statistics.median(a / b for a, b in zip(fastapi, gradio, strict=True))
-    words = f"{ratio:.1f} times as many, the median of {rounds} rounds."
-    return "\n".join([*lines, "", words])
+    return "\n".join(
+        [*lines, f"\n{ratio:.1f} times as many, the median of {rounds} rounds."]
+    )
 
 
 if __name__ == "__main__":

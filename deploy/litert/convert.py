@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from deploy.converting import Network, convert_command, try_runtime
 from deploy.litert.metadata import with_metadata
 from deploy.reference import read_about, read_deployable
-from deploy.try_it import TargetResult
+from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import OUTPUTS
 from going_modular.export import Deployable, quiet
 from going_modular.files import atomic_write
@@ -43,13 +43,12 @@ def write_tflite(
     Raises:
         LessonError: If the model file cannot be converted, or the file not written.
     """
-    about = read_about(model)
+    about, outputs = read_about(model), OUTPUTS[:1] if for_ml_kit else OUTPUTS
     if fp32:
         deployable = read_deployable(model)
         content, how = _floats(deployable), deployable.preprocess
     else:
         content, how = tflite_of(model), preparation_of(model)
-    outputs = OUTPUTS[:1] if for_ml_kit else OUTPUTS
     with atomic_write(out) as part:
         part.write_bytes(with_metadata(content, about, how, outputs))
     return out
@@ -87,7 +86,7 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     trials = []
     for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
         write = partial(write_tflite, fp32=precision == "fp32")
-        told = {"packages": PACKAGES[precision], "precision": precision}
+        told = {"versions": versions_of(PACKAGES[precision]), "precision": precision}
         trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
     return trials
 
@@ -96,6 +95,6 @@ if __name__ == "__main__":
     convert_command(
         write_tflite,
         NAME,
-        fp32="floats in place of int8; needs litert-torch",
-        for_ml_kit="probabilities only, without the gate",
+        ("--fp32", "floats in place of int8; needs litert-torch"),
+        ("--for-ml-kit", "probabilities only, without the gate"),
     )

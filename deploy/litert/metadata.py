@@ -55,17 +55,12 @@ def with_metadata(
     model.metadata = [*(model.metadata or []), entry]
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output()) + _zip(about.class_names)
-
-
-def _zip(class_names: list[str]) -> bytes:
-    """A zip of the labels. Its offsets count from its own start; readers know that."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:  # stored: readers map it from disk
+    labels = io.BytesIO()  # offsets count from the zip's own start; readers know that
+    with zipfile.ZipFile(labels, "w") as archive:  # stored: readers map it from disk
         # A date of its own, or the same model would make another file each time.
-        labels = zipfile.ZipInfo(LABELS, date_time=(1980, 1, 1, 0, 0, 0))
-        archive.writestr(labels, "\n".join(class_names) + "\n")
-    return made.getvalue()
+        of_zips = zipfile.ZipInfo(LABELS, date_time=(1980, 1, 1, 0, 0, 0))
+        archive.writestr(of_zips, "\n".join(about.class_names) + "\n")
+    return bytes(builder.Output()) + labels.getvalue()
 
 
 def _tables(

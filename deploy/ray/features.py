@@ -7,7 +7,7 @@ import ray
 import torch
 
 from deploy import ROOT
-from deploy.ray.workers import add_workers, count, enough_room, start_ray
+from deploy.ray.workers import add_workers, count, on_workers
 from going_modular.big.features import FeatureStore, in_chunks, weights_fingerprint
 from going_modular.big.food101 import choose_photos, find_tree
 from going_modular.files import LessonError
@@ -28,26 +28,6 @@ class Features:
         store, rows = self.stores[part["half"]], [int(row) for row in part["rows"]]
         store.write(rows, *self.extract([store.samples[row][0] for row in rows]))
         return {"made": len(rows)}
-
-
-def compute(stores: list[FeatureStore], extract: Extractor, workers: int) -> int:
-    """Have the workers make the missing files; return of how many photos."""
-    missing = [
-        {"half": half, "rows": rows}
-        for half, store in enumerate(stores)
-        for rows in in_chunks(store.missing())
-    ]
-    if not missing:
-        return 0
-    start_ray(workers)
-    made = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
-        Features,
-        fn_constructor_args=(stores, extract),
-        compute=ray.data.ActorPoolStrategy(size=workers),
-        num_cpus=1,
-    )
-    with enough_room(workers):
-        return sum(part["made"] for part in made.iter_rows())
 
 
 def main() -> None:
@@ -71,8 +51,16 @@ def main() -> None:
         told["width"] = built.model.head[-1].in_features
         halves, folder = (part.train, part.test), tree.features_folder
         stores = [FeatureStore(folder, samples, **told) for samples in halves]
-        made = compute(stores, Extractor(built), args.workers)
-        ray.shutdown()
+        missing = [
+            {"half": half, "rows": rows}
+            for half, store in enumerate(stores)
+            for rows in in_chunks(store.missing())
+        ]
+        made = []
+        if missing:
+            told = {"workers": args.workers, "blocks": len(missing)}
+            made = on_workers(Features, stores, Extractor(built), rows=missing, **told)
+            ray.shutdown()
     except (LessonError, ValueError) as error:
         raise SystemExit(str(error)) from error
     except ray.exceptions.RayTaskError as error:
@@ -81,8 +69,9 @@ def main() -> None:
             f"{tree.folder}, and to write into {folder}. Run this again: what is "
             "stored is kept."
         ) from error
-    photos, seconds = sum(map(len, halves)), time.perf_counter() - started
-    print(f"{folder}: {photos} photos, {made} made now in {seconds:.1f} s")
+    photos, new = sum(map(len, halves)), sum(part["made"] for part in made)
+    seconds = time.perf_counter() - started
+    print(f"{folder}: {photos} photos, {new} made now in {seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,6 @@ class Food(Worker):
 def main() -> None:
     """Serve until Ctrl+C or SIGTERM; then take our app away, of a cluster only that."""
     parser = server_options(__doc__, 8000)
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     add_workers(parser)
     args = parser.parse_args()
     content = read_model(args.model)

@@ -8,8 +8,6 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import ray
@@ -50,11 +48,19 @@ def start_ray(workers: int) -> None:
         ray.cloudpickle.register_pickle_by_value(module)
 
 
-@contextmanager
-def enough_room(workers: int) -> Iterator[None]:
-    """End with a sentence where the cluster cannot take the workers of a with-block."""
+def on_workers(
+    work: type, *arguments: object, rows: list[dict], workers: int, blocks: int
+) -> list[dict]:
+    """What each row becomes; each worker makes `work(*arguments)`, and calls it."""
+    start_ray(workers)
+    done = ray.data.from_items(rows, override_num_blocks=blocks).map(
+        work,
+        fn_constructor_args=arguments,
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
+    )
     try:
-        yield
+        return done.take_all()
     except ray.exceptions.GetTimeoutError as error:
         raise SystemExit(
             f"The cluster has no room for {workers} workers of one core: ask for "

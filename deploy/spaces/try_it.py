@@ -27,8 +27,8 @@ def app_running(model: Path) -> Iterator[RunningDemo]:
             yield running
 
 
-def try_app(model: Path, photos: list[Path]) -> TargetResult:
-    """Ask the app as a program would."""
+def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
+    """Ask the app as a program would, and let a browser answer, on one thread."""
 
     def ask(content: bytes) -> dict:
         plate.write_bytes(content)
@@ -36,32 +36,23 @@ def try_app(model: Path, photos: list[Path]) -> TargetResult:
         parts = label["confidences"]
         return {"probabilities": {part["label"]: part["confidence"] for part in parts}}
 
-    with tempfile.TemporaryDirectory() as scratch, app_running(model) as running:
-        plate = Path(scratch, "plate.jpg")
-        with connected(running.url) as ask_demo:
-            answers, median_ms = ask_all(ask, photos)
-    versions, size = versions_of("gradio onnxruntime"), model.stat().st_size
-    return TargetResult("Spaces, Gradio", versions, size, answers, median_ms)
-
-
-def try_page(model: Path, photos: list[Path]) -> TargetResult:
-    """Put the page together, and let a browser answer, on one thread."""
     with tempfile.TemporaryDirectory() as scratch:
+        plate = Path(scratch, "plate.jpg")
+        told = {"versions": versions_of("gradio onnxruntime")}
+        told["file_bytes"] = model.stat().st_size
+        with app_running(model) as app, connected(app.url) as ask_demo:
+            by_app = ask_all("Spaces, Gradio", ask, photos, **told)
         folder = write_pocket(model, Path(scratch, "foodvision_pocket"))
-        told = json.loads((folder / "model.json").read_text("utf-8"))
+        about = json.loads((folder / "model.json").read_text("utf-8"))
         speed = measure_in_browser(folder, photos)
-        size = (folder / told["file"]).stat().st_size
-    named = [dict(zip(told["class_names"], row, strict=True)) for row in speed.answers]
-    return TargetResult(
+        size = (folder / about["file"]).stat().st_size
+    rows = [dict(zip(about["class_names"], row, strict=True)) for row in speed.answers]
+    by_page = TargetResult(
         "Spaces, static",
         {"browser": speed.browser, "engine": speed.runs},
         size,
-        [{"probabilities": probabilities} for probabilities in named],
+        [{"probabilities": probabilities} for probabilities in rows],
         statistics.median(speed.milliseconds),
         note="the file is packed by gzip",
     )
-
-
-def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
-    """Ask both."""
-    return [try_app(model, photos), try_page(model, photos)]
+    return [by_app, by_page]

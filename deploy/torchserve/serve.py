@@ -6,35 +6,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy import DEFAULT_MODEL, ROOT, server_options
-from deploy.asking import free_ports
-from deploy.stage import stage
+from deploy import DEFAULT_MODEL, free_ports, server_options, stage
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
 NAME = DEFAULT_MODEL.stem
 
 
-def archive(store: Path, model: Path) -> None:
-    """Write the model, the handler and our code into one archive, in a folder."""
-    store.mkdir(parents=True, exist_ok=True)
+def main() -> None:
+    """Write model, handler and our code into one archive, and become the server."""
+    args = server_options(__doc__, 8080, folder="torchserve").parse_args()
+    folder = args.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as code:
         command = [BIN / "torch-model-archiver", "--force", "--version", "1.0"]
-        command += ["--model-name", NAME, "--serialized-file", model]
+        command += ["--model-name", NAME, "--serialized-file", args.model]
+        command += ["--handler", HERE / "handler.py", "--export-path", folder]
         # The archiver copies what is in a folder, folders and all.
-        command += ["--handler", HERE / "handler.py", "--export-path", store]
         command += ["--extra-files", stage(Path(code))]
         subprocess.run(list(map(str, command)), check=True)
-
-
-def main() -> None:
-    """Archive, and become the server."""
-    parser = server_options(__doc__, 8080)
-    own = {"default": ROOT / "build" / "torchserve", "help": "for all its files"}
-    parser.add_argument("--folder", type=Path, **own)
-    args = parser.parse_args()
-    folder = args.folder.resolve()
-    archive(folder, args.model)
     settings = (HERE / "config.properties").read_text("utf-8")
     config = folder / "config.properties"
     config.write_text(settings.format(args.port, *free_ports(4)), "utf-8")

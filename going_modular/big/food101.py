@@ -188,7 +188,7 @@ def _own(named: str, data_dir: Path) -> Path:
     if path.is_dir():
         return _tree_in(path, "Put that right and run this again.")
     if path.is_file() and path.suffix.lower() == ".zip":
-        return unpack(path, data_dir / path.stem, _readable_tree_in)
+        return unpack(path, data_dir / path.stem, _tree_in)
     raise DataError(
         f"There is no folder and no .zip at {path}. FOODVISION_BIG can name one with "
         'photos in Food-101\'s format, or be "photos" (all of Food-101, a '
