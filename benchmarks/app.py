@@ -1,8 +1,6 @@
 """The app beside its twin on PyTorch: starts, sizes, memory, answers."""
 
-import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +13,7 @@ import psutil
 from benchmarks.making import OURS, TWIN, make_all
 from benchmarks.plan import ROOT, Bench, in_turns, progress
 from benchmarks.report import Part, goal
-from going_modular.app_process import connected, run_demo
+from going_modular.app_process import connected, run, run_demo
 
 ENVIRONMENTS = ROOT / "build" / "benchmark"
 CUDA_FOLDERS = ("nvidia", "triton")
@@ -25,23 +23,19 @@ SECONDS = 60  # longest wait for an answer
 
 def measure(bench: Bench) -> Part:
     """Start both apps in turns, several times, and ask them about some pictures."""
-    apps, homes = make_all(bench).apps, {}
+    apps, homes = make_all(bench).apps, [Path(sys.prefix)] * 2
+    if bench.plan.own_environments:
+        homes = [environment_for(app) for app in apps.values()]
     files = [file for file, _ in bench.test_pictures(ASKED)]
-    for name, app in apps.items():
-        own = bench.plan.own_environments
-        homes[name] = environment_for(app) if own else Path(sys.prefix)
     ways = {
-        name: partial(_start, app, homes[name], files) for name, app in apps.items()
+        name: partial(_start, app, home, files)
+        for (name, app), home in zip(apps.items(), homes, strict=True)
     }
     rounds = range(bench.plan.rounds)
     starts = in_turns("starting both apps", ways, rounds, turn=1, warm_up=0).values()
     seconds = [own.seconds.median() for own in starts]
-    sizes = [megabytes(home) for home in homes.values()]
-    cuda = [
-        sum(megabytes(_inside(home, "purelib") / name) for name in CUDA_FOLDERS)
-        for home in homes.values()
-    ]
-    without = [size - part for size, part in zip(sizes, cuda, strict=True)]
+    sizes = [megabytes(home) for home in homes]
+    without = [_without_cuda(home) for home in homes]
     answers = [own.answers.iloc[-1] for own in starts]
     return {
         "goals": [
@@ -70,7 +64,7 @@ def _row(what: str, values: Sequence[float], digits: int | None = None) -> dict:
 
 def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
     """Start an app, ask it for a first answer and then for more, and stop it."""
-    python, began = str(_inside(home, "scripts") / "python"), time.perf_counter()
+    python, began = str(home / "bin" / "python"), time.perf_counter()
     with run_demo(app, python=python) as running, connected(running.url) as ask:
         answers = [ask(pictures[0], SECONDS)]
         seconds = time.perf_counter() - began
@@ -86,18 +80,17 @@ def environment_for(app: Path) -> Path:
     """A new environment with what an app's requirements.txt names, and nothing else."""
     home, requirements = ENVIRONMENTS / app.name, app / "requirements.txt"
     progress(f"installing {requirements.read_text('utf-8').split()} into {home}")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    pip = [_inside(home, "scripts") / "python", "-m", "pip", "install", "-q"]
-    subprocess.run([*pip, "-r", requirements], check=True)
+    run(sys.executable, "-m", "venv", "--clear", home)
+    run(home / "bin" / "python", "-m", "pip", "install", "-q", "-r", requirements)
     return home
-
-
-def _inside(environment: Path, what: str) -> Path:
-    """Where an environment has its programs ("scripts") or its packages ("purelib")."""
-    return Path(sysconfig.get_path(what, "venv", {"base": str(environment)}))
 
 
 def megabytes(folder: Path) -> float:
     """Size of all files under a folder, in 10^6 bytes; links count as links."""
-    files = (file for file in folder.rglob("*") if file.is_symlink() or file.is_file())
+    files = (file for file in folder.rglob("*") if not file.is_dir())
     return sum(file.lstat().st_size for file in files) / 1e6
+
+
+def _without_cuda(home: Path) -> float:
+    parts = (home.glob(f"lib/*/site-packages/{name}") for name in CUDA_FOLDERS)
+    return megabytes(home) - sum(megabytes(folder) for part in parts for folder in part)

@@ -3,7 +3,6 @@
 import random
 import re
 import shutil
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.plan import ROOT, SEED, Bench, progress
-from benchmarks.training import LITE2, SETTINGS, Trained, our_way
+from benchmarks.training import LITE2, SETTINGS, train
 from going_modular.app.model import ModelMetadata
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.export import export_onnx, made_with, make_deployable
@@ -21,7 +20,7 @@ from pocket.site import write_pocket
 
 OURS, TWIN = "ONNX int8", "PyTorch"
 EXAMPLES = 3  # pictures that the page offers to try
-TORCH_PACKAGES = ("torch", "torchvision", "timm")
+TORCH_PACKAGES = r"(torch|torchvision|timm)\b"
 
 
 class Made(NamedTuple):
@@ -35,11 +34,11 @@ class Made(NamedTuple):
 def make_all(bench: Bench) -> Made:
     """Train, export, quantise and lay out both apps, once a run."""
     progress("training a head, exporting, quantising")
-    lite2 = our_way(bench)
+    built, features, score, _ = train(bench)
     # Storing features left it in channels_last; most programs never do that.
-    lite2.built.model.to(memory_format=torch.contiguous_format)
+    built.model.to(memory_format=torch.contiguous_format)
     # Its gate has met no other dishes: here its speed counts, not its judgement.
-    deployable, facts = make_deployable(lite2.built, lite2.features, settings=SETTINGS)
+    deployable, facts = make_deployable(built, features, settings=SETTINGS)
     about = ModelMetadata(
         **facts,
         name="foodvision_mini",
@@ -47,11 +46,11 @@ def make_all(bench: Bench) -> Made:
         class_names=bench.class_names,
         gate={"made_with": "no other dishes"},
         contender=LITE2.name,
-        input_size=lite2.built.preprocess.size,
+        input_size=built.preprocess.size,
         precision="fp32",
-        trained_on=f"{len(lite2.features)} {bench.pictures.label}",
+        trained_on=f"{len(features)} {bench.pictures.label}",
         is_practice=bench.pictures.is_practice,
-        test_result={"correct": lite2.score.right, "total": lite2.score.total},
+        test_result={"correct": score.right, "total": score.total},
         made_with=made_with(),
     )
     fp32_file = export_onnx(deployable, bench.workdir / "fp32.onnx", about=about)
@@ -61,10 +60,27 @@ def make_all(bench: Bench) -> Made:
         write_readme(about, folder)
     files = [file for file, _ in bench.datasets()[0].samples]
     some = random.Random(SEED).sample(files, min(100, len(files)))
-    int8_file = apps[OURS] / f"{about.name}.onnx"
+    int8_file, twin_file = (app / f"{about.name}.onnx" for app in apps.values())
     quantize(fp32_file, int8_file, calibrate_on=some)
-    _turn_into_twin(apps[TWIN], lite2, about)
+    head = built.model.head[-1].state_dict(prefix="classifier.")
+    weights = built.model.base.state_dict() | head
+    # PyTorch's own kind of file; the app looks for a name that ends like that.
+    torch.save({"weights": weights, "about": about.to_metadata()}, twin_file)
+    _replace_runtime(apps[TWIN])
     return Made(int8_file, apps)
+
+
+def _replace_runtime(app: Path) -> None:
+    """Give a copy of the app PyTorch in the place of ONNX Runtime."""
+    twin = Path(__file__).with_name("twin_runtime.py")
+    shutil.copyfile(twin, app / "onnxruntime.py")
+    ours, course = (
+        Path(folder, "requirements.txt").read_text("utf-8").splitlines()
+        for folder in (app, ROOT)
+    )
+    lines = [line for line in ours if not line.startswith("onnxruntime")]
+    lines += [line for line in course if re.match(TORCH_PACKAGES, line)]
+    (app / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def write_site(bench: Bench, engine: Engine) -> Path:
@@ -75,18 +91,3 @@ def write_site(bench: Bench, engine: Engine) -> Path:
         model = make_all(bench).int8_file
         write_pocket(model, folder, examples=examples, engine=engine)
     return folder
-
-
-def _turn_into_twin(app: Path, trained: Trained, about: ModelMetadata) -> None:
-    """Give a copy of the app another `model.py`, its packages and its file."""
-    shutil.copyfile(Path(__file__).with_name("twin_model.py"), app / "model.py")
-    ours = (app / "requirements.txt").read_text("utf-8").splitlines()
-    course = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-    needed = re.compile(rf"({'|'.join(TORCH_PACKAGES)})\b")
-    lines = [line for line in ours if not line.startswith("onnxruntime")]
-    lines += [line for line in course if needed.match(line)]
-    (app / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")
-    model = trained.built.model
-    head = model.head[-1].state_dict(prefix="classifier.")
-    content = {"weights": model.base.state_dict() | head, "about": asdict(about)}
-    torch.save(content, app / f"{about.name}.pth")

@@ -1,10 +1,12 @@
 """How much is measured, on which pictures, and how ways of doing things take turns."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from going_modular.data_setup import Pictures
@@ -60,8 +62,8 @@ class Bench(NamedTuple):
         """All test pictures, or so many evenly, each with the name of its class."""
         _, data = self.datasets()
         count = min(count or len(data), len(data))
-        places = [(2 * n + 1) * len(data) // (2 * count) for n in range(count)]
-        some = [data.samples[place] for place in places]
+        places = (np.arange(count) + 0.5) * len(data) / count
+        some = [data.samples[int(place)] for place in places]
         return [(file, data.classes[label]) for file, label in some]
 
 
@@ -75,7 +77,6 @@ def in_turns(
     ways: Mapping[str, Callable],
     items: Sequence,
     *,
-    rounds: int = 1,
     turn: int = TURN,
     warm_up: int = WARM_UP,
 ) -> dict[str, pd.DataFrame]:
@@ -89,25 +90,23 @@ def in_turns(
         what: Is being measured, for the line that says how far it is.
         ways: Functions of an item, by name.
         items: What they are given.
-        rounds: Times that every way gets every item.
         turn: Items before the next way has its turn.
         warm_up: Items of each turn to warm up with.
 
     Returns:
-        By way: a row a call, with item (its place), ms and result, or the keys of a
-        result that is a dict.
+        By way: a row an item, with ms and result, or the keys of a result that is a
+        dict.
     """
-    names, rows = list(ways), {name: [] for name in ways}
-    starts = rounds * list(range(0, len(items), turn))
-    with progress_bar(what, rounds * len(items) * len(ways)) as bar:
-        for number, start in enumerate(starts):
-            now, first = items[start : start + turn], number % len(names)
-            for name in (*names[first:], *names[:first]):
+    order, rows = deque(ways), {name: [] for name in ways}
+    with progress_bar(what, len(items) * len(ways)) as bar:
+        for start in range(0, len(items), turn):
+            now = items[start : start + turn]
+            for name in order:
                 for item in now[:warm_up]:
-                    _timed(ways[name], item)
-                for place, item in enumerate(now, start):
-                    rows[name].append({"item": place, **_timed(ways[name], item)})
+                    ways[name](item)
+                rows[name] += [_timed(ways[name], item) for item in now]
                 bar.update(len(now))
+            order.rotate()
     return {name: pd.DataFrame(rows[name]) for name in ways}
 
 

@@ -14,9 +14,8 @@ import psutil
 
 from benchmarks.plan import Bench
 
-FOLDER = Path(__file__).parent
 WORDS, GOALS = (
-    tomllib.loads((FOLDER / name).read_text("utf-8"))
+    tomllib.loads(Path(__file__).with_name(name).read_text("utf-8"))
     for name in ("page.toml", "goals.toml")
 )
 EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
@@ -57,9 +56,9 @@ def as_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows with the same columns as a Markdown table."""
     lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)]]
     for row in rows:
-        numbers = (isinstance(value, int | float) for value in row.values())
-        cells = zip(row.values(), numbers, strict=True)
-        lines.append([f"{v:,}" if is_number else str(v) for v, is_number in cells])
+        is_number = [isinstance(value, int | float) for value in row.values()]
+        cells = zip(row.values(), is_number, strict=True)
+        lines.append([f"{cell:,}" if number else cell for cell, number in cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -75,12 +74,12 @@ def page(results: Mapping[str, Part]) -> str:
         blocks.append("**A rehearsal on tiny settings: these numbers mean nothing.**")
     blocks += [as_table(goals_of(results)), as_table(results["circumstances"]["table"])]
     for name, part in results.items():
-        if said := WORDS.get(name):
-            blocks.append(f"## {said['title']}")
-            for table, text in said["tables"].items():
+        if words := WORDS.get(name):
+            blocks.append(f"## {words['title']}")
+            for table, text in words["tables"].items():
                 blocks += [text.format_map(part), as_table(part[table])]
-            notes = (note.format_map(part) for note in said["notes"])
-            blocks.append("\n".join(f"- {note}" for note in notes))
+            notes = [f"- {note.format_map(part)}" for note in words["notes"]]
+            blocks.append("\n".join(notes))
     return "\n\n".join(blocks) + "\n"
 
 

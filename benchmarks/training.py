@@ -1,6 +1,7 @@
 """How long training takes: the whole network every epoch, or features stored once."""
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
@@ -25,67 +26,61 @@ class Trained(NamedTuple):
     """One training: what came of it, its score on the test pictures, and seconds."""
 
     built: Built
+    features: TensorDataset | None  # that were stored
     score: engine.Score
     seconds: float
-    features: TensorDataset | None = None
 
 
 def measure(bench: Bench) -> Part:
     """Train both ways, several times, in turns."""
-    ways = {USUAL: lambda _: usual_way(bench), OURS: lambda _: our_way(bench)}
+    ways = {way: partial(_round, bench, way) for way in (USUAL, OURS)}
     rounds = range(bench.plan.rounds)
     runs = in_turns("training both ways", ways, rounds, turn=1, warm_up=0)
-    usual, rows = None, []
-    for way, run in runs.items():
-        seconds = run.result.map(lambda trained: trained.seconds).median()
-        usual, score = usual or seconds, run.result[0].score
-        faster = usual / seconds
-        rows.append(
-            {
-                "way": way,
-                "median s": round(seconds, 1),
-                "test pictures right": f"{score.right} of {score.total}",
-                "times faster": round(faster, 1),
-            }
-        )
+    seconds = {way: run.seconds.median() for way, run in runs.items()}
     return {
-        "goals": [goal("training", faster)],
+        "goals": [goal("training", seconds[USUAL] / seconds[OURS])],
         "on": bench.pictures.label,
         "rounds": bench.plan.rounds,
         "lr": SETTINGS.lr,
         "step": SETTINGS.batch_size,
         "batch_size": BATCH_SIZE,
-        "ways": rows,
+        "ways": [
+            {
+                "way": way,
+                "median s": round(seconds[way], 1),
+                "test pictures right": run.right[0],
+                "times faster": round(seconds[USUAL] / seconds[way], 1),
+            }
+            for way, run in runs.items()
+        ],
     }
 
 
-def usual_way(bench: Bench) -> Trained:
-    """Every epoch decodes every picture and sends it through the whole network.
+def _round(bench: Bench, way: str, _: int) -> dict:
+    trained = train(bench, way)
+    right = f"{trained.score.right} of {trained.score.total}"
+    return {"seconds": trained.seconds, "right": right}
 
-    The base's weights are frozen, but like everywhere else `train()` puts its
+
+def train(bench: Bench, way: str = OURS) -> Trained:
+    """Train EffNet-Lite2's head on the training pictures.
+
+    The usual way decodes every picture in every epoch and sends it through the whole
+    network. The base's weights are frozen, but like everywhere else `train()` puts its
     BatchNorm layers into training mode.
     """
     set_seeds(SEED)
-    built = LITE2.build(len(bench.class_names))
+    built, features = LITE2.build(len(bench.class_names)), None
+    base, head = built.model.base, built.model.head
     train_data, test_data = bench.datasets(built.transform)
-    network = nn.Sequential(built.model.base, built.model.head)
-    start = time.perf_counter()
-    loader = make_loader(train_data, batch_size=SETTINGS.batch_size, seed=SEED)
-    engine.train(network, loader, settings=SETTINGS)
-    seconds = time.perf_counter() - start
-    return Trained(built, engine.evaluate(network, make_loader(test_data)), seconds)
-
-
-def our_way(bench: Bench) -> Trained:
-    """Store the features of every picture once, then train the head on them."""
-    set_seeds(SEED)
-    built = LITE2.build(len(bench.class_names))
-    train_data, test_data = bench.datasets(built.transform)
-    start = time.perf_counter()
-    loader = make_loader(train_data, batch_size=BATCH_SIZE)
-    features = engine.store_features(built.model.base, loader)
-    loader = engine.feature_loader(features, batch_size=SETTINGS.batch_size, seed=SEED)
-    engine.train(built.model.head, loader, settings=SETTINGS)
+    start, how = time.perf_counter(), {"batch_size": SETTINGS.batch_size, "seed": SEED}
+    if way == OURS:
+        loader = make_loader(train_data, batch_size=BATCH_SIZE)
+        features = engine.store_features(base, loader)
+        engine.train(head, engine.feature_loader(features, **how), settings=SETTINGS)
+    else:
+        network, loader = nn.Sequential(base, head), make_loader(train_data, **how)
+        engine.train(network, loader, settings=SETTINGS)
     seconds = time.perf_counter() - start
     score = engine.evaluate(built.model, make_loader(test_data))
-    return Trained(built, score, seconds, features)
+    return Trained(built, features, score, seconds)
