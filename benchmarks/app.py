@@ -1,5 +1,7 @@
 """The app beside its twin on PyTorch: starts, sizes, memory, answers."""
 
+import re
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -9,12 +11,15 @@ from pathlib import Path
 
 import gradio_client  # noqa: F401, so that no app's start waits for this import
 import psutil
+import torch
 
-from benchmarks.making import OURS, TWIN, make_all
-from benchmarks.plan import ROOT, Bench, in_turns, progress
+from benchmarks.plan import MODEL, ROOT, Bench, in_turns, progress
 from benchmarks.report import Part, goal
+from deploy.reference import read_about, read_deployable
 from going_modular.app_process import connected, run, run_demo
+from going_modular.demo_folder import APP, TEXTS, copy_app
 
+OURS, TWIN = "ONNX int8", "PyTorch"
 ENVIRONMENTS = ROOT / "build" / "benchmark"
 CUDA_FOLDERS = ("nvidia", "triton")
 ASKED = 3  # pictures that both apps are asked about
@@ -23,7 +28,7 @@ SECONDS = 60  # longest wait for an answer
 
 def measure(bench: Bench) -> Part:
     """Start both apps in turns, several times, and ask them about some pictures."""
-    apps, homes = make_all(bench).apps, [Path(sys.prefix)] * 2
+    apps, homes = _lay_out(bench.workdir), [Path(sys.prefix)] * 2
     if bench.plan.own_environments:
         homes = [environment_for(app) for app in apps.values()]
     files = [file for file, _ in bench.test_pictures(ASKED)]
@@ -54,6 +59,26 @@ def measure(bench: Bench) -> Part:
             _row("the same without CUDA's libraries and Triton, MB", without),
         ],
     }  # fmt: skip
+
+
+def _lay_out(folder: Path) -> dict[str, Path]:
+    """The app with the committed model, and the same with PyTorch as its runtime."""
+    ours, twin = apps = folder / "app", folder / "twin"
+    for app in apps:
+        copy_app(APP, app, TEXTS)
+    shutil.copyfile(MODEL, ours / MODEL.name)
+    runtime = Path(__file__).with_name("twin_runtime.py")
+    shutil.copyfile(runtime, twin / "onnxruntime.py")
+    model, about = read_deployable(MODEL).model, read_about(MODEL).to_metadata()
+    weights = model.base.state_dict() | model.head[-1].state_dict(prefix="classifier.")
+    # PyTorch's own kind of file; the app looks for a name that ends like that.
+    torch.save({"weights": weights, "about": about}, twin / MODEL.name)
+    course = (ROOT / "requirements.txt").read_text("utf-8")
+    needed = "\n".join(re.findall(r"^(?:torch|torchvision|timm)\b.*", course, re.M))
+    file = twin / "requirements.txt"
+    text = re.sub(r"^onnxruntime.*", needed, file.read_text("utf-8"), flags=re.M)
+    file.write_text(text, "utf-8")
+    return {OURS: ours, TWIN: twin}
 
 
 def _row(what: str, values: Sequence[float], digits: int | None = None) -> dict:

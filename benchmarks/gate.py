@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
 import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
@@ -15,7 +16,8 @@ from going_modular.notebook_tools import set_seeds
 from going_modular.ood_data import find_other_dishes, find_strangers
 from going_modular.stored_features import Extractor
 
-LIKE, SURE, SECOND = "knn_similarity", "confidence", "second head"
+LIKE, SURE, SECOND = range(3)  # knn_similarity, confidence, the second head
+LESSONS = "confidence and second head, familiarity as a floor (the lesson's gate)"
 # What a gate listens to, in standard deviations of our own held-out pictures, added up;
 # and whether what is hardly familiar is turned away whatever the others say.
 WAYS = {
@@ -25,10 +27,7 @@ WAYS = {
     "a second head that has met other dishes": ([SECOND], False),
     "the same, and familiarity as a floor": ([SECOND], True),
     "all three": ([LIKE, SURE, SECOND], True),
-    "confidence and second head, familiarity as a floor (the lesson's gate)": (
-        [SURE, SECOND],
-        True,
-    ),
+    LESSONS: ([SURE, SECOND], True),
 }
 
 
@@ -52,19 +51,21 @@ def measure(bench: Bench) -> Part:
     others = find_other_dishes(built, LITE2.slug, ROOT / "data", **kind)
     far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
     total = {"near": len(others.test), "ours": len(test), "far": len(far)}
-    ranks = {way: {kind: [] for kind in total} for way in WAYS}
+    ranks = []
     for dish in others.names:
         met = others.without(dish).train.tensors[0]
         asked = {"near": others.test_of(dish), "ours": test.tensors[0], "far": far}
-        deviations = listen(head, train, cv.logits, met, asked)
+        deviations = _listen(head, train, cv.logits, met, asked)
         for way, (heard, has_floor) in WAYS.items():
-            held_out, *rows = (rank(d, heard, has_floor) for d in deviations.values())
+            own = {
+                k: _rank(scores, heard, has_floor) for k, scores in deviations.items()
+            }
+            held_out = own.pop("held out")
             usable = held_out[right] if right.any() else held_out
             line = gate.threshold_at_tpr(usable, gate.KEPT)
-            for kind, scores in zip(asked, rows, strict=True):
-                ranks[way][kind].append(scores - line)
+            ranks.append({"way": way, **{k: rank - line for k, rank in own.items()}})
     return {
-        **judge(ranks, total),
+        **_judge(pd.DataFrame(ranks), total),
         "on": bench.pictures.label,
         "label": others.label,
         "names": ", ".join(others.names),
@@ -73,26 +74,26 @@ def measure(bench: Bench) -> Part:
     }
 
 
-def judge(
-    ranks: Mapping[str, Mapping[str, list[torch.Tensor]]], total: Mapping[str, int]
-) -> Part:
-    """A row a way; of the last, the lesson's, the goals, the worst gate counting."""
+def _judge(ranks: pd.DataFrame, total: Mapping[str, int]) -> Part:
+    """A row a way; of the last, the lesson's, the goals, the worst gate counting.
+
+    `ranks` has a row a way and gate: by kind, the pictures' ranks, (N,).
+    """
     rows = []
-    for way, kinds in ranks.items():
-        away = {kind: [int((r < 0).sum()) for r in own] for kind, own in kinds.items()}
-        auroc = gate.auroc(torch.cat(kinds["ours"]), torch.cat(kinds["near"]))
-        span = {k: f"{min(n)} to {max(n)} of {total[k]}" for k, n in away.items()}
+    for way, own in ranks.groupby("way", sort=False):
+        away = own[[*total]].map(lambda rank: int((rank < 0).sum()))
+        auroc = gate.auroc(torch.cat([*own.ours]), torch.cat([*own.near]))
+        near, least, most = away.near.sum(), away.min(), away.max()
         rows.append(
             {
                 "what the gate listens to": way,
-                "never met, turned away": f"{sum(away['near'])} of {total['near']}",
+                "never met, turned away": f"{near} of {total['near']}",
                 "AUROC": round(auroc, 2),
-                "ours, turned away": span["ours"],
-                "no food, turned away": span["far"],
+                "ours, turned away": f"{least.ours} to {most.ours} of {total['ours']}",
+                "no food, turned away": f"{least.far} to {most.far} of {total['far']}",
             }
         )
-    worst = {"near": sum(away["near"]), "far": min(away["far"])}
-    worst["ours"] = max(away["ours"])
+    worst = {"near": near, "far": least.far, "ours": most.ours}
     near, far, ours = (
         goal(f"gate_{kind}", n / total[kind], away=n, total=total[kind])
         for kind, n in worst.items()
@@ -101,13 +102,13 @@ def judge(
 
 
 @torch.inference_mode()
-def listen(
+def _listen(
     head: torch.nn.Module,
     train: TensorDataset,
     logits: torch.Tensor,
     met: torch.Tensor,
     asked: Mapping[str, torch.Tensor],
-) -> dict[str, dict[str, torch.Tensor]]:
+) -> dict[str, torch.Tensor]:
     """What the three witnesses say: the higher, the more a picture is one of ours.
 
     Args:
@@ -118,33 +119,24 @@ def listen(
         asked: Features of others by their kind.
 
     Returns:
-        By kind, our held-out pictures first, and by witness: scores, in standard
-        deviations of these first ones.
+        By kind, "held out" for our training pictures: scores (K, 3), in standard
+        deviations of these held-out ones.
     """
     rows, labels = train.tensors
     known, second = F.normalize(rows, dim=1), gate.fit_second_head(rows, labels, met)
-    held_out = {
-        LIKE: gate.knn_similarity(rows, known, leave_out_self=True),
-        SURE: logits.amax(dim=1),
-        SECOND: gate.held_out_second(rows, labels, met),
-    }
-    scores = {"held out": held_out}
+    likeness = gate.knn_similarity(rows, known, leave_out_self=True)
+    held_out = gate.held_out_second(rows, labels, met)
+    scores = {"held out": [likeness, logits.amax(dim=1), held_out]}
     for kind, features in asked.items():
-        scores[kind] = {
-            LIKE: gate.knn_similarity(features, known),
-            SURE: head(features).amax(dim=1),
-            SECOND: second(gate.signed_sqrt(features)).amax(dim=1),
-        }
-    scale = {name: gate.middle_and_width(own) for name, own in held_out.items()}
-    return {
-        kind: {n: (s - scale[n][0]) / scale[n][1] for n, s in own.items()}
-        for kind, own in scores.items()
-    }
+        seconds = second(gate.signed_sqrt(features))
+        likeness = gate.knn_similarity(features, known)
+        scores[kind] = [likeness, head(features).amax(dim=1), seconds.amax(dim=1)]
+    scale = [gate.middle_and_width(own) for own in scores["held out"]]
+    middle, width = torch.tensor(scale).T
+    return {k: (torch.stack(own, dim=1) - middle) / width for k, own in scores.items()}
 
 
-def rank(
-    deviations: Mapping[str, torch.Tensor], heard: list[str], has_floor: bool
-) -> torch.Tensor:
-    """One number a picture, (N,), from the witnesses that are heard."""
-    total = sum(deviations[name] for name in heard)
-    return total - 1e3 * (deviations[LIKE] < -gate.FLOOR) if has_floor else total
+def _rank(deviations: torch.Tensor, heard: list[int], has_floor: bool) -> torch.Tensor:
+    """One number a picture, (K,), from the witnesses that are heard."""
+    total = deviations[:, heard].sum(dim=1)
+    return total - 1e3 * (deviations[:, LIKE] < -gate.FLOOR) if has_floor else total

@@ -13,8 +13,11 @@ from going_modular.data_setup import Pictures
 from going_modular.datasets import PictureDataset, make_datasets
 from going_modular.files import progress_bar
 from going_modular.predictions import WARM_UP
+from pocket.runtimes import LITE_RT, Engine
+from pocket.site import write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "models" / "foodvision_mini.onnx"  # the committed one
 SEED = 42
 TURN = 30  # pictures that one way gets before the next one has its turn
 # Threads of a runtime look for work for a moment after it is done; wait until they
@@ -65,6 +68,14 @@ class Bench(NamedTuple):
         places = (np.arange(count) + 0.5) * len(data) / count
         some = [data.samples[int(place)] for place in places]
         return [(file, data.classes[label]) for file, label in some]
+
+    def write_site(self, engine: Engine = LITE_RT) -> Path:
+        """The browser demo of the model, once a run, with three pictures to try."""
+        folder = self.workdir / engine.code.name
+        if not folder.exists():
+            examples = [file for file, _ in self.test_pictures(3)]
+            write_pocket(MODEL, folder, examples=examples, engine=engine)
+        return folder
 
 
 def progress(text: str) -> None:

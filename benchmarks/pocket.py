@@ -13,14 +13,12 @@ from playwright.sync_api import Browser, Request
 
 from benchmarks.browser import READY_MS, ask_page, chromium, open_pocket
 from benchmarks.firefox import FIREFOX, firefox_page
-from benchmarks.making import make_all, write_site
-from benchmarks.plan import TURN, Bench, in_turns
+from benchmarks.plan import MODEL, TURN, Bench, in_turns
 from benchmarks.profile import RUNS, profile
 from benchmarks.report import Part, goal, speed
 from going_modular.app.model import Predictor
 from pocket.runtimes import LITE_RT, ORT_WEB
 from pocket.server import serve_folder
-from pocket.site import MODEL
 
 LITE, ORT, PYTHON = LITE_RT.title, ORT_WEB.title, "Python"
 RELAXED, PLAIN, THREADS = "relaxed SIMD", "plain SIMD", "two threads"
@@ -38,9 +36,9 @@ class Way(NamedTuple):
 
 def measure(bench: Bench) -> Part:
     """Ask all of them about every test picture, in turns; then visit the page anew."""
-    plan, predictor = bench.plan, Predictor(make_all(bench).int8_file, threads=1)
+    plan, predictor = bench.plan, Predictor(MODEL, threads=1)
     python = Way(PYTHON, "the app's own Predictor, 1 thread", _asking(predictor))
-    lite_site, ort_site = (write_site(bench, engine) for engine in (LITE_RT, ORT_WEB))
+    lite_site, ort_site = (bench.write_site(engine) for engine in (LITE_RT, ORT_WEB))
     pictures = [file.read_bytes() for file, _ in bench.test_pictures()]
     with (
         serve_folder(lite_site, isolated=False) as lite,
@@ -62,7 +60,7 @@ def measure(bench: Bench) -> Part:
         asks = {name: partial(_visit, browser, url) for name, url in sites.items()}
         starts = plan.rounds * plan.starts * pictures[:1]
         runs = in_turns("first visits", asks, starts, turn=1, warm_up=0)
-        steps = profile(browser, ort.url, ort_site / MODEL)
+        steps = profile(browser, ort.url)
     visits = {name: run.median() for name, run in runs.items()}
     # Milliseconds are by their own clocks: the way to the page does not count.
     ms = {name: own.milliseconds for name, own in said.items()}

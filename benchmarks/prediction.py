@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.making import make_all
-from benchmarks.plan import SEED, TURN, Bench, in_turns
+from benchmarks.plan import MODEL, SEED, TURN, Bench, in_turns
 from benchmarks.report import Part, goal, speed
 from benchmarks.training import EFFNETB2
 from going_modular.app.model import Predictor
@@ -24,7 +23,7 @@ Predict = Callable[[bytes], object]  # from a file's bytes to a class
 def measure(bench: Bench) -> Part:
     """Time whole predictions by both routes in turns, and big pictures."""
     files = [file.read_bytes() for file, _ in bench.test_pictures()]
-    app = Predictor(make_all(bench).int8_file, threads=bench.plan.threads)
+    app = Predictor(MODEL, threads=bench.plan.threads)
     ways = {
         USUAL: _usual_route(EFFNETB2.build(len(bench.class_names))),
         OURS: lambda data: app.predict(BytesIO(data)).best[0],

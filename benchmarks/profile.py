@@ -1,14 +1,13 @@
 """Where ONNX Runtime Web's time goes, step by step, as it writes it down itself."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pandas as pd
 from playwright.sync_api import Browser
 
-from pocket.site import MODEL
+from benchmarks.plan import MODEL
 
 RUNS = 20
 WARM_UP = 5  # runs before those that count
@@ -32,18 +31,13 @@ ASK = """async ([model, runs]) => {
 }"""
 
 
-def profile(browser: Browser, url: str, model_file: Path) -> list[dict[str, object]]:
+def profile(browser: Browser, url: str) -> list[dict[str, object]]:
     """Ask ONNX Runtime Web in Chromium, on one thread, what its steps take.
 
-    Args:
-        browser: A Chromium.
-        url: Of the demo, written with that engine.
-        model_file: That is there.
-
-    Returns:
-        A row for each kind of step; milliseconds are the median of runs.
+    `url` is of the demo, written with that engine. Returns a row for each kind of step;
+    milliseconds are the median of runs.
     """
-    work, events = _convolutions(model_file), _events(browser, url)
+    work, events = _convolutions(), _events(browser, url)
     begins = np.sort(events[events["name"] == "model_run"].ts)
     kernels = events[events["name"].str.endswith("_kernel_time")]
     kind = kernels["name"].str.extract(NODE)[0].map(work.kind).fillna(REST)
@@ -71,15 +65,15 @@ def _events(browser: Browser, url: str) -> pd.DataFrame:
     with browser.new_page() as page:
         page.on("console", lambda message: texts.append(message.text))
         page.goto(f"{url}model.json")  # nothing of the page runs there
-        page.evaluate(ASK, [MODEL, WARM_UP + RUNS])
+        page.evaluate(ASK, [MODEL.name, WARM_UP + RUNS])
         while "]" not in texts:  # what is on the console comes a little later
             page.wait_for_timeout(50)
     return pd.DataFrame(json.loads("".join(texts[texts.index("[") :])))
 
 
-def _convolutions(model_file: Path) -> pd.DataFrame:
+def _convolutions() -> pd.DataFrame:
     """By name: their kind, and their multiplications for a picture."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load(model_file)).graph
+    graph = onnx.shape_inference.infer_shapes(onnx.load(MODEL)).graph
     shapes = {value.name: value.type.tensor_type.shape for value in graph.value_info}
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
     stored = {node.output[0]: node.input[0] for node in graph.node}

@@ -22,9 +22,7 @@ from benchmarks.plan import ROOT, SEED, Bench, progress
 from benchmarks.report import Part, goal
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from pocket.server import serve_folder
-from pocket.site import write_pocket
 
-MODEL = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20  # that a dish is taught from
 NAMED = f"named after {PHOTOS} photos"
 LEARNED = "body[data-model=ready] #taught:not([hidden])"
@@ -57,8 +55,8 @@ class Photos(NamedTuple):
 def measure(bench: Bench) -> Part:
     """Teach every dish alone; then all but one, and ask about that one."""
     photos, alone, fifth = find_photos(bench), [], []
-    site = write_pocket(MODEL, bench.workdir / "taught")
-    with chromium() as browser, serve_folder(site, isolated=False) as served:
+    site = serve_folder(bench.write_site(), isolated=False)
+    with chromium() as browser, site as served:
         for dish in photos.test:
             progress(f"teaching {dish}, then the others")
             with _tab(browser, served.url) as page:

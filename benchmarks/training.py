@@ -2,16 +2,14 @@
 
 import time
 from functools import partial
-from typing import NamedTuple
 
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from benchmarks.plan import SEED, Bench, in_turns
 from benchmarks.report import Part, goal
 from going_modular import engine
 from going_modular.datasets import make_loader
-from going_modular.model_builder import CONTENDERS, Built
+from going_modular.model_builder import CONTENDERS
 from going_modular.notebook_tools import set_seeds
 
 SETTINGS = engine.Settings()
@@ -22,18 +20,9 @@ USUAL = f"the usual way: the whole network in each of {SETTINGS.epochs} epochs"
 OURS = f"ours: features stored once, then {SETTINGS.epochs} epochs of the head"
 
 
-class Trained(NamedTuple):
-    """One training: what came of it, its score on the test pictures, and seconds."""
-
-    built: Built
-    features: TensorDataset | None  # that were stored
-    score: engine.Score
-    seconds: float
-
-
 def measure(bench: Bench) -> Part:
     """Train both ways, several times, in turns."""
-    ways = {way: partial(_round, bench, way) for way in (USUAL, OURS)}
+    ways = {way: partial(_train, bench, way) for way in (USUAL, OURS)}
     rounds = range(bench.plan.rounds)
     runs = in_turns("training both ways", ways, rounds, turn=1, warm_up=0)
     seconds = {way: run.seconds.median() for way, run in runs.items()}
@@ -56,13 +45,7 @@ def measure(bench: Bench) -> Part:
     }
 
 
-def _round(bench: Bench, way: str, _: int) -> dict:
-    trained = train(bench, way)
-    right = f"{trained.score.right} of {trained.score.total}"
-    return {"seconds": trained.seconds, "right": right}
-
-
-def train(bench: Bench, way: str = OURS) -> Trained:
+def _train(bench: Bench, way: str, _: int) -> dict[str, object]:
     """Train EffNet-Lite2's head on the training pictures.
 
     The usual way decodes every picture in every epoch and sends it through the whole
@@ -70,17 +53,17 @@ def train(bench: Bench, way: str = OURS) -> Trained:
     BatchNorm layers into training mode.
     """
     set_seeds(SEED)
-    built, features = LITE2.build(len(bench.class_names)), None
+    built = LITE2.build(len(bench.class_names))
     base, head = built.model.base, built.model.head
     train_data, test_data = bench.datasets(built.transform)
     start, how = time.perf_counter(), {"batch_size": SETTINGS.batch_size, "seed": SEED}
     if way == OURS:
         loader = make_loader(train_data, batch_size=BATCH_SIZE)
-        features = engine.store_features(base, loader)
-        engine.train(head, engine.feature_loader(features, **how), settings=SETTINGS)
+        loader = engine.feature_loader(engine.store_features(base, loader), **how)
+        engine.train(head, loader, settings=SETTINGS)
     else:
         network, loader = nn.Sequential(base, head), make_loader(train_data, **how)
         engine.train(network, loader, settings=SETTINGS)
     seconds = time.perf_counter() - start
     score = engine.evaluate(built.model, make_loader(test_data))
-    return Trained(built, features, score, seconds)
+    return {"seconds": seconds, "right": f"{score.right} of {score.total}"}
