@@ -10,6 +10,7 @@ from operator import eq
 from pathlib import Path
 
 import gradio_client  # noqa: F401, so that no app's start waits for this import
+import numpy as np
 import psutil
 import torch
 
@@ -21,7 +22,7 @@ from going_modular.demo_folder import APP, TEXTS, copy_app
 
 OURS, TWIN = "ONNX int8", "PyTorch"
 ENVIRONMENTS = ROOT / "build" / "benchmark"
-CUDA_FOLDERS = ("nvidia", "triton")
+CUDA = ("lib/*/site-packages/nvidia/", "lib/*/site-packages/triton/")
 ASKED = 3  # pictures that both apps are asked about
 SECONDS = 60  # longest wait for an answer
 
@@ -38,27 +39,35 @@ def measure(bench: Bench) -> Part:
     }
     rounds = range(bench.plan.rounds)
     starts = in_turns("starting both apps", ways, rounds, turn=1, warm_up=0).values()
-    seconds = [own.seconds.median() for own in starts]
     sizes = [megabytes(home) for home in homes]
-    without = [_without_cuda(home) for home in homes]
+    cuda = [sum(megabytes(home, folder) for folder in CUDA) for home in homes]
+    costs = {
+        "from start to first answer, median s": [own.s.median() for own in starts],
+        "resident memory after it, median MB": [own.mb.median() for own in starts],
+        "installed environment, MB": sizes,
+        "the same without CUDA's libraries and Triton, MB": np.subtract(sizes, cuda),
+    }
+    start, _, environment, _ = (ours / theirs for ours, theirs in costs.values())
     answers = [own.answers.iloc[-1] for own in starts]
     return {
-        "goals": [
-            goal("app_start", seconds[0] / seconds[1]),
-            goal("app_environment", sizes[0] / sizes[1]),
-        ],
+        "goals": [goal("app_start", start), goal("app_environment", environment)],
         "rounds": bench.plan.rounds,
         "asked": len(files),
         "said": dict(zip(apps, answers, strict=True)),
         "same": sum(map(eq, *answers)),
         "costs": [
-            _row("from start to first answer, median s", seconds, 2),
-            _row("resident memory after it, median MB",
-                 [own.megabytes.median() for own in starts]),
-            _row("installed environment, MB", sizes),
-            _row("the same without CUDA's libraries and Triton, MB", without),
+            {
+                "": what,
+                **{app: _short(cost) for app, cost in zip(apps, both, strict=True)},
+                "ours of theirs": f"{both[0] / both[1]:.0%}",
+            }
+            for what, both in costs.items()
         ],
-    }  # fmt: skip
+    }
+
+
+def _short(value: float) -> float:
+    return round(float(value), 2 if value < 100 else None)
 
 
 def _lay_out(folder: Path) -> dict[str, Path]:
@@ -81,12 +90,6 @@ def _lay_out(folder: Path) -> dict[str, Path]:
     return {OURS: ours, TWIN: twin}
 
 
-def _row(what: str, values: Sequence[float], digits: int | None = None) -> dict:
-    ours, theirs = (round(float(value), digits) for value in values)
-    share = f"{values[0] / values[1]:.0%}"
-    return {"": what, OURS: ours, TWIN: theirs, "ours of theirs": share}
-
-
 def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
     """Start an app, ask it for a first answer and then for more, and stop it."""
     python, began = str(home / "bin" / "python"), time.perf_counter()
@@ -98,7 +101,7 @@ def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
         memory = sum(process.memory_info().rss for process in family) / 1e6
         answers += [ask(picture, SECONDS) for picture in pictures[1:]]
     labels = [scores["label"] for scores, _ in answers]
-    return {"seconds": seconds, "megabytes": memory, "answers": labels}
+    return {"s": seconds, "mb": memory, "answers": labels}
 
 
 def environment_for(app: Path) -> Path:
@@ -110,12 +113,7 @@ def environment_for(app: Path) -> Path:
     return home
 
 
-def megabytes(folder: Path) -> float:
-    """Size of all files under a folder, in 10^6 bytes; links count as links."""
-    files = (file for file in folder.rglob("*") if not file.is_dir())
+def megabytes(home: Path, folder: str = "") -> float:
+    """Size of all files in a folder of an environment, in 10^6 bytes."""
+    files = (file for file in home.glob(f"{folder}**/*") if not file.is_dir())
     return sum(file.lstat().st_size for file in files) / 1e6
-
-
-def _without_cuda(home: Path) -> float:
-    parts = (home.glob(f"lib/*/site-packages/{name}") for name in CUDA_FOLDERS)
-    return megabytes(home) - sum(megabytes(folder) for part in parts for folder in part)

@@ -1,11 +1,10 @@
 """One file in browsers and in Python: answers, times, and a first visit."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,25 +18,18 @@ from benchmarks.report import Part, goal, speed
 from going_modular.app.model import Predictor
 from pocket.runtimes import LITE_RT, ORT_WEB
 from pocket.server import serve_folder
+from pocket.stopwatch import ON_LITE_RT, ON_ORT_WEB
 
-LITE, ORT, PYTHON = LITE_RT.title, ORT_WEB.title, "Python"
-RELAXED, PLAIN, THREADS = "relaxed SIMD", "plain SIMD", "two threads"
 NO_RELAXED_SIMD = "WebAssembly.validate = () => false"  # all that the page asks it
 FOUR_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 })"
-
-
-class Way(NamedTuple):
-    """A place where the model runs, and what it runs on in its own words."""
-
-    where: str
-    runs: str
-    ask: Callable[[bytes], dict]  # from a file's bytes to what `ask_page` returns
+# Where the model runs, and what it runs on in its own words.
+Way = tuple[str, str]
+PYTHON = "Python", "the app's own Predictor, 1 thread"
 
 
 def measure(bench: Bench) -> Part:
     """Ask all of them about every test picture, in turns; then visit the page anew."""
-    plan, predictor = bench.plan, Predictor(MODEL, threads=1)
-    python = Way(PYTHON, "the app's own Predictor, 1 thread", _asking(predictor))
+    plan = bench.plan
     lite_site, ort_site = (bench.write_site(engine) for engine in (LITE_RT, ORT_WEB))
     pictures = [file.read_bytes() for file, _ in bench.test_pictures()]
     with (
@@ -46,47 +38,42 @@ def measure(bench: Bench) -> Part:
         serve_folder(ort_site, isolated=False) as ort,
         chromium() as browser,
     ):
-        asked = {
-            RELAXED: (lite.url, ""),
-            PLAIN: (lite.url, NO_RELAXED_SIMD),
-            ORT: (ort.url, ""),
-            THREADS: (shared.url, FOUR_CORES),
-        }
-        with _open_all(browser, asked) as pages:
-            ways = {PYTHON: python, **pages}
-            asks = {name: way.ask for name, way in ways.items()}
-            said = in_turns("asking browsers and Python", asks, pictures)
-        sites = {LITE: lite.url, ORT: ort.url}
-        asks = {name: partial(_visit, browser, url) for name, url in sites.items()}
+        tabs = [(lite.url, ""), (lite.url, NO_RELAXED_SIMD), (ort.url, "")]
+        tabs.append((shared.url, FOUR_CORES))
+        said = _ask_all(browser, tabs, pictures)
+        sites = {LITE_RT.title: lite.url, ORT_WEB.title: ort.url}
+        ways = {name: partial(_visit, browser, url) for name, url in sites.items()}
         starts = plan.rounds * plan.starts * pictures[:1]
-        runs = in_turns("first visits", asks, starts, turn=1, warm_up=0)
+        runs = in_turns("first visits", ways, starts, turn=1, warm_up=0)
         steps = profile(browser, ort.url)
     visits = {name: run.median() for name, run in runs.items()}
+    lite, ort = visits.values()
     # Milliseconds are by their own clocks: the way to the page does not count.
-    ms = {name: own.milliseconds for name, own in said.items()}
+    ms = {way: own.milliseconds.median() for way, own in said.items()}
+    on_lite, on_ort = (ms[_place(browser), runs] for runs in (ON_LITE_RT, ON_ORT_WEB))
     same, apart = _compare(said)
     return {
         "goals": [
-            goal("rate", 1000 / ms[RELAXED].median()),
-            goal("against_ort", ms[ORT].median() / ms[RELAXED].median()),
-            goal("against_python", ms[RELAXED].median() / ms[PYTHON].median()),
-            goal("alike", apart.max(), same=same.min(), total=len(pictures)),
-            goal("visit_size", visits[LITE].megabytes),
-            goal("visit_start", visits[LITE].seconds / visits[ORT].seconds),
+            goal("rate", 1000 / on_lite),
+            goal("against_ort", on_ort / on_lite),
+            goal("against_python", on_lite / ms[PYTHON]),
+            goal("alike", max(apart), same=min(same), total=len(pictures)),
+            goal("visit_size", lite.megabytes),
+            goal("visit_start", lite.seconds / ort.seconds),
         ],
         "on": bench.pictures.label,
         "pictures": len(pictures),
         "turn": TURN,
         "ways": [
             {
-                "where": way.where,
-                "what runs it": way.runs,
-                **speed(ms[name]),
-                "times Python's": round(ms[name].median() / ms[PYTHON].median(), 1),
-                "same class as Python": f"{same[name]} of {len(pictures)}",
-                "probabilities apart": round(apart[name], 4),
+                "where": way[0],
+                "what runs it": way[1],
+                **speed(said[way].milliseconds),
+                "times Python's": round(ms[way] / ms[PYTHON], 1),
+                "same class as Python": f"{right} of {len(pictures)}",
+                "probabilities apart": round(far, 4),
             }
-            for name, way in ways.items()
+            for way, right, far in zip(said, same, apart, strict=True)
         ],
         "runs": RUNS,
         "steps": steps,
@@ -102,36 +89,32 @@ def measure(bench: Bench) -> Part:
     }
 
 
-def _asking(predictor: Predictor) -> Callable[[bytes], dict]:
-    def ask(picture: bytes) -> dict:
-        answer = predictor.predict(BytesIO(picture))
-        scores = [answer.probabilities[name] for name in predictor.about.class_names]
-        return {"probabilities": scores, "milliseconds": 1000 * answer.seconds}
-
-    return ask
+def _place(browser: Browser) -> str:
+    return f"Chromium {browser.version.partition('.')[0]}"
 
 
-@contextmanager
-def _open_all(
-    browser: Browser, asked: Mapping[str, tuple[str, str]]
-) -> Iterator[dict[str, Way]]:
-    """The page in Chromium's tabs, by name; and in Firefox where it is installed."""
-    ways, chromium_version = {}, browser.version.partition(".")[0]
+def _ask_all(
+    browser: Browser, tabs: Sequence[tuple[str, str]], pictures: Sequence[bytes]
+) -> dict[Way, pd.DataFrame]:
+    """What Python and every tab, of an address and what runs there first, says."""
+    ways = {PYTHON: partial(_ask_python, Predictor(MODEL, threads=1))}
     with ExitStack() as stack:
-        for name, (url, first) in asked.items():
+        for url, first in tabs:
             context = stack.enter_context(browser.new_context())
             page = open_pocket(context.new_page(), url, first=first)
-            ways[name] = _page(page, f"Chromium {chromium_version}")
-        if FIREFOX:
-            page = stack.enter_context(firefox_page(asked[RELAXED][0]))
+            ways[_place(browser), page.inner_text("#runs")] = partial(ask_page, page)
+        if FIREFOX:  # where it is installed
+            page = stack.enter_context(firefox_page(tabs[0][0]))
             version = page.evaluate("parseInt(navigator.userAgent.split('/').pop())")
-            ways["Firefox"] = _page(page, f"Firefox {version}")
-        yield ways
+            way = f"Firefox {version}", page.inner_text("#runs")
+            ways[way] = partial(ask_page, page)
+        return in_turns("asking browsers and Python", ways, pictures)
 
 
-def _page(page, where: str) -> Way:
-    """The browser demo, in a Playwright page or in Firefox."""
-    return Way(where, page.inner_text("#runs"), partial(ask_page, page))
+def _ask_python(predictor: Predictor, picture: bytes) -> dict[str, object]:
+    answer = predictor.predict(BytesIO(picture))
+    scores = [answer.probabilities[name] for name in predictor.about.class_names]
+    return {"probabilities": scores, "milliseconds": 1000 * answer.seconds}
 
 
 def _visit(browser: Browser, url: str, picture: bytes) -> dict[str, float]:
@@ -149,10 +132,9 @@ def _visit(browser: Browser, url: str, picture: bytes) -> dict[str, float]:
     return {"seconds": seconds, "megabytes": size / 1e6}
 
 
-def _compare(said: Mapping[str, pd.DataFrame]) -> tuple[pd.Series, pd.Series]:
+def _compare(said: Mapping[Way, pd.DataFrame]) -> tuple[list[int], list[float]]:
     """How many answers name Python's class, and how far apart probabilities are."""
-    found = {name: np.stack(own.probabilities) for name, own in said.items()}
-    best = {name: scores.argmax(axis=1) for name, scores in found.items()}
-    same = {name: int((own == best[PYTHON]).sum()) for name, own in best.items()}
-    apart = {name: np.abs(own - found[PYTHON]).max() for name, own in found.items()}
-    return pd.Series(same), pd.Series(apart)
+    found = [np.stack(own.probabilities) for own in said.values()]
+    best = [scores.argmax(axis=1) for scores in found]
+    same = [int((own == best[0]).sum()) for own in best]
+    return same, [float(np.abs(own - found[0]).max()) for own in found]

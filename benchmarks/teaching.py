@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page
 
@@ -41,50 +40,45 @@ CALL = """async ([name, given]) => {
     if (given.source) given.source = new Blob([Uint8Array.fromBase64(given.source)]);
     return await teach(name, given);
 }"""
-Sample = tuple[Path, str]  # a photo and what it shows
-
-
-class Photos(NamedTuple):
-    """Photos to learn from and to ask about, by dish; and ours to ask about."""
-
-    train: dict[str, list[Sample]]
-    test: dict[str, list[Sample]]
-    ours: list[Sample]
+Photos = dict[str, list[Path]]  # by what they show
 
 
 def measure(bench: Bench) -> Part:
     """Teach every dish alone; then all but one, and ask about that one."""
-    photos, alone, fifth = find_photos(bench), [], []
+    train, test = find_photos(bench)
+    asked = bench.test_pictures()
+    ours = {name: [f for f, of in asked if of == name] for name in bench.class_names}
+    alone, fifth = [], []
     site = serve_folder(bench.write_site(), isolated=False)
     with chromium() as browser, site as served:
-        for dish in photos.test:
+        for dish in test:
             progress(f"teaching {dish}, then the others")
             with _tab(browser, served.url) as page:
-                alone.append(_teach_alone(page, photos, dish))
+                alone.append(_teach_alone(page, dish, train, test, ours))
             with _tab(browser, served.url) as page:
-                fifth.append(_teach_others(page, photos, dish))
+                fifth.append(_teach_others(page, dish, train, test))
         version = browser.version.partition(".")[0]
     counts = [row[NAMED].split(" of ") for row in alone]
-    named = statistics.mean(int(right) / int(asked) for right, asked in counts)
+    named = statistics.mean(int(right) / int(total) for right, total in counts)
     worse = max(row["ours right, before"] - row["and after"] for row in alone)
     ms = statistics.median(r["training, ms"] + r["leave one out, ms"] for r in alone)
     return {
         "goals": [
             goal("taught", named),
-            goal("taught_ours", worse, total=len(photos.ours)),
+            goal("taught_ours", worse, total=len(asked)),
             goal("taught_time", ms, photos=PHOTOS),
         ],
         "on": bench.pictures.label.capitalize(),
         "photos": PHOTOS,
-        "ours": len(photos.ours),
+        "ours": len(asked),
         "version": version,
         "alone": alone,
         "fifth": fifth,
     }
 
 
-def find_photos(bench: Bench) -> Photos:
-    """The photos that the environment names, without dishes that are ours.
+def find_photos(bench: Bench) -> tuple[Photos, Photos]:
+    """The photos of other dishes that the environment names: to learn, and to ask.
 
     Raises:
         SystemExit: If ours are real and the others drawn, or the other way round.
@@ -95,16 +89,18 @@ def find_photos(bench: Bench) -> Photos:
             "Teaching takes real photos of our dishes and of others: set "
             "FOODVISION_DATA and FOODVISION_BIG to them, or leave it out by --only."
         )
-    part, halves = choose_photos(tree, share=1.0), []
+    part = choose_photos(tree, share=1.0)
     names = spoken(part.class_names)
     others = [name for name in names if name not in bench.class_names]
-    for half in (part.train, part.test):
-        by_dish = {name: [] for name in others[: bench.plan.taught]}
-        for file, label in half:
-            if names[label] in by_dish:
-                by_dish[names[label]].append((file, names[label]))
-        halves.append(by_dish)
-    return Photos(*halves, bench.test_pictures())
+    others = others[: bench.plan.taught]
+    train, test = (
+        {
+            name: [Path(f) for f, label in half if names[label] == name]
+            for name in others
+        }
+        for half in (part.train, part.test)
+    )
+    return train, test
 
 
 @contextmanager
@@ -116,49 +112,50 @@ def _tab(browser: Browser, url: str) -> Iterator[Page]:
         yield page
 
 
-def _teach_alone(page: Page, photos: Photos, dish: str) -> dict[str, object]:
-    test, before = photos.test[dish], _right(page, photos.ours)
-    taught = teach(page, dish, _chosen(photos.train[dish]))
+def _teach_alone(
+    page: Page, dish: str, train: Photos, test: Photos, ours: Photos
+) -> dict[str, object]:
+    before, asked = _right(page, ours), test[dish]
+    taught = teach(page, dish, _chosen(train[dish]))
     checked = taught["checked"]
     return {
         "dish": dish,
-        NAMED: f"{_right(page, test)} of {len(test)}",
+        NAMED: f"{_right(page, {dish: asked})} of {len(asked)}",
         "leave one out, in the page": f"{checked['right']} of {checked['asked']}",
         "ours right, before": before,
-        "and after": _right(page, photos.ours),
+        "and after": _right(page, ours),
         "training, ms": round(taught["training"]),
         "leave one out, ms": round(taught["checking"]),
     }
 
 
-def _teach_others(page: Page, photos: Photos, dish: str) -> dict[str, object]:
-    asked = [file for file, _ in photos.test[dish]]
-    before = Counter(ask_all(page, asked))
-    others = [name for name in photos.test if name != dish]
+def _teach_others(
+    page: Page, dish: str, train: Photos, test: Photos
+) -> dict[str, object]:
+    asked, before = test[dish], Counter(ask_all(page, test[dish]))
+    others = {name: photos for name, photos in test.items() if name != dish}
     for other in others:
-        teach(page, other, _chosen(photos.train[other]))
+        teach(page, other, _chosen(train[other]))
     after = Counter(ask_all(page, asked))
-    theirs = [sample for other in others for sample in photos.test[other]]
     away = [said["another dish"] + said["no plate"] for said in (before, after)]
+    total, theirs = len(asked), sum(map(len, others.values()))
     return {
         "not taught": dish,
-        "turned away before": f"{away[0]} of {len(asked)}",
-        "turned away after": f"{away[1]} of {len(asked)}",
-        "called one of the taught": f"{sum(after[o] for o in others)} of {len(asked)}",
-        "the taught dishes named": f"{_right(page, theirs)} of {len(theirs)}",
+        "turned away before": f"{away[0]} of {total}",
+        "turned away after": f"{away[1]} of {total}",
+        "called one of the taught": f"{sum(after[o] for o in others)} of {total}",
+        "the taught dishes named": f"{_right(page, others)} of {theirs}",
     }
 
 
-def _chosen(samples: Sequence[Sample]) -> list[Path]:
+def _chosen(files: Sequence[Path]) -> list[Path]:
     """Photos to learn from, always the same."""
-    files = sorted(file for file, _ in samples)
-    return random.Random(SEED).sample(files, min(PHOTOS, len(files)))
+    return random.Random(SEED).sample(sorted(files), min(PHOTOS, len(files)))
 
 
-def _right(page: Page, samples: Sequence[Sample]) -> int:
+def _right(page: Page, photos: Photos) -> int:
     """How many photos the page names rightly."""
-    said = ask_all(page, [file for file, _ in samples])
-    return sum(name == truth for name, (_, truth) in zip(said, samples, strict=True))
+    return sum(ask_all(page, files).count(name) for name, files in photos.items())
 
 
 def _encoded(file: Path) -> str:
@@ -182,12 +179,9 @@ def teach(page: Page, name: str, files: Sequence[Path]) -> dict:
     call(page, "train")
     trained = time.perf_counter()
     checked = call(page, "check", id=dish["id"])
-    training, checking = trained - start, time.perf_counter() - trained
-    return {
-        "checked": checked,
-        "training": 1000 * training,
-        "checking": 1000 * checking,
-    }
+    ends = (trained - start, time.perf_counter() - trained)
+    training, checking = (1000 * seconds for seconds in ends)
+    return {"checked": checked, "training": training, "checking": checking}
 
 
 def call(page: Page, name: str, /, **given: object) -> object:
