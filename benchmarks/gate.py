@@ -77,7 +77,7 @@ def measure(bench: Bench) -> Part:
 def _judge(ranks: pd.DataFrame, total: Mapping[str, int]) -> Part:
     """A row a way; of the last, the lesson's, the goals, the worst gate counting.
 
-    `ranks` has a row a way and gate: by kind, the pictures' ranks, (N,).
+    `ranks` has a row a way and gate, and by kind the pictures' ranks, (N,).
     """
     rows = []
     for way, own in ranks.groupby("way", sort=False):
@@ -119,8 +119,8 @@ def _listen(
         asked: Features of others by their kind.
 
     Returns:
-        By kind, "held out" for our training pictures: scores (K, 3), in standard
-        deviations of these held-out ones.
+        By kind, and "held out" for our training pictures, scores (K, 3) in standard
+        deviations of these.
     """
     rows, labels = train.tensors
     known, second = F.normalize(rows, dim=1), gate.fit_second_head(rows, labels, met)

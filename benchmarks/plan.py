@@ -38,7 +38,6 @@ class Plan(NamedTuple):
     own_environments: bool = True  # whether both apps get environments of their own
 
 
-# One thread: a busy machine does not slow it down as much.
 TINY = Plan(1, 1, 1, (1, 2), 8.0, per_class=2, taught=2, own_environments=False)
 
 
@@ -91,18 +90,12 @@ def in_turns(
     turn: int = TURN,
     warm_up: int = WARM_UP,
 ) -> dict[str, pd.DataFrame]:
-    """Let every way do the same things, a few at a turn, each going first as often.
+    """Let every way, a function of an item, do the same things, a few at a turn.
 
     A spell of other work on the machine so meets all. A turn begins with a warm-up that
     is not counted: right after another network, a way finds caches filled with other
-    weights and its threads asleep, which no program that runs one network meets.
-
-    Args:
-        what: Is being measured, for the line that says how far it is.
-        ways: Functions of an item, by name.
-        items: What they are given.
-        turn: Items before the next way has its turn.
-        warm_up: Items of each turn to warm up with.
+    weights and its threads asleep, which no program that runs one network meets. Each
+    way goes first as often.
 
     Returns:
         By way: a row an item, with ms and result, or the keys of a result that is a

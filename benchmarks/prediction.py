@@ -31,15 +31,12 @@ def measure(bench: Bench) -> Part:
     runs = in_turns("predicting by both routes", ways, bench.plan.rounds * files)
     usual, ours = (run.ms.median() for run in runs.values())
     big = _big_pictures(bench, ways, files[0])
-    costs = zip(bench.plan.megapixels, big[1:], strict=True)
+    goals = [goal("prediction", usual / ours)]
+    for size, row in zip(bench.plan.megapixels, big[1:], strict=True):
+        cost = row["app, times the first"]
+        goals.append(goal("big_picture", cost, megapixels=size))
     return {
-        "goals": [
-            goal("prediction", usual / ours),
-            *(
-                goal("big_picture", row["app, times the first"], megapixels=size)
-                for size, row in costs
-            ),
-        ],
+        "goals": goals,
         "on": bench.pictures.label,
         "predictions": bench.plan.rounds * len(files),
         "turn": TURN,

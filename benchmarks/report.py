@@ -5,6 +5,7 @@ import platform
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,10 +29,7 @@ Part = dict[str, object]
 def goal(name: str, value: float, **more: object) -> dict[str, str]:
     """A row of the goals: what this project set out to reach, and what came of it.
 
-    Args:
-        name: In goals.toml.
-        value: What is held against the limit.
-        more: What else the goal's texts say.
+    The name is of goals.toml; `more` is what else its texts say.
     """
     said = GOALS[name]
     limit = said.get("least", said.get("most"))
@@ -104,12 +102,11 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
 
 def _processor() -> str:
     """Its name and, where Linux tells, what matters for the speed of networks."""
-    try:
+    with suppress(OSError, KeyError):  # no Linux, or no x86
         text = Path("/proc/cpuinfo").read_text("utf-8")  # its last core counts
-        fields = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
-        known = [name for name in EXTENSIONS if name in fields["flags"].split()]
-        extras = ", ".join(known).upper().replace("_", "-") or "no AVX2"
-        family = f"family {fields['cpu family']}, model {fields['model']}"
-        return f"{fields['model name']} ({family}; {extras})"
-    except (OSError, KeyError):  # no Linux, or no x86
-        return platform.processor() or platform.machine()
+        told = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
+        known = [name for name in EXTENSIONS if name in told["flags"].split()]
+        family = f"family {told['cpu family']}, model {told['model']}"
+        extras = ", ".join(known).upper().replace("_", "-")
+        return f"{told['model name']} ({family}; {extras})"
+    return platform.processor() or platform.machine()
