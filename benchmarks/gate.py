@@ -7,14 +7,14 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import ROOT, SEED, Bench, progress
+from benchmarks.plan import ROOT, Bench, progress
 from benchmarks.report import Part, goal
-from benchmarks.training import BATCH_SIZE, LITE2
-from going_modular import engine, gate
-from going_modular.datasets import make_loader
-from going_modular.notebook_tools import set_seeds
+from benchmarks.training import LITE2
+from going_modular import gate
+from going_modular.companion import train_head
+from going_modular.engine import HEAD, cross_validate
 from going_modular.ood_data import find_other_dishes, find_strangers
-from going_modular.stored_features import Extractor
+from going_modular.stored_features import Extractor, find_features
 
 LIKE, SURE, SECOND = range(3)  # knn_similarity, confidence, the second head
 LESSONS = "confidence and second head, familiarity as a floor (the lesson's gate)"
@@ -35,40 +35,29 @@ def measure(bench: Bench) -> Part:
     """Judge every way on every other dish, each by a gate that has not met it."""
     progress("training a head, and gates that leave one dish out")
     built = LITE2.build(len(bench.class_names))
-    train, test = (
-        engine.store_features(
-            built.model.base, make_loader(half, batch_size=BATCH_SIZE)
-        )
-        for half in bench.datasets(built.transform)
-    )
-    cv = engine.cross_validate(built.model.head, train, settings=engine.HEAD)
-    right = cv.logits.argmax(dim=1) == train.tensors[1]
-    set_seeds(SEED)  # as the lesson does, so that this is the lesson's head
-    head = engine.fresh_copy(built.model.head)
-    loader = engine.feature_loader(train, seed=SEED)
-    engine.train(head, loader, settings=engine.HEAD)
-    kind = {"ours": bench.class_names, "is_practice": bench.pictures.is_practice}
-    others = find_other_dishes(built, LITE2.slug, ROOT / "data", **kind)
+    photos = find_features(built, LITE2.slug, ROOT / "data", what="photos")
+    others = find_other_dishes(built, LITE2.slug, ROOT / "data", ours=photos.names)
+    head = train_head(built, photos)
+    cv = cross_validate(head, photos.train, settings=HEAD)
+    right = cv.logits.argmax(dim=1) == photos.train.tensors[1]
+    test, dishes = photos.test.tensors[0], others.names[: bench.plan.taught]
     far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
-    total = {"near": len(others.test), "ours": len(test), "far": len(far)}
     ranks = []
-    for dish in others.names:
+    for dish in dishes:
         met = others.without(dish).train.tensors[0]
-        asked = {"near": others.test_of(dish), "ours": test.tensors[0], "far": far}
-        deviations = _listen(head, train, cv.logits, met, asked)
+        asked = {"near": others.test_of(dish), "ours": test, "far": far}
+        deviations = _listen(head, photos.train, cv.logits, met, asked)
         for way, (heard, has_floor) in WAYS.items():
-            own = {
-                k: _rank(scores, heard, has_floor) for k, scores in deviations.items()
-            }
-            held_out = own.pop("held out")
-            usable = held_out[right] if right.any() else held_out
-            line = gate.threshold_at_tpr(usable, gate.KEPT)
+            own = {k: _rank(each, heard, has_floor) for k, each in deviations.items()}
+            line = gate.threshold_at_tpr(own.pop("held out")[right], gate.KEPT)
             ranks.append({"way": way, **{k: rank - line for k, rank in own.items()}})
+    near = sum(len(others.test_of(dish)) for dish in dishes)
+    total = {"near": near, "ours": len(test), "far": len(far)}
     return {
         **_judge(pd.DataFrame(ranks), total),
-        "on": bench.pictures.label,
+        "on": photos.label,
         "label": others.label,
-        "names": ", ".join(others.names),
+        "names": ", ".join(dishes),
         "total": total,
         "kept": gate.KEPT,
     }
