@@ -10,7 +10,7 @@ from pocket_site import COMMITTED, assert_agree, drawn_jpeg
 from benchmarks.browser import ask_page
 from benchmarks.firefox import FIREFOX, FirefoxError, firefox_page
 from benchmarks.teaching import ask_all, call, teach
-from going_modular.app.model import SENTENCES, Predictor
+from going_modular.app.model import SENTENCES, Predictor, spoken
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 
 CHOOSE = """(base64) => {
@@ -33,8 +33,9 @@ def page(committed_url):
 
 
 def test_a_dish_can_be_taught_in_firefox(page):
-    dish = OTHER_NAMES[0]
-    files = [*drawn_files(dish, "test"), *drawn_files(dish, "train")][:12]
+    name = OTHER_NAMES[0]
+    files = [*drawn_files(name, "test"), *drawn_files(name, "train")][:12]
+    dish = spoken(name)
     assert teach(page, dish, files[:8])["checked"]["asked"] == 8
     assert ask_all(page, files[8:]).count(dish) >= 3
     page.wait_for_selector("#taught:not([hidden])")
