@@ -1,8 +1,8 @@
 """The app beside its twin on PyTorch: starts, sizes, memory, answers."""
 
-import subprocess
+import re
+import shutil
 import sys
-import sysconfig
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -10,67 +10,89 @@ from operator import eq
 from pathlib import Path
 
 import gradio_client  # noqa: F401, so that no app's start waits for this import
+import numpy as np
 import psutil
+import torch
 
-from benchmarks.making import OURS, TWIN, make_all
-from benchmarks.plan import ROOT, Bench, in_turns, progress
+from benchmarks.plan import MODEL, ROOT, Bench, in_turns, progress
 from benchmarks.report import Part, goal
-from going_modular.app_process import connected, run_demo
+from deploy.reference import read_about, read_deployable
+from going_modular.app_process import connected, run, run_demo
+from going_modular.demo_folder import APP, TEXTS, copy_app
 
+OURS, TWIN = "ONNX int8", "PyTorch"
 ENVIRONMENTS = ROOT / "build" / "benchmark"
-CUDA_FOLDERS = ("nvidia", "triton")
+CUDA = ("lib/*/site-packages/nvidia/", "lib/*/site-packages/triton/")
 ASKED = 3  # pictures that both apps are asked about
 SECONDS = 60  # longest wait for an answer
 
 
 def measure(bench: Bench) -> Part:
     """Start both apps in turns, several times, and ask them about some pictures."""
-    apps, homes = make_all(bench).apps, {}
+    apps, homes = _lay_out(bench.workdir), [Path(sys.prefix)] * 2
+    if bench.plan.own_environments:
+        homes = [environment_for(app) for app in apps.values()]
     files = [file for file, _ in bench.test_pictures(ASKED)]
-    for name, app in apps.items():
-        own = bench.plan.own_environments
-        homes[name] = environment_for(app) if own else Path(sys.prefix)
     ways = {
-        name: partial(_start, app, homes[name], files) for name, app in apps.items()
+        name: partial(_start, app, home, files)
+        for (name, app), home in zip(apps.items(), homes, strict=True)
     }
     rounds = range(bench.plan.rounds)
     starts = in_turns("starting both apps", ways, rounds, turn=1, warm_up=0).values()
-    seconds = [own.seconds.median() for own in starts]
-    sizes = [megabytes(home) for home in homes.values()]
-    cuda = [
-        sum(megabytes(_inside(home, "purelib") / name) for name in CUDA_FOLDERS)
-        for home in homes.values()
-    ]
-    without = [size - part for size, part in zip(sizes, cuda, strict=True)]
+    sizes = [megabytes(home) for home in homes]
+    cuda = [sum(megabytes(home, folder) for folder in CUDA) for home in homes]
+    costs = {
+        "from start to first answer, median s": [own.s.median() for own in starts],
+        "resident memory after it, median MB": [own.mb.median() for own in starts],
+        "installed environment, MB": sizes,
+        "the same without CUDA's libraries and Triton, MB": np.subtract(sizes, cuda),
+    }
+    start, _, environment, _ = (ours / theirs for ours, theirs in costs.values())
     answers = [own.answers.iloc[-1] for own in starts]
     return {
-        "goals": [
-            goal("app_start", seconds[0] / seconds[1]),
-            goal("app_environment", sizes[0] / sizes[1]),
-        ],
+        "goals": [goal("app_start", start), goal("app_environment", environment)],
         "rounds": bench.plan.rounds,
         "asked": len(files),
         "said": dict(zip(apps, answers, strict=True)),
         "same": sum(map(eq, *answers)),
         "costs": [
-            _row("from start to first answer, median s", seconds, 2),
-            _row("resident memory after it, median MB",
-                 [own.megabytes.median() for own in starts]),
-            _row("installed environment, MB", sizes),
-            _row("the same without CUDA's libraries and Triton, MB", without),
+            {
+                "": what,
+                **{app: _short(cost) for app, cost in zip(apps, both, strict=True)},
+                "ours of theirs": f"{both[0] / both[1]:.0%}",
+            }
+            for what, both in costs.items()
         ],
-    }  # fmt: skip
+    }
 
 
-def _row(what: str, values: Sequence[float], digits: int | None = None) -> dict:
-    ours, theirs = (round(float(value), digits) for value in values)
-    share = f"{values[0] / values[1]:.0%}"
-    return {"": what, OURS: ours, TWIN: theirs, "ours of theirs": share}
+def _short(value: float) -> float:
+    return round(float(value), 2 if value < 100 else None)
+
+
+def _lay_out(folder: Path) -> dict[str, Path]:
+    """The app with the committed model, and the same with PyTorch as its runtime."""
+    ours, twin = apps = folder / "app", folder / "twin"
+    for app in apps:
+        copy_app(APP, app, TEXTS)
+    shutil.copyfile(MODEL, ours / MODEL.name)
+    runtime = Path(__file__).with_name("twin_runtime.py")
+    shutil.copyfile(runtime, twin / "onnxruntime.py")
+    model, about = read_deployable(MODEL).model, read_about(MODEL).to_metadata()
+    weights = model.base.state_dict() | model.head[-1].state_dict(prefix="classifier.")
+    # PyTorch's own kind of file; the app looks for a name that ends like that.
+    torch.save({"weights": weights, "about": about}, twin / MODEL.name)
+    course = (ROOT / "requirements.txt").read_text("utf-8")
+    needed = "\n".join(re.findall(r"^(?:torch|torchvision|timm)\b.*", course, re.M))
+    file = twin / "requirements.txt"
+    text = re.sub(r"^onnxruntime.*", needed, file.read_text("utf-8"), flags=re.M)
+    file.write_text(text, "utf-8")
+    return {OURS: ours, TWIN: twin}
 
 
 def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
     """Start an app, ask it for a first answer and then for more, and stop it."""
-    python, began = str(_inside(home, "scripts") / "python"), time.perf_counter()
+    python, began = str(home / "bin" / "python"), time.perf_counter()
     with run_demo(app, python=python) as running, connected(running.url) as ask:
         answers = [ask(pictures[0], SECONDS)]
         seconds = time.perf_counter() - began
@@ -79,25 +101,19 @@ def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
         memory = sum(process.memory_info().rss for process in family) / 1e6
         answers += [ask(picture, SECONDS) for picture in pictures[1:]]
     labels = [scores["label"] for scores, _ in answers]
-    return {"seconds": seconds, "megabytes": memory, "answers": labels}
+    return {"s": seconds, "mb": memory, "answers": labels}
 
 
 def environment_for(app: Path) -> Path:
     """A new environment with what an app's requirements.txt names, and nothing else."""
     home, requirements = ENVIRONMENTS / app.name, app / "requirements.txt"
     progress(f"installing {requirements.read_text('utf-8').split()} into {home}")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    pip = [_inside(home, "scripts") / "python", "-m", "pip", "install", "-q"]
-    subprocess.run([*pip, "-r", requirements], check=True)
+    run(sys.executable, "-m", "venv", "--clear", home)
+    run(home / "bin" / "python", "-m", "pip", "install", "-q", "-r", requirements)
     return home
 
 
-def _inside(environment: Path, what: str) -> Path:
-    """Where an environment has its programs ("scripts") or its packages ("purelib")."""
-    return Path(sysconfig.get_path(what, "venv", {"base": str(environment)}))
-
-
-def megabytes(folder: Path) -> float:
-    """Size of all files under a folder, in 10^6 bytes; links count as links."""
-    files = (file for file in folder.rglob("*") if file.is_symlink() or file.is_file())
+def megabytes(home: Path, folder: str = "") -> float:
+    """Size of all files in a folder of an environment, in 10^6 bytes."""
+    files = (file for file in home.glob(f"{folder}**/*") if not file.is_dir())
     return sum(file.lstat().st_size for file in files) / 1e6

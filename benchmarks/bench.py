@@ -22,16 +22,8 @@ from going_modular.data_setup import find_pictures
 from going_modular.files import atomic_write
 from tools.readme_block import renew_block
 
-PARTS = {
-    "training": training.measure,
-    "prediction": prediction.measure,
-    "app": app.measure,
-    "pocket": pocket.measure,
-    "camera": camera.measure,
-    "teaching": teaching.measure,
-    "big": big.measure,
-    "gate": gate.measure,
-}
+MODULES = (training, prediction, app, pocket, camera, teaching, big, gate)
+PARTS = {module.__name__.rpartition(".")[2]: module.measure for module in MODULES}
 IN_A_BROWSER = {"pocket", "camera", "teaching"}
 RESULTS = ROOT / "benchmarks" / "results.json"  # the page lies beside it
 ELSEWHERE = ROOT / "build" / "benchmark.json"

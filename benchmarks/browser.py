@@ -10,52 +10,35 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from pocket.stopwatch import ASK
 
 CHROMIUM = shutil.which("chromium")
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 READY = "body[data-model=ready]"
 READY_MS = 120_000  # a busy machine takes its time
 # Told at once, where Playwright's own waiting comes to look only twice a second.
-WAIT = """([selector, most]) => new Promise((resolve, reject) => {
-    const observer = new MutationObserver(look);
-    function look() {
-        if (document.querySelector(selector)) resolve(observer.disconnect());
+WAIT = """async ([selector, most]) => {
+    const late = performance.now() + most;
+    while (!document.querySelector(selector)) {
+        if (performance.now() > late) throw new Error(document.body.innerText);
+        await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    observer.observe(document, { attributes: true, subtree: true });
-    setTimeout(() => reject(new Error(document.body.innerText)), most);
-    look();
-})"""
+}"""
+
+
+def launched(playwright: Playwright, *more_args: str) -> Browser:
+    """A Chromium of its own, for a with-block."""
+    args = ["--disable-gpu", *more_args]
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=args)
 
 
 @contextmanager
-def launched(playwright: Playwright, *more_args: str) -> Iterator[Browser]:
-    """A Chromium of its own."""
-    args = [*CHROMIUM_ARGS, *more_args]
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
-    yield browser
-    browser.close()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*more_args: str) -> Iterator[Browser]:
     """A Chromium and all that drives it; one at a time."""
-    with sync_playwright() as playwright, launched(playwright) as browser:
+    with sync_playwright() as playwright, launched(playwright, *more_args) as browser:
         yield browser
 
 
 def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
     """Open the browser demo in an empty tab, and wait until its model is ready.
 
-    Args:
-        page: The tab.
-        url: Of the demo.
-        first: JavaScript that runs before the page's own.
+    `first` is JavaScript that runs before the page's own.
     """
     page.add_init_script(first)
     page.goto(url)

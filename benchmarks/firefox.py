@@ -7,18 +7,16 @@ understands WebDriver BiDi, JSON over a WebSocket: https://www.w3.org/TR/webdriv
 import json
 import os
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from websocket import WebSocket, create_connection
 
-from benchmarks.browser import READY, READY_MS
-from going_modular.app_process import HOST
+from benchmarks.browser import READY, READY_MS, WAIT
+from going_modular.app_process import HOST, started
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 START_SECONDS = 60  # a busy machine takes its time
@@ -39,7 +37,7 @@ CALL = """async (argument) => {
 
 
 class FirefoxError(RuntimeError):
-    """Firefox did not start, or what it was asked to do failed."""
+    """What Firefox was asked to do failed."""
 
 
 class FirefoxPage:
@@ -77,13 +75,9 @@ class FirefoxPage:
         """The text of the first element, as shown."""
         return self.evaluate("(css) => document.querySelector(css).innerText", selector)
 
-    def wait_for_selector(self, selector: str, *, timeout: float = READY_MS) -> None:
-        """Wait until there is such an element, at most so many milliseconds."""
-        deadline = time.monotonic() + timeout / 1000
-        while not self.evaluate("(css) => !!document.querySelector(css)", selector):
-            if time.monotonic() > deadline:
-                raise FirefoxError(f"The page shows no {selector}")
-            time.sleep(0.05)
+    def wait_for_selector(self, selector: str) -> None:
+        """Wait until there is such an element."""
+        self.evaluate(WAIT, [selector, READY_MS])
 
     def _command(self, method: str, **params: Any) -> Any:
         command = {"id": 1, "method": method, "params": params}
@@ -99,41 +93,27 @@ def firefox_page(url: str) -> Iterator[FirefoxPage]:
     """The browser demo at an address, once its model is ready.
 
     Raises:
-        FirefoxError: If Firefox does not start, or the model does not get ready.
+        LessonError: If Firefox does not start.
+        FirefoxError: If the model does not get ready.
     """
     direct = {"suppress_origin": True, "http_no_proxy": [HOST]}
-    with _started() as address:
-        connection = create_connection(address, timeout=READY_MS / 1000, **direct)
-        with closing(connection):
-            page = FirefoxPage(connection)
-            page.goto(url)
-            page.wait_for_selector(READY)
-            yield page
-
-
-@contextmanager
-def _started() -> Iterator[str]:
-    """A Firefox that nobody has used yet, and where it takes commands."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         profile = Path(folder)
-        (profile / "user.js").write_text(PREFERENCES, encoding="utf-8")
+        (profile / "user.js").write_text(PREFERENCES, "utf-8")
+        noted = profile / "WebDriverBiDiServer.json"
         command = [FIREFOX, "--headless", "--profile", folder]
         command += ["--remote-debugging-port", "0"]  # any free one of this machine's
-        env = {**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder}
-        quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
-        process = subprocess.Popen(command, env=env, **quiet)
-        try:
-            yield _wait(process, profile / "WebDriverBiDiServer.json")
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _wait(process: subprocess.Popen, noted: Path) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError, ValueError):  # not there yet, or half of it
+        with started(
+            *command,
+            log=profile / "log.txt",
+            is_ready=lambda: noted.exists() and noted.read_text("utf-8").endswith("}"),
+            seconds=START_SECONDS,
+            env={**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder},
+        ):
             port = json.loads(noted.read_text("utf-8"))["ws_port"]
-            return f"ws://{HOST}:{port}/session"
-        time.sleep(0.05)
-    raise FirefoxError(f"{FIREFOX} did not start")
+            address, most = f"ws://{HOST}:{port}/session", READY_MS / 1000
+            with closing(create_connection(address, timeout=most, **direct)) as link:
+                page = FirefoxPage(link)
+                page.goto(url)
+                page.wait_for_selector(READY)
+                yield page

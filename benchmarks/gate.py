@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
 import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import ROOT, SEED, Bench, progress
+from benchmarks.plan import ROOT, Bench, progress
 from benchmarks.report import Part, goal
-from benchmarks.training import BATCH_SIZE, LITE2
-from going_modular import engine, gate
-from going_modular.datasets import make_loader
-from going_modular.notebook_tools import set_seeds
+from benchmarks.training import LITE2
+from going_modular import gate
+from going_modular.companion import train_head
+from going_modular.engine import HEAD, cross_validate
 from going_modular.ood_data import find_other_dishes, find_strangers
-from going_modular.stored_features import Extractor
+from going_modular.stored_features import Extractor, find_features
 
-LIKE, SURE, SECOND = "knn_similarity", "confidence", "second head"
+LIKE, SURE, SECOND = range(3)  # knn_similarity, confidence, the second head
+LESSONS = "confidence and second head, familiarity as a floor (the lesson's gate)"
 # What a gate listens to, in standard deviations of our own held-out pictures, added up;
 # and whether what is hardly familiar is turned away whatever the others say.
 WAYS = {
@@ -25,10 +27,7 @@ WAYS = {
     "a second head that has met other dishes": ([SECOND], False),
     "the same, and familiarity as a floor": ([SECOND], True),
     "all three": ([LIKE, SURE, SECOND], True),
-    "confidence and second head, familiarity as a floor (the lesson's gate)": (
-        [SURE, SECOND],
-        True,
-    ),
+    LESSONS: ([SURE, SECOND], True),
 }
 
 
@@ -36,63 +35,54 @@ def measure(bench: Bench) -> Part:
     """Judge every way on every other dish, each by a gate that has not met it."""
     progress("training a head, and gates that leave one dish out")
     built = LITE2.build(len(bench.class_names))
-    train, test = (
-        engine.store_features(
-            built.model.base, make_loader(half, batch_size=BATCH_SIZE)
-        )
-        for half in bench.datasets(built.transform)
-    )
-    cv = engine.cross_validate(built.model.head, train, settings=engine.HEAD)
-    right = cv.logits.argmax(dim=1) == train.tensors[1]
-    set_seeds(SEED)  # as the lesson does, so that this is the lesson's head
-    head = engine.fresh_copy(built.model.head)
-    loader = engine.feature_loader(train, seed=SEED)
-    engine.train(head, loader, settings=engine.HEAD)
-    kind = {"ours": bench.class_names, "is_practice": bench.pictures.is_practice}
-    others = find_other_dishes(built, LITE2.slug, ROOT / "data", **kind)
+    photos = find_features(built, LITE2.slug, ROOT / "data", what="photos")
+    others = find_other_dishes(built, LITE2.slug, ROOT / "data", ours=photos.names)
+    head = train_head(built, photos)
+    cv = cross_validate(head, photos.train, settings=HEAD)
+    right = cv.logits.argmax(dim=1) == photos.train.tensors[1]
+    test, dishes = photos.test.tensors[0], others.names[: bench.plan.taught]
     far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
-    total = {"near": len(others.test), "ours": len(test), "far": len(far)}
-    ranks = {way: {kind: [] for kind in total} for way in WAYS}
-    for dish in others.names:
+    ranks = []
+    for dish in dishes:
         met = others.without(dish).train.tensors[0]
-        asked = {"near": others.test_of(dish), "ours": test.tensors[0], "far": far}
-        deviations = listen(head, train, cv.logits, met, asked)
+        asked = {"near": others.test_of(dish), "ours": test, "far": far}
+        deviations = _listen(head, photos.train, cv.logits, met, asked)
         for way, (heard, has_floor) in WAYS.items():
-            held_out, *rows = (rank(d, heard, has_floor) for d in deviations.values())
-            usable = held_out[right] if right.any() else held_out
-            line = gate.threshold_at_tpr(usable, gate.KEPT)
-            for kind, scores in zip(asked, rows, strict=True):
-                ranks[way][kind].append(scores - line)
+            own = {k: _rank(each, heard, has_floor) for k, each in deviations.items()}
+            line = gate.threshold_at_tpr(own.pop("held out")[right], gate.KEPT)
+            ranks.append({"way": way, **{k: rank - line for k, rank in own.items()}})
+    near = sum(len(others.test_of(dish)) for dish in dishes)
+    total = {"near": near, "ours": len(test), "far": len(far)}
     return {
-        **judge(ranks, total),
-        "on": bench.pictures.label,
+        **_judge(pd.DataFrame(ranks), total),
+        "on": photos.label,
         "label": others.label,
-        "names": ", ".join(others.names),
+        "names": ", ".join(dishes),
         "total": total,
         "kept": gate.KEPT,
     }
 
 
-def judge(
-    ranks: Mapping[str, Mapping[str, list[torch.Tensor]]], total: Mapping[str, int]
-) -> Part:
-    """A row a way; of the last, the lesson's, the goals, the worst gate counting."""
+def _judge(ranks: pd.DataFrame, total: Mapping[str, int]) -> Part:
+    """A row a way; of the last, the lesson's, the goals, the worst gate counting.
+
+    `ranks` has a row a way and gate, and by kind the pictures' ranks, (N,).
+    """
     rows = []
-    for way, kinds in ranks.items():
-        away = {kind: [int((r < 0).sum()) for r in own] for kind, own in kinds.items()}
-        auroc = gate.auroc(torch.cat(kinds["ours"]), torch.cat(kinds["near"]))
-        span = {k: f"{min(n)} to {max(n)} of {total[k]}" for k, n in away.items()}
+    for way, own in ranks.groupby("way", sort=False):
+        away = own[[*total]].map(lambda rank: int((rank < 0).sum()))
+        auroc = gate.auroc(torch.cat([*own.ours]), torch.cat([*own.near]))
+        near, least, most = away.near.sum(), away.min(), away.max()
         rows.append(
             {
                 "what the gate listens to": way,
-                "never met, turned away": f"{sum(away['near'])} of {total['near']}",
+                "never met, turned away": f"{near} of {total['near']}",
                 "AUROC": round(auroc, 2),
-                "ours, turned away": span["ours"],
-                "no food, turned away": span["far"],
+                "ours, turned away": f"{least.ours} to {most.ours} of {total['ours']}",
+                "no food, turned away": f"{least.far} to {most.far} of {total['far']}",
             }
         )
-    worst = {"near": sum(away["near"]), "far": min(away["far"])}
-    worst["ours"] = max(away["ours"])
+    worst = {"near": near, "far": least.far, "ours": most.ours}
     near, far, ours = (
         goal(f"gate_{kind}", n / total[kind], away=n, total=total[kind])
         for kind, n in worst.items()
@@ -101,13 +91,13 @@ def judge(
 
 
 @torch.inference_mode()
-def listen(
+def _listen(
     head: torch.nn.Module,
     train: TensorDataset,
     logits: torch.Tensor,
     met: torch.Tensor,
     asked: Mapping[str, torch.Tensor],
-) -> dict[str, dict[str, torch.Tensor]]:
+) -> dict[str, torch.Tensor]:
     """What the three witnesses say: the higher, the more a picture is one of ours.
 
     Args:
@@ -118,33 +108,24 @@ def listen(
         asked: Features of others by their kind.
 
     Returns:
-        By kind, our held-out pictures first, and by witness: scores, in standard
-        deviations of these first ones.
+        By kind, and "held out" for our training pictures, scores (K, 3) in standard
+        deviations of these.
     """
     rows, labels = train.tensors
     known, second = F.normalize(rows, dim=1), gate.fit_second_head(rows, labels, met)
-    held_out = {
-        LIKE: gate.knn_similarity(rows, known, leave_out_self=True),
-        SURE: logits.amax(dim=1),
-        SECOND: gate.held_out_second(rows, labels, met),
-    }
-    scores = {"held out": held_out}
+    likeness = gate.knn_similarity(rows, known, leave_out_self=True)
+    held_out = gate.held_out_second(rows, labels, met)
+    scores = {"held out": [likeness, logits.amax(dim=1), held_out]}
     for kind, features in asked.items():
-        scores[kind] = {
-            LIKE: gate.knn_similarity(features, known),
-            SURE: head(features).amax(dim=1),
-            SECOND: second(gate.signed_sqrt(features)).amax(dim=1),
-        }
-    scale = {name: gate.middle_and_width(own) for name, own in held_out.items()}
-    return {
-        kind: {n: (s - scale[n][0]) / scale[n][1] for n, s in own.items()}
-        for kind, own in scores.items()
-    }
+        seconds = second(gate.signed_sqrt(features))
+        likeness = gate.knn_similarity(features, known)
+        scores[kind] = [likeness, head(features).amax(dim=1), seconds.amax(dim=1)]
+    scale = [gate.middle_and_width(own) for own in scores["held out"]]
+    middle, width = torch.tensor(scale).T
+    return {k: (torch.stack(own, dim=1) - middle) / width for k, own in scores.items()}
 
 
-def rank(
-    deviations: Mapping[str, torch.Tensor], heard: list[str], has_floor: bool
-) -> torch.Tensor:
-    """One number a picture, (N,), from the witnesses that are heard."""
-    total = sum(deviations[name] for name in heard)
-    return total - 1e3 * (deviations[LIKE] < -gate.FLOOR) if has_floor else total
+def _rank(deviations: torch.Tensor, heard: list[int], has_floor: bool) -> torch.Tensor:
+    """One number a picture, (K,), from the witnesses that are heard."""
+    total = deviations[:, heard].sum(dim=1)
+    return total - 1e3 * (deviations[:, LIKE] < -gate.FLOOR) if has_floor else total

@@ -1,18 +1,23 @@
 """How much is measured, on which pictures, and how ways of doing things take turns."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from going_modular.data_setup import Pictures
 from going_modular.datasets import PictureDataset, make_datasets
 from going_modular.files import progress_bar
 from going_modular.predictions import WARM_UP
+from pocket.runtimes import LITE_RT, Engine
+from pocket.site import write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "models" / "foodvision_mini.onnx"  # the committed one
 SEED = 42
 TURN = 30  # pictures that one way gets before the next one has its turn
 # Threads of a runtime look for work for a moment after it is done; wait until they
@@ -33,7 +38,6 @@ class Plan(NamedTuple):
     own_environments: bool = True  # whether both apps get environments of their own
 
 
-# One thread: a busy machine does not slow it down as much.
 TINY = Plan(1, 1, 1, (1, 2), 8.0, per_class=2, taught=2, own_environments=False)
 
 
@@ -60,9 +64,17 @@ class Bench(NamedTuple):
         """All test pictures, or so many evenly, each with the name of its class."""
         _, data = self.datasets()
         count = min(count or len(data), len(data))
-        places = [(2 * n + 1) * len(data) // (2 * count) for n in range(count)]
-        some = [data.samples[place] for place in places]
+        places = (np.arange(count) + 0.5) * len(data) / count
+        some = [data.samples[int(place)] for place in places]
         return [(file, data.classes[label]) for file, label in some]
+
+    def write_site(self, engine: Engine = LITE_RT) -> Path:
+        """The browser demo of the model, once a run, with three pictures to try."""
+        folder = self.workdir / engine.code.name
+        if not folder.exists():
+            examples = [file for file, _ in self.test_pictures(3)]
+            write_pocket(MODEL, folder, examples=examples, engine=engine)
+        return folder
 
 
 def progress(text: str) -> None:
@@ -75,39 +87,30 @@ def in_turns(
     ways: Mapping[str, Callable],
     items: Sequence,
     *,
-    rounds: int = 1,
     turn: int = TURN,
     warm_up: int = WARM_UP,
 ) -> dict[str, pd.DataFrame]:
-    """Let every way do the same things, a few at a turn, each going first as often.
+    """Let every way, a function of an item, do the same things, a few at a turn.
 
     A spell of other work on the machine so meets all. A turn begins with a warm-up that
     is not counted: right after another network, a way finds caches filled with other
-    weights and its threads asleep, which no program that runs one network meets.
-
-    Args:
-        what: Is being measured, for the line that says how far it is.
-        ways: Functions of an item, by name.
-        items: What they are given.
-        rounds: Times that every way gets every item.
-        turn: Items before the next way has its turn.
-        warm_up: Items of each turn to warm up with.
+    weights and its threads asleep, which no program that runs one network meets. Each
+    way goes first as often.
 
     Returns:
-        By way: a row a call, with item (its place), ms and result, or the keys of a
-        result that is a dict.
+        By way: a row an item, with ms and result, or the keys of a result that is a
+        dict.
     """
-    names, rows = list(ways), {name: [] for name in ways}
-    starts = rounds * list(range(0, len(items), turn))
-    with progress_bar(what, rounds * len(items) * len(ways)) as bar:
-        for number, start in enumerate(starts):
-            now, first = items[start : start + turn], number % len(names)
-            for name in (*names[first:], *names[:first]):
+    order, rows = deque(ways), {name: [] for name in ways}
+    with progress_bar(what, len(items) * len(ways)) as bar:
+        for start in range(0, len(items), turn):
+            now = items[start : start + turn]
+            for name in order:
                 for item in now[:warm_up]:
-                    _timed(ways[name], item)
-                for place, item in enumerate(now, start):
-                    rows[name].append({"item": place, **_timed(ways[name], item)})
+                    ways[name](item)
+                rows[name] += [_timed(ways[name], item) for item in now]
                 bar.update(len(now))
+            order.rotate()
     return {name: pd.DataFrame(rows[name]) for name in ways}
 
 

@@ -7,55 +7,47 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.making import make_all
-from benchmarks.plan import SEED, TURN, Bench, in_turns
+from benchmarks.plan import MODEL, SEED, TURN, Bench, in_turns
 from benchmarks.report import Part, goal, speed
 from benchmarks.training import EFFNETB2
 from going_modular.app.model import Predictor
 from going_modular.model_builder import Built
 from going_modular.predictions import WARM_UP
 
-JPEG_QUALITY = 90
 GRAIN = 4  # standard deviation of the added brightness, of 255
-USUAL, OURS = (
-    "the usual way: EffNetB2, PyTorch",
-    "EffNet-Lite2, ONNX int8, as in the app",
-)
+USUAL = "the usual way: EffNetB2, PyTorch"
+OURS = "EffNet-Lite2, ONNX int8, as in the app"
 Predict = Callable[[bytes], object]  # from a file's bytes to a class
 
 
 def measure(bench: Bench) -> Part:
     """Time whole predictions by both routes in turns, and big pictures."""
     files = [file.read_bytes() for file, _ in bench.test_pictures()]
-    app = Predictor(make_all(bench).int8_file, threads=bench.plan.threads)
+    app = Predictor(MODEL, threads=bench.plan.threads)
     ways = {
         USUAL: _usual_route(EFFNETB2.build(len(bench.class_names))),
         OURS: lambda data: app.predict(BytesIO(data)).best[0],
     }
-    rounds = bench.plan.rounds
-    runs = in_turns("predicting by both routes", ways, files, rounds=rounds)
-    usual, ours = (runs[name].ms.median() for name in ways)
+    runs = in_turns("predicting by both routes", ways, bench.plan.rounds * files)
+    usual, ours = (run.ms.median() for run in runs.values())
     big = _big_pictures(bench, ways, files[0])
-    costs = [row["app, times the first"] for row in big[1:]]
+    goals = [goal("prediction", usual / ours)]
+    for size, row in zip(bench.plan.megapixels, big[1:], strict=True):
+        cost = row["app, times the first"]
+        goals.append(goal("big_picture", cost, megapixels=size))
     return {
-        "goals": [
-            goal("prediction", usual / ours),
-            *(
-                goal("big_picture", cost, megapixels=size)
-                for size, cost in zip(bench.plan.megapixels, costs, strict=True)
-            ),
-        ],
+        "goals": goals,
         "on": bench.pictures.label,
-        "predictions": len(files) * rounds,
+        "predictions": bench.plan.rounds * len(files),
         "turn": TURN,
         "warm_up": WARM_UP,
         "routes": [
             {
                 "route": name,
-                **speed(own.ms),
-                "times faster": round(usual / own.ms.median(), 1),
+                **speed(run.ms),
+                "times faster": round(usual / run.ms.median(), 1),
             }
-            for name, own in runs.items()
+            for name, run in runs.items()
         ],
         "big": big,
     }
@@ -84,9 +76,9 @@ def _big_pictures(
     """A picture and larger ones, as phones make them, by the usual way and by ours."""
     files = {"": picture}
     files |= {f"{n} megapixels, ": _enlarge(picture, n) for n in bench.plan.megapixels}
-    items, rounds = list(files.values()), bench.plan.rounds
-    runs = in_turns("big pictures", ways, items, rounds=rounds, turn=1, warm_up=1)
-    usual, ours = (own.groupby("item").ms.median() for own in runs.values())
+    items = bench.plan.rounds * list(files.values())
+    runs = in_turns("big pictures", ways, items, turn=1, warm_up=1).values()
+    usual, ours = (run.ms.groupby(run.index % len(files)).median() for run in runs)
     rows = []
     for place, (name, data) in enumerate(files.items()):
         width, height = Image.open(BytesIO(data)).size
@@ -108,7 +100,6 @@ def _enlarge(data: bytes, megapixels: float) -> bytes:
     size = round(picture.width * factor), round(picture.height * factor)
     pixels = np.asarray(picture.resize(size, Image.Resampling.BICUBIC), np.float32)
     grain = np.random.default_rng(SEED).standard_normal((*size[::-1], 1), np.float32)
-    pixels = (pixels + GRAIN * grain).clip(0, 255).astype(np.uint8)
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=JPEG_QUALITY)
+    file, pixels = BytesIO(), (pixels + GRAIN * grain).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
     return file.getvalue()

@@ -5,6 +5,7 @@ import platform
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,8 @@ import psutil
 
 from benchmarks.plan import Bench
 
-FOLDER = Path(__file__).parent
 WORDS, GOALS = (
-    tomllib.loads((FOLDER / name).read_text("utf-8"))
+    tomllib.loads(Path(__file__).with_name(name).read_text("utf-8"))
     for name in ("page.toml", "goals.toml")
 )
 EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
@@ -29,10 +29,7 @@ Part = dict[str, object]
 def goal(name: str, value: float, **more: object) -> dict[str, str]:
     """A row of the goals: what this project set out to reach, and what came of it.
 
-    Args:
-        name: In goals.toml.
-        value: What is held against the limit.
-        more: What else the goal's texts say.
+    The name is of goals.toml; `more` is what else its texts say.
     """
     said = GOALS[name]
     limit = said.get("least", said.get("most"))
@@ -57,9 +54,9 @@ def as_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows with the same columns as a Markdown table."""
     lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)]]
     for row in rows:
-        numbers = (isinstance(value, int | float) for value in row.values())
-        cells = zip(row.values(), numbers, strict=True)
-        lines.append([f"{v:,}" if is_number else str(v) for v, is_number in cells])
+        is_number = [isinstance(value, int | float) for value in row.values()]
+        cells = zip(row.values(), is_number, strict=True)
+        lines.append([f"{cell:,}" if number else cell for cell, number in cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -75,12 +72,12 @@ def page(results: Mapping[str, Part]) -> str:
         blocks.append("**A rehearsal on tiny settings: these numbers mean nothing.**")
     blocks += [as_table(goals_of(results)), as_table(results["circumstances"]["table"])]
     for name, part in results.items():
-        if said := WORDS.get(name):
-            blocks.append(f"## {said['title']}")
-            for table, text in said["tables"].items():
+        if words := WORDS.get(name):
+            blocks.append(f"## {words['title']}")
+            for table, text in words["tables"].items():
                 blocks += [text.format_map(part), as_table(part[table])]
-            notes = (note.format_map(part) for note in said["notes"])
-            blocks.append("\n".join(f"- {note}" for note in notes))
+            notes = [f"- {note.format_map(part)}" for note in words["notes"]]
+            blocks.append("\n".join(notes))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -105,12 +102,11 @@ def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
 
 def _processor() -> str:
     """Its name and, where Linux tells, what matters for the speed of networks."""
-    try:
+    with suppress(OSError, KeyError):  # no Linux, or no x86
         text = Path("/proc/cpuinfo").read_text("utf-8")  # its last core counts
-        fields = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
-        known = [name for name in EXTENSIONS if name in fields["flags"].split()]
-        extras = ", ".join(known).upper().replace("_", "-") or "no AVX2"
-        family = f"family {fields['cpu family']}, model {fields['model']}"
-        return f"{fields['model name']} ({family}; {extras})"
-    except (OSError, KeyError):  # no Linux, or no x86
-        return platform.processor() or platform.machine()
+        told = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
+        known = [name for name in EXTENSIONS if name in told["flags"].split()]
+        family = f"family {told['cpu family']}, model {told['model']}"
+        extras = ", ".join(known).upper().replace("_", "-")
+        return f"{told['model name']} ({family}; {extras})"
+    return platform.processor() or platform.machine()

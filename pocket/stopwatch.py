@@ -1,42 +1,24 @@
 """How many answers a second does the browser demo give, in this computer's browser?
 
-A browser of Chromium's family is started without a window and asks the demo's model, as
-the demo does. Playwright drives it, in a process of its own: notebooks do not let it.
+Playwright starts Chromium, Chrome or Edge without a window, in a process of its own:
+notebooks do not let it.
 """
 
 import base64
 import json
 import shutil
-import subprocess
+import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from going_modular.app_process import COURSE, run
 from going_modular.demo_folder import DeployError
+from going_modular.files import LessonError
 from pocket.server import serve_folder
 
-COURSE = Path(__file__).resolve().parents[1]
-NAMES = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "microsoft-edge",
-)
-# Where macOS and Windows have them; no PATH leads there.
-PLACES = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
-    "C:/Program Files/Google/Chrome/Application/chrome.exe",
-    "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
-    "C:/Program Files/Microsoft/Edge/Application/msedge.exe",
-    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
-)
 WARM_UP = 5  # answers that do not count
 NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # asks for none
 START = """async () => {
@@ -55,26 +37,13 @@ ASK = """async (base64) => {
 ON_LITE_RT, ON_ORT_WEB = "LiteRT with relaxed SIMD, 1 thread", "ONNX Runtime, 1 thread"
 
 
-@dataclass(frozen=True)
-class BrowserSpeed:
-    """What a browser did with some pictures, on one thread.
+class BrowserSpeed(NamedTuple):
+    """What a browser did with N pictures, on one thread."""
 
-    Attributes:
-        browser: Its engine and version, in Chrome and Edge, too: "Chromium 156".
-        runs: What ran the model, in the page's own words.
-        milliseconds: Of each of N pictures, from its bytes to the answer.
-        answers: Probabilities (N, C), in the order of the class names.
-    """
-
-    browser: str
-    runs: str
-    milliseconds: list[float]
-    answers: list[list[float]]
-
-    @property
-    def per_second(self) -> float:
-        """Answers a second, by the median."""
-        return float(1000 / np.median(self.milliseconds))
+    browser: str  # its engine and version, in Chrome and Edge, too: "Chromium 156"
+    runs: str  # what ran the model, in the page's own words
+    milliseconds: list[float]  # from each picture's bytes to the answer
+    answers: list[list[float]]  # probabilities (N, C), in the order of the class names
 
 
 class FoundSpeed(NamedTuple):
@@ -85,49 +54,28 @@ class FoundSpeed(NamedTuple):
     answers: list[list[float]] | None = None  # probabilities (N, C), if it was here
 
 
-def find_browser() -> Path | None:
-    """A browser of Chromium's family on this computer, if there is one."""
-    places = [Path(found) for name in NAMES if (found := shutil.which(name))]
-    return next(filter(Path.is_file, [*places, *map(Path, PLACES)]), None)
-
-
 def measure_in_browser(
-    folder: Path,
-    pictures: Sequence[Path],
-    *,
-    browser: Path | None = None,
-    timeout: float = 120.0,
+    folder: Path, pictures: Sequence[Path], *, timeout: float = 120.0
 ) -> BrowserSpeed:
     """Let the browser demo answer for pictures, one by one, after a warm-up.
 
-    Args:
-        folder: Written by `write_pocket`; it stays as it is.
-        pictures: Picture files.
-        browser: What to start; None looks for one.
-        timeout: Seconds for all of it.
+    The folder, written by `write_pocket`, stays as it is; `timeout` is for all of it.
 
     Raises:
         DeployError: If there is no browser, it or the model cannot be started, or time
             runs out.
     """
-    browser = browser or find_browser()
-    if browser is None:
-        raise DeployError("There is no browser here: install Chromium, Chrome or Edge.")
-    files = [str(Path(file).resolve()) for file in (browser, folder, *pictures)]
-    command = [sys.executable, "-m", "pocket.stopwatch", *files]
-    how = {"cwd": COURSE, "capture_output": True, "encoding": "utf-8"}
+    files = json.dumps([str(Path(file).resolve()) for file in (folder, *pictures)])
+    how = {"input": files, "cwd": COURSE, "timeout": timeout}
     try:
-        done = subprocess.run(command, timeout=timeout, **how)
-    except subprocess.TimeoutExpired as error:
-        late = f"{browser.name} did not finish in {timeout:g} s: give it more time"
-        raise DeployError(late) from error
-    if done.returncode:
-        why = (done.stderr.strip() or "it stopped by itself").splitlines()[-1]
-        raise DeployError(f"{browser.name} could not answer: {why}")
-    return BrowserSpeed(**json.loads(done.stdout))
+        told = run(sys.executable, "-m", "pocket.stopwatch", **how)
+    except LessonError as error:
+        why = str(error).splitlines()[-1]
+        raise DeployError(f"No browser answered: {why}") from error
+    return BrowserSpeed(*json.loads(told))
 
 
-def _measure(browser: str, folder: str, *pictures: str) -> BrowserSpeed:
+def _measure(folder: str, *pictures: str) -> BrowserSpeed:
     """What `measure_in_browser` does, where Playwright may run."""
     from playwright.sync_api import sync_playwright
 
@@ -135,72 +83,59 @@ def _measure(browser: str, folder: str, *pictures: str) -> BrowserSpeed:
     with (
         serve_folder(Path(folder), isolated=False) as served,
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=browser, args=[NO_NAMES]) as running,
+        _started(playwright.chromium) as browser,
     ):
-        page = running.new_page()
+        page = browser.new_page()
         page.goto(f"{served.url}model.json")  # nothing of the demo's page runs there
         runs = page.evaluate(START)
         for number in range(WARM_UP):
             page.evaluate(ASK, sent[number % len(sent)])
         said = [page.evaluate(ASK, picture) for picture in sent]
-        name = f"Chromium {running.version.partition('.')[0]}"
+        name = f"Chromium {browser.version.partition('.')[0]}"
     times = [answer["milliseconds"] for answer in said]
     return BrowserSpeed(name, runs, times, [answer["probabilities"] for answer in said])
 
 
-def speed_in_report(report: Path, runs: str = ON_LITE_RT) -> float:
-    """Answers a second in Chromium, on one thread, as `make bench` found them.
-
-    Args:
-        report: Its results.json.
-        runs: What ran the model, in the page's words: `ON_LITE_RT` or `ON_ORT_WEB`.
-
-    Raises:
-        DeployError: If there is no report, or it does not say.
-    """
-    try:
-        stored = json.loads(Path(report).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DeployError(f"{report} could not be read: {error}") from error
-    for way in stored.get("pocket", {}).get("ways", []):
-        if way["where"].startswith("Chromium") and way["what runs it"] == runs:
-            return 1000 / way["median ms"]
-    raise DeployError(f"{report} says nothing of Chromium: run make bench")
+def _started(chromium):
+    """Chromium from the PATH; or else Chrome or Edge, wherever they are installed."""
+    if found := shutil.which("chromium") or shutil.which("chromium-browser"):
+        return chromium.launch(executable_path=found, args=[NO_NAMES])
+    for channel in ("chrome", "msedge"):
+        with suppress(Exception):
+            return chromium.launch(channel=channel, args=[NO_NAMES])
+    raise DeployError("there is no Chromium, Chrome or Edge here: install one of them")
 
 
 def browser_speed(
-    folder: Path | None,
-    pictures: Sequence[Path],
-    *,
-    report: Path,
-    runs: str = ON_LITE_RT,
+    folder: Path | None, pictures: Sequence[Path], *, report: Path, runs=ON_LITE_RT
 ) -> FoundSpeed:
     """Answers a second in a browser: measured here, or else as reported.
 
     Args:
         folder: Of the browser demo; None if it could not be written.
         pictures: Picture files to ask about.
-        report: What `make bench` wrote, on whatever computer.
-        runs: What runs the model in that folder, for the report.
-
-    Raises:
-        DeployError: If it has to come from the report, and the report does not say.
+        report: What `make bench` wrote, on whatever computer: its results.json.
+        runs: What runs the model there, in the report's words: one of the two above.
     """
-    if folder and find_browser():
+    if folder:
         try:
             speed = measure_in_browser(folder, pictures)
-            where = f"{speed.browser}, here"
-            return FoundSpeed(speed.per_second, where, speed.answers)
+            per_second = 1000 / statistics.median(speed.milliseconds)
+            return FoundSpeed(per_second, f"{speed.browser}, here", speed.answers)
         except DeployError as reason:
             print(f"Not measured here: {reason}")
-    where = "another computer's, benchmarks/results.md"
-    return FoundSpeed(speed_in_report(report, runs), where)
+    reported = next(
+        way["median ms"]
+        for way in json.loads(Path(report).read_text("utf-8"))["pocket"]["ways"]
+        if way["where"].startswith("Chromium") and way["what runs it"] == runs
+    )
+    return FoundSpeed(1000 / reported, "another computer's, benchmarks/results.md")
 
 
 if __name__ == "__main__":
     from playwright.sync_api import Error
 
     try:
-        print(json.dumps(vars(_measure(*sys.argv[1:]))))
-    except Error as error:
-        sys.exit(error.message.splitlines()[0])
+        print(json.dumps(_measure(*json.load(sys.stdin))))
+    except (DeployError, Error) as error:
+        sys.exit(str(error).splitlines()[0])
