@@ -65,8 +65,9 @@ export function grabFrame(video) {
 
 /** Answer for what the camera sees until `isOver()`; all of it shows on the page. */
 export async function answerLive(video, about, isOver) {
-  const [average, mayChange, sayCalmly] = [runningMean(), steadyWords(), calmly()];
-  const paceOf = recentPace();
+  const [average, mayChange, paceOf] = [runningMean(), steadyWords(), recentPace()];
+  let verdict; // that was shown last
+  let clock; // until it is read aloud
   showPace(STARTING);
   for await (const { answer, rests } of answers(video, isOver)) {
     const now = performance.now();
@@ -75,8 +76,12 @@ export async function answerLive(video, about, isOver) {
     countTime(answer.milliseconds);
     moveBars(words);
     if (!mayChange(words.verdict, now)) continue;
-    sayCalmly(showAnswer(mean, about), now);
+    const text = showAnswer(mean, about);
     showPace(pace, rests);
+    if (words.verdict === verdict) continue;
+    verdict = words.verdict;
+    clearTimeout(clock);
+    clock = setTimeout(() => isOver() || say(text), CALM);
   }
 }
 
@@ -161,18 +166,6 @@ function steadyWords() {
     if (doubts === 1) return false;
     [shown, doubts] = [verdict, 0];
     return true;
-  };
-}
-
-/** Make a function that says live words aloud: once, and only if the verdict lasts. */
-function calmly() {
-  let [verdict, since, said] = ["", 0, ""];
-  return (words, now) => {
-    const current = words.split(".")[0];
-    if (current !== verdict) [verdict, since] = [current, now];
-    if (verdict === said || now - since < CALM) return;
-    said = verdict;
-    say(words);
   };
 }
 

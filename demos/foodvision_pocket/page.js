@@ -1,7 +1,7 @@
 // Every way to show the page a picture: buttons, files, the clipboard, the camera.
 
 import { flip, freeze, isLive, show, start, startLive, stopLive } from "./finder.js";
-import { chooseFiles, showTaught, wireTeaching } from "./teach.js";
+import { chooseFiles, showTaught } from "./teach.js";
 import { $, showProblem, showState } from "./view.js";
 
 async function pasteFromButton() {
@@ -24,7 +24,6 @@ function showFirst(files) {
 }
 
 start(showTaught);
-wireTeaching();
 chooseFiles("choose", "file", showFirst);
 $("main").onclick = () => (isLive() ? freeze() : startLive());
 $("stop").onclick = stopLive;

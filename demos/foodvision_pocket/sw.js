@@ -21,7 +21,7 @@ self.oninstall = (event) => {
 
 self.onmessage = (event) => event.waitUntil(keepAll());
 
-self.onactivate = (event) => event.waitUntil(forgetOthers().then(() => self.clients.claim()));
+self.onactivate = (event) => event.waitUntil(forgetOthers());
 
 self.onfetch = (event) => {
   const { method, mode, url } = event.request;
@@ -59,10 +59,12 @@ async function load(name) {
   return response;
 }
 
+/** Take over, and keep one version only. */
 async function forgetOthers() {
-  if (!(await caches.has(STORE))) return;
-  const isOld = (name) => name.startsWith(PREFIX) && name !== STORE;
+  const hasThis = await caches.has(STORE);
+  const isOld = (name) => hasThis && name.startsWith(PREFIX) && name !== STORE;
   await Promise.all((await caches.keys()).filter(isOld).map((name) => caches.delete(name)));
+  await self.clients.claim();
 }
 
 /** Ask the network; where it does not answer, or a page not soon, take what is stored. */

@@ -11,34 +11,27 @@ const FILE_NAME = "taught-dishes.json";
 
 let taken; // the picture that the visitor pressed "Teach me this" at
 let open; // the id of the dish whose photos are shown
-let isNaming = false; // whether the form renames that dish
 let isBusy = false;
 let dishes = []; // as teacher.js told last
 
-/** Wire the buttons up. */
-export function wireTeaching() {
-  const works = {
-    "teach-this": () => (open ? addOne() : begin()),
-    film,
-    "take-back": takeBack,
-    save,
-    relearn: async () => sayLearned(await teach("relearn")),
-    "forget-all": () =>
-      forget("every dish that you taught me, with all photos", "forgetAll", "All is forgotten."),
-  };
-  for (const [name, work] of Object.entries(works)) $(name).onclick = () => attempt(work);
-  $("name-form").onsubmit = (event) => {
-    event.preventDefault();
-    attempt(isNaming ? rename : teachFirst);
-  };
-  $("name-cancel").onclick = () => (isNaming ? attempt(() => showLesson(open)) : close());
-  $("rename").onclick = () => askForName(nameOf(open));
-  $("teach-done").onclick = close;
-  chooseFiles("more-photos", "more-files", (files) => attempt(() => addAll(files, files.length)));
-  chooseFiles("read", "read-file", ([file]) =>
-    attempt(async () => sayLearned(await teach("read", { file }))),
-  );
-}
+const works = {
+  "teach-this": async () => (open ? addAll([await takePicture()], 1) : begin()),
+  film,
+  "take-back": () => change("takeBack", { id: open }),
+  save,
+  relearn: () => change("relearn"),
+  "forget-all": () => forget("every dish that you taught me, with all photos", "forgetAll"),
+};
+for (const [name, work] of Object.entries(works)) $(name).onclick = () => attempt(work);
+$("name-form").onsubmit = (event) => {
+  event.preventDefault();
+  attempt(open ? rename : teachFirst);
+};
+$("name-cancel").onclick = () => (open ? attempt(() => showLesson(open)) : close());
+$("rename").onclick = () => askForName(openName());
+$("teach-done").onclick = close;
+chooseFiles("more-photos", "more-files", (files) => attempt(() => addAll(files, files.length)));
+chooseFiles("read", "read-file", ([file]) => attempt(() => change("read", { file })));
 
 /** Have a button choose files, and do something with them. */
 export function chooseFiles(button, input, work) {
@@ -73,8 +66,7 @@ function listed({ id, name, photos }) {
   const [look, away] = row.querySelectorAll("button");
   [look.ariaLabel, away.ariaLabel] = [`Teach more of ${name}`, `Forget ${name}`];
   look.onclick = () => attempt(() => showLesson(id));
-  away.onclick = () =>
-    attempt(() => forget(`${name} and all its photos`, "forget", `${name} is forgotten.`, { id }));
+  away.onclick = () => attempt(() => forget(`${name} and all its photos`, "forget", { id }));
   return row;
 }
 
@@ -105,7 +97,7 @@ function showPart(part) {
   $("teach").hidden = !part;
   for (const each of ["name-form", "lesson"]) $(each).hidden = each !== part;
   $("answer").classList.toggle("asking", part === "name-form" && !open);
-  write({ "teach-this": open ? `This is ${nameOf(open)}, too` : "Teach me this dish" });
+  write({ "teach-this": open ? `This is ${openName()}, too` : "Teach me this dish" });
   if (part) $("teach").scrollIntoView({ block: "nearest" });
 }
 
@@ -116,9 +108,8 @@ async function begin() {
 }
 
 function askForName(name) {
-  isNaming = name !== "";
   showPart("name-form");
-  const [title, go] = isNaming ? ["Another name", "Rename"] : ["What is it called?", "Teach"];
+  const [title, go] = open ? ["Another name", "Rename"] : ["What is it called?", "Teach"];
   write({ "name-title": title, "name-go": go });
   $("name").value = name;
   $("name").focus();
@@ -141,22 +132,28 @@ async function rename() {
   await askAgain();
 }
 
+/** Have the teacher change something, show what is new, and say what came of it. */
+async function change(call, given) {
+  const sentence = await teach(call, given);
+  if (open) await showPictures();
+  await askAgain();
+  tell(sentence);
+}
+
 /** Show a dish's photos, and what can be done with it. */
 async function showLesson(id) {
-  [open, isNaming] = [id, false];
+  open = id;
   showPart("lesson");
   await showPictures();
   $("lesson-title").focus();
   $("teach").scrollIntoView({ block: "nearest" });
 }
 
-function nameOf(id) {
-  return dishes.find((dish) => dish.id === id)?.name ?? $("name").value.trim();
-}
+const openName = () => dishes.find(({ id }) => id === open)?.name;
 
 async function showPictures() {
   const pictures = await teach("pictures", { id: open });
-  write({ "lesson-title": nameOf(open), "lesson-count": describeLesson(pictures.length) });
+  write({ "lesson-title": openName(), "lesson-count": describeLesson(pictures.length) });
   $("pictures").replaceChildren(...pictures.map(thumbnail));
   const checked = await teach("check", { id: open });
   write({ "lesson-count": describeLesson(pictures.length, checked) });
@@ -169,9 +166,6 @@ function thumbnail(bytes, at) {
   image.onload = () => URL.revokeObjectURL(image.src);
   return image;
 }
-
-/** Add the picture that is seen to the open dish. */
-const addOne = async () => addAll([await takePicture()], 1);
 
 /** Add pictures to the open dish, one after the other, until it is closed. What is no
  *  picture is named and passed over. */
@@ -213,24 +207,15 @@ async function* frames() {
   }
 }
 
-async function takeBack() {
-  await teach("takeBack", { id: open });
-  if (open) await showPictures();
-  await askAgain();
-  tell("The last photo is forgotten.");
-}
-
 /** Ask whether it is meant, then forget. */
-async function forget(what, call, sentence, given) {
+async function forget(what, call, given) {
   write({ "sure-text": `Forget ${what}?` });
   $("sure").returnValue = "no"; // closed by a key, too
   $("sure").showModal();
   await new Promise((resolve) => ($("sure").onclose = resolve));
   if ($("sure").returnValue === "no") return;
-  await teach(call, given);
-  $("taught-title").focus(); // the button that was pressed is gone
-  await askAgain();
-  tell(sentence);
+  $("taught-title").focus(); // the button that was pressed goes
+  await change(call, given);
 }
 
 async function save() {
@@ -242,15 +227,8 @@ async function save() {
   tell(`Saved as ${FILE_NAME}, ${Math.ceil(file.size / 1000)} kB, among your downloads.`);
 }
 
-/** Say what came of a file, or of an earlier model's pictures. */
-async function sayLearned({ isOurs = true, ...counts }) {
-  const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
-  await askAgain();
-  tell(`${describeAdded(counts)}${how}`);
-}
-
 function close() {
-  [open, taken, isNaming] = [undefined, undefined, false];
+  [open, taken] = [undefined, undefined];
   showPart();
   $("teach-this").focus(); // if it is offered
 }

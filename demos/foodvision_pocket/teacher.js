@@ -6,7 +6,7 @@ import { makeLearner } from "./learner.js";
 import { SMALL_SIDE } from "./picture.js";
 import { cleanName, isSameName, readFile, round, writeFile } from "./records.js";
 import { openTaughtDb } from "./taught-db.js";
-import { count, fill, join } from "./words.js";
+import { count, describeAdded, fill, join } from "./words.js";
 
 const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 
@@ -153,14 +153,16 @@ async function removePhotos(dish, chosen) {
   await train();
 }
 
-/** Take in dishes of a file or of another model; their pictures are drawn anew. */
+/** Take in dishes of a file or of another model, whose pictures are looked at anew; returns
+ *  what came of it, in words. */
 async function takeIn(lists, isOurs) {
   const counts = { added: 0, old: 0, useless: 0 };
   try {
     for (const { name, photos } of lists) {
       const dish = named(name);
       for (const photo of photos) {
-        const seen = photo.picture && (await lookAgain(photo.picture));
+        const looking = photo.picture && lookAt(new Blob([photo.picture]));
+        const seen = await looking?.catch(() => undefined); // it may be no picture
         const own = isOurs ? { ...photo, picture: seen?.picture } : seen;
         if (!own) counts.useless += 1;
         else counts[(await addPhoto(dish, own)) ? "added" : "old"] += 1;
@@ -169,7 +171,7 @@ async function takeIn(lists, isOurs) {
   } finally {
     await train(); // what came before there was no room
   }
-  return counts;
+  return describeAdded(counts);
 }
 
 /** Look at a picture, for what is kept of it. */
@@ -178,10 +180,8 @@ async function lookAt(source) {
   return { ...round(features), picture };
 }
 
-/** The same for the bytes of a small picture; undefined if they are none. */
-const lookAgain = (bytes) => lookAt(new Blob([bytes])).catch(() => undefined);
-
-// What a visitor can ask for; each call is given one object.
+// What a visitor can ask for: each call is given one object. What changes more than one photo
+// returns a sentence.
 const calls = {
   /** Look at one more photo of a dish, by its id or its name. */
   async add({ id, name, source }) {
@@ -209,13 +209,21 @@ const calls = {
     await train();
   },
 
-  takeBack: ({ id }) => removePhotos(find(id), photosOf(find(id)).slice(-1)),
+  async takeBack({ id }) {
+    await removePhotos(find(id), photosOf(find(id)).slice(-1));
+    return sentence("taken back");
+  },
 
-  forget: ({ id }) => removePhotos(find(id), photosOf(find(id))),
+  async forget({ id }) {
+    const dish = find(id);
+    await removePhotos(dish, photosOf(dish));
+    return sentence("forgotten", dish);
+  },
 
   async forgetAll() {
     await remove([...all.values()], "all");
     await train();
+    return sentence("all forgotten");
   },
 
   /** All that was taught, as the text of a file. */
@@ -225,16 +233,17 @@ const calls = {
   async read({ file }) {
     const { isOurs, dishes: lists } = await readFile(file, about);
     if (!isOurs && !canLookAgain(lists.flatMap(({ photos }) => photos))) throw problem("no use");
-    return { ...(await takeIn(lists, isOurs)), isOurs };
+    const added = await takeIn(lists, isOurs);
+    return isOurs ? added : sentence("from another model", { added });
   },
 
   /** Teach this model what another one was taught, from the small pictures. */
   async relearn() {
     const before = some(isOfOther);
     const old = before.filter(({ dish }) => !dish);
-    const counts = await takeIn(old.map((dish) => ({ ...dish, photos: photosOf(dish) })), false);
+    const added = await takeIn(old.map((dish) => ({ ...dish, photos: photosOf(dish) })), false);
     if (notKept().length === 0) await remove(before);
-    return counts;
+    return added;
   },
 };
 

@@ -36,13 +36,11 @@ export function showAbout(about, runs) {
 
 /** Offer pictures to try; `onPick` is given the address of the one picked. */
 export function showExamples(names, onPick) {
-  for (const [index, name] of names.entries()) {
-    const button = document.createElement("button");
-    const alt = `Example picture ${index + 1}`;
-    button.append(Object.assign(new Image(), { src: name, alt }));
-    button.onclick = () => onPick(name);
-    $("examples").append(button);
-  }
+  names.forEach((src, at) => {
+    const [type, alt] = ["image", `Example picture ${at + 1}`];
+    const button = document.createElement("input");
+    $("examples").append(Object.assign(button, { type, src, alt, onclick: () => onPick(src) }));
+  });
   $("tries").hidden = names.length === 0;
 }
 
