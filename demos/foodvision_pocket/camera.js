@@ -1,6 +1,6 @@
 // The camera: open it, ask about its frames, rest while nothing moves.
 
-import { countTime, moveBars, say, showAnswer, showPace } from "./view.js";
+import { moveBars, say, showAnswer, showPace } from "./view.js";
 import { describe } from "./words.js";
 import { ask } from "./worker-client.js";
 
@@ -73,7 +73,6 @@ export async function answerLive(video, about, isOver) {
     const now = performance.now();
     const mean = { ...average(answer, now), milliseconds: answer.milliseconds };
     const [pace, words] = [paceOf(rests, now), describe(mean, about)];
-    countTime(answer.milliseconds);
     moveBars(words);
     if (!mayChange(words.verdict, now)) continue;
     const text = showAnswer(mean, about);

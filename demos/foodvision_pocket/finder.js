@@ -68,7 +68,6 @@ export async function show(coming) {
     seen = picture;
     view.showPicture(answer.preview);
     setState("photo");
-    view.countTime(answer.milliseconds);
     view.say(view.showAnswer(answer, about));
   } catch (error) {
     stopWith(mine, "This picture did not work", error.message);

@@ -15,16 +15,14 @@ async function load(name) {
 /** Read a JSON file of this folder. */
 export const readJson = async (name) => (await load(name)).json();
 
-/**
- * Fetch a file of this folder, from the store if it is there. Where a browser has no store
- * to offer (a private window, an address without https) all works, only not offline.
+/** Fetch a file of this folder, from the store if it is there. Where a browser has no store
+ *  to offer (a private window, an address without https) all works, only not offline.
  *
- * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
+ * @param name Its path in the folder; .gz is uncompressed as it comes.
  * @param list What files.json says: a version, and files with their sizes.
- * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<{response: Response, keep: () => Promise<void>}>} Reading it fails if it
- *   is not of the size that was promised. `keep` stores it, once all of it is here.
- */
+ * @param onBytes Told about each piece that arrives.
+ * @returns {response, keep}: reading it fails if it is not of the size that was promised;
+ *   `keep` stores it, once all of it is here. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];

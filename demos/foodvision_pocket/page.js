@@ -49,14 +49,5 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden && isLive()) stopLive(); // its light goes out
 });
 
-addEventListener("beforeinstallprompt", (event) => {
-  event.preventDefault();
-  $("install").hidden = false;
-  $("install").onclick = async () => {
-    await event.prompt();
-    $("install").hidden = true;
-  };
-});
-
 showState("idle");
 $("not-started").remove(); // from here on, whatever fails is said

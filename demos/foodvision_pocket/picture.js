@@ -54,17 +54,14 @@ function isWholePng(bytes) {
   return false;
 }
 
-/**
- * Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
- * mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
- * the model the same picture. See-through parts are white. The whole picture's shorter side
- * keeps at least `enough` pixels.
+/** Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
+ *  mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
+ *  the model the same picture. See-through parts are white. The whole picture's shorter side
+ *  keeps at least `enough` pixels.
  *
- * @param {number} [share] Read only a centred square with sides of this share of the
- *   shorter side, as `Preprocess` in the lesson cuts it out. Undefined: read all.
- * @returns {{data: Uint8ClampedArray, height: number, width: number}} data is RGBA,
- *   (height, width, 4).
- */
+ * @param [share] Read only a centred square with sides of this share of the shorter side, as
+ *   `Preprocess` in the lesson cuts it out.
+ * @returns {data, height, width}: data is RGBA, uint8 (height, width, 4). */
 export function toPixels(bitmap, { enough }, share) {
   const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
   let [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side / factor));

@@ -41,13 +41,9 @@ export function writeFile(dishes, about, withPictures) {
   return JSON.stringify({ format, version, model: about.sha256, network, dimensions, dishes: list });
 }
 
-/**
- * Read such a file, whoever wrote it; a VisitorError if anything is not as it should be.
- *
- * @returns {Promise<{isOurs: boolean, dishes: {name: string, photos: object[]}[]}>} Whether
- *   it is of the model that runs here. Photos have features, scale and perhaps a picture,
- *   bytes that nobody has looked at yet.
- */
+/** Read such a file, whoever wrote it; a VisitorError if anything is not as it should be.
+ *  Returns dishes, {name, photos}[], and `isOurs`, whether they are of the model that runs
+ *  here. Photos have features, scale and perhaps a picture, bytes that nobody has looked at. */
 export async function readFile(file, about) {
   const { most, format, version, dimensions } = about.teaching;
   const check = (isRight, why = "damaged") => {

@@ -1,9 +1,6 @@
 // Draw on the page: what the model says, and what is going on.
 
-import { count, describe, joinNames } from "./words.js";
-
-const KEPT = 500; // answers whose times the median is of
-const times = []; // ms, of the latest answers
+import { describe, joinNames } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -64,8 +61,6 @@ export function showAnswer(answer, about) {
   const { kind, verdict, detail, numbers, rows } = describe(answer, about);
   showTexts(kind.replace(" ", "-"), verdict, detail, numbers);
   showBars(rows);
-  const middle = times.toSorted((a, b) => a - b)[times.length >> 1];
-  write({ median: `${middle.toFixed(1)} ms (median of ${count(times.length, "answer")})` });
   return `${verdict} ${detail}`;
 }
 
@@ -112,11 +107,6 @@ export function moveBars({ rows }) {
     const share = now.get(bar.querySelector(".name").textContent);
     if (share !== undefined) bar.style.setProperty("--share", share);
   }
-}
-
-/** Count an answer's time; it shows with the next words. */
-export function countTime(milliseconds) {
-  if (times.push(milliseconds) > KEPT) times.shift();
 }
 
 /** Draw a picture as it is, and once more behind it, blurred, to fill the frame. */

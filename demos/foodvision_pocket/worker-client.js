@@ -19,14 +19,12 @@ let onStuck;
 let lastId = 0;
 let clock; // of the worker's silence
 
-/**
- * Start the model in a worker. If it cannot start, the message is meant for the visitor.
+/** Start the model in a worker. If it cannot start, the message is meant for the visitor.
  *
  * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
  * @param onTaught Told what was taught, at first and after each change.
- * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
- *   version: string}>} What model.json says; what runs it; once its files are stored.
- */
+ * @returns {about, runs, build, version, kept}: what model.json says; what runs it; `kept`
+ *   is fulfilled once its files are stored. */
 export async function startModel(onProgress, onTaught = () => {}) {
   if (!globalThis.OffscreenCanvas || !globalThis.DecompressionStream) throw new Error(TOO_OLD);
   // Half of the cores: the page and the camera want some, too. Threads need shared memory,
@@ -64,15 +62,12 @@ function rejectAll(sentence) {
   waiting.clear();
 }
 
-/**
- * Ask about a Blob or an ImageBitmap, once the model has started. If there is no answer, the
- * message is meant for the visitor.
+/** Ask about a Blob, or a live frame, an ImageBitmap that is handed over. If there is no
+ *  answer, the message is meant for the visitor.
  *
- * @param {boolean} [isLive] One of many frames is handed over: nothing of it comes back.
- * @returns {Promise<{probabilities: number[], knn_similarity: number,
- *   in_distribution_score: number, taught?: object, milliseconds: number,
- *   preview?: ImageBitmap}>} `taught` is what learner.js says, if it learned anything.
- */
+ * @returns {probabilities, knn_similarity, in_distribution_score, taught, milliseconds,
+ *   preview}: `taught` is what learner.js says, if it learned anything; of a frame nothing
+ *   comes back, of a file a `preview` to show. */
 export function ask(source, isLive = false) {
   return teach("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
