@@ -10,11 +10,8 @@ const LIMITS = { readonly: 3000, readwrite: 10_000 }; // ms that a disk may take
 /** Open it, for {readAll, change}; `onChange` is told when another tab has changed something.
  *  Both throw where the browser has no database to offer, or not to this page. */
 export function openTaughtDb(onChange) {
-  let channel; // undefined where a browser has none: other tabs hear at their start
-  try {
-    channel = new BroadcastChannel(NAME);
-    channel.onmessage = onChange;
-  } catch {}
+  const channel = new BroadcastChannel(NAME);
+  channel.onmessage = onChange;
 
   return {
     /** All records, dishes and photos. */
@@ -31,7 +28,7 @@ export function openTaughtDb(onChange) {
         if (remove === "all") store.clear();
         else for (const id of remove) store.delete(id);
       });
-      channel?.postMessage("changed");
+      channel.postMessage("changed");
     },
   };
 }
