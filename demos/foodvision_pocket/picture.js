@@ -14,13 +14,11 @@ let pen; // of the last strip's canvas, for the next one
 export async function openPicture(file, { sentences, starts, max_pixels }) {
   if (file.size === 0) throw new VisitorError(sentences["empty"]);
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const begins = (...first) => first.every((byte, at) => bytes[at] === byte);
-  const [isJpeg, isPng] = [begins(0xff, 0xd8, 0xff), begins(0x89, 0x50, 0x4e, 0x47)];
-  if ((isJpeg && !isWholeJpeg(bytes)) || (isPng && !isWholePng(bytes))) {
-    throw new VisitorError(sentences["damaged"]); // some browsers would show half of it
-  }
+  const text = String.fromCharCode(...bytes.subarray(0, 500));
+  const [isJpeg, isPng] = [text.startsWith("\xff\xd8\xff"), text.startsWith("\x89PNG")];
+  const isTorn = (isJpeg && !isWholeJpeg(bytes)) || (isPng && !isWholePng(bytes));
+  if (isTorn) throw new VisitorError(sentences["damaged"]); // some browsers would show half
   const bitmap = await createImageBitmap(file).catch(() => {
-    const text = String.fromCharCode(...bytes.subarray(0, 500));
     const isSo = (why) => new RegExp(`^(?:${starts[why]})`, "s").test(text);
     throw new VisitorError(sentences[Object.keys(starts).find(isSo) ?? "no picture"]);
   });
