@@ -249,8 +249,9 @@ def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, 
         with visitor(browser, url) as context:
             for reply in replies:
                 page = fails_to_start(context, url, file, **reply)
-            page.reload()  # it was not kept
-            page.wait_for_selector(READY, timeout=60_000)
+            if number < 2:
+                page.reload()  # what was torn is not kept
+                page.wait_for_selector(READY, timeout=60_000)
 
 
 def fails_to_start(context, url: str, file: str, **reply: object):
