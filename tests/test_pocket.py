@@ -1,7 +1,4 @@
-"""The browser demo, in Chromium: every way to show it a picture, and all that may fail.
-
-A stand-in model answers for the colour of a picture, so answers are known beforehand.
-"""
+"""The browser demo, in Chromium: every way to show it a picture, what may fail."""
 
 import io
 import json
@@ -10,14 +7,7 @@ import numpy as np
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW
 from drawn_images import GOLDEN, golden_pictures
-from odd_pictures import (
-    NOT_IN_BROWSERS,
-    READABLE,
-    REFUSED,
-    halves,
-    turned,
-    wide_gamut,
-)
+from odd_pictures import NOT_IN_BROWSERS, READABLE, REFUSED, halves, turned, wide_gamut
 from pocket_site import (
     COMMITTED,
     SIDEWAYS,
@@ -30,6 +20,7 @@ from pocket_site import (
     start_camera,
     status,
     try_example,
+    visitor,
     write_site,
 )
 
@@ -40,6 +31,12 @@ from pocket.site import MODEL, TFLITE, first_visit, write_pocket
 
 FAILS = "This picture did not work."
 RELOAD = "Check the connection and reload the page."
+PIZZA, STEAK, SUSHI = ("pizza", RED), ("steak", DARK), ("sushi", GREEN)
+FORMATS = {"JPEG": PIZZA, "WEBP": STEAK, "PNG": SUSHI, "GIF": PIZZA, "BMP": STEAK}
+MOODS = {
+    "another-dish": (YELLOW, "I think this is another dish."),
+    "no-plate": (BLUE, "This does not look like a plate of food."),
+}
 
 
 def test_files_of_all_formats_are_answered(context, url):
@@ -47,9 +44,7 @@ def test_files_of_all_formats_are_answered(context, url):
     choose(page, plate(RED))  # it waits until the model is ready
     choose(page, plate(DARK))  # only the latest is answered
     expect(page, "This looks like steak.")
-    formats = [("pizza", RED, "JPEG"), ("steak", DARK, "WEBP"), ("sushi", GREEN, "PNG")]
-    formats += [("pizza", RED, "GIF"), ("steak", DARK, "BMP")]
-    for name, colour, kind in formats:
+    for kind, (name, colour) in FORMATS.items():
         choose(page, plate(colour, kind), name="plate", kind="")
         expect(page, f"This looks like {name}.", "Answered in")
         names = page.locator("#bars .name").all_text_contents()
@@ -62,10 +57,7 @@ def test_files_of_all_formats_are_answered(context, url):
     assert page.evaluate("shown.width") == 1200, "a large one is shown smaller"
     choose(page, turned(6))
     page.wait_for_function("() => shown.width === 60 && shown.height === 40")  # upright
-    for mood, colour, verdict in (
-        ("another-dish", YELLOW, "I think this is another dish."),
-        ("no-plate", BLUE, "This does not look like a plate of food."),
-    ):
+    for mood, (colour, verdict) in MOODS.items():
         choose(page, plate(colour))
         expect(page, verdict, "Closest of the dishes I know: ")
         expect(page, "(0.50 needed), likeness to my dishes", "(0.25 needed). Answered")
@@ -87,6 +79,12 @@ HAND_OVER = """([event, files]) => {
     dispatchEvent(event === "paste"
         ? new ClipboardEvent(event, { clipboardData: data })
         : new DragEvent(event, { dataTransfer: data, cancelable: true }));
+}"""
+SLOW = """() => {
+    const { promise, resolve } = Promise.withResolvers();
+    const really = fetch;
+    globalThis.arrive = resolve;
+    globalThis.fetch = (name) => promise.then(() => really(name));
 }"""
 COPY = """async (bytes) => {
     const blob = new Blob([new Uint8Array(bytes)], { type: "image/png" });
@@ -131,14 +129,7 @@ def test_what_is_no_picture_gets_the_sentence_that_python_gives(page):
 
 
 def test_a_slow_example_leaves_a_camera_open_that_was_started_meanwhile(page):
-    page.evaluate(
-        """() => {
-            const really = fetch;
-            globalThis.fetch = (name) => new Promise((resolve) => {
-                globalThis.arrive = () => resolve(really(name));
-            });
-        }"""
-    )
+    page.evaluate(SLOW)
     try_example(page, 1)
     start_camera(page)
     page.evaluate("arrive()")
@@ -207,8 +198,7 @@ def test_it_asks_for_what_it_needs_of_its_own_address_only(
     expect(page, "This looks like sushi.")
     page.locator("#offline").wait_for()
     assert any(request.service_worker for request in asked), "its requests count, too"
-    refused = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 0, () => 1)")
-    assert refused == 1
+    assert page.evaluate("fetch('http://127.0.0.1:9/').then(() => 0, () => 1)") == 1
     addresses = {request.url.split("?")[0] for request in asked}
     addresses = {url for url in addresses if not url.startswith(("blob:", "data:"))}
     listed = json.loads((committed_site / "files.json").read_text())["files"]
@@ -242,27 +232,26 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
     assert answers[0] == answers[1]
 
 
+# What each engine starts with; the first two of each are tried torn, too.
 STAND_IN = [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs"]
-REAL = [TFLITE, "prepare.wasm", "vendor/litert.js", "vendor/litert_relaxed.js"]
-REAL += ["vendor/litert_relaxed.wasm.gz"]
-TORN = [("stand_in", MODEL), ("committed", TFLITE)]
-TORN += [("committed", "vendor/litert_relaxed.wasm.gz")]
+REAL = [TFLITE, "vendor/litert_relaxed.wasm.gz", "vendor/litert_relaxed.js"]
+REAL += ["prepare.wasm", "vendor/litert.js"]
 
 
-def test_a_file_that_does_not_come_gets_a_sentence(context, url, committed_url):
-    for address, files in ((url, STAND_IN), (committed_url, REAL)):
-        for file in files:
-            fails_to_start(context, address, file, status=404).close()
-
-
-@pytest.mark.parametrize(("of", "file"), TORN)
-def test_a_torn_file_gets_a_sentence_and_is_not_kept(context, request, of, file):
-    whole = (request.getfixturevalue(f"{of}_site") / file).read_bytes()
+@pytest.mark.parametrize("of", ["stand_in", "committed"])
+def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, of):
+    site = request.getfixturevalue(f"{of}_site")
     url = request.getfixturevalue("url" if of == "stand_in" else "committed_url")
-    for body in (whole[:300], bytes(len(whole))):  # the beginning only, or zeros
-        page = fails_to_start(context, url, file, body=body)
-    page.reload()
-    page.wait_for_selector(READY, timeout=60_000)
+    for number, file in enumerate(STAND_IN if of == "stand_in" else REAL):
+        whole, replies = (site / file).read_bytes(), [{"status": 404}]
+        if number < 2:  # the beginning only, or zeros
+            replies += [{"body": whole[:300]}, {"body": bytes(len(whole))}]
+        with visitor(browser, url) as context:
+            for reply in replies:
+                page = fails_to_start(context, url, file, **reply)
+            if number < 2:
+                page.reload()  # what was torn is not kept
+                page.wait_for_selector(READY, timeout=60_000)
 
 
 def fails_to_start(context, url: str, file: str, **reply: object):
@@ -281,20 +270,16 @@ def test_scores_become_the_golden_words(page):
     cases = json.loads(GOLDEN.read_text("utf-8"))["words"]
     said = page.evaluate(
         """async (cases) => {
-            const { describe, describeNumbers } = await import("./words.js");
-            const contract = await (await fetch("model.json")).json();
-            return cases.map((one) => {
-                const about = { ...contract, ...one.about };
-                const { kind, verdict, detail, rows } = describe(one.asked, about);
-                const numbers = describeNumbers(one.asked, about);
-                return [kind, [verdict, detail, numbers], rows];
-            });
+            const { describe } = await import("./words.js");
+            const about = await (await fetch("model.json")).json();
+            return cases.map((one) => describe(one.asked, { ...about, ...one.about }));
         }""",
         cases,
     )
-    for case, (kind, words, rows) in zip(cases, said, strict=True):
-        assert (kind, words) == (case["verdict"], case["says"])
-        assert 2 <= len(rows) <= 5, "bars, however many classes there are"
+    for case, told in zip(cases, said, strict=True):
+        assert told["kind"] == case["verdict"]
+        assert [told[key] for key in ("verdict", "detail", "numbers")] == case["says"]
+        assert 2 <= len(told["rows"]) <= 5, "bars, however many classes there are"
 
 
 def test_golden_pictures_get_the_golden_answers(context, committed_url):

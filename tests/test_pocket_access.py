@@ -14,8 +14,8 @@ from pocket.server import serve_folder
 
 FOCUSED = """() => {
     const { activeElement: it } = document;
-    const name = it.getAttribute("aria-label") ?? it.querySelector("img")?.alt;
-    return [name ?? it.innerText, getComputedStyle(it).outlineWidth];
+    const name = it.ariaLabel ?? (it.alt || it.innerText);
+    return [name, getComputedStyle(it).outlineWidth];
 }"""
 MOVING = """() => [...document.querySelectorAll("*")].filter((element) => {
     const { animationName, transitionDuration } = getComputedStyle(element);

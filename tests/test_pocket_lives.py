@@ -5,7 +5,7 @@ import time
 
 import pytest
 from playwright.sync_api import Error
-from pocket_site import expect, open_page, try_example, write_site
+from pocket_site import CASES, expect, open_page, try_example, write_site
 
 from benchmarks.browser import READY
 from pocket import server as pocket_server
@@ -95,18 +95,10 @@ def test_it_works_at_every_visit_behind_clean_urls(site, context, monkeypatch):
     expect(page, "This looks like pizza.")
 
 
-BROKEN = [
-    ("", "", "index.html"),
-    ("page.js", "<h1>Sign in to this hotel's network</h1>", ""),
-    ("model.json", "", ""),
-    ("foodvision_mini.onnx", "torn", ""),
-]
-
-
 def test_a_broken_store_is_mended(site, context):
     with serve_folder(site) as served:
         page = visit(context, served.url)
-        for broken in BROKEN:
+        for broken in CASES["broken"]:
             page.evaluate(BREAK, broken)
             page = visit(context, served.url)
             page.wait_for_function(IS_WHOLE, arg=broken)

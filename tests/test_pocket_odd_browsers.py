@@ -4,45 +4,10 @@ import re
 
 import pytest
 from demo_model_fixture import GREEN
-from pocket_site import choose, expect, open_page, plate, visitor
+from pocket_site import CASES, add_code, choose, expect, open_page, plate, visitor
 
 from benchmarks.browser import READY
 
-NEVER = "new Promise(() => {})"
-ODD = {
-    "opening the database hangs": "indexedDB.open = () => ({});",
-    "opening the database throws": "indexedDB.open = () => { throw new Error(); };",
-    "no database": "Object.defineProperty(self, 'indexedDB', { value: undefined });",
-    "the database never reads": "IDBObjectStore.prototype.getAll = () => ({});"
-    "Object.defineProperty(IDBTransaction.prototype, 'oncomplete', { set() {} });",
-    "no channel to other tabs": "delete self.BroadcastChannel;",
-    "the store hangs": f"CacheStorage.prototype.open = () => {NEVER};",
-    "the store throws": "CacheStorage.prototype.open = () => Promise.reject(Error());",
-    "the store finds nothing, ever": f"Cache.prototype.match = () => {NEVER};",
-    "no store": "Object.defineProperty(self, 'caches', { value: undefined });",
-    "no offline": f"ServiceWorkerContainer.prototype.register = () => {NEVER};",
-}
-NOT_STARTED = "This page has not started."
-FAILED = "The model did not start"
-TOO_OLD = "This browser is too old to run the model."
-LOST = {"status": 404}
-# Which file comes how, and what the page says then.
-PARTS = [
-    ("page.js", LOST, NOT_STARTED),
-    ("patience.js", LOST, NOT_STARTED),
-    ("worker.js", LOST, FAILED),
-    ("engine.js", LOST, FAILED),
-    ("engine.js", {"body": "export const start = () => Promise.reject();"}, FAILED),
-    ("model.json", {"body": '{"half": '}, FAILED),
-    ("files.json", {"status": 500}, FAILED),
-    ("picture.js", {"body": "throw new Error('odd')"}, FAILED),
-]
-OLD = {
-    "CSSStyleDeclaration = undefined; delete self.URL;": NOT_STARTED,
-    "delete globalThis.OffscreenCanvas": TOO_OLD,
-    "delete globalThis.DecompressionStream": TOO_OLD,
-    "": "with JavaScript switched on",
-}
 # A minute, and all longer times, take half a second.
 HURRY = """const wait = setTimeout;
 self.setTimeout = (what, ms, ...more) => wait(what, Math.min(ms, 500), ...more);"""
@@ -51,22 +16,18 @@ DEAF = """const really = self.onmessage;
 self.onmessage = (event) => { if (event.data.call === "start") really(event); }"""
 
 
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "odd", CASES["odd_browsers"].values(), ids=CASES["odd_browsers"]
+)
 def test_what_only_helps_never_keeps_an_answer_back(browser, committed_url, odd):
     """By the committed model, which can be taught: it asks for what was kept."""
-    script = f"try {{ {ODD[odd]} }} catch {{}}"
+    script = f"try {{ {odd} }} catch {{}}"
     with visitor(browser, committed_url) as context:
         context.add_init_script(script)
-        context.route("**/worker.js", lambda route: change(route, script, ""))
+        context.route("**/worker.js", lambda route: add_code(route, script))
         page = open_page(context, committed_url, wait=False)
         choose(page, plate(GREEN))
         expect(page, "Closest of the dishes I know", "Answered in")
-
-
-def change(route, before: str, after: str) -> None:
-    """Answer with more code."""
-    reply = route.fetch()
-    route.fulfill(response=reply, body=f"{before}{reply.text()}{after}")
 
 
 @pytest.fixture
@@ -77,19 +38,20 @@ def failing(browser):
 
 
 def test_a_part_that_does_not_come_is_told(failing, url):
-    for file, reply, sentence in PARTS:
+    for file, reply, sentence in CASES["parts"]:
         of_file = re.compile(f"/{file}$")
         failing.route(of_file, lambda route, _, told=reply: route.fulfill(**told))
         page = failing.new_page()
         page.goto(url)
         page.get_by_text(sentence).first.wait_for()
-        assert page.locator("#not-started").count() == (sentence == NOT_STARTED), file
+        has_not_started = page.locator("#not-started").count() == 1
+        assert has_not_started == sentence.startswith("This page"), file
         page.close()
         failing.unroute(of_file)
 
 
 def test_a_browser_that_cannot_start_the_page_gets_a_sentence(browser, url):
-    for script, sentence in OLD.items():
+    for sentence, script in CASES["old_browsers"].items():
         with browser.new_context(java_script_enabled=bool(script)) as context:
             context.add_init_script(script)
             page = context.new_page()
@@ -99,13 +61,13 @@ def test_a_browser_that_cannot_start_the_page_gets_a_sentence(browser, url):
 
 def test_a_worker_that_never_speaks_or_falls_silent_is_told(failing, url):
     failing.add_init_script(HURRY)
-    failing.route("**/worker.js", lambda route: change(route, "", QUIET))
+    failing.route("**/worker.js", lambda route: add_code(route, after=QUIET))
     page = open_page(failing, url, wait=False)
     choose(page, plate(GREEN))
     page.get_by_text("This takes long.").wait_for()
     assert page.get_attribute("body", "data-model") is None
     failing.unroute("**/worker.js")
-    failing.route("**/worker.js", lambda route: change(route, "", DEAF))
+    failing.route("**/worker.js", lambda route: add_code(route, after=DEAF))
     page = open_page(failing, url)
     choose(page, plate(GREEN))
     expect(page, "This picture did not work.", "has not answered for a minute.")

@@ -1,12 +1,24 @@
-// The camera: open it, look at what it sees, close it.
+// The camera: open it, ask about its frames, rest while nothing moves.
+
+import { moveBars, say, showAnswer, showPace } from "./view.js";
+import { describe } from "./words.js";
+import { ask } from "./worker-client.js";
 
 const ENOUGH = 30; // frames a second: more would only cost battery
+const FASTEST = 20; // ms from frame to frame; cameras of 60 a second lose every second one
+const REST_AFTER = 3000; // ms without movement
+const REST = 500; // ms from frame to frame while nothing moves
 const LOOK = 120; // ms between two looks for movement
 const [COLUMNS, ROWS] = [16, 9]; // cells of a look, each the mean of 4 x 4 pixels
 // What a colour of a cell must change by, of 255, to count as movement: a sensor in a dim
 // room is noisy by about 10 a pixel, a cell by 2 to 6. Grey values would not do: the red of
 // a pizza and the green of a salad can be equally light.
 const NOISE = 8;
+const WINDOW = 500; // ms whose answers are averaged; index.html says so, too
+const READABLE = 250; // ms that words and numbers stay before they may change
+const CALM = 1500; // ms that a live verdict must last before it is read aloud
+const RECENT = 2000; // ms whose answers the rate is of
+const STARTING = "Live, starting";
 
 const HINT = "or choose a photo instead.";
 const NONE = "No camera was found on this device. Choose a photo instead.";
@@ -40,12 +52,6 @@ export function closeCamera(video) {
   video.srcObject = null;
 }
 
-/** Whether there is a second camera to turn to. */
-export async function hasTwoCameras() {
-  const devices = await navigator.mediaDevices.enumerateDevices();
-  return devices.filter(({ kind }) => kind === "videoinput").length > 1;
-}
-
 /** Take the part of the current frame that the video element shows, as an ImageBitmap: the
  *  model should see neither more nor less than the visitor. */
 export function grabFrame(video) {
@@ -57,24 +63,57 @@ export function grabFrame(video) {
   return createImageBitmap(video, left, top, width, height);
 }
 
-/** Make a function that waits until the viewfinder has shown a frame since a given time, in
- *  ms. A frame that came meanwhile counts, so no time is lost. The browser may tell of one
- *  after it was grabbed: it is older than that time, and is not asked about twice. */
-export function watchFrames(video) {
-  const callback = video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame;
-  const oneMore = () =>
-    new Promise((resolve) => callback((now, frame) => resolve(frame?.presentationTime ?? now)));
-  let next = oneMore();
-  return async function wait(since) {
-    const shown = await next;
-    next = oneMore();
-    if (shown <= since) await wait(-Infinity);
-  };
+/** Answer for what the camera sees until `isOver()`; all of it shows on the page. */
+export async function answerLive(video, about, isOver) {
+  const [average, mayChange, paceOf] = [runningMean(), steadyWords(), recentPace()];
+  let verdict; // that was shown last
+  let clock; // until it is read aloud
+  showPace(STARTING);
+  for await (const { answer, rests } of answers(video, isOver)) {
+    const now = performance.now();
+    const mean = { ...average(answer, now), milliseconds: answer.milliseconds };
+    const [pace, words] = [paceOf(rests, now), describe(mean, about)];
+    moveBars(words);
+    if (!mayChange(words.verdict, now)) continue;
+    const text = showAnswer(mean, about);
+    showPace(pace, rests);
+    if (words.verdict === verdict) continue;
+    verdict = words.verdict;
+    clearTimeout(clock);
+    clock = setTimeout(() => isOver() || say(text), CALM);
+  }
+}
+
+/** Ask about frame after frame, one at a time: frames that come meanwhile are dropped.
+ *  Yields {answer, rests}: whether the page rests, as nothing moves. */
+async function* answers(video, isOver) {
+  const frameShown = () =>
+    new Promise((resolve) => video.requestVideoFrameCallback((_, details) => resolve(details)));
+  const stillFor = watchStillness(video);
+  let [asked, coming] = [-Infinity, frameShown()];
+  for (;;) {
+    const { presentationTime } = await coming;
+    coming = frameShown(); // one that comes meanwhile counts, so no time is lost
+    if (isOver()) return;
+    const rests = stillFor() > REST_AFTER;
+    const now = performance.now();
+    // The browser may tell of a frame after it was grabbed: it is not asked about twice.
+    if (presentationTime <= asked || now - asked < (rests ? REST : FASTEST)) {
+      if (rests) await new Promise((resolve) => setTimeout(resolve, LOOK));
+      continue;
+    }
+    asked = now;
+    const frame = await grabFrame(video);
+    if (isOver()) return frame.close();
+    const answer = await ask(frame, true); // which closes the frame
+    if (isOver()) return;
+    yield { answer, rests };
+  }
 }
 
 /** Make a function that says for how long, in ms, nothing has moved before the camera. It
  *  compares thumbnails with the one that moved last, so that slow movement adds up. */
-export function watchStillness(video) {
+function watchStillness(video) {
   const canvas = new OffscreenCanvas(4 * COLUMNS, 4 * ROWS);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   let [looked, moved, reference] = [-Infinity, 0, []];
@@ -91,5 +130,53 @@ export function watchStillness(video) {
     const isSame = (value, at) => Math.abs(value - reference[at]) <= NOISE; // not at first
     if (!data.every(isSame)) [moved, reference] = [now, data];
     return now - moved;
+  };
+}
+
+/** Make a function that adds an answer, and returns the mean of the last half second. */
+export function runningMean() {
+  let latest = [];
+  return (answer, now) => {
+    const isFresh = ({ answer: old, now: then }) =>
+      now - then < WINDOW && old.taught?.version === answer.taught?.version;
+    latest = [...latest, { answer, now }].filter(isFresh);
+    return meanOf(latest.map((one) => one.answer));
+  };
+}
+
+/** The mean of numbers, of lists and objects of them; of anything else the first. */
+function meanOf(values) {
+  const [first] = values;
+  if (typeof first === "number") return values.reduce((sum, one) => sum + one, 0) / values.length;
+  if (typeof first !== "object") return first;
+  if (Array.isArray(first)) return first.map((_, at) => meanOf(values.map((one) => one[at])));
+  const pairs = Object.keys(first).map((key) => [key, meanOf(values.map((one) => one[key]))]);
+  return Object.fromEntries(pairs);
+}
+
+/** Make a function that says whether the words may change now. They stay long enough to be
+ *  read; a new verdict must be found twice in a row, so that the page does not waver. */
+function steadyWords() {
+  let [shown, changed, doubts] = [undefined, -Infinity, 0];
+  return (verdict, now) => {
+    if (now - changed < READABLE) return false;
+    changed = now;
+    doubts = shown === undefined || verdict === shown ? 0 : doubts + 1;
+    if (doubts === 1) return false;
+    [shown, doubts] = [verdict, 0];
+    return true;
+  };
+}
+
+/** Make a function that counts an answer, and puts the pace of late into words. */
+function recentPace() {
+  let times = []; // since something moved
+  return (rests, now) => {
+    if (rests) times = [];
+    times.push(now);
+    while (times.length > 2 && now - times[0] > RECENT) times.shift();
+    const perSecond = (1000 * (times.length - 1)) / (now - times[0]);
+    if (rests) return "Resting: nothing moves";
+    return times.length > 1 ? `Live, ${Math.max(1, Math.round(perSecond))} a second` : STARTING;
   };
 }

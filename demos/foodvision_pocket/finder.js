@@ -1,7 +1,6 @@
 // The viewfinder: the one road that every picture takes to its answer, and the camera.
 
-import { closeCamera, grabFrame, hasTwoCameras, openCamera } from "./camera.js";
-import { answerLive } from "./live.js";
+import { answerLive, closeCamera, grabFrame, openCamera } from "./camera.js";
 import { keepForOffline } from "./model-cache.js";
 import * as view from "./view.js";
 import { $ } from "./view.js";
@@ -38,6 +37,8 @@ async function fetchExample(name) {
   return reply.blob();
 }
 
+export const isLive = () => $("stage").dataset.state === "live";
+
 /** Begin something new in the viewfinder. */
 function newTurn(state) {
   turn += 1;
@@ -46,19 +47,13 @@ function newTurn(state) {
   return turn;
 }
 
-/** Show a state; the camera closes unless it is live. */
+/** Show a state; the camera closes unless it is live. What is seen can be taught, if the
+ *  model can learn. */
 function setState(state) {
   view.showState(state);
   if (state !== "live") closeCamera(video);
-  offerTeaching();
-}
-
-/** Offer to teach what is seen, where there is a picture and a model that can learn. */
-function offerTeaching() {
   $("teach-this").hidden = !about?.teaching || !(isLive() || seen);
 }
-
-export const isLive = () => $("stage").dataset.state === "live";
 
 /** Show a picture and its answer, unless the visitor asks for something else meanwhile; it
  *  is a file, whatever it is, or a frozen frame, or the promise of one. */
@@ -73,7 +68,6 @@ export async function show(coming) {
     seen = picture;
     view.showPicture(answer.preview);
     setState("photo");
-    view.countTime(answer.milliseconds);
     view.say(view.showAnswer(answer, about));
   } catch (error) {
     stopWith(mine, "This picture did not work", error.message);
@@ -110,14 +104,20 @@ export async function startLive() {
   setState("live");
   video.srcObject.getVideoTracks()[0].onended = () =>
     stopWith(mine, "The camera stopped", "Start it again, or choose a photo instead.", "idle");
-  hasTwoCameras().then((has) => ($("flip").hidden = !has), console.info);
+  offerFlip().catch(console.info);
   answerWhileOpen(mine).catch(keepClosed);
   return true;
 }
 
+/** Offer to turn to the other camera, if there is one. */
+async function offerFlip() {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  $("flip").hidden = devices.filter(({ kind }) => kind === "videoinput").length < 2;
+}
+
 async function answerWhileOpen(mine) {
   await ready;
-  offerTeaching();
+  if (mine === turn) setState("live"); // what is seen can be taught from here on
   await answerLive(video, about, () => mine !== turn);
 }
 

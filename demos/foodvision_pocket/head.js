@@ -62,23 +62,20 @@ export function balanced(labels, leftOut = -1) {
   return labels.map((label, row) => (row === leftOut ? 0 : weight(label)));
 }
 
-/**
- * Fit a linear head by L-BFGS: half the squared length of its weights plus `strength` times
- * the sum of the rows' cross-entropies is to be as small as can be. The bias is free.
+/** Fit a linear head by L-BFGS: half the squared length of its weights plus `strength` times
+ *  the sum of the rows' cross-entropies is to be as small as can be. The bias is free.
  *
- * @param {{products: Float64Array, labels: number[], counts: number[], classes: number,
- *   strength: number}} task `products` as from innerProducts, `counts` as from balanced.
+ * @param task {products, labels, counts, classes, strength}: products as from innerProducts,
+ *   counts as from balanced.
  * @param [start] What an earlier call returned, to begin from.
- * @param {number} [flat] How short the gradient is to be at the end.
- * @returns {{shares: Float64Array, bias: Float64Array, logits: Float64Array}} Class k's
- *   weights are the sum of all rows n times shares[k * N + n]; logits[k * N + n] are row
- *   n's.
- */
-export function fit(task, start, flat = FLAT) {
+ * @param [flat] How short the gradient is to be at the end.
+ * @returns {shares, bias, logits}: class k's weights are the sum of all rows n times
+ *   shares[k * N + n]; logits[k * N + n] are row n's. */
+export function fit(task, start = { shares: [], bias: [] }, flat = FLAT) {
   const size = task.classes * task.labels.length;
   let point = new Float64Array(2 * size + task.classes);
-  if (start) point.set(start.shares);
-  if (start) point.set(start.bias, 2 * size);
+  point.set(start.shares);
+  point.set(start.bias, 2 * size);
   multiply(task, point);
   let state = lossAt(task, point);
   const past = [];
@@ -172,8 +169,7 @@ function downhill(task, gradient, past) {
 
 /** Logits, an array of numbers, to probabilities. */
 export function softmax(logits) {
-  let top = -Infinity;
-  for (const logit of logits) top = Math.max(top, logit);
+  const top = Math.max(...logits);
   const raised = logits.map((logit) => Math.exp(logit - top));
   const sum = raised.reduce((before, one) => before + one, 0);
   return raised.map((one) => one / sum);

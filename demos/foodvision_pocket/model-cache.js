@@ -1,6 +1,6 @@
 // Fetch the large files once, count the bytes, and keep them for days without network.
 
-import { within } from "./patience.js";
+import { within } from "./basics.js";
 
 const READING = 8000; // ms that a disk may take to bring a large file
 const FOLDER = new URL("./", import.meta.url);
@@ -15,22 +15,23 @@ async function load(name) {
 /** Read a JSON file of this folder. */
 export const readJson = async (name) => (await load(name)).json();
 
-/**
- * Fetch a file of this folder, from the store if it is there. Where a browser has no store
- * to offer (a private window, an address without https) all works, only not offline.
+/** Fetch a file of this folder, from the store if it is there. Where a browser has no store
+ *  to offer (a private window, an address without https) all works, only not offline.
  *
- * @param {string} name Its path in the folder; .gz is uncompressed as it comes.
+ * @param name Its path in the folder; .gz is uncompressed as it comes.
  * @param list What files.json says: a version, and files with their sizes.
- * @param {(bytes: number) => void} onBytes Told about each piece that arrives.
- * @returns {Promise<{response: Response, keep: () => Promise<void>}>} Reading it fails if it
- *   is not of the size that was promised. `keep` stores it, once all of it is here.
- */
+ * @param onBytes Told about each piece that arrives.
+ * @returns {response, keep}: reading it fails if it is not of the size that was promised;
+ *   `keep` stores it, once all of it is here. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];
-  const opening = async () => within(caches.open(storeName(list.version)));
-  const store = await opening().catch(() => undefined);
-  const stored = await within(wholeIn(store, url, size), READING).catch(() => undefined);
+  let store; // undefined where there is none
+  const finding = async () => {
+    store = await within(caches.open(storeName(list.version)));
+    return within(wholeIn(store, url, size), READING);
+  };
+  const stored = await finding().catch(() => undefined);
   const { body, headers } = stored ?? (await load(name));
   const [used, spare] = body.pipeThrough(counted(size, onBytes)).tee();
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
@@ -48,7 +49,7 @@ export async function fetchOnce(name, list, onBytes) {
 
 /** What is stored of a file, unless it is of another size: then that is thrown away. */
 async function wholeIn(store, url, size) {
-  const stored = await store?.match(url);
+  const stored = await store.match(url);
   if (!stored) return undefined;
   const blob = await stored.blob();
   if (blob.size === size) return new Response(blob, { headers: stored.headers });
@@ -59,17 +60,15 @@ async function wholeIn(store, url, size) {
 /** What passes a file's pieces on, counts their bytes, and fails at any other size. */
 function counted(size, onBytes) {
   let count = 0;
-  const check = (isRight) => {
-    if (!isRight) throw new Error(`${count} of ${size} bytes came`);
-  };
   return new TransformStream({
     transform(piece, target) {
       count += piece.length;
-      check(count <= size);
       onBytes(piece.length);
       target.enqueue(piece);
     },
-    flush: () => check(count === size),
+    flush() {
+      if (count !== size) throw new Error(`${count} of ${size} bytes came`);
+    },
   });
 }
 
@@ -80,16 +79,12 @@ export async function keepForOffline(version, build) {
   if (!workers) return false; // an address without https
   const address = new URL(`sw.js?build=${build}&v=${version}`, FOLDER).href;
   try {
-    if (workers.controller?.scriptURL === address) {
-      workers.controller.postMessage("look whether all is there");
-      return await caches.has(storeName(version));
-    }
     const { active, installing, waiting } = await workers.register(address);
     const newest = installing ?? waiting ?? active;
-    await new Promise((resolve) => {
-      newest.onstatechange = () => /^(activated|redundant)$/.test(newest.state) && resolve();
-      newest.onstatechange();
-    });
+    active?.postMessage("look whether all is there");
+    while (!["activated", "redundant"].includes(newest.state)) {
+      await new Promise((resolve) => (newest.onstatechange = resolve));
+    }
     return newest.state === "activated" && (await caches.has(storeName(version)));
   } catch (error) {
     console.warn("This page will go on needing the network:", error);

@@ -1,20 +1,20 @@
 // Every way to show the page a picture: buttons, files, the clipboard, the camera.
 
 import { flip, freeze, isLive, show, start, startLive, stopLive } from "./finder.js";
-import { showTaught, wireTeaching } from "./teach.js";
+import { chooseFiles, showTaught } from "./teach.js";
 import { $, showProblem, showState } from "./view.js";
 
 async function pasteFromButton() {
-  const say = (sentence) => showProblem("Nothing to paste", sentence);
+  let sentence = "There is no picture on the clipboard. Copy one first.";
   try {
     for (const item of await navigator.clipboard.read()) {
       const type = item.types.find((name) => name.startsWith("image/"));
       if (type) return show(await item.getType(type));
     }
-    return say("There is no picture on the clipboard. Copy one first.");
   } catch {
-    return say("The browser did not allow it. Try Ctrl+V, or choose a photo.");
+    sentence = "The browser did not allow it. Try Ctrl+V, or choose a photo.";
   }
+  return showProblem("Nothing to paste", sentence);
 }
 
 /** Show the first picture among files; failing that, say what the first one is. */
@@ -24,16 +24,11 @@ function showFirst(files) {
 }
 
 start(showTaught);
-wireTeaching();
+chooseFiles("choose", "file", showFirst);
 $("main").onclick = () => (isLive() ? freeze() : startLive());
 $("stop").onclick = stopLive;
 $("flip").onclick = flip;
 $("paste").onclick = pasteFromButton;
-$("choose").onclick = () => $("file").click();
-$("file").onchange = ({ target }) => {
-  showFirst([...target.files]);
-  target.value = ""; // so that choosing the same file again counts
-};
 
 addEventListener("paste", ({ clipboardData }) => showFirst(clipboardData.files));
 addEventListener("dragover", (event) => {
@@ -53,17 +48,6 @@ addEventListener("drop", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && isLive()) stopLive(); // its light goes out
 });
-
-let installer;
-addEventListener("beforeinstallprompt", (event) => {
-  event.preventDefault();
-  installer = event;
-  $("install").hidden = false;
-});
-$("install").onclick = async () => {
-  await installer.prompt();
-  $("install").hidden = true;
-};
 
 showState("idle");
 $("not-started").remove(); // from here on, whatever fails is said

@@ -1,36 +1,30 @@
 // From a file that a visitor chose to pixels, as open_picture in model.py does it. The
 // rules (what is large enough, what too large, what is said) are model.json's `pictures`.
 
+import { VisitorError } from "./basics.js";
+
 export const SMALL_SIDE = 256; // pixels of a small picture's shorter side
 const STRIP = 1 << 20; // pixels looked at in one go: a phone's memory is small
 const PREVIEW = 1200; // pixels of the longer side: enough for any screen's viewfinder
 const LAST_CHUNK = 0x49454e44; // "IEND"
 let pen; // of the last strip's canvas, for the next one
 
-/** A picture that cannot be used. Its message is meant for the visitor. */
-export class PictureError extends Error {}
-
 /** Decode a file, anything at all: upright, and in the colours of screens.
- *  Throws a PictureError if it is empty, broken, too large or not a picture. */
+ *  Throws a VisitorError if it is empty, broken, too large or not a picture. */
 export async function openPicture(file, { sentences, starts, max_pixels }) {
-  if (file.size === 0) throw new PictureError(sentences["empty"]);
+  if (file.size === 0) throw new VisitorError(sentences["empty"]);
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const begins = (...first) => first.every((byte, at) => bytes[at] === byte);
-  const [isJpeg, isPng] = [begins(0xff, 0xd8, 0xff), begins(0x89, 0x50, 0x4e, 0x47)];
-  if ((isJpeg && !isWholeJpeg(bytes)) || (isPng && !isWholePng(bytes))) {
-    throw new PictureError(sentences["damaged"]); // some browsers would show half of it
-  }
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(file);
-  } catch {
-    const text = String.fromCharCode(...bytes.subarray(0, 500));
+  const text = String.fromCharCode(...bytes.subarray(0, 500));
+  const [isJpeg, isPng] = [text.startsWith("\xff\xd8\xff"), text.startsWith("\x89PNG")];
+  const isTorn = (isJpeg && !isWholeJpeg(bytes)) || (isPng && !isWholePng(bytes));
+  if (isTorn) throw new VisitorError(sentences["damaged"]); // some browsers would show half
+  const bitmap = await createImageBitmap(file).catch(() => {
     const isSo = (why) => new RegExp(`^(?:${starts[why]})`, "s").test(text);
-    throw new PictureError(sentences[Object.keys(starts).find(isSo) ?? "no picture"]);
-  }
+    throw new VisitorError(sentences[Object.keys(starts).find(isSo) ?? "no picture"]);
+  });
   if (bitmap.width * bitmap.height <= max_pixels) return bitmap;
   bitmap.close();
-  throw new PictureError(sentences["too large"]);
+  throw new VisitorError(sentences["too large"]);
 }
 
 // Follow a JPEG's segments to its end marker. Looking for the marker alone would not do: a
@@ -58,17 +52,14 @@ function isWholePng(bytes) {
   return false;
 }
 
-/**
- * Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
- * mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
- * the model the same picture. See-through parts are white. The whole picture's shorter side
- * keeps at least `enough` pixels.
+/** Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
+ *  mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
+ *  the model the same picture. See-through parts are white. The whole picture's shorter side
+ *  keeps at least `enough` pixels.
  *
- * @param {number} [share] Read only a centred square with sides of this share of the
- *   shorter side, as `Preprocess` in the lesson cuts it out. Undefined: read all.
- * @returns {{data: Uint8ClampedArray, height: number, width: number}} data is RGBA,
- *   (height, width, 4).
- */
+ * @param [share] Read only a centred square with sides of this share of the shorter side, as
+ *   `Preprocess` in the lesson cuts it out.
+ * @returns {data, height, width}: data is RGBA, uint8 (height, width, 4). */
 export function toPixels(bitmap, { enough }, share) {
   const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
   let [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side / factor));

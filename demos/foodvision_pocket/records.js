@@ -2,13 +2,9 @@
 // here believes what it reads: every record is checked, every text cleaned. The rules are
 // model.json's `teaching`, which taught_file.py keeps, too.
 
+import { VisitorError } from "./basics.js";
+
 const LEVELS = 127; // as the model file rounds the features that it carries
-
-/** A file that cannot be read in. Its message is meant for the visitor. */
-export class CarryError extends Error {}
-
-/** An id that no other tab makes. */
-export const newId = () => `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 /** A name fit to be shown: no control characters, single spaces, not long. May be empty. */
 export function cleanName(name, most) {
@@ -30,98 +26,60 @@ export function round(features) {
 export const unround = ({ features, scale }) =>
   Float64Array.from(features, (value) => value * scale);
 
-/** Whether a record's features can be used. */
-function hasFeatures({ features, scale }, dimensions, most) {
-  const isRight = features instanceof Int8Array && features.length === dimensions;
-  const isScale = Number.isFinite(scale) && scale > 0 && scale < most.scale;
-  return isRight && isScale && features.some((value) => value !== 0);
-}
-
-/** Whether a stored dish or photo is whole; photos of other models may be of other size. */
-export function isWhole(record, { sha256, teaching: { dimensions, most } }) {
-  const { id, name, dish, model, made, picture, features } = record ?? {};
-  const isText = [id, model].every((text) => typeof text === "string");
-  if (!isText || !Number.isFinite(made)) return false;
-  if (dish === undefined) return name !== "" && cleanName(name, most) === name;
-  const size = model === sha256 ? dimensions : features?.length;
-  const isPicture = picture === undefined || picture instanceof Uint8Array;
-  return isPicture && hasFeatures(record, size, most);
-}
+const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
 /** Write dishes, {name, photos}[], as the text of a file; small pictures may go along. */
 export function writeFile(dishes, about, withPictures) {
   const { format, version, dimensions } = about.teaching;
   const network = `${about.contender}, ${about.input_size} px`;
   const written = ({ features, scale, picture }) => ({
-    features: toBase64(new Uint8Array(features.buffer, features.byteOffset, features.length)),
+    features: toBase64(new Uint8Array(features)),
     scale,
-    ...(withPictures && picture ? { picture: toBase64(picture) } : {}),
+    picture: withPictures && picture ? toBase64(picture) : undefined, // which JSON leaves out
   });
   const list = dishes.map(({ name, photos }) => ({ name, photos: photos.map(written) }));
   return JSON.stringify({ format, version, model: about.sha256, network, dimensions, dishes: list });
 }
 
-/**
- * Read such a file, whoever wrote it; a CarryError if anything is not as it should be.
- *
- * @returns {Promise<{isOurs: boolean, dishes: {name: string, photos: object[]}[]}>} Whether
- *   it is of the model that runs here. Photos have features, scale and perhaps a picture,
- *   bytes that nobody has looked at yet.
- */
+/** Read such a file, whoever wrote it; a VisitorError if anything is not as it should be.
+ *  Returns dishes, {name, photos}[], and `isOurs`, whether they are of the model that runs
+ *  here. Photos have features, scale and perhaps a picture, bytes that nobody has looked at. */
 export async function readFile(file, about) {
   const { most, format, version, dimensions } = about.teaching;
-  if (file.size > most.bytes) {
-    throw new CarryError("This file is too large to hold taught dishes: over 64 MB.");
-  }
-  let content;
-  try {
-    content = JSON.parse(await file.text());
-  } catch {
-    throw new CarryError("This file holds no taught dishes, or it is damaged.");
-  }
-  if (content?.format !== format) {
-    throw new CarryError("This file holds no taught dishes. Choose one that this page has saved.");
-  }
-  if (content.version !== version) {
-    throw new CarryError("This file is from a newer page. Reload this one, then read it again.");
-  }
+  const check = (isRight, why = "damaged") => {
+    if (!isRight) throw new VisitorError(about.page[why]);
+  };
+  check(file.size <= most.bytes, "too large");
+  const content = await file.text().then(JSON.parse).catch(() => check(false, "no file"));
+  check(content?.format === format, "no file");
+  check(content.version === version, "newer");
   const isOurs = content.model === about.sha256;
   const size = isOurs ? dimensions : content.dimensions;
   check(Array.isArray(content.dishes) && typeof content.model === "string");
   check(Number.isInteger(size));
-  const dishes = content.dishes.map((dish) => readDish(dish, size, most));
+
+  function decoded(text, bytes) {
+    check(typeof text === "string" && text.length <= 2 * bytes + 4);
+    try {
+      return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+    } catch {
+      return check(false);
+    }
+  }
+  function readPhoto(photo) {
+    const features = new Int8Array(decoded(photo?.features, size).buffer);
+    const record = { features, scale: photo.scale };
+    check(features.length === size && features.some((value) => value !== 0));
+    check(Number.isFinite(photo.scale) && photo.scale > 0 && photo.scale < most.scale);
+    if (photo.picture !== undefined) record.picture = decoded(photo.picture, most.picture);
+    return record;
+  }
+  const dishes = content.dishes.map((dish) => {
+    const name = cleanName(dish?.name, most);
+    check(name !== "" && Array.isArray(dish.photos) && dish.photos.length > 0);
+    return { name, photos: dish.photos.map(readPhoto) };
+  });
   const photos = dishes.flatMap((dish) => dish.photos);
   check(dishes.length <= most.dishes && photos.length <= most.photos);
   return { isOurs, dishes };
-}
-
-function check(isRight) {
-  if (!isRight) throw new CarryError("This file is damaged. Save it once more where it came from.");
-}
-
-function readDish(dish, dimensions, most) {
-  const name = cleanName(dish?.name, most);
-  check(name !== "" && Array.isArray(dish.photos) && dish.photos.length > 0);
-  return { name, photos: dish.photos.map((photo) => readPhoto(photo, dimensions, most)) };
-}
-
-function readPhoto(photo, dimensions, most) {
-  const bytes = fromBase64(photo?.features, dimensions);
-  const record = { features: new Int8Array(bytes.buffer), scale: photo.scale };
-  check(hasFeatures(record, dimensions, most));
-  if (photo.picture !== undefined) record.picture = fromBase64(photo.picture, most.picture);
-  return record;
-}
-
-function toBase64(bytes) {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-}
-
-function fromBase64(text, most) {
-  check(typeof text === "string" && text.length <= 2 * most + 4);
-  try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-  } catch {
-    return check(false);
-  }
 }

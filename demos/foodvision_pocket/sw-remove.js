@@ -3,16 +3,12 @@
 
 const PREFIX = `pocket ${new URL("./", location)} `;
 
-self.addEventListener("install", (event) => {
-  self.skipWaiting();
-  event.waitUntil(forgetAll());
-});
+self.oninstall = () => self.skipWaiting();
 
-self.addEventListener("activate", (event) => {
-  event.waitUntil(self.registration.unregister());
-});
+self.onactivate = (event) => event.waitUntil(forgetAll());
 
 async function forgetAll() {
   const names = (await caches.keys()).filter((name) => name.startsWith(PREFIX));
   await Promise.all(names.map((name) => caches.delete(name)));
+  await self.registration.unregister();
 }

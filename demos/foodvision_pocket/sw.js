@@ -13,19 +13,17 @@ const SEARCH = 8000; // ms for the disk to bring what is stored
 const VISIT = 30_000; // ms for a stored page to bring its stored files: all of one version
 let storedUntil = 0;
 
-self.addEventListener("install", (event) => {
+self.oninstall = (event) => {
   // If the server has another version, this one is forgotten: the page brings the other.
   const forgetOld = (isThis) => isThis || caches.delete(STORE);
   event.waitUntil(keepAll().then(forgetOld).then(() => self.skipWaiting()));
-});
+};
 
-self.addEventListener("message", (event) => event.waitUntil(keepAll()));
+self.onmessage = (event) => event.waitUntil(keepAll());
 
-self.addEventListener("activate", (event) => {
-  event.waitUntil(forgetOthers().then(() => self.clients.claim()));
-});
+self.onactivate = (event) => event.waitUntil(forgetOthers());
 
-self.addEventListener("fetch", (event) => {
+self.onfetch = (event) => {
   const { method, mode, url } = event.request;
   const { href, pathname, search } = new URL(url);
   if (method !== "GET" || !href.startsWith(FOLDER.href)) return;
@@ -33,7 +31,7 @@ self.addEventListener("fetch", (event) => {
   const isPage = mode === "navigate" && ["", "index.html"].includes(name);
   // A question mark behind a file asks for what the network has now.
   if (isPage || !search) event.respondWith(serve(event.request, isPage));
-});
+};
 
 /** Store what is not stored already, whole; false if the server has another version. */
 async function keepAll() {
@@ -61,10 +59,12 @@ async function load(name) {
   return response;
 }
 
+/** Take over, and keep one version only. */
 async function forgetOthers() {
-  if (!(await caches.has(STORE))) return;
-  const isOld = (name) => name.startsWith(PREFIX) && name !== STORE;
+  const hasThis = await caches.has(STORE);
+  const isOld = (name) => hasThis && name.startsWith(PREFIX) && name !== STORE;
   await Promise.all((await caches.keys()).filter(isOld).map((name) => caches.delete(name)));
+  await self.clients.claim();
 }
 
 /** Ask the network; where it does not answer, or a page not soon, take what is stored. */

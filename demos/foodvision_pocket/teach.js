@@ -1,8 +1,8 @@
 // The page's side of teaching: a name, photos or the camera, and what came of them.
 
 import { askAgain, isLive, startLive, takePicture } from "./finder.js";
-import { $, say } from "./view.js";
-import * as words from "./words.js";
+import { $, say, write } from "./view.js";
+import { count, describeAdded, describeLesson } from "./words.js";
 import { teach } from "./worker-client.js";
 
 const FRAMES = 10; // that one press of the film button looks at
@@ -11,71 +11,62 @@ const FILE_NAME = "taught-dishes.json";
 
 let taken; // the picture that the visitor pressed "Teach me this" at
 let open; // the id of the dish whose photos are shown
-let isNaming = false; // whether the form renames that dish
 let isBusy = false;
-let state = { dishes: [] }; // as teacher.js told last
+let dishes = []; // as teacher.js told last
 
-/** Wire the buttons up. */
-export function wireTeaching() {
-  const works = {
-    "teach-this": () => (open ? addOne() : begin()),
-    film,
-    "take-back": takeBack,
-    save,
-    relearn: async () => sayLearned(await teach("relearn")),
-    "forget-all": () =>
-      forget("every dish that you taught me, with all photos", "forgetAll", "All is forgotten."),
-  };
-  for (const [name, work] of Object.entries(works)) $(name).onclick = () => attempt(work);
-  $("name-form").onsubmit = (event) => {
-    event.preventDefault();
-    attempt(isNaming ? rename : teachFirst);
-  };
-  $("name-cancel").onclick = () => (isNaming ? attempt(() => showLesson(open)) : close());
-  $("rename").onclick = () => askForName(nameOf(open));
-  $("teach-done").onclick = close;
-  wireFiles("more-photos", "more-files", (files) => addAll(files, files.length));
-  wireFiles("read", "read-file", async ([file]) => sayLearned(await teach("read", { file })));
-}
+const works = {
+  "teach-this": async () => (open ? addAll([await takePicture()], 1) : begin()),
+  film,
+  "take-back": () => change("takeBack", { id: open }),
+  save,
+  relearn: () => change("relearn"),
+  "forget-all": () => forget("every dish that you taught me, with all photos", "forgetAll"),
+};
+for (const [name, work] of Object.entries(works)) $(name).onclick = () => attempt(work);
+$("name-form").onsubmit = (event) => {
+  event.preventDefault();
+  attempt(open ? rename : teachFirst);
+};
+$("name-cancel").onclick = () => (open ? attempt(() => showLesson(open)) : close());
+$("rename").onclick = () => askForName(openName());
+$("teach-done").onclick = close;
+chooseFiles("more-photos", "more-files", (files) => attempt(() => addAll(files, files.length)));
+chooseFiles("read", "read-file", ([file]) => attempt(() => change("read", { file })));
 
 /** Have a button choose files, and do something with them. */
-function wireFiles(button, input, work) {
+export function chooseFiles(button, input, work) {
   $(button).onclick = () => $(input).click();
   $(input).onchange = ({ target }) => {
     const files = [...target.files];
     target.value = ""; // so that choosing the same file again counts
-    if (files.length) attempt(() => work(files));
+    if (files.length) work(files);
   };
 }
 
 /** Show what is taught, after any change to it. */
-export function showTaught(newState) {
-  state = newState;
-  $("taught").hidden = false;
-  const { dishes, old, notKept, asleep, lost } = state;
+export function showTaught({ dishes: told, note, canRelearn, canForget }) {
+  dishes = told;
   const photos = dishes.reduce((sum, dish) => sum + dish.photos, 0);
-  $("taught-title").textContent = words.describeTaught(dishes.length, photos);
+  const many = dishes.length ? `${dishes.length}, from ${count(photos, "photo")}` : "none yet";
+  write({ "taught-title": `Dishes you taught me: ${many}`, "taught-note": note });
   $("taught-list").replaceChildren(...dishes.map(listed));
-  const notes = [asleep, notKept, words.describeOld(old), words.describeLost(lost)];
-  $("taught-note").textContent = notes.filter(Boolean).join(" ");
-  $("relearn").hidden = !old.usable;
-  for (const name of ["save", "with-pictures-label"]) $(name).hidden = dishes.length === 0;
-  $("forget-all").hidden = dishes.length + old.names.length + lost === 0;
   $("names").replaceChildren(...dishes.map(({ name }) => new Option(name, name)));
-  if ($("taught-note").textContent) $("taught").open = true;
+  $("taught").hidden = false;
+  $("relearn").hidden = !canRelearn;
+  $("forget-all").hidden = !canForget;
+  for (const name of ["save", "with-pictures-label"]) $(name).hidden = dishes.length === 0;
+  if (note) $("taught").open = true;
   if (open && !dishes.some(({ id }) => id === open)) close();
 }
 
 function listed({ id, name, photos }) {
   const row = $("taught-row").content.cloneNode(true);
   row.querySelector(".name").textContent = name;
-  row.querySelector(".photos").textContent = words.count(photos, "photo");
+  row.querySelector(".photos").textContent = count(photos, "photo");
   const [look, away] = row.querySelectorAll("button");
-  look.setAttribute("aria-label", `Teach more of ${name}`);
+  [look.ariaLabel, away.ariaLabel] = [`Teach more of ${name}`, `Forget ${name}`];
   look.onclick = () => attempt(() => showLesson(id));
-  away.setAttribute("aria-label", `Forget ${name}`);
-  away.onclick = () =>
-    attempt(() => forget(`${name} and all its photos`, "forget", `${name} is forgotten.`, { id }));
+  away.onclick = () => attempt(() => forget(`${name} and all its photos`, "forget", { id }));
   return row;
 }
 
@@ -83,23 +74,21 @@ function listed({ id, name, photos }) {
  *  Until it is done, buttons do nothing: a work says how it went as its last step. */
 async function attempt(work) {
   if (isBusy) return;
-  isBusy = true;
+  setBusy(true);
   tell("");
-  for (const part of ["teach", "taught"]) $(part).ariaBusy = "true";
-  try {
-    await work();
-  } catch (error) {
-    tell(error.message);
-  } finally {
-    isBusy = false;
-    for (const part of ["teach", "taught"]) $(part).ariaBusy = null;
-  }
+  await work().catch((error) => tell(error.message));
+  setBusy(false);
+}
+
+function setBusy(isNow) {
+  isBusy = isNow;
+  for (const part of ["teach", "taught"]) $(part).ariaBusy = isNow;
 }
 
 /** Say how it went, where the visitor is looking. */
 function tell(sentence) {
-  $("teach-note").textContent = $("teach").hidden ? "" : sentence;
-  $("file-note").textContent = $("teach").hidden ? sentence : "";
+  const isTeaching = !$("teach").hidden;
+  write({ "teach-note": isTeaching ? sentence : "", "file-note": isTeaching ? "" : sentence });
   if (sentence) say(sentence);
 }
 
@@ -108,7 +97,7 @@ function showPart(part) {
   $("teach").hidden = !part;
   for (const each of ["name-form", "lesson"]) $(each).hidden = each !== part;
   $("answer").classList.toggle("asking", part === "name-form" && !open);
-  $("teach-this").textContent = open ? `This is ${nameOf(open)}, too` : "Teach me this dish";
+  write({ "teach-this": open ? `This is ${openName()}, too` : "Teach me this dish" });
   if (part) $("teach").scrollIntoView({ block: "nearest" });
 }
 
@@ -119,10 +108,9 @@ async function begin() {
 }
 
 function askForName(name) {
-  isNaming = name !== "";
   showPart("name-form");
-  $("name-title").textContent = isNaming ? "Another name" : "What is it called?";
-  $("name-go").textContent = isNaming ? "Rename" : "Teach";
+  const [title, go] = open ? ["Another name", "Rename"] : ["What is it called?", "Teach"];
+  write({ "name-title": title, "name-go": go });
   $("name").value = name;
   $("name").focus();
   $("name").select();
@@ -144,36 +132,40 @@ async function rename() {
   await askAgain();
 }
 
+/** Have the teacher change something, show what is new, and say what came of it. */
+async function change(call, given) {
+  const sentence = await teach(call, given);
+  if (open) await showPictures();
+  await askAgain();
+  tell(sentence);
+}
+
 /** Show a dish's photos, and what can be done with it. */
 async function showLesson(id) {
-  [open, isNaming] = [id, false];
+  open = id;
   showPart("lesson");
   await showPictures();
   $("lesson-title").focus();
   $("teach").scrollIntoView({ block: "nearest" });
 }
 
-function nameOf(id) {
-  return state.dishes.find((dish) => dish.id === id)?.name ?? $("name").value.trim();
-}
+const openName = () => dishes.find(({ id }) => id === open)?.name;
 
 async function showPictures() {
-  $("lesson-title").textContent = nameOf(open);
   const pictures = await teach("pictures", { id: open });
-  $("lesson-count").textContent = words.describeLesson(pictures.length);
-  for (const image of $("pictures").querySelectorAll("img")) URL.revokeObjectURL(image.src);
-  const images = pictures.map((bytes, at) => {
-    const alt = `Photo ${at + 1}${bytes ? "" : ", not kept"}`;
-    const source = bytes && URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
-    return Object.assign(new Image(), { alt, ...(source && { src: source }) });
-  });
-  $("pictures").replaceChildren(...images);
+  write({ "lesson-title": openName(), "lesson-count": describeLesson(pictures.length) });
+  $("pictures").replaceChildren(...pictures.map(thumbnail));
   const checked = await teach("check", { id: open });
-  $("lesson-count").textContent = words.describeLesson(pictures.length, checked);
+  write({ "lesson-count": describeLesson(pictures.length, checked) });
 }
 
-/** Add the picture that is seen to the open dish. */
-const addOne = async () => addAll([await takePicture()], 1);
+/** An image of a small picture's bytes, where there are any. */
+function thumbnail(bytes, at) {
+  const image = Object.assign(new Image(), { alt: `Photo ${at + 1}${bytes ? "" : ", not kept"}` });
+  if (bytes) image.src = URL.createObjectURL(new Blob([bytes]));
+  image.onload = () => URL.revokeObjectURL(image.src);
+  return image;
+}
 
 /** Add pictures to the open dish, one after the other, until it is closed. What is no
  *  picture is named and passed over. */
@@ -196,7 +188,7 @@ async function addAll(sources, total) {
   await teach("train");
   if (open === id) await showPictures();
   await askAgain();
-  const added = [words.describeAdded(counts), ...problems].join(" ");
+  const added = [describeAdded(counts), ...problems].join(" ");
   tell(added);
   if (open === id) say(`${added} ${$("lesson-count").textContent}`);
 }
@@ -215,20 +207,15 @@ async function* frames() {
   }
 }
 
-async function takeBack() {
-  await teach("takeBack", { id: open });
-  if (open) await showPictures();
-  await askAgain();
-  tell("The last photo is forgotten.");
-}
-
 /** Ask whether it is meant, then forget. */
-async function forget(what, call, sentence, given) {
-  if (!(await isSure(`Forget ${what}?`))) return;
-  await teach(call, given);
-  $("taught-title").focus(); // the button that was pressed is gone
-  await askAgain();
-  tell(sentence);
+async function forget(what, call, given) {
+  write({ "sure-text": `Forget ${what}?` });
+  $("sure").returnValue = "no"; // closed by a key, too
+  $("sure").showModal();
+  await new Promise((resolve) => ($("sure").onclose = resolve));
+  if ($("sure").returnValue === "no") return;
+  $("taught-title").focus(); // the button that was pressed goes
+  await change(call, given);
 }
 
 async function save() {
@@ -240,25 +227,8 @@ async function save() {
   tell(`Saved as ${FILE_NAME}, ${Math.ceil(file.size / 1000)} kB, among your downloads.`);
 }
 
-/** Say what came of a file, or of an earlier model's pictures. */
-async function sayLearned({ isOurs = true, ...counts }) {
-  const how = isOurs ? "" : " It was of another model: I looked at its small pictures.";
-  await askAgain();
-  tell(`${words.describeAdded(counts)}${how}`);
-}
-
-/** Ask before something is lost. */
-function isSure(question) {
-  $("sure-text").textContent = question;
-  $("sure").showModal();
-  return new Promise((resolve) => {
-    $("sure").returnValue = "no";
-    $("sure").onclose = () => resolve($("sure").returnValue === "yes");
-  });
-}
-
 function close() {
-  [open, taken, isNaming] = [undefined, undefined, false];
+  [open, taken] = [undefined, undefined];
   showPart();
   $("teach-this").focus(); // if it is offered
 }

@@ -1,29 +1,22 @@
 // What the worker does about taught dishes: it holds them, keeps them on the device, and
 // has them learned. Whatever fails to be kept is said, and stays until the page closes.
 
+import { VisitorError } from "./basics.js";
 import { makeLearner } from "./learner.js";
-import { about, fetchKnown, look } from "./model.js";
 import { SMALL_SIDE } from "./picture.js";
-import * as records from "./records.js";
-import { CarryError, isSameName } from "./records.js";
+import { cleanName, isSameName, readFile, round, writeFile } from "./records.js";
 import { openTaughtDb } from "./taught-db.js";
+import { count, describeAdded, fill, join } from "./words.js";
 
-const NO_ROOM =
-  "This device has no room left: what you teach now is forgotten when the page closes. " +
-  "Save it to a file, or forget a dish.";
-const NOTHING_KEPT =
-  "This browser keeps nothing here, as in a private window: what you teach is forgotten " +
-  "when the page closes. Save it to a file to keep it.";
-const GONE = "This dish was forgotten in another tab.";
-const STUCK = "The browser did not let go of it. Reload the page, then try again.";
-const NO_USE =
-  "This was taught to another model, whose numbers mean nothing to this one, and it has no " +
-  "small pictures to learn from anew. Nothing was changed.";
 const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 
 let all = new Map(); // records by id: dishes and photos, of this model and of earlier ones
-const unkept = new Set(); // ids of those that are not on the device
-let [db, learner, lost, whyUnkept] = [undefined, undefined, 0, NOTHING_KEPT];
+const unkept = new Set(); // ids of those that are not on the device, as they are here
+let model; // {about, look, fetchKnown}, of the worker
+let about; // what model.json says
+let db; // undefined where the browser keeps nothing
+let learner;
+let whyUnkept = "nothing kept";
 let asleep = ""; // why what is kept could not be learned
 let tell; // given the state, after every change: by a call, or in another tab
 let turn = Promise.resolve(); // of the last who asked: one works at a time
@@ -34,10 +27,20 @@ function inTurn(work, isChange = true) {
   return done;
 }
 
+const sentence = (key, values) => fill(about.page[key], values);
+const problem = (key, values) => new VisitorError(sentence(key, values));
+
 const some = (isWanted) => [...all.values()].filter(isWanted).sort((a, b) => a.made - b.made);
-const isOfOther = ({ model }) => model !== about.sha256;
+const isOfOther = (record) => record.model !== about.sha256;
 const dishes = () => some((record) => !record.dish && !isOfOther(record));
 const photosOf = ({ id }) => some(({ dish }) => dish === id);
+const findByName = (name) => dishes().find((dish) => isSameName(dish.name, name));
+const notKept = () => some(({ id }) => unkept.has(id));
+
+function find(id) {
+  if (!all.has(id)) throw problem("gone");
+  return all.get(id);
+}
 
 /** All dishes to be learned, each with its photos. */
 function lessons() {
@@ -46,7 +49,7 @@ function lessons() {
 }
 
 async function wake() {
-  learner ??= makeLearner(await fetchKnown(), about);
+  learner ??= makeLearner(await model.fetchKnown(), about);
   return learner;
 }
 
@@ -59,58 +62,53 @@ async function train() {
 
 /** Read all records from the device; those that could not be kept stay. */
 async function load() {
-  const stored = await db.readAll();
-  const whole = stored.filter((record) => records.isWhole(record, about));
-  const fresh = new Map(whole.map((record) => [record.id, record]));
-  for (const { id, dish, model } of whole) {
-    if (dish && fresh.get(dish)?.model !== model) fresh.delete(id);
-  }
-  lost = stored.length - fresh.size;
-  for (const { id, dish } of some((record) => record.dish && unkept.has(record.id))) {
-    for (const left of [id, dish].filter((each) => !fresh.has(each))) {
-      fresh.set(left, all.get(left));
-      unkept.add(left);
-    }
+  const fresh = new Map((await db.readAll()).map((record) => [record.id, record]));
+  for (const record of notKept()) {
+    if (!record.dish || fresh.has(record.dish)) fresh.set(record.id, record);
   }
   all = fresh;
 }
 
-function drop(gone) {
-  for (const { id } of gone) {
-    all.delete(id);
-    unkept.delete(id);
+/** Make a change on the device; returns whether it was made. */
+async function change(changes) {
+  try {
+    await db.change(changes);
+    return true;
+  } catch (error) {
+    whyUnkept = error?.name === "QuotaExceededError" ? "no room" : "nothing kept";
+    return false;
   }
 }
 
-/** Make a change on the device; returns whether it was made. Throws where the dish that it
- *  needs is gone. */
-async function keep(changes) {
-  if (!db) return false;
-  try {
-    if (await db.change(changes)) return true;
-  } catch (error) {
-    whyUnkept = error?.name === "QuotaExceededError" ? NO_ROOM : NOTHING_KEPT;
-    return false;
-  }
-  const gone = find(changes.needs);
-  drop([gone, ...photosOf(gone)]);
-  throw new CarryError(GONE);
+/** Hold records, and keep all that is not on the device yet: where there is no room, it
+ *  stays here until there is. */
+async function hold(...held) {
+  for (const record of held) all.set(record.id, record);
+  for (const { id } of held) unkept.add(id);
+  if (db && (await change({ put: notKept() }))) unkept.clear();
 }
 
 /** Take records away; what cannot be taken from the device stays here, too. */
 async function remove(gone, ids = gone.map(({ id }) => id)) {
-  if (db && !(await keep({ remove: ids }))) throw new CarryError(STUCK);
-  drop(gone);
+  if (db && !(await change({ remove: ids }))) throw problem("stuck");
+  for (const { id } of gone) all.delete(id);
 }
 
+/** What the page shows of all this: the dishes, and what is to be said of the rest. */
 function state() {
   const list = dishes().map(({ id, name }) => ({ id, name, photos: photosOf({ id }).length }));
   const olds = some(isOfOther);
   const photos = olds.filter(({ dish }) => dish);
-  const usable = canLookAgain(photos) ? photos.filter(({ picture }) => picture).length : 0;
-  const names = olds.filter(({ dish }) => !dish).map(({ name }) => name);
-  const old = { names, photos: photos.length, usable };
-  return { dishes: list, old, notKept: unkept.size > 0 ? whyUnkept : "", asleep, lost };
+  const canRelearn = canLookAgain(photos);
+  const names = join(olds.filter(({ dish }) => !dish).map(({ name }) => name), "conjunction");
+  const old = { names, photos: count(photos.length, "photo") };
+  const notes = [
+    asleep,
+    notKept().length > 0 && sentence(whyUnkept),
+    names && sentence(canRelearn ? "old" : "old without pictures", old),
+  ];
+  const note = notes.filter(Boolean).join(" ");
+  return { dishes: list, note, canRelearn, canForget: all.size > 0 };
 }
 
 /** Whether there are small pictures among photos, and they are large enough. */
@@ -118,48 +116,34 @@ function canLookAgain(photos) {
   return about.input_size <= SMALL_SIDE && photos.some(({ picture }) => picture);
 }
 
-function find(id) {
-  if (!all.has(id)) throw new CarryError(GONE);
-  return all.get(id);
-}
-
-const findByName = (name) => dishes().find((dish) => isSameName(dish.name, name));
-
 /** A name fit to be kept; one of the model's own is spelled as the model spells it. */
 function spelled(name) {
-  const clean = records.cleanName(name, about.teaching.most);
-  if (clean === "") throw new CarryError("Give the dish a name first.");
+  const clean = cleanName(name, about.teaching.most);
+  if (clean === "") throw problem("no name");
   return about.class_names.find((own) => isSameName(own, clean)) ?? clean;
 }
 
-const newRecord = () => ({ id: records.newId(), model: about.sha256, made: Date.now() });
+function newRecord() {
+  const made = Date.now();
+  const id = `${made}-${Math.random().toString(36).slice(2)}`; // that no other tab makes
+  return { id, model: about.sha256, made };
+}
 
 /** The dish of a name; a new one, not kept yet, if there is none. */
 function named(given) {
   const name = spelled(given);
-  const { most } = about.teaching;
   const there = findByName(name);
-  if (!there && dishes().length >= most.dishes) {
-    throw new CarryError(`I keep at most ${most.dishes} dishes apart. Forget one first.`);
-  }
+  if (!there && dishes().length >= about.teaching.most.dishes) throw problem("too many dishes");
   return there ?? { ...newRecord(), name };
 }
 
 /** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
 async function addPhoto(dish, { features, scale, picture }) {
-  const { most } = about.teaching;
-  if (some((record) => record.dish && !isOfOther(record)).length >= most.photos) {
-    throw new CarryError(`I keep at most ${most.photos} photos. Forget a dish first.`);
-  }
+  const total = some((record) => record.dish && !isOfOther(record)).length;
+  if (total >= about.teaching.most.photos) throw problem("too many photos");
   const photo = { ...newRecord(), dish: dish.id, features, scale, picture };
   if ((await wake()).isOld(photo, photosOf(dish))) return false;
-  for (const record of [dish, photo].filter(({ id }) => !all.has(id))) {
-    all.set(record.id, record);
-    unkept.add(record.id);
-  }
-  // All that is not kept yet; where there is no room, it stays until there is.
-  const needs = unkept.has(dish.id) ? undefined : dish.id;
-  if (await keep({ put: some(({ id }) => unkept.has(id)), needs })) unkept.clear();
+  await hold(dish, photo);
   return true;
 }
 
@@ -169,14 +153,16 @@ async function removePhotos(dish, chosen) {
   await train();
 }
 
-/** Take in dishes of a file or of another model; their pictures are drawn anew. */
+/** Take in dishes of a file or of another model, whose pictures are looked at anew; returns
+ *  what came of it, in words. */
 async function takeIn(lists, isOurs) {
   const counts = { added: 0, old: 0, useless: 0 };
   try {
     for (const { name, photos } of lists) {
       const dish = named(name);
       for (const photo of photos) {
-        const seen = photo.picture && (await lookAgain(photo.picture));
+        const looking = photo.picture && lookAt(new Blob([photo.picture]));
+        const seen = await looking?.catch(() => undefined); // it may be no picture
         const own = isOurs ? { ...photo, picture: seen?.picture } : seen;
         if (!own) counts.useless += 1;
         else counts[(await addPhoto(dish, own)) ? "added" : "old"] += 1;
@@ -185,19 +171,17 @@ async function takeIn(lists, isOurs) {
   } finally {
     await train(); // what came before there was no room
   }
-  return counts;
+  return describeAdded(counts);
 }
 
 /** Look at a picture, for what is kept of it. */
 async function lookAt(source) {
-  const { features, picture } = await look(source);
-  return { ...records.round(features), picture };
+  const { features, picture } = await model.look(source);
+  return { ...round(features), picture };
 }
 
-/** The same for the bytes of a small picture; undefined if they are none. */
-const lookAgain = (bytes) => lookAt(new Blob([bytes])).catch(() => undefined);
-
-// What a visitor can ask for; each call is given one object.
+// What a visitor can ask for: each call is given one object. What changes more than one photo
+// returns a sentence.
 const calls = {
   /** Look at one more photo of a dish, by its id or its name. */
   async add({ id, name, source }) {
@@ -220,65 +204,65 @@ const calls = {
   async rename({ id, name }) {
     const renamed = { ...find(id), name: spelled(name) };
     const there = findByName(renamed.name);
-    if (there && there.id !== id) {
-      throw new CarryError(`There is a dish called ${there.name} already.`);
-    }
-    const isKept = unkept.has(id) || (await keep({ put: [renamed], needs: id }));
-    if (!isKept) throw new CarryError(whyUnkept);
-    all.set(id, renamed);
+    if (there && there.id !== id) throw problem("same name", there);
+    await hold(renamed);
     await train();
   },
 
-  takeBack: ({ id }) => removePhotos(find(id), photosOf(find(id)).slice(-1)),
+  async takeBack({ id }) {
+    await removePhotos(find(id), photosOf(find(id)).slice(-1));
+    return sentence("taken back");
+  },
 
-  forget: ({ id }) => removePhotos(find(id), photosOf(find(id))),
+  async forget({ id }) {
+    const dish = find(id);
+    await removePhotos(dish, photosOf(dish));
+    return sentence("forgotten", dish);
+  },
 
   async forgetAll() {
     await remove([...all.values()], "all");
-    lost = 0;
     await train();
+    return sentence("all forgotten");
   },
 
   /** All that was taught, as the text of a file. */
-  save: ({ withPictures }) => records.writeFile(lessons(), about, withPictures),
+  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
 
   /** Read such a file in; photos that are here already stay as they are. */
   async read({ file }) {
-    const { isOurs, dishes: lists } = await records.readFile(file, about);
-    if (!isOurs && !canLookAgain(lists.flatMap(({ photos }) => photos))) {
-      throw new CarryError(NO_USE);
-    }
-    return { ...(await takeIn(lists, isOurs)), isOurs };
+    const { isOurs, dishes: lists } = await readFile(file, about);
+    if (!isOurs && !canLookAgain(lists.flatMap(({ photos }) => photos))) throw problem("no use");
+    const added = await takeIn(lists, isOurs);
+    return isOurs ? added : sentence("from another model", { added });
   },
 
   /** Teach this model what another one was taught, from the small pictures. */
   async relearn() {
     const before = some(isOfOther);
     const old = before.filter(({ dish }) => !dish);
-    const counts = await takeIn(old.map((dish) => ({ ...dish, photos: photosOf(dish) })), false);
-    if (unkept.size === 0) await remove(before);
-    return counts;
+    const added = await takeIn(old.map((dish) => ({ ...dish, photos: photosOf(dish) })), false);
+    if (notKept().length === 0) await remove(before);
+    return added;
   },
 };
 
 export const judge = (features) => learner?.judge(features);
 
 /** Read what is kept, and learn it; `onChange` is told the state, now and later. */
-export async function open(onChange) {
-  tell = onChange;
+export async function open(worker, onChange) {
+  [model, about, tell] = [worker, worker.about, onChange];
   try {
-    db = await openTaughtDb(() => inTurn(() => load().then(train)));
+    db = openTaughtDb(() => inTurn(() => load().then(train)));
     await load();
   } catch (error) {
     db = undefined;
     console.info("Nothing can be kept here:", error);
   }
-  try {
-    await train();
-  } catch (error) {
+  await train().catch((error) => {
     console.warn("What was taught is not learned:", error);
-    asleep = `${error.message} Until then I do not know the dishes that you taught me.`;
-  }
+    asleep = sentence("asleep", { why: error.message });
+  });
   tell(state());
 }
 

@@ -19,25 +19,22 @@ let onStuck;
 let lastId = 0;
 let clock; // of the worker's silence
 
-/**
- * Start the model in a worker. If it cannot start, the message is meant for the visitor.
+/** Start the model in a worker. If it cannot start, the message is meant for the visitor.
  *
  * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
  * @param onTaught Told what was taught, at first and after each change.
- * @returns {Promise<{about, build: string, kept: Promise<void>, runs: string,
- *   version: string}>} What model.json says; what runs it; once its files are stored.
- */
+ * @returns {about, runs, build, version, kept}: what model.json says; what runs it; `kept`
+ *   is fulfilled once its files are stored. */
 export async function startModel(onProgress, onTaught = () => {}) {
-  if (typeof OffscreenCanvas === "undefined" || typeof DecompressionStream === "undefined") {
-    throw new Error(TOO_OLD);
-  }
+  if (!globalThis.OffscreenCanvas || !globalThis.DecompressionStream) throw new Error(TOO_OLD);
   // Half of the cores: the page and the camera want some, too. Threads need shared memory,
   // which browsers allow to isolated pages only.
-  const half = Math.ceil((navigator.hardwareConcurrency ?? 1) / 2);
+  const half = Math.ceil(navigator.hardwareConcurrency / 2);
   const threads = globalThis.crossOriginIsolated ? Math.min(MAX_THREADS, half) : 1;
-  const build = chooseBuild(threads);
-  const hear = { progress: onProgress, taught: onTaught };
-  const kept = new Promise((resolve) => (hear.kept = resolve));
+  let build = threads > 1 ? "threads" : "relaxed"; // of a runtime, where there are several
+  if (!WebAssembly.validate(RELAXED_SIMD)) build = "plain";
+  const { promise: kept, resolve } = Promise.withResolvers();
+  const hear = { progress: onProgress, taught: onTaught, kept: resolve };
   onStuck = () => onProgress({ isStuck: true });
   worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   worker.onerror = () => rejectAll(STOPPED);
@@ -49,13 +46,7 @@ export async function startModel(onProgress, onTaught = () => {}) {
     hear[tell]?.(value);
     listen();
   };
-  return { ...(await send("start", { build, threads })), build, kept };
-}
-
-/** Which build of a runtime this browser can use, where there are several. */
-function chooseBuild(threads) {
-  if (!WebAssembly.validate(RELAXED_SIMD)) return "plain";
-  return threads > 1 ? "threads" : "relaxed";
+  return { ...(await teach("start", { build, threads })), build, kept };
 }
 
 /** Wait for the next word: a slow start is told, other questions are let go. */
@@ -71,27 +62,22 @@ function rejectAll(sentence) {
   waiting.clear();
 }
 
-/**
- * Ask about a Blob or an ImageBitmap, once the model has started. If there is no answer, the
- * message is meant for the visitor.
+/** Ask about a Blob, or a live frame, an ImageBitmap that is handed over. If there is no
+ *  answer, the message is meant for the visitor.
  *
- * @param {boolean} [isLive] One of many frames is handed over: nothing of it comes back.
- * @returns {Promise<{probabilities: number[], knn_similarity: number,
- *   in_distribution_score: number, taught?: object, milliseconds: number,
- *   preview?: ImageBitmap}>} `taught` is what learner.js says, if it learned anything.
- */
+ * @returns {probabilities, knn_similarity, in_distribution_score, taught, milliseconds,
+ *   preview}: `taught` is what learner.js says, if it learned anything; of a frame nothing
+ *   comes back, of a file a `preview` to show. */
 export function ask(source, isLive = false) {
-  return send("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
+  return teach("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
 /** Ask the teacher for something: a call of teacher.js, by its name. */
-export const teach = (call, given = {}) => send(call, given);
-
-function send(call, given, handedOver = []) {
+export function teach(call, given = {}, handedOver = []) {
   const id = (lastId += 1);
-  return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject });
-    if (waiting.size === 1) listen();
-    worker.postMessage({ id, call, given }, handedOver);
-  });
+  const question = Promise.withResolvers();
+  waiting.set(id, question);
+  if (waiting.size === 1) listen();
+  worker.postMessage({ id, call, given }, handedOver);
+  return question.promise;
 }
