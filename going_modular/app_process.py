@@ -55,6 +55,48 @@ def run(*command: str | Path, **how) -> str:
     return done.stdout or ""
 
 
+@contextmanager
+def started(
+    *command: str | Path, log: Path, is_ready: Callable[[], bool], seconds: float, **how
+) -> Iterator[subprocess.Popen]:
+    """Start a program, wait until it is ready, and stop it after the with-block.
+
+    `log` is the file that takes what it prints, `is_ready` says whether it can be used
+    now, `seconds` how long that may take; `how` is as for `subprocess.Popen`.
+
+    Raises:
+        LessonError: If it cannot be started, stops by itself or is not ready in time;
+            the message ends with the last lines it printed.
+    """
+    told = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    deadline = time.monotonic() + seconds
+    try:
+        with log.open("wb") as out:
+            words = list(map(str, command))
+            process = subprocess.Popen(words, stdout=out, **told, **how)
+    except OSError as error:
+        raise LessonError(f"{command[0]} could not be started: {error}") from error
+    try:
+        while not is_ready():
+            what = "It did not answer in time: mend it or give it a longer timeout"
+            if process.poll() is not None:
+                what = f"It stopped by itself with exit code {process.returncode}"
+            elif time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
+            printed = "\n".join(lines) or "(nothing)"
+            raise LessonError(f"{what}. The end of what it printed:\n{printed}")
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 class RunningDemo(NamedTuple):
     """A demo that answers: where, its process, what it prints, and how soon it did."""
 
@@ -99,36 +141,9 @@ def run_demo(
             "PYTHONUNBUFFERED": "1",
             "PYTHONIOENCODING": "utf-8",
         }
-        how = {"cwd": folder, "env": env, "stdin": subprocess.DEVNULL}
-        try:
-            with log.open("wb") as out:
-                how |= {"stdout": out, "stderr": subprocess.STDOUT}
-                process = subprocess.Popen([python, app], **how)
-        except OSError as error:
-            raise LessonError(f"{python} could not be started: {error}") from error
-        try:
-            _wait(process, url, log, until=begun + timeout)
+        how = {"log": log, "is_ready": lambda: _answers(url), "seconds": timeout}
+        with started(python, app, **how, cwd=folder, env=env) as process:
             yield RunningDemo(url, process, log, time.monotonic() - begun)
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait(process: subprocess.Popen, url: str, log: Path, *, until: float) -> None:
-    while not _answers(url):
-        what = "It did not answer in time: mend it or give it a longer timeout"
-        if process.poll() is not None:
-            what = f"It stopped by itself with exit code {process.returncode}"
-        elif time.monotonic() < until:
-            time.sleep(0.05)
-            continue
-        lines = log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:]
-        printed = "\n".join(lines) or "(nothing)"
-        raise LessonError(f"{what}. The end of what it printed:\n{printed}")
 
 
 def app_environment() -> dict[str, str]:
