@@ -1,4 +1,4 @@
-"""Parts of the README that a command writes, between their markers.
+"""Parts of a page that a command writes, between their markers.
 
 One stands between `<!-- NAME: ... -->`, or `<!-- NAME -->`, and `<!-- end of NAME -->`.
 """
@@ -22,9 +22,9 @@ def read_block(name: str) -> str:
     return block(name).search(README.read_text("utf-8"))[2].strip()
 
 
-def renew_block(name: str, text: str) -> None:
-    """Put a new text into a block of the README."""
-    page = README.read_text("utf-8")
+def renew_block(name: str, text: str, file: Path = README) -> None:
+    """Put a new text into a block of a page."""
+    page = file.read_text("utf-8")
     page = block(name).sub(lambda found: f"{found[1]}\n{text}\n\n{found[3]}", page)
-    with atomic_write(README) as part:
+    with atomic_write(file) as part:
         part.write_text(page, "utf-8")

@@ -19,8 +19,8 @@ from deploy.try_it import TargetResult, read_trials
 from going_modular import app_process
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
-from going_modular.files import LessonError, atomic_write
-from tools.readme_block import put_block
+from going_modular.files import LessonError
+from tools.readme_block import renew_block
 
 DEPLOY = ROOT / "deploy"
 RESULTS = DEPLOY / "results.md"
@@ -124,11 +124,10 @@ def main(arguments: list[str] | None = None) -> int:
             f"{platform.system()}, {os.cpu_count()} CPU cores, Python "
             f"{platform.python_version()}, {len(files)} {pictures.label}."
         )
-        page = put_block(RESULTS.read_text("utf-8"), "measured", measured)
-        page = put_block(page, "places", "\n".join(table))
-        page = put_block(page, "crowd", measure_crowd(files))
-        with atomic_write(RESULTS) as part:
-            part.write_text(page, "utf-8")
+        crowd = measure_crowd(files)
+        renew_block("measured", measured, RESULTS)
+        renew_block("places", "\n".join(table), RESULTS)
+        renew_block("crowd", crowd, RESULTS)
     return 0 if all_kept else 1
 
 
