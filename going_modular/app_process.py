@@ -147,11 +147,8 @@ def run_demo(
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port = probe.getsockname()[1]
-        url, log, begun = (
-            f"http://{HOST}:{port}/",
-            Path(scratch, "app.log"),
-            time.monotonic(),
-        )
+        url, log = f"http://{HOST}:{port}/", Path(scratch, "app.log")
+        begun = time.monotonic()
         how = {"log": log, "is_ready": lambda: _answers(url), "seconds": timeout}
         how |= {"cwd": folder, "env": _environment(Path(scratch, "gradio"), port)}
         with started(python, app, **how) as process:
