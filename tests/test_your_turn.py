@@ -181,9 +181,8 @@ CASES = [
         "once": lambda files, _: (files, files[:6]),
         "shuffle": lambda files, _: (files[6:], files[:6]),
         "order": lambda files, _: (files[:2] + files[8:], files[2:8])}),
-    ("first_visit", [COMMITTED.parent], {
-        "dictionary": 5, "lacking": {},
-        "bytes": {file.name: 0 for file in COMMITTED.parent.iterdir()}}),
+    ("first_visit", [ROOT / ".ci"], {
+        "dictionary": 5, "lacking": {}, "bytes": {"run": 0}}),
     ("strictness", [[0.5] * 20, [0.1]], {
         "too_strict": lambda *_: 2.0, "stricter": lambda *_: 0.0}),
     ("waiting", [], {
