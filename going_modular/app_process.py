@@ -32,19 +32,16 @@ STOP_SECONDS = 10.0  # from asking a program to stop to ending it
 
 def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """An environment, this process's own if none is given, less what leads astray."""
-    return {
-        name: text for name, text in environment.items() if not ASTRAY.fullmatch(name)
-    }
+    return {k: text for k, text in environment.items() if not ASTRAY.fullmatch(k)}
 
 
 def run(*command: str | Path, **how) -> str:
     """Run a program to its end, `how` as for `subprocess.run`; returns what it prints.
 
-    Raises:
-        LessonError: If it cannot be started, or fails; with its own words.
+    If it cannot be started, or fails, a LessonError has its own words.
     """
-    how = {"env": less_astray(), "stdout": subprocess.PIPE} | how
-    how = {"stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"} | how
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    how = pipes | {"env": less_astray(), "encoding": "utf-8", "errors": "replace"} | how
     try:
         done = subprocess.run(list(map(str, command)), **how)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -62,18 +59,15 @@ def started(
     """Start a program, wait until it is ready, and stop it after the with-block.
 
     `log` is the file that takes what it prints, `is_ready` says whether it can be used
-    now, `seconds` how long that may take; `how` is as for `subprocess.Popen`.
-
-    Raises:
-        LessonError: If it cannot be started, stops by itself or is not ready in time;
-            the message ends with the last lines it printed.
+    now, `seconds` how long that may take; `how` is as for `subprocess.Popen`. If it
+    cannot be started, stops by itself or is not ready in time, that is a LessonError
+    that ends with the last lines it printed.
     """
     told = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
     deadline = time.monotonic() + seconds
     try:
         with log.open("wb") as out:
-            words = list(map(str, command))
-            process = subprocess.Popen(words, stdout=out, **told, **how)
+            process = subprocess.Popen([*map(str, command)], stdout=out, **told, **how)
     except OSError as error:
         raise LessonError(f"{command[0]} could not be started: {error}") from error
     try:
@@ -108,21 +102,14 @@ class RunningDemo(NamedTuple):
 
 @contextmanager
 def run_demo(
-    folder: Path,
-    *,
-    app: str = "app.py",
-    python: str = sys.executable,
-    timeout: float = 120.0,
+    folder: Path, *, app="app.py", python: str = sys.executable, timeout=120.0
 ) -> Iterator[RunningDemo]:
     """Run a demo folder's app the way a Space does, for as long as a with-block.
 
     The app sees its own folder and its Python's packages, not this repository, and
     leaves no files behind in the folder. `timeout` is the seconds that it may take to
-    answer; a path of `python` is relative to here, not to the folder.
-
-    Raises:
-        LessonError: If it cannot be started, stops by itself or does not answer in
-            time; the message ends with the last lines it printed.
+    answer; a path of `python` is relative to here, not to the folder. What goes wrong
+    is a LessonError, as of `started`.
     """
     folder, begun = Path(folder).resolve(), time.monotonic()
     if not (folder / app).is_file():
@@ -168,12 +155,9 @@ def _answers(url: str) -> bool:
 def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:
     """Send one picture to a running demo's `/predict`; wait `timeout` s at most.
 
-    Returns:
-        What the endpoint returns: for one `gr.Label` the dict with "label" and
-        "confidences", for several outputs a tuple in their order.
-
-    Raises:
-        LessonError: If nothing answers, or the answer is an error.
+    Returns what the endpoint returns: for one `gr.Label` the dict with "label" and
+    "confidences", for several outputs a tuple in their order. If nothing answers, or
+    the answer is an error, that is a LessonError.
     """
     if not Path(picture).is_file():
         raise LessonError(f"There is no picture {picture}")
@@ -193,14 +177,9 @@ def connected(url: str) -> Iterator[Callable[[Path, float], Any]]:
     # Here, not above: importing it takes a second that running a demo does not need.
     from gradio_client import Client, handle_file
 
-    client = Client(
-        url,
-        token=False,  # None would send the reader's saved Hugging Face token along
-        verbose=False,
-        analytics_enabled=False,
-        download_files=False,
-        httpx_kwargs={"trust_env": False},  # no proxy, as above
-    )
+    # None for a token would send the reader's own along; and no proxy, as above.
+    how = {"token": False, "httpx_kwargs": {"trust_env": False}, "verbose": False}
+    client = Client(url, **how, analytics_enabled=False, download_files=False)
 
     def ask(picture: Path, timeout: float) -> Any:
         job = client.submit(handle_file(str(picture)), api_name="/predict")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pooch
 import requests
-from requests.exceptions import ChunkedEncodingError, ConnectTimeout, SSLError
+from requests.exceptions import ChunkedEncodingError, SSLError
 
 from going_modular.files import (
     FileError,
@@ -40,21 +40,14 @@ CHUNK = 1 << 18  # bytes
 PLAIN = {"Accept-Encoding": "identity"}
 # The last: a password, or a packing method that Python does not know.
 TORN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
-REASONS = {  # the first that fits
-    SSLError: "the server could not prove who it is (a filter on the network?)",
-    ChunkedEncodingError: "the connection broke off before the end",
-    requests.ConnectionError: "no connection to the server",
-}
 CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def is_offline() -> bool:
     """Whether the lesson goes without downloads: FOODVISION_OFFLINE says, 1 or 0.
 
-    If it is unset or empty, one quick look (at most about 3 seconds) finds out.
-
-    Raises:
-        ValueError: If FOODVISION_OFFLINE holds anything else.
+    If it is unset or empty, one quick look (at most about 3 seconds) finds out. If it
+    holds anything else, that is a ValueError.
     """
     setting = os.environ.get("FOODVISION_OFFLINE", "").strip()
     if setting not in ("", "0", "1"):
@@ -68,35 +61,33 @@ def is_offline() -> bool:
 @functools.cache
 def all_hosts_offer_files() -> bool:
     """Whether every address in `LOOK_AT` offers its file; looks only once."""
-    offered = []
+    offered, deadline = [], time.monotonic() + LOOK_SECONDS
+
+    def look(url: str) -> None:
+        how = {"headers": PLAIN, "allow_redirects": True, "timeout": LOOK_SECONDS}
+        with suppress(requests.RequestException, ValueError):
+            head = requests.head(url, **how)
+            # A hotel's sign-in page answers 200 too, but it is small HTML.
+            html = "html" in head.headers.get("Content-Type", "")
+            length = int(head.headers.get("Content-Length", 0))
+            if head.ok and not html and length > 1_000_000:
+                offered.append(url)
+
     # Looking up a name has no timeout of its own, so each look gets a thread that can
     # be left behind.
-    looks = []
-    for url in LOOK_AT:
-        looks.append(threading.Thread(target=_look, args=(url, offered), daemon=True))
-        looks[-1].start()
-    deadline = time.monotonic() + LOOK_SECONDS
+    looks = [threading.Thread(target=look, args=(u,), daemon=True) for u in LOOK_AT]
+    for thread in looks:
+        thread.start()
     for thread in looks:
         thread.join(max(0.0, deadline - time.monotonic()))
     return len(offered) == len(LOOK_AT)
-
-
-def _look(url: str, offered: list[str]) -> None:
-    how = {"headers": PLAIN, "allow_redirects": True, "timeout": LOOK_SECONDS}
-    with suppress(requests.RequestException):
-        reply = requests.head(url, **how)
-        # The sign-in page of a hotel's network answers 200 too, but it is small HTML.
-        html = "html" in reply.headers.get("Content-Type", "")
-        length = reply.headers.get("Content-Length", "")
-        if reply.ok and not html and length.isdecimal() and int(length) > 1_000_000:
-            offered.append(url)
 
 
 def download(
     url: str,
     target: Path,
     *,
-    verify: Callable[[Path], str | None] | None = None,
+    verify: Callable[[Path], str | None] = lambda _: None,
     timeout: tuple[float, float] = (5.0, 30.0),
 ) -> Path:
     """Fetch a file, or return it at once if it is there already.
@@ -110,15 +101,15 @@ def download(
             left behind. A file that was there before is never touched.
     """
     target, parts = Path(target), urlsplit(url)
-    # Without what may be secret in it: user, password, query.
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     if target.exists():
-        if complaint := verify and verify(target):
+        if complaint := verify(target):
             raise FileError(
                 f"{target} was there already, but the file {complaint}. "
                 "Delete it and run this again."
             )
         return target
+    # Without what may be secret in it: user, password, query.
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     # pooch sets the total to the bytes that come; a bar without one is false to it.
     bar = progress_bar(f"Downloading {target.name}", 1, unit="B", unit_scale=True)
     with atomic_write(target, f"The download of {shown}") as part:
@@ -131,7 +122,7 @@ def download(
                 f"{shown} could not be downloaded: {_reason(error)}. Nothing was kept. "
                 "Check the connection and the address, then run this again."
             ) from error
-        if complaint := verify and verify(part):
+        if complaint := verify(part):
             raise FileError(
                 f"{shown} was downloaded, but the file {complaint}. It was "
                 "thrown away. Run this again; if it happens twice, open the address "
@@ -141,24 +132,27 @@ def download(
 
 
 def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.HTTPError):
-        reply = error.response
-        return f"the server answered {reply.status_code} ({reply.reason})"
-    # A stall within the body arrives as a ConnectionError that only says so.
-    if "timed out" in str(error) and not isinstance(error, ConnectTimeout):
-        return "the server sent nothing more"
-    for kind, reason in REASONS.items():
-        if isinstance(error, kind):
-            return reason
+    match error:
+        case requests.HTTPError(response=reply):
+            return f"the server answered {reply.status_code} ({reply.reason})"
+        case SSLError():
+            return "the server could not prove who it is (a filter on the network?)"
+        case ChunkedEncodingError():
+            return "the connection broke off before the end"
+        case requests.ConnectionError() | requests.Timeout():
+            # A stall within the body arrives as a ConnectionError that only says so.
+            is_stall = "timed out" in str(error)
+            if is_stall and not isinstance(error, requests.ConnectTimeout):
+                return "the server sent nothing more"
+            return "no connection to the server"
     return str(error)
 
 
 def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
     """Say what is wrong with a zip, as the end of "the file ...", or None.
 
-    Reads every byte and compares checksums. A member that would land outside the
-    folder it is unpacked into, or needs a password, counts as wrong, and so do more
-    bytes than there is room for in the folder `into`.
+    Reads every byte. A member that would land outside its folder, or needs a password,
+    counts as wrong, and so do more bytes than there is room for in the folder `into`.
     """
     with Path(archive).open("rb") as file:
         if file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -188,12 +182,11 @@ def unpack(
     completely before, or is the reader's own.
 
     Given the folder, and advice for who reads a complaint, `check` returns what is to
-    be used of it, or raises a LessonError. The folder's name then gets a mark of the
-    zip's contents, so that two zips never share one.
+    be used of it, or raises a LessonError; nothing that was unpacked now is kept then.
+    The folder's name gets a mark of the zip's contents, so that two never share one.
 
     Raises:
         FileError: If the zip is torn or unsafe, or the disk is full.
-        LessonError: What `check` raised; nothing that was unpacked now is kept then.
     """
     archive, folder = Path(archive), Path(folder)
     if check:
