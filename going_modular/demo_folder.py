@@ -20,15 +20,8 @@ from going_modular.files import LessonError, atomic_write, staged_folder
 APP = Path(__file__).resolve().parents[1] / "demos" / "foodvision_mini"
 # The files of the app beside the model and its examples: the same for every model, two
 # short ones that the lesson writes, and one that says what the model knows.
-COPIED = (
-    "app.py",
-    "contract.json",
-    "model.py",
-    "page.py",
-    "safety.py",
-    "style.css",
-    "surroundings.py",
-)
+PARTS = ("model.py", "page.py", "safety.py", "surroundings.py", "style.css")
+COPIED = ("app.py", "contract.json", *PARTS)
 WRITTEN = ("requirements.txt", ".gitattributes")
 TEXTS = (*COPIED, *WRITTEN, "README.md")
 # What running a demo or looking at it leaves behind: never part of the demo.
@@ -50,8 +43,7 @@ class PlannedFile(NamedTuple):
 def folder_files(folder: Path) -> list[str]:
     """Paths of a demo's files in its folder, with /, sorted, without `LEFTOVERS`.
 
-    Raises:
-        DeployError: If the folder is missing or empty, or holds a link.
+    If the folder is missing or empty, or holds a link, that is a DeployError.
     """
     if not (folder := Path(folder)).is_dir():
         raise DeployError(f"There is no folder {folder}: run the cells that write it")
@@ -82,17 +74,13 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
 def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
     """Copy files of an app from one folder to another, all or none; returns the other.
 
-    Other files in `folder` stay; in `source` itself all stay as they are.
-
-    Raises:
-        DeployError: If one of them is missing.
-        FileError: If the folder cannot be written.
+    Other files in `folder` stay; in `source` itself all stay as they are. If one of
+    them is missing, that is a DeployError.
     """
     source, folder = Path(source), Path(folder)
     if missing := [name for name in names if not (source / name).is_file()]:
-        raise DeployError(
-            f"{source} lacks {', '.join(missing)}: run the cells that write it"
-        )
+        lacking = ", ".join(missing)
+        raise DeployError(f"{source} lacks {lacking}: run the cells that write it")
     if folder.resolve() != source.resolve():
         with staged_folder(folder) as part:
             for name in names:
@@ -110,11 +98,10 @@ def pick_examples(
     `compare_answers`, in the order of `samples`.
     """
     good = (answers.verdict == DISH) & (answers.guess == answers.label)
-    ranked = sorted(zip(good, samples, strict=True), key=lambda pair: not pair[0])
-    chosen = {}
-    for _, (file, label) in ranked:
-        chosen.setdefault(class_names[label], file)
-    return {name: chosen[name] for name in class_names}
+    ranked = pd.DataFrame(samples, columns=["file", "label"]).assign(good=good.values)
+    ranked = ranked.sort_values("good", ascending=False, kind="stable")
+    chosen = ranked.groupby("label").file.first()
+    return {name: chosen[label] for label, name in enumerate(class_names)}
 
 
 def shown_suffix(file: Path) -> str:
@@ -153,12 +140,7 @@ def list_folder(folder: Path) -> pd.DataFrame:
 
 
 def zip_folder(folder: Path, archive: Path) -> Path:
-    """Pack a demo folder's files into a zip; returns it, whole or as it was before.
-
-    Raises:
-        DeployError: If the folder cannot be packed.
-        FileError: If the archive cannot be written.
-    """
+    """Pack a demo folder's files into a zip; returns it, whole or as it was before."""
     how = {"mode": "w", "compression": zipfile.ZIP_DEFLATED}
     with atomic_write(archive) as part, zipfile.ZipFile(part, **how) as packed:
         for name in folder_files(folder):
@@ -171,9 +153,6 @@ def upload_plan(folder: Path) -> list[PlannedFile]:
 
     Only the `.gitattributes` of the folder count, not the reader's own settings. Where
     git is not installed, "unknown" stands in the place of "LFS" or "git".
-
-    Raises:
-        DeployError: If the folder is missing or empty, or holds a link.
     """
     folder, names = Path(folder).resolve(), folder_files(folder)
     how = {"cwd": folder, "env": clean_git(), "input": "\0".join(names)}

@@ -40,25 +40,22 @@ HOW_TO_INSTALL = (
     "Debian, Ubuntu, Colab: apt-get install git git-lfs; "
     "macOS: brew install git-lfs; Windows: https://gitforwindows.org has both"
 )
-NEEDS_PAID_PLAN = """\
+NO_ACCESS = """\
+this token may not write there (403 or 404). It needs write access, and the part of the
+name before the / must be your user name or an organization of yours"""
+HINTS = {
+    401: """\
+the token was not accepted (401). Check that it is whole and still valid, or make a new
+one with write access at https://huggingface.co/settings/tokens""",
+    402: """\
 a free account cannot create this kind of Space (402). Three ways on:
   1. The browser demo as a static Space: free for everyone.
   2. A Gradio Space on ZeroGPU: a free account in good standing may have two. Set
      FOODVISION_HARDWARE to zero-a10g.
-  3. A PRO account, which may use CPU Basic: https://huggingface.co/pro"""
-BAD_TOKEN = """\
-the token was not accepted (401). Check that it is whole and still valid, or make a new
-one with write access at https://huggingface.co/settings/tokens"""
-NO_ACCESS = """\
-this token may not write there ({status}). It needs write access, and the part of the
-name before the / must be your user name or an organization of yours"""
-ODD_TOKEN = """\
-The token is empty or holds characters no token has: copy it once more from
-https://huggingface.co/settings/tokens"""
-NO_SDK = """\
-{} must name the kind of Space, with a line sdk: gradio or sdk: static in its front
-matter. Is it the right folder?"""
-HINTS = {402: NEEDS_PAID_PLAN, 401: BAD_TOKEN, 403: NO_ACCESS, 404: NO_ACCESS}
+  3. A PRO account, which may use CPU Basic: https://huggingface.co/pro""",
+    403: NO_ACCESS,
+    404: NO_ACCESS,
+}
 
 
 def embed_address(space: str) -> str:
@@ -92,11 +89,8 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
 
     Needs no account, no internet and no git settings, and changes none. It happens in a
     folder in `workdir` that is gone afterwards. Where Git LFS could take its path for
-    an address ("C#", "100%"), it goes among the system's.
-
-    Raises:
-        LessonError: If git or Git LFS is missing or fails, or the Hub would refuse a
-            file that `.gitattributes` does not send through Git LFS.
+    an address ("C#", "100%"), it goes among the system's. If git or Git LFS is missing
+    or fails, or the Hub would refuse a file without it, that is a LessonError.
     """
     if missing := git_lfs_missing():
         raise DeployError(missing)
@@ -142,7 +136,7 @@ def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
     git("-C", "space", "push", "origin", "main")
     git("clone", "hub.git", "check")
     in_lfs = git("-C", "check", "lfs", "ls-files", "--name-only").splitlines()
-    # Before `lfs pull` the clone holds what git itself stores: pointers.
+    # Until `lfs pull`, the clone holds what git itself stores: pointers.
     model = max(in_lfs, key=lambda name: (space / name).stat().st_size, default="")
     pointer = (check / model).read_text("utf-8") if model else ""
     git("-C", "check", "lfs", "install", "--local")
@@ -158,13 +152,10 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
 
     FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. The token is that of
     HF_TOKEN, of `hf auth login` or of Colab's secrets. Nothing is sent without
-    internet, or of a model that learned from drawn pictures (`is_practice`).
-
-    Returns:
-        The name of the Space that FOODVISION_SPACE gives, whatever was sent.
+    internet, or of a model that learned from drawn pictures (`is_practice`). Returns
+    the name of the Space that FOODVISION_SPACE gives, whatever was sent.
     """
-    asked = ("FOODVISION_SPACE", "FOODVISION_HARDWARE")
-    space, hardware = (os.environ.get(name) for name in asked)
+    space, hardware = map(os.getenv, ("FOODVISION_SPACE", "FOODVISION_HARDWARE"))
     if space and not (is_practice or is_offline()) and (token := get_token()):
         url = upload_to_space(folder, space, token=token, hardware=hardware)
         print("Live after the build:", url)
@@ -181,23 +172,25 @@ def upload_to_space(
     """Create a Space if there is none, upload a demo folder; returns its address.
 
     Files of the Space that the folder does not have are left as they are. After a
-    failure it can be called again. The README.md's front matter names the SDK.
-    `hardware` is what a new Space runs on; None is the Hub's default, CPU Basic. The
-    token is never printed.
-
-    Raises:
-        DeployError: If the folder, name or token cannot be right, or the Hub refuses or
-            cannot be reached.
+    failure (a DeployError) it can be called again. The README.md's front matter names
+    the SDK. `hardware` is what a new Space runs on; None is the Hub's default, CPU
+    Basic. The token is never printed.
     """
     folder, token = Path(folder), token.strip()
     files, readme = list_folder(folder), folder / "README.md"
     sdk = SDK.match(readme.read_text("utf-8") if readme.is_file() else "")
     if not re.fullmatch(r"[!-~]+", token):
-        raise DeployError(ODD_TOKEN)
+        raise DeployError(
+            "The token is empty or holds characters no token has: copy it once more "
+            "from https://huggingface.co/settings/tokens"
+        )
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", space_name):
         raise DeployError(f'{space_name!r} is not a Space: write it as "user/space"')
     if not sdk:
-        raise DeployError(NO_SDK.format(readme))
+        raise DeployError(
+            f"{readme} must name the kind of Space, with a line sdk: gradio or sdk: "
+            "static in its front matter. Is it the right folder?"
+        )
     print(f"Uploading {len(files)} files, {files.bytes.sum() / 1e6:.1f} MB", flush=True)
     disable_progress_bars()  # in a notebook they would be widgets, stored in the file
     try:
@@ -206,23 +199,17 @@ def upload_to_space(
         how = {"space_sdk": sdk[1], "space_hardware": hardware, "exist_ok": True}
         url = api.create_repo(**where, **how)
         ignored = ("{}", "{}/*", "*/{}", "*/{}/*")
-        api.upload_folder(
-            **where,
-            folder_path=folder,
-            commit_message=f"Upload {folder.resolve().name}",
-            ignore_patterns=[each.format(n) for n in LEFTOVERS for each in ignored],
-        )
+        ignored = [each.format(name) for name in LEFTOVERS for each in ignored]
+        what = {"folder_path": folder, "ignore_patterns": ignored}
+        message = f"Upload {folder.resolve().name}"
+        api.upload_folder(**where, **what, commit_message=message)
         return str(url)
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        message = _explain(error).replace(token, "(the token)")
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        said = getattr(error, "server_message", None) or repr(error)
+        hint = HINTS.get(status, f"the Hub answered {status}; try again later")
+        if status is None:
+            hint = "the Hub could not be reached, or the upload broke off"
+        message = f"{space_name} was not uploaded: {hint}\nIn its own words: {said}"
         # Not chained: an HTTP library's own message may quote the token's header.
-        raise DeployError(f"{space_name} was not uploaded: {message}") from None
-
-
-def _explain(error: Exception) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    said = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    if status is None:
-        return f"the Hub could not be reached or the upload broke off: {said}"
-    hint = HINTS.get(status, "the Hub answered {status}; try again later")
-    return f"{hint.format(status=status)}\nThe Hub said: {said}"
+        raise DeployError(message.replace(token, "(the token)")) from None
