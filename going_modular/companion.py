@@ -1,8 +1,7 @@
 """What every companion starts from: the model file, and its parts from stored features.
 
-The reader's own run of the lesson leaves a model file and the features of its pictures.
-If both are there and belong together, a companion works on them; else on the committed
-ones, which were made from real photos. No picture is needed for either.
+It works on the reader's own, as a run of the lesson leaves them, if they belong
+together; else on the committed ones, which were made from real photos.
 """
 
 from collections.abc import Sequence
@@ -54,9 +53,6 @@ def open_mini(*, needs_others: bool = False) -> Mini:
     """Find the model and its features, train its head, and say which model it is.
 
     Where `needs_others`, a model without features of other dishes will not do.
-
-    Raises:
-        LessonError: If the committed model is not whole.
     """
     own = _open(OWN, ROOT / "models") if OWN.exists() else None
     if own and needs_others and not own.others.names:
@@ -124,8 +120,7 @@ def keep_features(
     """Keep the features of the reader's pictures, so that companions work on them.
 
     `slug` is the network's name in file names; `halves` are features and labels of the
-    training and the test pictures; `folder` is "models", or, for drawn pictures
-    (`is_practice`), "models/practice".
+    training and the test pictures, which were drawn if `is_practice`.
     """
     stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
     file = features_file(folder, "photos", slug, built.preprocess.size)

@@ -5,8 +5,7 @@ The course brings them in data/drawn_pictures.zip, 252 small JPEG files::
     dishes/train/pizza/pizza_train_00.jpg ...   36 of each dish, and 18 in test/
     other_dishes/train/soup/soup_train_00.jpg ...   12 of each dish, and 6 in test/
 
-What a model scores on them says nothing about photos. The committed model names the
-first test picture of each dish of ours, and turns the first one of noodles away.
+What a model scores on them says nothing about photos.
 """
 
 import zipfile
@@ -32,10 +31,8 @@ def drawn_pictures(data_dir: Path = DATA) -> Path:
         for member in zipped.infolist():
             file = folder / member.filename
             if not file.is_file() or file.stat().st_size != member.file_size:
-                raise FileError(
-                    f"{file} is not there, or not as it came with the course. Delete "
-                    f"{folder} and run this again."
-                )
+                why = "is not there, or not as it came with the course"
+                raise FileError(f"{file} {why}. Delete {folder} and run this again.")
     return folder
 
 

@@ -1,8 +1,7 @@
 """Whole files or none: write so that a failure harms nothing; the readers' errors.
 
-Everything is made under a temporary name beside its target and renamed into place last.
-So whatever stands at the target is complete, a failed run can simply be repeated, and
-two runs at once do not harm each other.
+Everything is made under a temporary name beside its target and renamed into place last,
+so a failed run can simply be repeated, and two runs at once do not harm each other.
 """
 
 import hashlib
@@ -32,11 +31,9 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     """Yield a name to write to; afterwards what is there becomes `target`, or nothing.
 
     The name is a neighbour of `target` that no other run uses. A file replaces what was
-    there before; a folder gives way to one that was finished first. `what` is going on,
-    to tell of an interruption; without it an interruption passes through.
-
-    Raises:
-        FileError: If writing fails. What was there before is as it was.
+    there before; a folder gives way to one that was finished first. If writing fails,
+    that is a FileError, and what was there before is as it was. `what` is going on, to
+    tell of an interruption; without it an interruption passes through.
     """
     target = Path(target)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
@@ -55,9 +52,8 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     except KeyboardInterrupt:
         if what is None:
             raise
-        raise FileError(
-            f"{what} was interrupted. Nothing was kept. Run this again to start over."
-        ) from None
+        told = "was interrupted. Nothing was kept. Run this again to start over."
+        raise FileError(f"{what} {told}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
         with suppress(OSError):  # what went wrong is already being told
@@ -68,8 +64,7 @@ def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder; afterwards its files move into `folder`, or none does.
 
-    Files of the same names are replaced, others stay. If writing fails, it is a
-    FileError.
+    Files of the same names are replaced, others stay. A failure is a FileError.
     """
     folder = Path(folder)
     with saying_how_to_write(folder):

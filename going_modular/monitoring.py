@@ -12,12 +12,8 @@ from going_modular.app.model import DISH, Answer, ModelMetadata
 from going_modular.feedback import Feedback
 
 # The four things that can happen to a picture: was the guess right, and was it shown?
-OUTCOMES = (
-    "right, let through",
-    "right, turned away",
-    "wrong, let through",
-    "wrong, turned away",
-)
+FATES = ("let through", "turned away")
+OUTCOMES = tuple(f"{guess}, {fate}" for guess in ("right", "wrong") for fate in FATES)
 
 
 def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
@@ -44,11 +40,7 @@ def give_thumbs(
 
 
 def read_feedback(file: Path) -> pd.DataFrame:
-    """Read what an app noted, oldest first.
-
-    Returns a row a thumb: time (UTC), label, score in [0, 1], knn_similarity in [-1,
-    1], in_distribution_score in [0, 1], verdict, and thumb, "up" or "down".
-    """
+    """What an app noted, oldest first: a row a thumb, by the columns of its table."""
     if not file.is_file():
         raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
     with closing(sqlite3.connect(file)) as database:

@@ -1,7 +1,6 @@
 """What a notebook needs: versions, seeds, a device, sources and pages to look at.
 
-PyTorch is imported where it is used: the first function here is for finding out that it
-is missing.
+PyTorch is imported where it is used, for `outdated` may find that it is missing.
 """
 
 import importlib.metadata
@@ -42,11 +41,10 @@ def check_packages(requirements: Path = Path("requirements.txt")) -> None:
     if complaints := outdated(requirements):
         print(*complaints, sep="\n")
         then = "this one again"
-        if any(" is missing (" not in complaint for complaint in complaints):
+        if not all(" is missing (" in complaint for complaint in complaints):
             then = "restart the kernel (in Colab: the session), and begin again"
-        raise SystemExit(
-            f"Run  %pip install -r {requirements}  in a cell of its own, then {then}."
-        )
+        how = f"Run  %pip install -r {requirements}  in a cell of its own"
+        raise SystemExit(f"{how}, then {then}.")
     prepare()
     print("Every package is here, and new enough.")
 
@@ -83,5 +81,5 @@ def show_page(url: str, *, width: int = 400, height: int = 760) -> None:
         port = urlsplit(url).port
         output.serve_kernel_port_as_iframe(port, width=str(width), height=str(height))
     else:
-        allowed = 'allow="camera; clipboard-read"'
-        display(IFrame(url, width=width, height=height, extras=[allowed]))
+        allowed = ['allow="camera; clipboard-read"']
+        display(IFrame(url, width=width, height=height, extras=allowed))
