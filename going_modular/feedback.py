@@ -23,11 +23,7 @@ INSERT = """INSERT INTO thumbs
 class Feedback:
     """Thumbs up and down in a SQLite file: no picture, no name, no address.
 
-    Args:
-        file: Made if there is none; its folder must exist.
-
-    Raises:
-        ValueError: If the file cannot be used; the message says what to do.
+    The file is made if there is none. If it cannot be used, a ValueError says so.
     """
 
     def __init__(self, file: str | Path) -> None:

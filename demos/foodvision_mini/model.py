@@ -248,11 +248,7 @@ class ModelMetadata:
 
     @classmethod
     def from_metadata(cls, texts: Mapping[str, str]) -> "ModelMetadata":
-        """Read it from a file's metadata.
-
-        Raises:
-            KeyError, TypeError, ValueError: If a key is missing or makes no sense.
-        """
+        """Read it from a file's metadata; a Key-, Type- or ValueError if it is odd."""
         found = [(field, texts[field.name]) for field in fields(cls)]
         return cls(**{f.name: t if f.type is str else json.loads(t) for f, t in found})
 
@@ -286,11 +282,7 @@ class Answer:
 
 
 def find_model(folder: Path) -> Path:
-    """The model file of an app's folder: the only one that ends in .onnx.
-
-    Raises:
-        FileNotFoundError: If there is none, or more than one.
-    """
+    """The model file of an app's folder: the only one that ends in .onnx."""
     found = sorted(Path(folder).glob("*.onnx"))
     if len(found) == 1:
         return found[0]
@@ -311,11 +303,8 @@ def why_no_model(start: bytes) -> str:
 class Predictor:
     """A model file, ready to answer; `about` has what the file says about itself.
 
-    `threads` may work on one answer; None means one a CPU.
-
-    Raises:
-        OSError: If there is no such file, or it may not be read.
-        ValueError: If the file is not a model made by the lesson.
+    `threads` may work on one answer; None means one a CPU. An OSError tells of a file
+    that cannot be read, a ValueError of one that is no model made by the lesson.
     """
 
     def __init__(self, model_path: str | Path, *, threads: int | None = None) -> None:
