@@ -14,7 +14,6 @@ from pocket_site import (  # noqa: F401
     stand_in_site,
     url,
 )
-from small_demo import write_demo
 
 from benchmarks.browser import launched
 
@@ -48,12 +47,6 @@ def browser(playwright):
 def demo_texts():
     """The committed demo folder; of its files only `TEXTS` are to be relied on."""
     return DEMO
-
-
-@pytest.fixture
-def demo(tmp_path):
-    """A small demo folder."""
-    return write_demo(tmp_path / "foodvision_mini")
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,28 @@
-"""Listing a demo folder, packing it, and planning where its files go."""
+"""A demo folder: listed, packed, pushed in a rehearsal, sent to a Hub made here."""
 
+import hashlib
+import json
 import os
 import re
+import shlex
 import subprocess
+import sys
 import zipfile
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from unittest import mock
 
+import nbformat
 import pytest
+from course_copy import ROOT
 from demo_model_fixture import ABOUT
+from huggingface_hub import HfApi, close_session
+from huggingface_hub.utils import filter_repo_objects
 from odd_pictures import HEIC, halves
 from packaging.requirements import Requirement
-from small_demo import FILES, write_files
 
+from going_modular import spaces
 from going_modular.demo_folder import (
     APP,
     COPIED,
@@ -24,36 +35,57 @@ from going_modular.demo_folder import (
     write_readme,
     zip_folder,
 )
-from going_modular.files import FileError
+from going_modular.files import FileError, LessonError
+from going_modular.spaces import git_lfs_missing, rehearse_push, upload_to_space
+
+MODEL = bytes(range(256)) * 5_000  # 1.28 MB, binary
+TOKEN = "hf_thisIsNotARealToken"
+SPACE = "https://huggingface.co/spaces/me/mini"
+CONTENT = {
+    ".gitattributes": b"*.onnx filter=lfs diff=lfs merge=lfs -text\n",
+    "README.md": b"---\ntitle: Mini\nsdk: gradio\n---\n\nWhat it does.\n",
+    "app.py": b"print('hello')\n",
+    "examples/a.jpg": b"\xff\xd8a",
+    "examples/b picture.jpg": b"\xff\xd8b",
+    "model.onnx": MODEL,
+}
+FILES = list(CONTENT)
 
 
-def test_examples_are_these_and_no_others(demo, tmp_path):
-    a, b = (write_files(tmp_path, {n: n.encode()}) / n for n in ("a.jpg", "b.png"))
-    examples = demo / "shown"
-    copy_examples({"old": a, "both": a}, examples)
-    copy_examples({"both": a, "new": b}, examples)
-    assert (examples / "new.png").read_bytes() == b"b.png"
-    with pytest.raises(FileError):
-        copy_examples({"new": b, "no": tmp_path / "no.jpg"}, examples)
-    assert sorted(os.listdir(examples)) == ["both.jpg", "new.png"], "nothing is lost"
-    assert not list(tmp_path.rglob(".shown-*"))
+def write_files(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write files, given as {path within the folder: content}; return the folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
 
 
-def test_what_browsers_do_not_show_becomes_a_jpeg(tmp_path):
-    (tmp_path / "a.HEIC").write_bytes(HEIC)
+@pytest.fixture
+def demo(tmp_path):
+    """A small demo folder, with the leftovers of having been used."""
+    used = ["__pycache__/a.pyc", "examples/__pycache__/x.pyc", ".gradio/1", ".DS_Store"]
+    return write_files(tmp_path / "mini", CONTENT | dict.fromkeys(used, b"x"))
+
+
+def test_examples_are_these_as_browsers_show_them_and_no_others(tmp_path):
+    sent = write_files(tmp_path / "sent", {"a.HEIC": HEIC})
+    examples = tmp_path / "shown"
     for name, kind in (("b.TIF", "TIFF"), ("c.ppm", "PPM"), ("d.JPG", "JPEG")):
-        halves().save(tmp_path / name, kind)
-    pictures = {file.stem: file for file in tmp_path.iterdir()}
-    made = copy_examples(pictures, tmp_path / "demo" / "examples")
-    assert sorted(os.listdir(made)) == ["a.jpg", "b.jpg", "c.jpg", "d.JPG"]
-    assert all(file.read_bytes()[:2] == b"\xff\xd8" for file in made.iterdir())
+        halves().save(sent / name, kind)
+    copy_examples({"old": sent / "b.TIF", "d": sent / "d.JPG"}, examples)
+    copy_examples({file.stem: file for file in sent.iterdir()}, examples)
+    with pytest.raises(FileError):
+        copy_examples({"new": sent / "d.JPG", "no": tmp_path / "no.jpg"}, examples)
+    assert sorted(os.listdir(examples)) == ["a.jpg", "b.jpg", "c.jpg", "d.JPG"]
+    assert all(file.read_bytes()[:2] == b"\xff\xd8" for file in examples.iterdir())
+    assert sorted(os.listdir(tmp_path)) == ["sent", "shown"]
 
 
 def test_zip_holds_the_files_without_leftovers(demo, tmp_path):
     archive = zip_folder(demo, tmp_path / "new" / "demo.zip")
     with zipfile.ZipFile(archive) as packed:
-        assert packed.namelist() == FILES
-        assert all(packed.read(name) == (demo / name).read_bytes() for name in FILES)
+        assert {name: packed.read(name) for name in packed.namelist()} == CONTENT
     assert os.listdir(archive.parent) == ["demo.zip"]
 
 
@@ -62,8 +94,8 @@ def test_links_are_refused_and_so_is_nothing(demo, tmp_path, target):
     write_files(tmp_path, {"secret.txt": b"s", "secrets/s.txt": b"s"})
     (demo / "link").symlink_to(tmp_path / target)
     (tmp_path / "empty").mkdir()
-    folders = ((demo, "link"), (tmp_path / "empty", "run the cells"))
-    for folder, told in (*folders, (tmp_path / "missing", "run the cells")):
+    folders = {demo: "link", tmp_path / "empty": "run the", tmp_path / "no": "run the"}
+    for folder, told in folders.items():
         for fails in (list_folder, lambda f: zip_folder(f, tmp_path / "demo.zip")):
             with pytest.raises(DeployError, match=told):
                 fails(folder)
@@ -113,12 +145,21 @@ def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
     about = replace(ABOUT, **named, reference_counts=[9] * count)
     readme = write_readme(about, tmp_path / "new").read_text("utf-8")
     known = f"{count} dishes: **{', '.join(names).replace('_', ' ')}**"
-    for words in ("title: FoodVision X", "# FoodVision X", known):
-        assert words in readme
+    assert all(w in readme for w in ("title: FoodVision X", "# FoodVision X", known))
     assert "Mini" not in readme and "sushi" not in readme
 
 
-def test_readme_and_requirements_agree():
+def test_an_app_is_copied_whole_or_not_at_all_and_its_files_agree(demo, tmp_path):
+    copy = copy_app(APP, tmp_path / "copy")
+    assert copy_app(copy, copy) == copy, "onto itself"
+    with pytest.raises(DeployError, match="contract.json.*run the cells"):
+        copy_app(demo, copy)
+    assert sorted(os.listdir(copy)) == sorted(COPIED)
+    assert all((copy / n).read_bytes() == (APP / n).read_bytes() for n in COPIED)
+    git = ["git", "ls-files", "."]
+    listed = subprocess.run(git, cwd=APP, capture_output=True, text=True)
+    committed = TEXTS if listed.returncode else listed.stdout.split()  # no checkout
+    assert sorted(TEXTS) == sorted(committed)
     front = dict(re.findall(r"^(\w+): (.+)$", (APP / "README.md").read_text(), re.M))
     assert (APP / front["app_file"]).is_file() and front["sdk"] == "gradio"
     asked = map(Requirement, (APP / "requirements.txt").read_text().splitlines())
@@ -127,19 +168,167 @@ def test_readme_and_requirements_agree():
     assert needs["gradio"].contains(front["sdk_version"])
 
 
-def test_an_app_is_copied_whole_or_not_at_all(demo, tmp_path):
-    copy = copy_app(APP, tmp_path / "copy")
-    assert copy_app(copy, copy) == copy, "onto itself"
-    with pytest.raises(DeployError, match="contract.json.*run the cells"):
-        copy_app(demo, copy)
-    assert sorted(os.listdir(copy)) == sorted(COPIED)
-    for name in COPIED:
-        assert (copy / name).read_bytes() == (APP / name).read_bytes()
+@pytest.fixture
+def hub(site, monkeypatch):
+    """A Hub on this machine; uploads are noted down instead of sent."""
+    site.created, site.uploads, site.status = [], [], 200
+
+    def create(handler):
+        told = json.loads(handler.body), handler.headers["Authorization"]
+        site.created.append(told)
+        handler.send_response(site.status)
+        handler.end_headers()
+        said = {"error": "what the Hub says", "url": SPACE}
+        handler.wfile.write(json.dumps(said).encode())
+
+    class Api(HfApi):
+        def upload_folder(self, **options):
+            site.uploads.append(options)
+
+    site.pages["/api/repos/create"] = create
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    close_session()  # the Hub's client remembers its proxies
+    monkeypatch.setattr(spaces, "HfApi", partial(Api, endpoint=site.root))
+    return site
 
 
-def test_the_one_list_of_files_is_what_the_committed_demo_holds():
-    command = ["git", "ls-files", "."]
-    listed = subprocess.run(command, cwd=APP, capture_output=True, text=True)
-    if listed.returncode:
-        pytest.skip("needs a git checkout")
-    assert sorted(TEXTS) == sorted(listed.stdout.split())
+@pytest.mark.parametrize(
+    ("sdk", "status", "hardware"), [("gradio", 200, "zero-a10g"), ("static", 409, None)]
+)
+def test_upload_makes_a_space_if_there_is_none_and_sends_the_folder(
+    sdk, status, hardware, hub, demo, capfd
+):
+    hub.status = status
+    (demo / "README.md").write_text(f"---\ntitle: x\nsdk: {sdk}\n---\n")
+    url = upload_to_space(demo, "me/mini", token=f" {TOKEN}\n", hardware=hardware)
+    assert url.endswith("/spaces/me/mini")
+    wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": sdk}
+    wanted |= {"hardware": hardware} if hardware else {}
+    assert hub.created == [(wanted, f"Bearer {TOKEN}")]
+    [sent] = hub.uploads
+    assert (sent["repo_id"], sent["repo_type"]) == ("me/mini", "space")
+    assert sent["folder_path"] == demo
+    everything = [p.relative_to(demo).as_posix() for p in demo.rglob("*")]
+    kept = filter_repo_objects(everything, ignore_patterns=sent["ignore_patterns"])
+    assert sorted(name for name in kept if (demo / name).is_file()) == FILES
+    printed = "".join(capfd.readouterr())
+    assert "6 files" in printed and TOKEN not in printed
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (402, "static Space: free.*ZeroGPU.*PRO account"),
+        (401, "token.*settings/tokens"),
+        (403, "write access.*user name"),
+        (500, "500.*try again"),
+        (None, "could not be reached"),
+    ],
+)
+def test_refusals_are_explained(hub, demo, status, words, monkeypatch, capfd):
+    hub.status = status
+    if status is None:
+        error = ConnectionError(f"bad header b'Bearer {TOKEN}'")
+        monkeypatch.setattr(spaces, "HfApi", mock.Mock(side_effect=error))
+    with pytest.raises(DeployError) as caught:
+        upload_to_space(demo, "me/mini", token=TOKEN)
+    assert re.search(words, message := str(caught.value).replace("\n", " "))
+    assert status is None or "what the Hub says" in message
+    assert not hub.uploads
+    assert TOKEN not in message + "".join(capfd.readouterr())
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "token", "words"),
+    [
+        ("", "me/mini", "hf_a b", "empty or holds characters"),
+        ("", SPACE, TOKEN, "user/space"),
+        ("examples", "me/mini", TOKEN, "must name the kind of Space"),
+    ],
+)
+def test_plain_mistakes_never_reach_the_hub(hub, demo, folder, name, token, words):
+    with pytest.raises(DeployError, match=words):
+        upload_to_space(demo / folder, name, token=token)
+    assert not hub.created
+
+
+needs_git_lfs = pytest.mark.skipif(
+    git_lfs_missing() is not None, reason="needs git and git-lfs"
+)
+
+
+@pytest.fixture
+def no_git_settings(tmp_path, monkeypatch):
+    """An empty home, and misleading variables as a git hook or a reader sets them."""
+    home, settings = tmp_path / "home", tmp_path / "settings"
+    home.mkdir()
+    settings.write_text("[commit]\n\tgpgsign = true\n[core]\n\tautocrlf = true\n")
+    misleading = {"HOME": home, "USERPROFILE": home, "GIT_CONFIG_GLOBAL": settings}
+    misleading |= {"GIT_DIR": tmp_path / "nowhere", "GIT_LFS_SKIP_PUSH": 1}
+    for name, value in misleading.items():
+        monkeypatch.setenv(name, str(value))
+    before = settings.read_bytes()
+    yield
+    assert settings.read_bytes() == before and os.listdir(home) == []
+
+
+@needs_git_lfs
+@pytest.mark.parametrize("name", ["some where", "C#", "%41 [x]"])
+def test_rehearsal_pushes_a_pointer_and_gets_the_same_bytes(
+    name, demo, tmp_path, no_git_settings
+):
+    result = rehearse_push(demo, workdir := tmp_path / name)
+    assert result.files == FILES and result.same_bytes
+    assert result.model == "model.onnx"
+    assert result.pointer.splitlines() == [
+        "version https://git-lfs.github.com/spec/v1",
+        f"oid sha256:{hashlib.sha256(MODEL).hexdigest()}",
+        f"size {len(MODEL)}",
+    ]
+    assert os.listdir(workdir) == []
+    assert all(command.startswith("git ") for command in result.commands)
+    assert any("push origin main" in command for command in result.commands)
+    assert str(tmp_path) not in "".join(result.commands)
+
+
+@needs_git_lfs
+def test_rehearsal_notices_what_does_not_come_back(tmp_path, no_git_settings):
+    files = {"README.md": b"x", ".gitignore": b"README.md\n"}
+    result = rehearse_push(write_files(tmp_path / "demo", files), tmp_path / "work")
+    assert result[:4] == ([".gitignore"], "", "", False)
+
+
+@needs_git_lfs
+@pytest.mark.parametrize("content", [MODEL, b"text\n" * 2_100_000], ids=len)
+def test_rehearsal_refuses_what_the_hub_would_refuse(demo, tmp_path, content):
+    write_files(demo, {"weights.dat": content})
+    with pytest.raises(DeployError, match=r"\*\.dat filter=lfs"):
+        rehearse_push(demo, tmp_path / "work")
+
+
+@pytest.mark.parametrize("missing", ["git", "git-lfs"])
+def test_missing_programs_are_named(demo, tmp_path, monkeypatch, missing):
+    def run(*words, **_):
+        if missing == "git" or "lfs" in words:
+            raise LessonError(f"{missing} could not be run")
+
+    monkeypatch.setattr(spaces, "run", run)
+    with pytest.raises(DeployError, match=f"^{missing} is not in.*apt-get install"):
+        rehearse_push(demo, tmp_path / "work")
+
+
+def test_both_commands_for_a_static_space_are_understood_as_far_as_the_hub(tmp_path):
+    cells = nbformat.read(ROOT / "companions" / "4_in_the_browser.ipynb", 4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    commands = re.findall(r"^\.venv/bin/hf (.*foodvision_pocket.*)$", text, re.M)
+    assert "--space-sdk static" in commands[0], "another kind costs money"
+    (tmp_path / "build" / "pocket").mkdir(parents=True)
+    offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    how = {"cwd": tmp_path, "env": offline, "capture_output": True, "text": True}
+    hf = Path(sys.executable).with_name("hf")
+    assert len(commands) == 2, "create and upload"
+    for command in commands:
+        words = shlex.split(command.replace("USER", "me"))
+        done = subprocess.run([hf, *words], **how)
+        assert "offline mode is enabled" in done.stderr, done.stdout + done.stderr
