@@ -95,7 +95,7 @@ def test_what_the_app_sees_and_prints_and_that_it_stops(tmp_path, monkeypatch):
 
 NOTE = b"import os, time\nopen('pid', 'w').write(str(os.getpid()))\n"
 NO_START = {
-    b"for n in range(99): print('line', n)\nimport no_such": "exit code 1.*e 98.*no_such",
+    b"for n in range(99): print('line', n)\nimport no_such": "code 1.*e 98.*no_such",
     b"print('busy')\ntime.sleep(60)": "in time.*busy",
 }
 
