@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from test_datasets import make_pictures
-from test_downloads import zip_bytes
+from test_files import zip_bytes
 
 from going_modular import data_setup, downloads
 from going_modular.data_setup import find_pictures
