@@ -30,17 +30,15 @@ exec {python} "$@"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The Python of a Space: the builder's packages first, then the folder's own."""
-    pip = [sys.executable, "-m", "pip"]
-    reach = subprocess.run([*pip, "index", "versions", "gradio"], capture_output=True)
-    if reach.returncode:
+    index = [sys.executable, "-m", "pip", "index", "versions", "gradio"]
+    if subprocess.run(index, capture_output=True).returncode:
         pytest.skip("needs a package index that pip can reach, to install from")
     environment = tmp_path_factory.mktemp("space") / "venv"
     base = shutil.which(f"python{FACTS['python_version']}") or sys.executable
-    subprocess.run([base, "-m", "venv", environment], check=True)
+    run(base, "-m", "venv", environment)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-    needed = [f"gradio[oauth]=={FACTS['sdk_version']}", "spaces"]
-    asked = [*needed, "-r", str(APP / "requirements.txt")]
-    subprocess.run([python, "-m", "pip", "install", "-q", *asked], check=True)
+    asked = [f"gradio[oauth]=={FACTS['sdk_version']}", "spaces", "-r"]
+    run(python, "-m", "pip", "install", "-q", *asked, APP / "requirements.txt")
     start = environment / "start"
     start.write_text(START.format(python=python))
     start.chmod(0o755)
