@@ -5,7 +5,6 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import chain, cycle, islice
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -75,14 +74,14 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def running(home):
     """The one app for all tests that do not need another; proxies lead nowhere."""
-    with ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
-                monkeypatch.setenv(name, "http://127.0.0.1:9")
-            monkeypatch.delenv("no_proxy", raising=False)
-            monkeypatch.setenv("TMPDIR", str(home / "tmp"))
-            running = stack.enter_context(run_demo(home / "demo", app="start.py"))
-        yield running
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("TMPDIR", str(home / "tmp"))
+        with run_demo(home / "demo", app="start.py") as running:
+            monkeypatch.undo()
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -100,27 +99,23 @@ def url(running):
     return running.url
 
 
-NO_FOOD = "This does not look like a plate of food.\nClosest of the dishes I know: "
-ANOTHER = "I think this is another dish.\nClosest of the dishes I know: "
-
-
 @pytest.mark.parametrize(
-    ("colour", "first", "third"),
+    ("colour", "words"),
     [
-        (RED, "This looks like pizza.\n", "Answered in"),
-        (DARK, "This looks like steak.\n", "Answered in"),
-        (GREEN, "This looks like sushi.\n", "Answered in"),
-        (BLUE, NO_FOOD, "(0.50 needed)"),
-        (YELLOW, ANOTHER, "(0.25 needed)"),
+        (RED, r"This looks like pizza\.\n.*\n"),
+        (DARK, r"This looks like steak\.\n.*\n"),
+        (GREEN, r"This looks like sushi\.\n.*\n"),
+        (BLUE, r"This does not look like a plate of food\.\n.*\n.*\(0\.50 needed\)"),
+        (YELLOW, r"I think this is another dish\.\n.*\n.*\(0\.25 needed\)"),
     ],
 )
-def test_answers_over_http(url, tmp_path, colour, first, third):
+def test_answers_over_http(url, tmp_path, colour, words):
     photo = photo_of(colour, tmp_path / "plate.png")
     scores, note = ask(url, photo.read_bytes(), "plate.png")
     assert scores["label"] == scores["confidences"][0]["label"]
     assert sum(c["confidence"] for c in scores["confidences"]) == pytest.approx(1)
-    assert note.startswith(first) and scores["label"] in note and third in note
-    assert re.search(r"Answered in \d+ ms\.$", note)
+    assert re.fullmatch(rf"{words}.*Answered in \d+ ms\.", note)
+    assert scores["label"] in note
 
 
 @pytest.mark.parametrize("content", [b"", TEXT, b"\x89PNG\r\n\x1a\n", b"%PDF-1.7"])
@@ -143,25 +138,21 @@ def test_in_a_browser(browser, url, tmp_path, size):
     page.goto(url)
     invitation = page.get_by_role("status").filter(has_text="What is on your plate?")
     invitation.wait_for()
-
     upload_in(page, photo)
     answer = page.get_by_text("This looks like pizza.")
     answer.wait_for(timeout=20_000)
     assert page.locator("#scores meter").count() == 3
     box = answer.bounding_box()
     assert box["y"] + box["height"] < size[1], "the answer shows without scrolling"
-
     page.get_by_label("Example picture 3").focus()
     page.keyboard.press("Enter")
     page.get_by_text("This looks like sushi.").wait_for(timeout=20_000)
-
     page.get_by_label("Remove Image").click()  # after an example: a picture of its own
     invitation.wait_for()
     upload_in(page, notes)
     page.get_by_text("This picture did not work.").wait_for(timeout=20_000)
     assert page.get_by_text("Please send a JPEG, PNG or WebP photo").is_visible()
     assert not page.locator("#scores").is_visible()
-
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, "nothing reaches beyond the screen"
     page.close()
@@ -205,34 +196,25 @@ def questions(tmp_path_factory):
     return lambda: chain.from_iterable(zip(cycle(good), cycle(bad), strict=False))
 
 
-def check(answer: tuple[dict, str], dish: str | None) -> None:
-    scores, note = answer
-    if dish is None:
-        assert scores == {} and note.startswith("This picture did not work.\n")
-    else:
-        assert scores["label"] == dish and note.startswith(f"This looks like {dish}.\n")
+def check(url: str, content: bytes, dish: str | None) -> None:
+    scores, note = ask(url, content)
+    told = "This picture did not work." if dish is None else f"This looks like {dish}."
+    assert scores.get("label") == dish and note.startswith(f"{told}\n")
 
 
 @pytest.mark.reliability(CROWD, REQUESTS)
 def test_fifty_clients_at_once_half_of_them_wrong(url, questions):
-    start, asked = threading.Barrier(CLIENTS), list(islice(questions(), REQUESTS))
-
-    def client(number: int) -> list:
-        start.wait(60)
-        return [(ask(url, content), dish) for content, dish in asked[number::CLIENTS]]
-
     with ThreadPoolExecutor(CLIENTS) as pool:
-        answers = [pair for pairs in pool.map(client, range(CLIENTS)) for pair in pairs]
-    assert len(answers) == REQUESTS
-    for answer, dish in answers:
-        check(answer, dish)
+        asked = islice(questions(), REQUESTS)
+        answers = [pool.submit(check, url, *question) for question in asked]
+        assert len([answer.result() for answer in answers]) == REQUESTS
 
 
 @pytest.mark.reliability(ROW, LONG_RUN)
 def test_memory_stays_flat(running, questions):
     memory, early = psutil.Process(running.process.pid).memory_info, None
     for number, (content, dish) in enumerate(islice(questions(), LONG_RUN)):
-        check(ask(running.url, content), dish)
+        check(running.url, content, dish)
         if number == LONG_RUN // 4:
             early = memory().rss
     assert (memory().rss - early) / 1e6 < MEGABYTES
@@ -340,7 +322,7 @@ def test_a_full_queue_says_busy_and_names_are_text_not_html(browser, tmp_path):
         page.get_by_text("currently busy").wait_for()
         (folder / "go on").touch()
         for one in waiting:
-            check(one.result(timeout=60), NAUGHTY)
+            assert one.result(timeout=60)[0]["label"] == NAUGHTY
         page.get_by_label("Remove Image").click()
         upload_in(page, plate)
         page.get_by_text("This looks like").wait_for()
