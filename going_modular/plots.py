@@ -11,12 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from going_modular.datasets import load_picture
 from going_modular.engine import Epoch
-from going_modular.evaluation import (
-    GOAL_PER_SECOND,
-    GOAL_RIGHT,
-    Report,
-    wilson_interval,
-)
+from going_modular.evaluation import GOAL_PER_SECOND as GOAL
+from going_modular.evaluation import GOAL_RIGHT, Report, wilson_interval
 
 COLOURS = RED, DARK, GREEN, YELLOW = ("#d1495b", "#22313f", "#3a7d44", "#edae49")
 WIDTH = 9  # inches: no wider than the page
@@ -64,13 +60,15 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
     """Loss over the epochs, trained on and held out, one panel a contender."""
     figure, axes = _panels(len(histories), 3.2, sharey=True)
     for axis, (name, history) in zip(axes, histories.items(), strict=True):
-        losses = pd.DataFrame(
-            [(epoch.train.loss, epoch.val.loss) for epoch in history],
-            columns=["trained on", "held out"],
-            index=range(1, len(history) + 1),
+        epochs, losses = (
+            range(1, len(history) + 1),
+            [epoch.val.loss for epoch in history],
         )
-        losses.plot(ax=axis, color=(DARK, RED), legend=False, xlabel="epoch")
+        trained = [epoch.train.loss for epoch in history]
+        axis.plot(epochs, trained, color=DARK, label="trained on")
+        axis.plot(epochs, losses, color=RED, label="held out")
         axis.set_title(name, fontsize=10)
+        axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axis.grid(alpha=0.3)
     axes[0].set(ylabel="cross-entropy loss", ylim=(0, None))
@@ -96,13 +94,11 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
         dot = {"s": DOT_AREA * report.megabytes, "edgecolor": colour, "linewidth": 2}
         face = "white" if published else colour
         axis.scatter(x, share, facecolor=face, **dot, zorder=3, clip_on=False)
-    right_edge = 1.4 * max(GOAL_PER_SECOND, axis.get_xlim()[1])
-    axis.set(xlim=(0, right_edge), ylim=(min(88.0, axis.get_ylim()[0]), 100))
-    corner = (GOAL_PER_SECOND, 100 * GOAL_RIGHT)
-    size = (right_edge - corner[0], 100 - corner[1])
-    axis.add_patch(plt.Rectangle(corner, *size, color=YELLOW, alpha=0.15))
+    edge = 1.4 * max(GOAL, axis.get_xlim()[1])
+    axis.set(xlim=(0, edge), ylim=(min(88.0, axis.get_ylim()[0]), 100))
+    axis.fill_between([GOAL, edge], 100 * GOAL_RIGHT, 100, color=YELLOW, alpha=0.15)
     style = {"ha": "right", "va": "bottom", "color": "#7a5a10"}
-    axis.text(0.99 * right_edge, corner[1], "both goals met", **style)
+    axis.text(0.99 * edge, 100 * GOAL_RIGHT, "both goals met", **style)
     axis.grid(alpha=0.3)
     axis.set_xlabel("predictions a second on this CPU, one at a time (file to answer)")
     axis.set_ylabel("right, % of test pictures")
@@ -114,23 +110,22 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
 
 def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figure:
     """Where the median time of a prediction goes, by contender, from `take_turns`."""
-    parts, notes = {}, []
+    parts = {}
     for name, table in predictions.items():
         preparing = table.total_ms - table.decode_ms - table.forward_ms
         medians = (table.decode_ms, preparing, table.forward_ms)
-        decode, prepare, network = parts[name] = [part.median() for part in medians]
+        decode, prepare, network = (part.median() for part in medians)
         before = (decode + prepare) / (decode + prepare + network)
         sums = f"{decode:.1f} + {prepare:.1f} + {network:.1f} ms"
-        notes.append(f"{name}: {sums},\n{before:.0%} before the network")
+        label = f"{name}: {sums},\n{before:.0%} before the network"
+        parts[label] = decode, prepare, network
     figure, (axis,) = _panels(1, 1.5 + 0.5 * len(parts))
     columns = ["decoding the file", "preparing the picture", "the network"]
     table = pd.DataFrame.from_dict(parts, orient="index", columns=columns)
     table.plot.barh(ax=axis, stacked=True, legend=False, color=(YELLOW, GREEN, DARK))
-    axis.set_yticklabels(notes)
-    goal, label = 1000 / GOAL_PER_SECOND, f"{GOAL_PER_SECOND} a second"
-    axis.axvline(goal, color=RED, linestyle="--")
+    axis.axvline(1000 / GOAL, color=RED, linestyle="--")
     at = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-    axis.text(goal, 1.01, label, color=RED, **at)
+    axis.text(1000 / GOAL, 1.01, f"{GOAL} a second", color=RED, **at)
     axis.set(xlabel="milliseconds, medians; one picture at a time, CPU")
     axis.set_title(f"From file to answer, {where}", fontsize=11, pad=18)
     axis.invert_yaxis()  # the first contender on top
@@ -173,11 +168,9 @@ def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     right.set(xlabel="weight (fp32)", ylabel="integer times step", xlim=line[[0, -1]])
     right.grid(alpha=0.3)
     right.legend(frameon=False)
-    figure.suptitle(
-        f"{len(weights):,} weights of one channel in {bits} bits: one step is "
-        f"{scale:.2g}; {len(np.unique(rounded))} different values are left",
-        fontsize=11,
-    )
+    what = f"{len(weights):,} weights of one channel in {bits} bits: one step is"
+    left_over = f"{len(np.unique(rounded))} different values are left"
+    figure.suptitle(f"{what} {scale:.2g}; {left_over}", fontsize=11)
     return figure
 
 
@@ -215,9 +208,9 @@ def plot_strangers(
         label = f"{name} ({len(shown)})"
         axis.scatter(likeness, shown, s=16, color=colour, alpha=0.75, label=label)
     left, right = axis.get_xlim()
-    start, line = knn_similarity_threshold, {"color": DARK, "linestyle": "--"}
-    axis.axvline(start, **line)
-    axis.plot([start, right], [in_distribution_threshold] * 2, **line)
+    line = {"color": DARK, "linestyle": "--"}
+    axis.axvline(knn_similarity_threshold, **line)
+    axis.hlines(in_distribution_threshold, knn_similarity_threshold, right, **line)
     at = {"transform": axis.transAxes, "color": DARK}
     axis.text(0.01, 0.95, "no plate", **at)
     axis.text(0.99, 0.95, "let through", ha="right", **at)
@@ -252,13 +245,12 @@ def plot_drift(
     last.plot(down.rolling(15, min_periods=1).mean(), color=DARK)
     last.set(ylabel="thumbs down, share", ylim=(0, 1.05))
     last.set(xlabel="answer, in the order they came")
-    begins = np.cumsum([0, *worlds.values()])[:-1]
+    begins = np.cumsum([0, *worlds.values()])
     for axis in (*above, last):
         axis.grid(alpha=0.3)
-        for begin in begins:
+        for world, begin in zip(worlds, begins, strict=False):
             axis.axvline(begin - 0.5, color=YELLOW)
-    for world, begin in zip(worlds, begins, strict=True):
-        above[0].text(begin, 1.08, world, fontsize=9)
+            axis.text(begin, 1.08, world if axis is above[0] else "", fontsize=9)
     return figure
 
 

@@ -13,14 +13,8 @@ from going_modular.big.many_classes import class_table
 from going_modular.engine import HEAD, CVResult, Settings
 from going_modular.evaluation import wilson_interval
 from going_modular.monitoring import OUTCOMES
-from going_modular.your_turn.checking import (
-    expect,
-    expect_count,
-    given,
-    need,
-    pair,
-    says,
-)
+
+from .checking import expect, expect_count, given, need, pair, says
 
 # Companion 1, how sure is a number
 

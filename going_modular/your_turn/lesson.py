@@ -22,14 +22,8 @@ from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.evaluation import Report
 from going_modular.model_builder import FeatureExtractor
-from going_modular.your_turn.checking import (
-    expect,
-    expect_count,
-    given,
-    need,
-    pair,
-    says,
-)
+
+from .checking import expect, expect_count, given, need, pair, says
 
 # A section each
 
