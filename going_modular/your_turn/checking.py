@@ -16,7 +16,7 @@ TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 
 
 class NotYet(Exception):
-    """Something is missing or wrong: the key of a text, and the values in it."""
+    """What is missing or wrong: the key of a text, and the values in it."""
 
     def __init__(self, key: str, **values: Any) -> None:
         super().__init__(key)
@@ -69,11 +69,11 @@ def expect_count(found: Any, expected: int, **slips: Any) -> None:
     expect(int(found), expected, **slips)
 
 
-def says(check: Callable[..., dict | str]) -> Callable[..., None]:
+def says(check: Callable[..., dict | str | None]) -> Callable[..., None]:
     """Let a check print what it finds, whatever the reader's code does.
 
-    A check returns values for the text "right", or another text, and raises `NotYet` of
-    a wrong answer. Arguments that are still three dots do not reach it.
+    A check may return values for the text "right", or another text, and raises `NotYet`
+    of a wrong answer. Arguments that are still three dots do not reach it.
     """
     texts = TEXTS["all"] | TEXTS[check.__name__]
 
@@ -83,9 +83,8 @@ def says(check: Callable[..., dict | str]) -> Callable[..., None]:
             for value in args:
                 given(value)
             found = check(*args)
-            if isinstance(found, dict):
-                found = texts["right"].format(**found)
-            print("Right.", found)
+            is_text = isinstance(found, str)
+            print("Right.", found if is_text else texts["right"].format(**found or {}))
         except NotYet as error:
             print("Not yet:", texts[error.key].format(**error.values))
         except Exception as error:  # noqa: BLE001 - the reader's code may do anything

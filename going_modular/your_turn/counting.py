@@ -59,7 +59,7 @@ def promise(kept: int, probabilities: Tensor, labels: Tensor) -> dict:
 
 
 @says
-def score(function: Callable[..., Tensor]) -> dict:
+def score(function: Callable[..., Tensor]) -> None:
     """The sum of two standardised scores, through a sigmoid."""
     generator = torch.Generator().manual_seed(0)
     first, second, our_first, our_second = (
@@ -73,7 +73,6 @@ def score(function: Callable[..., Tensor]) -> dict:
     total += (second - our_second.mean()) / our_second.std()
     as_they_are = (first + second).sigmoid()
     expect(found, total.sigmoid(), sum=total, as_they_are=as_they_are, near=0.01)
-    return {}
 
 
 # Companion 6, watch it; `noted` has a row a visitor

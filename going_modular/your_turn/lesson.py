@@ -106,11 +106,10 @@ def changed_mind(number: int, answers: pd.DataFrame) -> dict:
 
 
 @says
-def address(function: Callable[[str], str]) -> dict:
+def address(function: Callable[[str], str]) -> None:
     """Section 6: the address under which a Space can be embedded."""
     expect(function("ana/food"), "https://ana-food.hf.space")
     expect(function("Ana/Food_Vision_2"), "https://ana-food-vision-2.hf.space")
-    return {}
 
 
 @says
@@ -141,7 +140,7 @@ def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> dict:
 
 
 @says
-def own_split(split: Callable[[list, float], tuple[list, list]]) -> dict:
+def own_split(split: Callable[[list, float], tuple[list, list]]) -> None:
     """Files for training and for the test, by a seed."""
     files = [f"{number:02}.jpg" for number in range(30)]
     train, test = (list(part) for part in pair(split(list(files), 0.2)))
@@ -150,7 +149,6 @@ def own_split(split: Callable[[list, float], tuple[list, list]]) -> dict:
     need(test != files[:6] and test != files[-6:], "shuffle")
     again = [list(part) for part in split(files[::-1], 0.2)]
     need(again == [train, test], "order")
-    return {}
 
 
 @says
@@ -184,7 +182,7 @@ def strictness(
 
 
 @says
-def waiting(median_wait: Callable[[Callable, Sequence], float]) -> dict:
+def waiting(median_wait: Callable[[Callable, Sequence], float]) -> None:
     """The median wait, with a warm-up that is not counted."""
     now, asked = 0.0, []
     seconds = {"first": 9.0, "a": 1.0, "b": 6.0, "c": 2.0}
@@ -200,7 +198,6 @@ def waiting(median_wait: Callable[[Callable, Sequence], float]) -> dict:
     need(len(asked) > 0, "never")
     need(asked[0] == "first", "first")
     expect(found, 2.0, counted=4.0, mean=3.0)
-    return {}
 
 
 @says
@@ -227,7 +224,7 @@ def alarm(alarm_at: Callable, noted: pd.DataFrame) -> dict | str:
 
 
 @says
-def batch(answer_folder: Callable, predictor: Predictor) -> dict:
+def batch(answer_folder: Callable, predictor: Predictor) -> None:
     """A folder of pictures becomes a table, a bad file or not."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -242,7 +239,6 @@ def batch(answer_folder: Callable, predictor: Predictor) -> dict:
     good = table[table.dish.notna()]
     need(len(good) == 3, "three")
     need(set(good.dish) <= set(predictor.about.class_names), "name")
-    return {}
 
 
 @says

@@ -41,7 +41,7 @@ INVENTED = {
 
 
 @says
-def integers(to_integers: Callable[[Tensor, int], tuple]) -> dict:
+def integers(to_integers: Callable[[Tensor, int], tuple]) -> None:
     """Round weights to integers, with the scale that restores them."""
     found = pair(to_integers(torch.tensor([0.5, -2.0, 0.24, 0.26, 1.26]), 4))
     rounded, scale = (torch.as_tensor(part).double() for part in found)
@@ -49,7 +49,6 @@ def integers(to_integers: Callable[[Tensor, int], tuple]) -> dict:
     expect(scale.item(), 0.5, "scale", no_abs=1.26 / 4)
     expect(rounded, rounded.round(), "whole")
     expect(rounded, [1, -4, 0, 1, 3], "nearest")
-    return {}
 
 
 @says
@@ -104,14 +103,13 @@ def fallen(number: int, one: np.ndarray, other: np.ndarray, step: float) -> dict
 
 
 @says
-def live_mean(mean_of: Callable[[Sequence[tuple], float], Sequence[float]]) -> dict:
+def live_mean(mean_of: Callable[[Sequence[tuple], float], Sequence[float]]) -> None:
     """The mean of the answers that are less than half a second old."""
     answers = [(0.0, [0.9, 0.1]), (0.6, [0.2, 0.8]), (1.0, [0.6, 0.4])]
     found = np.asarray(given(mean_of(answers, 1.05)), float)
     need(found.shape == (2,), "shape")
     of_all = np.mean([probabilities for _, probabilities in answers], axis=0)
     expect(found, [0.4, 0.6], last=[0.6, 0.4], of_all=of_all)
-    return {}
 
 
 @says
