@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,22 +41,7 @@ HOW_TO_INSTALL = (
     "Debian, Ubuntu, Colab: apt-get install git git-lfs; "
     "macOS: brew install git-lfs; Windows: https://gitforwindows.org has both"
 )
-NO_ACCESS = """\
-this token may not write there (403 or 404). It needs write access, and the part of the
-name before the / must be your user name or an organization of yours"""
-HINTS = {
-    401: """\
-the token was not accepted (401). Check that it is whole and still valid, or make a new
-one with write access at https://huggingface.co/settings/tokens""",
-    402: """\
-a free account cannot create this kind of Space (402). Three ways on:
-  1. The browser demo as a static Space: free for everyone.
-  2. A Gradio Space on ZeroGPU: a free account in good standing may have two. Set
-     FOODVISION_HARDWARE to zero-a10g.
-  3. A PRO account, which may use CPU Basic: https://huggingface.co/pro""",
-    403: NO_ACCESS,
-    404: NO_ACCESS,
-}
+REFUSALS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
 def embed_address(space: str) -> str:
@@ -207,9 +193,9 @@ def upload_to_space(
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         said = getattr(error, "server_message", None) or repr(error)
-        hint = HINTS.get(status, f"the Hub answered {status}; try again later")
-        if status is None:
-            hint = "the Hub could not be reached, or the upload broke off"
-        message = f"{space_name} was not uploaded: {hint}\nIn its own words: {said}"
+        hint = REFUSALS.get(f"{status}", f"the Hub answered {status}; try again later")
+        message = (
+            f"{space_name} was not uploaded: {hint.strip()}\nIn its own words: {said}"
+        )
         # Not chained: an HTTP library's own message may quote the token's header.
         raise DeployError(message.replace(token, "(the token)")) from None
