@@ -6,30 +6,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 BODY = bytes(range(256)) * 4000  # 1 MB, several chunks
 
 
-class Site:
+class Site(ThreadingHTTPServer):
     """A web site on this machine: `pages` maps a path to how it answers."""
 
+    daemon_threads = True
+
     def __init__(self):
-        site = self
+        super().__init__(("127.0.0.1", 0), Handler)
         self.pages, self.asked, self.closing = {}, [], threading.Event()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.asked.append(self.path)
-                self.body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-                answer = site.pages.get(self.path.partition("?")[0])
-                answer(self) if answer else self.send_error(404)
-
-            do_HEAD = do_POST = do_GET
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.root = f"http://127.0.0.1:{self.server.server_port}"
+        self.root = f"http://127.0.0.1:{self.server_port}"
         # A short poll, so that a test does not wait for its server to stop.
-        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,)).start()
 
     def put(self, path, body=BODY, *, claim=None, stall=False, **headers):
         """Answer `path` with `body`, claiming `claim` bytes, perhaps then stalling."""
@@ -50,5 +37,18 @@ class Site:
 
     def close(self):
         self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        answer = self.server.pages.get(self.path.partition("?")[0])
+        answer(self) if answer else self.send_error(404)
+
+    do_HEAD = do_POST = do_GET
+
+    def log_message(self, *_):
+        pass

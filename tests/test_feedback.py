@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import nbformat
@@ -20,7 +21,6 @@ from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_fee
 
 COMPANION = ROOT / "companions" / "6_watch_it.ipynb"
 PIZZA = Answer({"pizza": 0.9}, 0.7, 0.6, DISH, seconds=0.01)
-STEAK = Answer({"steak": 0.4}, 0.2, 0.1, OTHER, seconds=0.01)
 
 
 @pytest.fixture
@@ -28,23 +28,10 @@ def file(tmp_path):
     return tmp_path / "thumbs.sqlite"
 
 
-def test_a_thumb_is_a_row_without_the_picture(file):
-    assert Feedback(file).add(PIZZA, up=True)
-    assert Feedback(file).add(STEAK, up=False)  # after a restart
-    table = read_feedback(file)
-    scores = ["score", "knn_similarity", "in_distribution_score"]
-    assert table.columns.tolist() == ["time", "label", *scores, "verdict", "thumb"]
-    assert table.drop(columns="time").values.tolist() == [
-        ["pizza", 0.9, 0.7, 0.6, "dish", "up"],
-        ["steak", 0.4, 0.2, 0.1, "another dish", "down"],
-    ]
-    assert table.time.dt.tz is not None and table.time.is_monotonic_increasing
-
-
 def test_many_visitors_at_once_lose_nothing_until_the_file_is_full(file, monkeypatch):
     monkeypatch.setattr(module, "MAX_ROWS", 60)
     feedback = Feedback(file)
-    answers = [Answer({f"{n}": 0.9}, 0.7, 0.6, DISH, seconds=0.01) for n in range(80)]
+    answers = [replace(PIZZA, probabilities={f"{n}": 0.9}) for n in range(80)]
     with ThreadPoolExecutor(8) as pool:
         added = [*pool.map(lambda answer: feedback.add(answer, up=True), answers)]
     noted = {f"{number}" for number, was_added in enumerate(added) if was_added}
@@ -66,7 +53,6 @@ def test_a_file_that_fails_stops_no_visitor_but_the_start(file, monkeypatch):
 
 
 def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
-    feedback = Feedback(file)
     predictor = Predictor(make_model(tmp_path / "model.onnx"))
     red, yellow, blue = (
         predictor.predict(photo_of(colour, tmp_path / f"{number}.png"))
@@ -75,9 +61,15 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
     assert [a.verdict for a in (red, yellow, blue)] == [DISH, OTHER, NO_PLATE]
     visits = [(red, "pizza"), (red, "steak"), (red, None), (blue, None)]
     visits += [(yellow, yellow.best[0]), (yellow, None)]
-    outcomes = give_thumbs(feedback, visits)
-    thumbs = read_feedback(file).thumb.tolist()
-    assert thumbs == ["up", "down", "down", "up", "down", "up"]
+    outcomes = give_thumbs(Feedback(file), visits[:3])
+    outcomes += give_thumbs(Feedback(file), visits[3:])  # after a restart
+    table = read_feedback(file)
+    assert table.thumb.tolist() == ["up", "down", "down", "up", "down", "up"]
+    assert table.time.dt.tz is not None and table.time.is_monotonic_increasing
+    scores = [blue.knn_similarity, blue.in_distribution_score]
+    noted = ["label", "score", "knn_similarity", "in_distribution_score", "verdict"]
+    assert table.columns.tolist() == ["time", *noted, "thumb"]
+    assert table[noted].iloc[3].tolist() == [*blue.best, *scores, NO_PLATE]
     right, right_away, wrong, wrong_away = OUTCOMES
     assert outcomes == [right, wrong, wrong, wrong_away, right_away, wrong_away]
 
