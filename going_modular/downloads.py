@@ -17,13 +17,8 @@ import pooch
 import requests
 from requests.exceptions import ChunkedEncodingError, SSLError
 
-from going_modular.files import (
-    FileError,
-    LessonError,
-    atomic_write,
-    file_sha256,
-    progress_bar,
-)
+from going_modular import files
+from going_modular.files import FileError, LessonError, atomic_write, progress_bar
 
 PHOTOS_URL = (
     "https://github.com/mrdbourke/pytorch-deep-learning/raw/main/data/"
@@ -190,7 +185,7 @@ def unpack(
     """
     archive, folder = Path(archive), Path(folder)
     if check:
-        folder = folder.with_name(f"{folder.name}-{file_sha256(archive)[:8]}")
+        folder = folder.with_name(f"{folder.name}-{files.file_sha256(archive)[:8]}")
     is_new = not (folder.is_dir() and any(folder.iterdir()))
     if is_new:
         _unpack(archive, folder)

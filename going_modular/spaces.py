@@ -4,6 +4,7 @@ The rehearsal is real git and Git LFS, against a Hub made of a folder.
 """
 
 import filecmp
+import itertools
 import os
 import re
 import shlex
@@ -19,16 +20,9 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import disable_progress_bars
 
+from going_modular import demo_folder
 from going_modular.app_process import run
-from going_modular.demo_folder import (
-    LEFTOVERS,
-    DeployError,
-    clean_git,
-    copy_app,
-    folder_files,
-    list_folder,
-    upload_plan,
-)
+from going_modular.demo_folder import DeployError, folder_files, upload_plan
 from going_modular.downloads import is_offline
 from going_modular.files import LessonError
 
@@ -99,7 +93,7 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
 def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
     settings, commands = scratch / "gitconfig", []
     settings.write_text("[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n")
-    env = clean_git() | {
+    env = demo_folder.clean_git() | {
         "GIT_CONFIG_GLOBAL": str(settings),
         "GIT_TERMINAL_PROMPT": "0",
         "XDG_CONFIG_HOME": str(scratch),  # the reader's global ignore file, too
@@ -116,7 +110,7 @@ def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
     git("-C", "space", "lfs", "install", "--local")
     space, check = scratch / "space", scratch / "check"
     names = folder_files(folder)
-    copy_app(folder, space, names)
+    demo_folder.copy_app(folder, space, names)
     git("-C", "space", "add", ".")
     git("-C", "space", *who, "commit", "-m", f"Add {folder.resolve().name}")
     git("-C", "space", "push", "origin", "main")
@@ -163,7 +157,7 @@ def upload_to_space(
     Basic. The token is never printed.
     """
     folder, token = Path(folder), token.strip()
-    files, readme = list_folder(folder), folder / "README.md"
+    files, readme = demo_folder.list_folder(folder), folder / "README.md"
     sdk = SDK.match(readme.read_text("utf-8") if readme.is_file() else "")
     if not re.fullmatch(r"[!-~]+", token):
         raise DeployError(
@@ -184,8 +178,8 @@ def upload_to_space(
         # exist_ok: whoever has the Space already may update it, whatever the plan.
         how = {"space_sdk": sdk[1], "space_hardware": hardware, "exist_ok": True}
         url = api.create_repo(**where, **how)
-        ignored = ("{}", "{}/*", "*/{}", "*/{}/*")
-        ignored = [each.format(name) for name in LEFTOVERS for each in ignored]
+        places = itertools.product(("", "*/"), demo_folder.LEFTOVERS, ("", "/*"))
+        ignored = ["".join(parts) for parts in places]
         what = {"folder_path": folder, "ignore_patterns": ignored}
         message = f"Upload {folder.resolve().name}"
         api.upload_folder(**where, **what, commit_message=message)
@@ -194,8 +188,7 @@ def upload_to_space(
         status = getattr(getattr(error, "response", None), "status_code", None)
         said = getattr(error, "server_message", None) or repr(error)
         hint = REFUSALS.get(f"{status}", f"the Hub answered {status}; try again later")
-        message = (
-            f"{space_name} was not uploaded: {hint.strip()}\nIn its own words: {said}"
-        )
+        said = f"{hint.strip()}\nIn its own words: {said}"
         # Not chained: an HTTP library's own message may quote the token's header.
-        raise DeployError(message.replace(token, "(the token)")) from None
+        said = said.replace(token, "(the token)")
+        raise DeployError(f"{space_name} was not uploaded: {said}") from None

@@ -11,32 +11,14 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import odd_pictures as odd
 import pytest
 from demo_model_fixture import DARK, DEMO, GREEN, METADATA, RED, make_model
-from odd_pictures import (
-    HEIC,
-    LEFT,
-    NOT_IN_BROWSERS,
-    READABLE,
-    REFUSED,
-    RIGHT,
-    as_bytes,
-    black_png,
-    halves,
-    turned,
-    wide_gamut,
-)
+from odd_pictures import LEFT, RIGHT, as_bytes, halves
 from PIL import Image
 
-from going_modular.app.model import (
-    DISH,
-    ENOUGH,
-    SENTENCES,
-    PictureError,
-    Predictor,
-    find_model,
-    open_picture,
-)
+from going_modular.app import model
+from going_modular.app.model import PictureError, Predictor, open_picture
 
 GOOD = "kinds of picture: formats, modes, turns, frames, sizes"
 BAD = "kinds of file that are no picture, or broken, or too large"
@@ -72,7 +54,7 @@ KINDS = {  # two halves, 60 x 40, as files of 38 kinds
     "JPEG progressive": as_bytes(halves(), "JPEG", progressive=True),
     "WEBP lossless": as_bytes(halves(), "WEBP", lossless=True),
     "TIFF packed": as_bytes(halves(), "TIFF", compression="tiff_lzw"),
-    **{n: f for n, f in READABLE.items() if n[:4] in ("exif", "anim", "besi")},
+    **{n: f for n, f in odd.READABLE.items() if n[:4] in ("exif", "anim", "besi")},
 }
 
 
@@ -86,10 +68,10 @@ def test_formats_and_modes_turned_ones_and_animations(name):
 
 @pytest.mark.reliability(GOOD, 2)
 def test_a_phones_photo_is_upright_and_its_colours_are_those_of_screens():
-    assert_halves(open_picture(io.BytesIO(HEIC)))
+    assert_halves(open_picture(io.BytesIO(odd.HEIC)))
     in_srgb = [(218, 0, 26), (34, 61, 208)]  # by CSS Color 4, from Display P3
     for kind, mode in (("PNG", "RGB"), ("PNG", "RGBA"), ("JPEG", "RGB")):
-        file = io.BytesIO(wide_gamut(halves().convert(mode), kind))
+        file = io.BytesIO(odd.wide_gamut(halves().convert(mode), kind))
         assert_halves(open_picture(file), tolerance=3, colours=in_srgb)
 
 
@@ -123,16 +105,16 @@ def test_phone_photos_are_reduced(size):
     for kind in ("JPEG", "PNG"):
         pixels = opened(halves(*size), kind)
         height, width, _ = pixels.shape
-        assert ENOUGH <= min(height, width) < 2 * ENOUGH
+        assert model.ENOUGH <= min(height, width) < 2 * model.ENOUGH
         assert width / height == pytest.approx(size[0] / size[1], 0.01)
         assert_halves(pixels)
         assert opened(halves(900, 671), kind).shape == (671, 900, 3), "not large"
         assert opened(halves(900, 672), kind).shape == (336, 450, 3)
 
 
-BOMB = {"50,000 x 50,000": (black_png(50_000, 50_000, rows=10), "too large")}
-TORN = {name: (content, "damaged") for name, (content, _) in NOT_IN_BROWSERS.items()}
-REFUSED_HERE = REFUSED | TORN | BOMB
+BOMB = {"50,000 x 50,000": (odd.black_png(50_000, 50_000, rows=10), "too large")}
+TORN = {name: (file, "damaged") for name, (file, _) in odd.NOT_IN_BROWSERS.items()}
+REFUSED_HERE = odd.REFUSED | TORN | BOMB
 
 
 @pytest.mark.parametrize("name", REFUSED_HERE)
@@ -144,8 +126,8 @@ def test_what_cannot_be_read_gets_a_friendly_sentence(name, tmp_path):
     for source in (path, io.BytesIO(content)):
         with pytest.raises(PictureError) as caught:
             open_picture(source)
-        assert str(caught.value) == SENTENCES[reason]
-        assert "Please send" in SENTENCES[reason]
+        assert str(caught.value) == model.SENTENCES[reason]
+        assert "Please send" in model.SENTENCES[reason]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on what it finds there
@@ -153,7 +135,7 @@ def test_what_cannot_be_read_gets_a_friendly_sentence(name, tmp_path):
 def test_flipped_bytes_never_escape_as_another_error():
     rng = np.random.default_rng(1)
     files = [as_bytes(halves(), kind) for kind in ("PNG", "WEBP", "GIF", "TIFF")]
-    for file in (turned(6), *files):
+    for file in (odd.turned(6), *files):
         good = np.frombuffer(file, np.uint8)
         for _ in range(40):
             broken = good.copy()
@@ -173,20 +155,20 @@ def test_answers(predictor, tmp_path):
         assert sum(values) == pytest.approx(1, abs=1e-5)
         numbers = [*values, answer.knn_similarity, answer.in_distribution_score]
         assert all(type(value) is float for value in numbers)
-        assert answer.verdict == DISH and answer.seconds > 0
+        assert answer.verdict == model.DISH and answer.seconds > 0
         again = predictor.predict(open_picture(path))
         assert again.probabilities == answer.probabilities
 
 
 def test_an_app_has_one_model_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="has none: run the lesson"):
-        find_model(tmp_path)
+        model.find_model(tmp_path)
     (tmp_path / ".foodvision_mini.onnx.0123.part").touch()  # being written
-    (model := tmp_path / "foodvision_mini.onnx").touch()
-    assert find_model(tmp_path) == model
+    (file := tmp_path / "foodvision_mini.onnx").touch()
+    assert model.find_model(tmp_path) == file
     (tmp_path / "foodvision_big.onnx").touch()
     with pytest.raises(FileNotFoundError, match="foodvision_big.onnx, foodvision_mini"):
-        find_model(tmp_path)
+        model.find_model(tmp_path)
 
 
 @pytest.mark.parametrize(

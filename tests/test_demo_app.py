@@ -9,21 +9,10 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import browsing
 import psutil
 import pytest
-from browsing import (
-    API,
-    DESKTOP,
-    PHONE,
-    ask,
-    call,
-    lay_out,
-    open_page,
-    photo_of,
-    send,
-    upload,
-    upload_in,
-)
+from browsing import API, ask, open_page, photo_of, send, upload_in
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW
 from odd_pictures import HEIC
 
@@ -60,7 +49,7 @@ runpy.run_path("app.py", run_name="__main__")
 def home(tmp_path_factory) -> Path:
     """A machine: the demo, a secret beside it, and links that lead there."""
     home = tmp_path_factory.mktemp("home")
-    folder = lay_out(home / "demo")
+    folder = browsing.lay_out(home / "demo")
     (folder / "start.py").write_text(START)
     (folder / "examples" / "4.HEIC").write_bytes(HEIC)
     (home / "secret.txt").write_text(SECRET)
@@ -127,7 +116,7 @@ def test_what_is_no_picture_gets_a_sentence(url, content):
         assert "/" not in note and "Error" not in note
 
 
-@pytest.mark.parametrize("size", [DESKTOP, (360, 740)])
+@pytest.mark.parametrize("size", [browsing.DESKTOP, (360, 740)])
 def test_in_a_browser(browser, url, tmp_path, size):
     notes, photo = tmp_path / "notes.jpg", photo_of(RED, tmp_path / "photo.jpg")
     notes.write_bytes(TEXT)
@@ -230,7 +219,7 @@ def test_there_is_one_named_endpoint_and_uploads_are_bounded(url):
     config = json.loads(send(url, "GET", "/config")[1])
     public = [d for d in config["dependencies"] if d["api_visibility"] == "public"]
     assert [d["api_name"] for d in public] == ["predict"]
-    status, text = upload(url, bytes(16_000_000))
+    status, text = browsing.upload(url, bytes(16_000_000))
     assert status == 413 and "maximum allowed size" in text
 
 
@@ -260,7 +249,7 @@ def test_errors_give_nothing_away(home, url):
 @pytest.mark.parametrize("payload", CASES["payloads"] + CASES["forbidden"])
 def test_only_uploaded_files_are_opened_and_no_address_is_fetched(home, url, payload):
     """Nobody may send the app to ask another server in its own name."""
-    text = call(url, payload)
+    text = browsing.call(url, payload)
     if text.startswith(API):
         _, text = send(url, "GET", text)
         assert payload not in CASES["forbidden"] or "event: error" in text
@@ -303,12 +292,12 @@ model.Predictor.predict = held_up
 def test_a_full_queue_says_busy_and_names_are_text_not_html(browser, tmp_path):
     """Two are answered at a time, the third waits, then the queue is full."""
     names = json.dumps([NAUGHTY, "steak", "sushi"])
-    folder = lay_out(tmp_path / "demo", class_names=names, trained_on=NAUGHTY)
+    folder = browsing.lay_out(tmp_path / "demo", class_names=names, trained_on=NAUGHTY)
     app = (folder / "app.py").read_text("utf-8").replace("max_size=64", "max_size=1")
     (folder / "app.py").write_text(HELD_UP + app, "utf-8")
     plate = photo_of(RED, tmp_path / "plate.jpg")
     with run_demo(folder) as running, ThreadPoolExecutor(3) as pool:
-        page = open_page(browser, running.url, PHONE)
+        page = open_page(browser, running.url, browsing.PHONE)
         title, waiting = page.title(), []
         for number in (1, 2, 3):
             queued, how = threading.Event(), (running.url, plate.read_bytes())
