@@ -13,16 +13,17 @@ class Site(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.pages, self.asked, self.closing = {}, [], threading.Event()
+        self.pages, self.closing = {}, threading.Event()
+        self.asked, self.sent, self.headers = [], b"", {}  # all paths; the last one's
         self.root = f"http://127.0.0.1:{self.server_port}"
         # A short poll, so that a test does not wait for its server to stop.
         threading.Thread(target=self.serve_forever, args=(0.01,)).start()
 
-    def put(self, path, body=BODY, *, claim=None, stall=False, **headers):
+    def put(self, path, body=BODY, *, status=200, claim=None, stall=False, **headers):
         """Answer `path` with `body`, claiming `claim` bytes, perhaps then stalling."""
 
         def answer(handler):
-            handler.send_response(200)
+            handler.send_response(status)
             handler.send_header("Content-Length", str(claim or len(body)))
             for name, value in headers.items():
                 handler.send_header(name.replace("_", "-"), value)
@@ -44,7 +45,8 @@ class Site(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append(self.path)
-        self.body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.server.sent = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.server.headers = self.headers
         answer = self.server.pages.get(self.path.partition("?")[0])
         answer(self) if answer else self.send_error(404)
 

@@ -156,27 +156,18 @@ def test_an_app_is_copied_whole_or_not_at_all_and_its_files_agree(demo, tmp_path
     assert needs["gradio"].contains(front["sdk_version"])
 
 
+CREATE = "/api/repos/create"
+SAID = json.dumps({"error": "what the Hub says", "url": SPACE}).encode()
+
+
 @pytest.fixture
 def hub(site, monkeypatch):
     """A Hub on this machine; uploads are noted down instead of sent."""
-    site.created, site.uploads, site.status = [], [], 200
-
-    def create(handler):
-        told = json.loads(handler.body), handler.headers["Authorization"]
-        site.created.append(told)
-        handler.send_response(site.status)
-        handler.end_headers()
-        said = {"error": "what the Hub says", "url": SPACE}
-        handler.wfile.write(json.dumps(said).encode())
-
-    class Api(HfApi):
-        def upload_folder(self, **options):
-            site.uploads.append(options)
-
-    site.pages["/api/repos/create"] = create
+    site.upload = mock.Mock()
+    monkeypatch.setattr(HfApi, "upload_folder", site.upload)
+    monkeypatch.setattr(spaces, "HfApi", partial(HfApi, endpoint=site.root))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     close_session()  # the Hub's client remembers its proxies
-    monkeypatch.setattr(spaces, "HfApi", partial(Api, endpoint=site.root))
     return site
 
 
@@ -186,14 +177,15 @@ def hub(site, monkeypatch):
 def test_upload_makes_a_space_if_there_is_none_and_sends_the_folder(
     sdk, status, hardware, hub, demo, capfd
 ):
-    hub.status = status
+    hub.put(CREATE, SAID, status=status)
     (demo / "README.md").write_text(f"---\ntitle: x\nsdk: {sdk}\n---\n")
     url = upload_to_space(demo, "me/mini", token=f" {TOKEN}\n", hardware=hardware)
     assert url.endswith("/spaces/me/mini")
     wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": sdk}
     wanted |= {"hardware": hardware} if hardware else {}
-    assert hub.created == [(wanted, f"Bearer {TOKEN}")]
-    [sent] = hub.uploads
+    assert (hub.asked, json.loads(hub.sent)) == ([CREATE], wanted)
+    assert hub.headers["Authorization"] == f"Bearer {TOKEN}"
+    sent = hub.upload.call_args.kwargs
     assert (sent["repo_id"], sent["repo_type"]) == ("me/mini", "space")
     assert sent["folder_path"] == demo
     everything = [p.relative_to(demo).as_posix() for p in demo.rglob("*")]
@@ -214,7 +206,7 @@ def test_upload_makes_a_space_if_there_is_none_and_sends_the_folder(
     ],
 )
 def test_refusals_are_explained(hub, demo, status, words, monkeypatch, capfd):
-    hub.status = status
+    hub.put(CREATE, SAID, status=status)
     if status is None:
         error = ConnectionError(f"bad header b'Bearer {TOKEN}'")
         monkeypatch.setattr(spaces, "HfApi", mock.Mock(side_effect=error))
@@ -222,7 +214,7 @@ def test_refusals_are_explained(hub, demo, status, words, monkeypatch, capfd):
         upload_to_space(demo, "me/mini", token=TOKEN)
     assert re.search(words, message := str(caught.value).replace("\n", " "))
     assert status is None or "what the Hub says" in message
-    assert not hub.uploads
+    assert not hub.upload.called
     assert TOKEN not in message + "".join(capfd.readouterr())
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
@@ -235,7 +227,7 @@ def test_plain_mistakes_never_reach_the_hub(hub, demo):
     ):
         with pytest.raises(DeployError, match=words):
             upload_to_space(folder, name, token=token)
-    assert not hub.created
+    assert not hub.asked
 
 
 needs_git_lfs = pytest.mark.skipif(
