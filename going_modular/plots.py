@@ -136,8 +136,7 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
 def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     """What integers of some bits, one for the sign, make of a channel's weights (N,).
 
-    As in `quantize`, the largest weight of either sign becomes the largest integer. On
-    the left all weights, on the right a few steps around the largest error.
+    As in `quantize`, the largest weight of either sign becomes the largest integer.
     """
     most = 2 ** (bits - 1) - 1
     scale = np.abs(weights).max() / most
@@ -197,10 +196,7 @@ def plot_strangers(
     knn_similarity_threshold: float,
     in_distribution_threshold: float,
 ) -> Figure:
-    """Where our dishes and strangers lie by both scores of the gate.
-
-    `groups` holds both scores of each picture: of our dishes, other dishes, no food.
-    """
+    """Both scores of the gate, for each picture of our dishes, others, and no food."""
     figure, (axis,) = _panels(1, 4.6)
     colours = (GREEN, YELLOW, RED)
     for (name, (likeness, scores)), colour in zip(groups.items(), colours, strict=True):
@@ -227,10 +223,10 @@ def plot_strangers(
 def plot_drift(
     table: pd.DataFrame, worlds: dict[str, int], *, thresholds: dict[str, float]
 ) -> Figure:
-    """What an app noted, answer by answer, while the world around it changed.
+    """What an app noted, answer by answer, in a table from `read_feedback`.
 
-    The line is the median, or the share, of the last 15 answers in a table from
-    `read_feedback`; `worlds` are what was sent, in order, and how many answers long.
+    The line is the median, or the share, of the last 15 answers; `worlds` are what was
+    sent, in order, and how many answers long.
     """
     names = ("score", "knn_similarity", "in_distribution_score")
     figure, (*above, last) = _panels(1, 8, rows=len(names) + 1, sharex=True)

@@ -194,16 +194,12 @@ class ModelMetadata:
     class_names: list[str]  # in the order of the probabilities
     knn_similarity_threshold: float  # below it: no plate that the model knows
     in_distribution_threshold: float  # below it: the plate holds another dish
-    # What the logits are divided by, so that probabilities are worth what they say; the
-    # calibration error "before" and "after", and on how many held-out "pictures".
-    temperature: float
-    calibration: dict[str, float]
+    temperature: float  # what the logits are divided by
+    calibration: dict[str, float]  # the error "before" and "after", on "pictures"
     # What the thresholds were "made_with" and "judged_on", in words, and who was turned
     # away, as [how many, of how many]: "near" by dish, "far", "ours".
     gate: dict
-    # How many training pictures of each class knn_similarity compares with; the file
-    # carries their features, class after class.
-    reference_counts: list[int]
+    reference_counts: list[int]  # of each class, that knn_similarity compares with
     contender: str  # the network's name
     input_size: int  # height and width in pixels that the network looks at
     precision: str  # of the convolutions' weights: "fp32" or "int8"
