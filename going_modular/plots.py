@@ -60,13 +60,11 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
     """Loss over the epochs, trained on and held out, one panel a contender."""
     figure, axes = _panels(len(histories), 3.2, sharey=True)
     for axis, (name, history) in zip(axes, histories.items(), strict=True):
-        epochs, losses = (
-            range(1, len(history) + 1),
-            [epoch.val.loss for epoch in history],
-        )
-        trained = [epoch.train.loss for epoch in history]
-        axis.plot(epochs, trained, color=DARK, label="trained on")
-        axis.plot(epochs, losses, color=RED, label="held out")
+        epochs = range(1, len(history) + 1)
+        trained_on = [epoch.train.loss for epoch in history]
+        held_out = [epoch.val.loss for epoch in history]
+        axis.plot(epochs, trained_on, color=DARK, label="trained on")
+        axis.plot(epochs, held_out, color=RED, label="held out")
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
