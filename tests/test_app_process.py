@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 from test_demo_folder import TOKEN, write_files
 
 from going_modular.app.surroundings import HERE_ONLY
-from going_modular.app_process import COURSE, ask_demo, run_demo
+from going_modular.app_process import COURSE, ask_demo, run, run_demo
 from going_modular.files import LessonError
 
 GRADIO_APP = b"""
@@ -121,10 +120,8 @@ def test_uploads_have_a_folder_of_their_own_that_goes(given, kept, tmp_path):
     (tmp_path / "a_file").touch()
     (tmp_path / "gradio").mkdir()  # somebody else's
     own = {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": given.format(tmp_path)}
-    how = {"cwd": COURSE, "env": os.environ | own | {"no_proxy": "example.org"}}
-    done = subprocess.run([sys.executable, "-c", SAY], capture_output=True, **how)
-    folder, direct = done.stdout.decode().split()
-    assert (folder == given.format(tmp_path)) == kept
-    assert Path(folder).exists() == kept
+    env = os.environ | own | {"no_proxy": "example.org"}
+    folder, direct = run(sys.executable, "-c", SAY, cwd=COURSE, env=env).split()
+    assert (folder == given.format(tmp_path)) == Path(folder).exists() == kept
     assert folder != str(tmp_path / "gradio") and Path(folder).is_relative_to(tmp_path)
     assert direct.split(",") == ["example.org", *HERE_ONLY]

@@ -16,7 +16,7 @@ from going_modular.drawn import CLASS_NAMES, drawn_files
 pytestmark = pytest.mark.slow
 
 FACTS = dict(re.findall(r'^(\w+): "?([^"\n]+)', (APP / "README.md").read_text(), re.M))
-FIND_DEMO = "import app, gradio; print(isinstance(app.demo, gradio.Blocks))"
+FIND_DEMO = "import app, gradio; assert isinstance(app.demo, gradio.Blocks)"
 # Root may write everywhere; without its capabilities it is a user like any other. And
 # what `run_demo` puts right for an app, a Space's computer does not.
 START = """#!/bin/sh
@@ -36,7 +36,7 @@ def built(tmp_path_factory):
     environment = tmp_path_factory.mktemp("space") / "venv"
     base = shutil.which(f"python{FACTS['python_version']}") or sys.executable
     run(base, "-m", "venv", environment)
-    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = environment / "bin" / "python"
     asked = [f"gradio[oauth]=={FACTS['sdk_version']}", "spaces", "-r"]
     run(python, "-m", "pip", "install", "-q", *asked, APP / "requirements.txt")
     start = environment / "start"
@@ -59,7 +59,7 @@ def checkout(tmp_path, monkeypatch):
     everything = [folder, *folder.rglob("*")]
     for path in everything:
         path.chmod(0o555 if path.is_dir() else 0o444)
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
+        if os.geteuid() == 0:
             shutil.chown(path, "nobody", "nogroup")
     yield folder
     for path in everything:
@@ -85,5 +85,4 @@ def test_a_space_is_found_answers_and_writes_nowhere_else(
     assert all(file.is_relative_to(checkout.parent / "tmp") for file in new), new
     told = ["/startup-report"] if zero_gpu else []  # of a function, lent no GPU
     assert site.asked == told
-    # What a Space's own tools do to find the demo.
-    assert run(built, "-c", FIND_DEMO, cwd=checkout, env=None).strip() == "True"
+    run(built, "-c", FIND_DEMO, cwd=checkout, env=None)  # as a Space's own tools do
