@@ -98,10 +98,8 @@ def download(
     target, parts = Path(target), urlsplit(url)
     if target.exists():
         if complaint := verify(target):
-            raise FileError(
-                f"{target} was there already, but the file {complaint}. "
-                "Delete it and run this again."
-            )
+            told = f"{target} was there already, but the file {complaint}"
+            raise FileError(f"{told}. Delete it and run this again.")
         return target
     # Without what may be secret in it: user, password, query.
     shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -189,17 +187,15 @@ def unpack(
     is_new = not (folder.is_dir() and any(folder.iterdir()))
     if is_new:
         _unpack(archive, folder)
-    if check is None:
-        return folder
-    if not is_new:
-        return check(folder, "Delete that folder and run this again.")
+    advice = f"Put {archive.name} right" if is_new else "Delete that folder"
     try:
-        return check(folder, f"Put {archive.name} right and run this again.")
+        return check(folder, f"{advice} and run this again.") if check else folder
     except LessonError as error:
+        if not is_new:
+            raise
         shutil.rmtree(folder, ignore_errors=True)
-        raise type(error)(
-            f"{archive} cannot be used, and nothing of it was kept: {error}"
-        ) from error
+        why = "cannot be used, and nothing of it was kept"
+        raise type(error)(f"{archive} {why}: {error}") from error
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -207,9 +203,9 @@ def _unpack(archive: Path, folder: Path) -> None:
         folder.rmdir()
     with atomic_write(folder, f"Unpacking {archive}") as part:
         if complaint := zip_complaint(archive, folder.parent):
+            advice = "Delete it, get it again and run this again."
             raise FileError(
-                f"{archive} was not unpacked: the file {complaint}. "
-                "Delete it, get it again and run this again."
+                f"{archive} was not unpacked: the file {complaint}. {advice}"
             )
         part.mkdir()
         with zipfile.ZipFile(archive) as zipped:
