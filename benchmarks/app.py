@@ -14,8 +14,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.plan import MODEL, ROOT, Bench, in_turns, progress
-from benchmarks.report import Part, goal
+from benchmarks.plan import MODEL, ROOT, Bench, Part, goal, in_turns, progress
 from deploy.reference import read_about, read_deployable
 from going_modular.app_process import connected, run, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
@@ -58,10 +57,11 @@ def measure(bench: Bench) -> Part:
         "costs": [
             {
                 "": what,
-                **{app: _short(cost) for app, cost in zip(apps, both, strict=True)},
-                "ours of theirs": f"{both[0] / both[1]:.0%}",
+                OURS: _short(ours),
+                TWIN: _short(theirs),
+                "ours of theirs": f"{ours / theirs:.0%}",
             }
-            for what, both in costs.items()
+            for what, (ours, theirs) in costs.items()
         ],
     }
 
@@ -72,9 +72,7 @@ def _short(value: float) -> float:
 
 def _lay_out(folder: Path) -> dict[str, Path]:
     """The app with the committed model, and the same with PyTorch as its runtime."""
-    ours, twin = apps = folder / "app", folder / "twin"
-    for app in apps:
-        copy_app(APP, app, TEXTS)
+    ours, twin = (copy_app(APP, folder / name, TEXTS) for name in ("app", "twin"))
     shutil.copyfile(MODEL, ours / MODEL.name)
     runtime = Path(__file__).with_name("twin_runtime.py")
     shutil.copyfile(runtime, twin / "onnxruntime.py")

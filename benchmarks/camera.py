@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 import psutil
 from PIL import Image, ImageOps
-from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import READY_MS, chromium, open_pocket
-from benchmarks.plan import Bench, progress
-from benchmarks.report import Part, goal
+from benchmarks.plan import Bench, Part, goal, progress
 from going_modular.files import progress_bar
 from pocket.server import serve_folder
 
@@ -58,10 +56,15 @@ NOTES = """globalThis.notes = [];
 
 
 def measure(bench: Bench) -> Part:
-    """Let the page answer for a film of test photos that never stands still."""
+    """Let the page answer for a film of test photos that never stands still.
+
+    Raises:
+        RuntimeError: If the page is not live from beginning to end.
+    """
     seconds, film = bench.plan.camera_seconds, bench.workdir / "film.mjpeg"
     _write_film([file for file, _ in bench.test_pictures(FILM_PHOTOS)], film)
     progress(f"the live camera, for {seconds:g} seconds")
+    looks, memory = max(TENTHS, round(seconds / SAMPLE)), []
     with (
         serve_folder(bench.write_site()) as served,
         chromium(*CAMERA, f"--use-file-for-fake-video-capture={film}") as browser,
@@ -70,46 +73,22 @@ def measure(bench: Bench) -> Part:
         page.get_by_role("button", name="Start camera").click()
         page.wait_for_selector("#bars li", timeout=READY_MS)
         page.wait_for_timeout(WARM_UP_MS)
-        found = _watch(page, _processes(browser), seconds)
-        return {**found, "runs": page.inner_text("#runs"), "film_fps": FILM_FPS}
-
-
-def _write_film(files: Sequence[Path], film: Path) -> None:
-    """Write a film in which every photo slides by for a second."""
-    width, height = FILM_SIZE
-    wide = (round(width * (1 + SLIDE)), height)
-    with film.open("wb") as out:
-        for file in files:
-            fitted = ImageOps.fit(Image.open(file).convert("RGB"), wide)
-            for left in np.linspace(0, wide[0] - width, FILM_FPS).round().astype(int):
-                frame = fitted.crop((left, 0, left + width, height))
-                frame.save(out, "JPEG", quality=80)
-
-
-def _processes(browser: Browser) -> list[psutil.Process]:
-    """The page with its worker and the model, and what draws it."""
-    listed = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
-    found = (p for p in listed["processInfo"] if p["type"] in ("renderer", "GPU"))
-    return [psutil.Process(process["id"]) for process in found]
-
-
-def _watch(page: Page, processes: Sequence[psutil.Process], seconds: float) -> Part:
-    """Turn a live page's notes into numbers: how many answers, how old, what memory.
-
-    Raises:
-        RuntimeError: If the page is not live from beginning to end.
-    """
-    page.evaluate("notes.splice(0)")
-    looks, memory = max(TENTHS, round(seconds / SAMPLE)), []
-    for _ in progress_bar("watching the live camera", iterable=range(looks)):
-        page.wait_for_timeout(1000 * seconds / looks)
-        # Its own memory and, as Linux says it, its share of what is shared.
-        memory.append(sum(p.memory_full_info().pss for p in processes) / 1e6)
-        chip = page.inner_text("#rate-chip")
-        if not chip.endswith("a second"):
-            raise RuntimeError(f"the live camera came to rest: {chip!r}")
-    columns = ["shown", "answered", "age"]
-    answers = pd.DataFrame(page.evaluate("notes"), columns=columns)
+        # The page with its worker and the model, and what draws it.
+        listed = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
+        kinds = {process["id"]: process["type"] for process in listed["processInfo"]}
+        processes = [
+            psutil.Process(n) for n in kinds if kinds[n] in ("renderer", "GPU")
+        ]
+        page.evaluate("notes.splice(0)")
+        for _ in progress_bar("watching the live camera", iterable=range(looks)):
+            page.wait_for_timeout(1000 * seconds / looks)
+            # Its own memory and, as Linux says it, its share of what is shared.
+            memory.append(sum(p.memory_full_info().pss for p in processes) / 1e6)
+            chip = page.inner_text("#rate-chip")
+            if not chip.endswith("a second"):
+                raise RuntimeError(f"the live camera came to rest: {chip!r}")
+        notes, runs = page.evaluate("notes"), page.inner_text("#runs")
+    answers = pd.DataFrame(notes, columns=["shown", "answered", "age"])
     ms, oldest = answers.answered - answers.shown, int(answers.age.max())
     tenth, minutes = looks // TENTHS, round(seconds / 60, 1)
     early, late = np.median(memory[tenth : 2 * tenth]), np.median(memory[-tenth:])
@@ -123,4 +102,21 @@ def _watch(page: Page, processes: Sequence[psutil.Process], seconds: float) -> P
         "last tenth": round(late),
     }
     growth = goal("camera_memory", late / early - 1, minutes=minutes)
-    return {"goals": [growth, goal("camera_age", oldest)], "watched": [row]}
+    return {
+        "goals": [growth, goal("camera_age", oldest)],
+        "watched": [row],
+        "runs": runs,
+        "film_fps": FILM_FPS,
+    }
+
+
+def _write_film(files: Sequence[Path], film: Path) -> None:
+    """Write a film in which every photo slides by for a second."""
+    width, height = FILM_SIZE
+    wide = (round(width * (1 + SLIDE)), height)
+    with film.open("wb") as out:
+        for file in files:
+            fitted = ImageOps.fit(Image.open(file).convert("RGB"), wide)
+            for left in np.linspace(0, wide[0] - width, FILM_FPS).round().astype(int):
+                frame = fitted.crop((left, 0, left + width, height))
+                frame.save(out, "JPEG", quality=80)

@@ -17,8 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import READY_MS, chromium, open_pocket
-from benchmarks.plan import ROOT, SEED, Bench, progress
-from benchmarks.report import Part, goal
+from benchmarks.plan import ROOT, SEED, Bench, Part, goal, progress
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from pocket.server import serve_folder
 
@@ -46,6 +45,10 @@ Photos = dict[str, list[Path]]  # by what they show
 def measure(bench: Bench) -> Part:
     """Teach every dish alone; then all but one, and ask about that one."""
     train, test = find_photos(bench)
+    lessons = {
+        dish: random.Random(SEED).sample(sorted(files), min(PHOTOS, len(files)))
+        for dish, files in train.items()
+    }
     asked = bench.test_pictures()
     ours = {name: [f for f, of in asked if of == name] for name in bench.class_names}
     alone, fifth = [], []
@@ -54,9 +57,9 @@ def measure(bench: Bench) -> Part:
         for dish in test:
             progress(f"teaching {dish}, then the others")
             with _tab(browser, served.url) as page:
-                alone.append(_teach_alone(page, dish, train, test, ours))
+                alone.append(_teach_alone(page, dish, lessons[dish], test[dish], ours))
             with _tab(browser, served.url) as page:
-                fifth.append(_teach_others(page, dish, train, test))
+                fifth.append(_teach_others(page, dish, lessons, test))
         version = browser.version.partition(".")[0]
     counts = [row[NAMED].split(" of ") for row in alone]
     named = statistics.mean(int(right) / int(total) for right, total in counts)
@@ -92,11 +95,10 @@ def find_photos(bench: Bench) -> tuple[Photos, Photos]:
     part = choose_photos(tree, share=1.0)
     names = spoken(part.class_names)
     others = [name for name in names if name not in bench.class_names]
-    others = others[: bench.plan.taught]
     train, test = (
         {
             name: [Path(f) for f, label in half if names[label] == name]
-            for name in others
+            for name in others[: bench.plan.taught]
         }
         for half in (part.train, part.test)
     )
@@ -113,15 +115,14 @@ def _tab(browser: Browser, url: str) -> Iterator[Page]:
 
 
 def _teach_alone(
-    page: Page, dish: str, train: Photos, test: Photos, ours: Photos
+    page: Page, dish: str, lesson: list[Path], asked: list[Path], ours: Photos
 ) -> dict[str, object]:
-    before, asked = _right(page, ours), test[dish]
-    taught = teach(page, dish, _chosen(train[dish]))
-    checked = taught["checked"]
+    before = _right(page, ours)
+    taught = teach(page, dish, lesson)
     return {
         "dish": dish,
         NAMED: f"{_right(page, {dish: asked})} of {len(asked)}",
-        "leave one out, in the page": f"{checked['right']} of {checked['asked']}",
+        "leave one out, in the page": "{right} of {asked}".format(**taught["checked"]),
         "ours right, before": before,
         "and after": _right(page, ours),
         "training, ms": round(taught["training"]),
@@ -130,12 +131,12 @@ def _teach_alone(
 
 
 def _teach_others(
-    page: Page, dish: str, train: Photos, test: Photos
+    page: Page, dish: str, lessons: Photos, test: Photos
 ) -> dict[str, object]:
-    asked, before = test[dish], Counter(ask_all(page, test[dish]))
-    others = {name: photos for name, photos in test.items() if name != dish}
-    for other in others:
-        teach(page, other, _chosen(train[other]))
+    asked, others = test[dish], {name: test[name] for name in test if name != dish}
+    before = Counter(ask_all(page, asked))
+    for name in others:
+        teach(page, name, lessons[name])
     after = Counter(ask_all(page, asked))
     away = [said["another dish"] + said["no plate"] for said in (before, after)]
     total, theirs = len(asked), sum(map(len, others.values()))
@@ -146,11 +147,6 @@ def _teach_others(
         "called one of the taught": f"{sum(after[o] for o in others)} of {total}",
         "the taught dishes named": f"{_right(page, others)} of {theirs}",
     }
-
-
-def _chosen(files: Sequence[Path]) -> list[Path]:
-    """Photos to learn from, always the same."""
-    return random.Random(SEED).sample(sorted(files), min(PHOTOS, len(files)))
 
 
 def _right(page: Page, photos: Photos) -> int:

@@ -10,8 +10,8 @@ import pytest
 from drawn_images import copy_few
 
 from benchmarks import app, bench
-from benchmarks.bench import PARTS, RESULTS
-from benchmarks.report import GOALS, as_table, goals_of, page
+from benchmarks.bench import PARTS, RESULTS, as_table, goals_of, page
+from benchmarks.plan import GOALS
 from going_modular import evaluation
 from going_modular.app_process import run
 from going_modular.drawn import CLASS_NAMES

@@ -7,8 +7,7 @@ import pytest
 from odd_pictures import READABLE, REFUSED
 from pocket_site import COMMITTED, assert_agree, drawn_jpeg
 
-from benchmarks.browser import ask_page
-from benchmarks.firefox import FIREFOX, FirefoxError, firefox_page
+from benchmarks.browser import FIREFOX, FirefoxError, ask_page, firefox_page
 from benchmarks.teaching import ask_all, call, teach
 from going_modular.app.model import SENTENCES, Predictor, spoken
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
