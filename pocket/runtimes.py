@@ -11,13 +11,13 @@ import gzip
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from going_modular.files import FileError, atomic_write
+from going_modular.app_process import run
+from going_modular.files import FileError, LessonError, atomic_write
 
 HERE = Path(__file__).resolve().parent
 ENGINES = HERE / "engines"
@@ -66,12 +66,11 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
         FileError: If npm is missing, a package cannot be had, or is not the one
             that was pinned. An earlier folder then stays as it was.
     """
-    folder, record = Path(folder), _record(packages)
+    record, names = _record(packages), [n for p in packages for n in p.files.values()]
 
     def is_complete() -> bool:
-        marker, names = folder / RECORD, [n for p in packages for n in p.files.values()]
-        is_this = marker.is_file() and marker.read_text("utf-8") == record
-        return is_this and all((folder / name).is_file() for name in names)
+        is_whole = all((folder / name).is_file() for name in (*names, RECORD))
+        return is_whole and (folder / RECORD).read_text("utf-8") == record
 
     if is_complete():
         return folder
@@ -82,7 +81,10 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
         _install(Path(scratch))
         part.mkdir()
         for package in packages:
-            _copy(package, Path(scratch, "node_modules", package.name), part)
+            for source, name in package.files.items():
+                file = Path(scratch, "node_modules", package.name, source)
+                content = _edited(file.read_bytes(), name, package)
+                (part / name).write_bytes(packed(content, name))
         (part / RECORD).write_text(record, encoding="utf-8")
         # If another run was there first, it may be using what it brought.
         if not is_complete():
@@ -94,6 +96,11 @@ def npm_program() -> str | None:
     """The path of npm: the system's, or the one that pip put beside this Python."""
     beside = str(Path(sys.executable).parent)
     return shutil.which("npm") or shutil.which("npm", path=beside)
+
+
+def packed(content: bytes, name: str) -> bytes:
+    """A file's content, compressed if its name says so: always the same bytes."""
+    return gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content
 
 
 def _install(folder: Path) -> None:
@@ -112,30 +119,23 @@ def _install(folder: Path) -> None:
     print("Fetching the browser demo's runtime from npm ...", flush=True)
     for file in (WANTED, LOCK):
         shutil.copyfile(file, folder / file.name)
-    how = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     try:
-        run = subprocess.run([npm, *CI], cwd=folder, timeout=SECONDS, **how)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FileError(f"npm could not fetch the runtime: {error}") from error
-    if run.returncode:
-        said = [x for x in run.stderr.splitlines() if "log of this run" not in x]
+        run(npm, *CI, cwd=folder, timeout=SECONDS)
+    except LessonError as error:
+        said = [x for x in f"{error}".splitlines() if "log of this run" not in x]
         raise FileError(
-            f"npm could not fetch the runtime ({' '.join(said) or 'no reason given'}). "
+            f"The runtime could not be fetched ({' '.join(said)}). "
             "Nothing was kept. Check the connection, then run this again. If a "
             "checksum differs, do not use this registry before you know why."
-        )
+        ) from error
 
 
-def _copy(package: Package, installed: Path, folder: Path) -> None:
-    for source, name in package.files.items():
-        content = (installed / source).read_bytes()
-        for old, new in package.edits.get(name, ()):
-            if old and content.count(old) != 1:
-                raise FileError(f"{name} is not the file that its edit was written for")
-            content = content.replace(old, new) if old else content + new
-        if name.endswith(".gz"):
-            content = gzip.compress(content, 9, mtime=0)  # same bytes every time
-        (folder / name).write_bytes(content)
+def _edited(content: bytes, name: str, package: Package) -> bytes:
+    for old, new in package.edits.get(name, ()):
+        if old and content.count(old) != 1:
+            raise FileError(f"{name} is not the file that its edit was written for")
+        content = content.replace(old, new) if old else content + new
+    return content
 
 
 def _record(packages: tuple[Package, ...]) -> str:
