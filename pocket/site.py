@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -117,13 +118,7 @@ def write_pocket(
     """
     model_file, folder = Path(model_file), Path(folder)
     model, about = _read(model_file)
-    try:
-        content = as_carried(model, engine or LITE_RT)
-        engine = engine or LITE_RT
-    except ConvertError:
-        if engine:
-            raise
-        engine, content = ORT_WEB, as_carried(model, ORT_WEB)
+    engine, content = _carried(model, engine)
     fetched, known, file = engine.fetch(), read_known(model), engine.starts_with[1]
     about |= {"file": file, "starts_with": engine.starts_with}
     about |= _needed(model, engine, known)
@@ -154,6 +149,13 @@ def write_pocket(
         if not old.samefile(model_file):
             old.unlink()
     return folder
+
+
+def _carried(model: onnx.ModelProto, engine: Engine | None) -> tuple[Engine, bytes]:
+    """An engine, the fastest that can run the model if none is wanted, and its file."""
+    with suppress(ConvertError) if engine is None else nullcontext():
+        return engine or LITE_RT, as_carried(model, engine or LITE_RT)
+    return ORT_WEB, as_carried(model, ORT_WEB)
 
 
 def _needed(
