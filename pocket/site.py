@@ -9,7 +9,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -153,9 +152,12 @@ def write_pocket(
 
 def _carried(model: onnx.ModelProto, engine: Engine | None) -> tuple[Engine, bytes]:
     """An engine, the fastest that can run the model if none is wanted, and its file."""
-    with suppress(ConvertError) if engine is None else nullcontext():
+    try:
         return engine or LITE_RT, as_carried(model, engine or LITE_RT)
-    return ORT_WEB, as_carried(model, ORT_WEB)
+    except ConvertError:
+        if engine:
+            raise
+        return ORT_WEB, as_carried(model, ORT_WEB)
 
 
 def _needed(
