@@ -3,7 +3,7 @@
 packages.json says which files of which packages. package-lock.json names every version
 and checksum, which `npm ci` compares, and no registry: a reader's own npm settings
 count. engine_edits.json says what is changed in LiteRT's files, why, and until when; a
-change that finds nothing to change is an error, and test_pocket_prepare.py tries all
+change that finds nothing to change is an error, and test_pocket_same.py tries all
 builds. Large files are compressed here (.gz), because not every host compresses them.
 """
 

@@ -55,7 +55,7 @@ def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
 
 
 class TaughtHead:
-    """Knows a model's own dishes and taught ones, by features (n, D) of their photos."""
+    """Knows a model's own dishes and taught ones, by their photos' features (n, D)."""
 
     def __init__(self, known: ReferenceFeatures, dishes: Mapping[str, torch.Tensor]):
         self.names = [*known.class_names, *dishes]  # the model's own come first
