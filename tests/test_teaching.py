@@ -1,7 +1,5 @@
 """Dishes learned afterwards: what a file carries, the head, the file that travels."""
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,6 +8,7 @@ import torch
 from demo_model_fixture import make_model
 from drawn_images import drawn_image
 from onnx import numpy_helper
+from pocket_site import COMMITTED, ROOT
 from taught_files import DAMAGES, NO_TAUGHT_FILES, damaged
 from torch.nn import functional as F
 
@@ -21,8 +20,6 @@ from pocket.carried import CarriedError, ReferenceFeatures, read_known, with_fea
 from pocket.taught_file import TaughtError, clean_name, read_taught, write_taught
 from pocket.teaching import TaughtHead, likeness_to, own_likeness, taught_table
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20
 OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
 OURS = read_features(ROOT / "data" / "photos_effnet_lite2_224.npz")
@@ -141,8 +138,7 @@ def test_the_table_counts_what_it_says(known):
     shares = [float(text.rstrip("%")) for text in table["the dish named"][1:]]
     assert shares[0] < shares[1], "more photos, more names"
     assert table["ours still right"][0] == f"{len(ours)} of {len(ours)}"
-    nobody = few.without(*few.names)
-    alone = taught_table(known, nobody, ours=ours, right=right)
+    alone = taught_table(known, few.without(*few.names), ours=ours, right=right)
     assert list(alone.index) == [0], "nothing to teach, nothing to say"
 
 
