@@ -34,12 +34,12 @@ BUILDS = ("relaxed", "plain", "threads")
 class Package(NamedTuple):
     """Files of one npm package, and the names they get here; one in .gz is compressed.
 
-    `edits` are (old, new) bytes by these names. Without old ones the new go to the end.
+    `edits` are such names with old and new bytes; without old the new go to the end.
     """
 
     name: str
     files: dict[str, str]
-    edits: dict[str, list[tuple[bytes, bytes]]] = {}
+    edits: tuple[tuple[str, bytes, bytes], ...] = ()
 
 
 class Engine(NamedTuple):
@@ -131,7 +131,7 @@ def _install(folder: Path) -> None:
 
 
 def _edited(content: bytes, name: str, package: Package) -> bytes:
-    for old, new in package.edits.get(name, ()):
+    for old, new in (edit[1:] for edit in package.edits if edit[0] == name):
         if old and content.count(old) != 1:
             raise FileError(f"{name} is not the file that its edit was written for")
         content = content.replace(old, new) if old else content + new
@@ -144,8 +144,7 @@ def _record(packages: tuple[Package, ...]) -> str:
         entry = pinned[f"node_modules/{name}"]
         lines.append(f"{name} {entry['version']} {entry['integrity']}, from npm:")
         lines += [f"  {file}" for file in files.values()]
-        pairs = ((file, *pair) for file, each in edits.items() for pair in each)
-        lines += [f"  edited in {f}: {old!r} became {new!r}" for f, old, new in pairs]
+        lines += [f"  edited in {f}: {old!r} became {new!r}" for f, old, new in edits]
     return "\n".join(lines) + "\n"
 
 
@@ -154,17 +153,9 @@ def _read_packages(part: str) -> tuple[Package, ...]:
     return tuple(Package(**package) for package in wanted)
 
 
-def _read_edits() -> dict[str, list[tuple[bytes, bytes]]]:
-    """All edits of engine_edits.json by file; "hex" is followed by bytes as numbers."""
-    edits: dict[str, list[tuple[bytes, bytes]]] = {}
-    for change in json.loads((HERE / "engine_edits.json").read_text("utf-8")):
-        for file, *texts in change["edits"]:
-            old, new = (
-                bytes.fromhex(text[4:]) if text.startswith("hex ") else text.encode()
-                for text in texts
-            )
-            edits.setdefault(file, []).append((old, new))
-    return edits
+def _as_bytes(text: str) -> bytes:
+    """A text of engine_edits.json; after "hex " come bytes as numbers."""
+    return bytes.fromhex(text[4:]) if text.startswith("hex ") else text.encode()
 
 
 FONTS = _read_packages("fonts")
@@ -174,9 +165,15 @@ ORT_WEB = Engine(
     _read_packages("onnx"),
     ("vendor/ort.wasm.gz", MODEL),
 )
+CHANGES = json.loads((HERE / "engine_edits.json").read_text("utf-8"))
+EDITS = tuple(
+    (file, *map(_as_bytes, texts))
+    for change in CHANGES
+    for file, *texts in change["edits"]
+)
 LITE_RT = Engine(
     "LiteRT",
     ENGINES / "litert",
-    tuple(p._replace(edits=_read_edits()) for p in _read_packages("litert")),
+    tuple(package._replace(edits=EDITS) for package in _read_packages("litert")),
     ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm"),
 )

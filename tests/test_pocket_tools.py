@@ -90,10 +90,11 @@ def test_the_named_files_come_when_they_are_not_there(brought, tmp_path):
 
 
 def test_edits_replace_bytes_or_add_some_before_compressing(brought, tmp_path):
-    folder, at_the_end = tmp_path / "vendor", {"b.wasm.gz": ((b"", b"end"),)}
+    folder = tmp_path / "vendor"
+    first, at_the_end = ("a.mjs", b"{}", b"{ a }"), ("b.wasm.gz", b"", b"end")
     for text in (b"{ b }", b"{ b }", b"{ c }"):
-        edits = {"a.mjs": ((b"{}", b"{ a }"), (b"{ a }", text))}
-        vendor((LEFT._replace(edits=edits | at_the_end),), folder)
+        edits = first, ("a.mjs", b"{ a }", text), at_the_end
+        vendor((LEFT._replace(edits=edits),), folder)
         assert (folder / "a.mjs").read_bytes() == b"export " + text
     assert len(brought) == 2, "fetched again for another edit only"
     program = gzip.decompress((folder / "b.wasm.gz").read_bytes())
@@ -107,7 +108,8 @@ def test_what_goes_wrong_is_told_and_changes_nothing(brought, tmp_path, monkeypa
     before = sorted(folder.iterdir())
 
     def assert_told(text, old=b"{}"):
-        other = LEFT._replace(edits={"a.mjs": ((b"export", b"xx"), (old, b"y"))})
+        edits = ("a.mjs", b"export", b"xx"), ("a.mjs", old, b"y")
+        other = LEFT._replace(edits=edits)
         for place in (folder, fresh):
             with pytest.raises(FileError, match=text):
                 vendor((other,), place)
