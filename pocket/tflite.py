@@ -54,12 +54,9 @@ class TfliteWriter:
         tensor = _made(schema.TensorT, name=name, shape=[*map(int, shape)], type=kind)
         if scale is not None:
             scales = np.atleast_1d(scale).astype(np.float32)
-            tensor.quantization = _made(
-                schema.QuantizationParametersT,
-                scale=scales,
-                zeroPoint=np.full(len(scales), zero_point, np.int64),
-                quantizedDimension=axis,
-            )
+            zeros = np.full(len(scales), zero_point, np.int64)
+            how = {"scale": scales, "zeroPoint": zeros, "quantizedDimension": axis}
+            tensor.quantization = _made(schema.QuantizationParametersT, **how)
         self.arrays[name] = len(self._tensors)
         self._tensors.append(tensor)
         return self.arrays[name]

@@ -10,12 +10,8 @@ const f = Math.fround;
 const PAGE = 65536; // bytes by which WebAssembly's memory grows
 
 /**
- * Make a function that prepares squares of pixels.
- *
- * @param {BufferSource} code prepare.wasm.
- * @param {{size: number, scale: number, shift: number}} how What model.json says.
- * @returns {Promise<(square: {data: Uint8ClampedArray, height: number}) => Float32Array>}
- *   Takes RGBA, (height, height, 4); returns RGB, (size, size, 3), valid until the next.
+ * Make a function, of prepare.wasm and what model.json says, that prepares squares of
+ * pixels: from RGBA, (height, height, 4), to RGB, (size, size, 3), valid until the next.
  */
 export async function makePrepare(code, { size, scale, shift }) {
   const { instance } = await WebAssembly.instantiate(code);
@@ -57,11 +53,8 @@ export async function makePrepare(code, { size, scale, shift }) {
 }
 
 /**
- * By how much each pixel of a side counts for each pixel of the result.
- *
- * @returns {{first: Int32Array, count: Int32Array, width: number, weights: Float32Array}}
- *   For each pixel of the result: the first that counts, how many do, and, from
- *   `width` times its place on, their weights.
+ * By how much each pixel of a side counts for each pixel of the result: the first that
+ * counts, how many do, and, from `width` times the result's place on, their weights.
  */
 function makeWeights(side, size) {
   const ratio = f(size / side);
