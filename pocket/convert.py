@@ -36,8 +36,8 @@ UINT8_TO_INT8 = -128
 MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.json counts on it
 ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
 DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
-# What keeps a shape; LiteRT calls them so, too, in capitals, but for two.
-ELEMENTWISE = "Abs Add Clip Div Mul Sigmoid Sign Softmax Sqrt Sub".split()
+# Operators without attributes; LiteRT calls them so, too, in capitals, but for two.
+ELEMENTWISE = ("Abs", "Add", "Clip", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "Sub")
 OTHER_NAMES = {"Clip": "MAXIMUM", "Sigmoid": "LOGISTIC"}
 
 
@@ -235,6 +235,7 @@ class _Converter(TfliteWriter):
         "MatMul": similarity,
         "QuantizeLinear": quantize,
         "ReduceL2": length,
+        "Softmax": elementwise,
         "TopK": top,
     }
 
