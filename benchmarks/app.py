@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.plan import MODEL, ROOT, Bench, Part, goal, in_turns, progress
+from benchmarks.plan import MODEL, ROOT, Bench, goal, in_turns, progress
 from deploy.reference import read_about, read_deployable
 from going_modular.app_process import connected, run, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
@@ -26,7 +26,7 @@ ASKED = 3  # pictures that both apps are asked about
 SECONDS = 60  # longest wait for an answer
 
 
-def measure(bench: Bench) -> Part:
+def measure(bench: Bench) -> dict:
     """Start both apps in turns, several times, and ask them about some pictures."""
     apps, homes = _lay_out(bench.workdir), [Path(sys.prefix)] * 2
     if bench.plan.own_environments:

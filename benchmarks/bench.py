@@ -21,9 +21,9 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import app, camera, gate, networks, pocket, teaching
+from benchmarks import app, gate, networks, pocket, teaching
 from benchmarks.browser import CHROMIUM
-from benchmarks.plan import ROOT, TINY, Bench, Part, Plan, progress
+from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
 from going_modular.data_setup import find_pictures
 from going_modular.files import atomic_write
 from tools.readme_block import renew_block
@@ -33,7 +33,7 @@ PARTS = {
     "prediction": networks.prediction,
     "app": app.measure,
     "pocket": pocket.measure,
-    "camera": camera.measure,
+    "camera": pocket.watch_camera,
     "teaching": teaching.measure,
     "big": networks.big,
     "gate": gate.measure,
@@ -42,19 +42,16 @@ IN_A_BROWSER = {"pocket", "camera", "teaching"}
 RESULTS = ROOT / "benchmarks" / "results.json"  # the page lies beside it
 WORDS = tomllib.loads(RESULTS.with_name("page.toml").read_text("utf-8"))
 ELSEWHERE = ROOT / "build" / "benchmark.json"
-BUSY = 0.5  # load average; more means that times are not to be trusted
 EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
 PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "numpy")
 
 
-def run(how_much: Plan, names: Sequence[str]) -> dict[str, Part]:
+def run(how_much: Plan, names: Sequence[str]) -> dict[str, dict]:
     """Measure the named parts; returns what each found, and on what."""
     start, load_average = time.monotonic(), psutil.getloadavg()[0]
     torch.set_num_threads(how_much.threads)
-    if load_average > BUSY:
-        progress(f"other programs are at work (load {load_average:.1f}): expect noise")
     pictures = find_pictures(ROOT / "data")
-    progress(f"using {pictures.label}")
+    progress(f"using {pictures.label}; load average {load_average:.1f}")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as workdir:
         bench = Bench(how_much, pictures, Path(workdir))
         if "teaching" in names:
@@ -64,7 +61,7 @@ def run(how_much: Plan, names: Sequence[str]) -> dict[str, Part]:
     return {"circumstances": circumstances(bench, load_average, minutes), **parts}
 
 
-def circumstances(bench: Bench, load_average: float, minutes: float) -> Part:
+def circumstances(bench: Bench, load_average: float, minutes: float) -> dict:
     """What the numbers depend on."""
     train, test = bench.datasets()
     threads, label = bench.plan.threads, bench.pictures.label
@@ -103,12 +100,12 @@ def as_table(rows: Sequence[Mapping[str, object]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def goals_of(results: Mapping[str, Part]) -> list[dict[str, str]]:
+def goals_of(results: Mapping[str, dict]) -> list[dict[str, str]]:
     """The goals of all parts, in their order."""
     return [row for part in results.values() for row in part.get("goals", ())]
 
 
-def page(results: Mapping[str, Part]) -> str:
+def page(results: Mapping[str, dict]) -> str:
     """The page that says in words and tables what results.json holds."""
     blocks = [WORDS["head"]]
     if results["circumstances"]["is_tiny"]:
@@ -124,7 +121,7 @@ def page(results: Mapping[str, Part]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def write(results: dict[str, Part], out: Path) -> str:
+def write(results: dict[str, dict], out: Path) -> str:
     """Keep the results as JSON, and as a page beside it; returns the page."""
     text = page(results)
     stored = json.dumps(results, indent=1, ensure_ascii=False) + "\n"

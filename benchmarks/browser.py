@@ -60,6 +60,7 @@ def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
 
     `first` is JavaScript that runs before the page's own.
     """
+    page.set_default_timeout(READY_MS)
     page.add_init_script(first)
     page.goto(url)
     page.evaluate(WAIT, [READY, READY_MS])

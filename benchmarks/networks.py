@@ -11,17 +11,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import (
-    MODEL,
-    SEED,
-    TURN,
-    Bench,
-    Part,
-    goal,
-    in_turns,
-    progress,
-    speed,
-)
+from benchmarks.plan import MODEL, SEED, TURN, Bench, goal, in_turns, progress, speed
 from going_modular import engine
 from going_modular.app.model import Predictor
 from going_modular.big import food101
@@ -46,7 +36,7 @@ BIG_PHOTOS = 60  # that features are made of, at most
 PART, ALL = sum(food101.count_of().values()), food101.ALL_PHOTOS
 
 
-def training(bench: Bench) -> Part:
+def training(bench: Bench) -> dict:
     """Train the usual way and with features stored once, several times, in turns."""
     ways = {way: partial(_train, bench, way) for way in (ALL_ANEW, STORED)}
     rounds = range(bench.plan.rounds)
@@ -95,7 +85,7 @@ def _train(bench: Bench, way: str, _: int) -> dict[str, object]:
     return {"seconds": seconds, "right": f"{score.right} of {score.total}"}
 
 
-def prediction(bench: Bench) -> Part:
+def prediction(bench: Bench) -> dict:
     """Time whole predictions, from a JPEG's bytes to a class, and big pictures."""
     files = [file.read_bytes() for file, _ in bench.test_pictures()]
     app = Predictor(MODEL, threads=bench.plan.threads)
@@ -170,7 +160,7 @@ def _enlarge(data: bytes, megapixels: float) -> bytes:
     return file.getvalue()
 
 
-def big(bench: Bench) -> Part:
+def big(bench: Bench) -> dict:
     """Time the features of some photos, and a head of FoodVision Big's size."""
     progress("features of photos, and a head of FoodVision Big's size")
     photos = [file for file, _ in bench.test_pictures(BIG_PHOTOS)]

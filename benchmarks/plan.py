@@ -1,4 +1,8 @@
-"""What all parts share: how much is measured, on what, in turns, and the goals."""
+"""What all parts share: how much is measured, on what, in turns, and the goals.
+
+A part returns what it found as results.json keeps it. A table is a list of rows by
+column, with numbers rounded as they are read; "goals" is one of its tables.
+"""
 
 import time
 import tomllib
@@ -25,9 +29,6 @@ TURN = 30  # pictures that one way gets before the next one has its turn
 # Threads of a runtime look for work for a moment after it is done; wait until they
 # sleep, so that no answer is held up by the one before.
 PAUSE = 0.005  # seconds
-# What a part found, as results.json keeps it: a table is a list of rows by column, with
-# numbers rounded as they are read; "goals" is one of its tables.
-Part = dict[str, object]
 
 
 class Plan(NamedTuple):

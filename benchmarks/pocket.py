@@ -1,4 +1,4 @@
-"""One file in browsers and in Python: answers, times, a first visit, and a profile."""
+"""The browser demo: answers and times in all browsers, a first visit, a live camera."""
 
 import json
 import time
@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pandas as pd
+import psutil
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Request
 
-from benchmarks.browser import (
-    FIREFOX,
-    READY_MS,
-    ask_page,
-    chromium,
-    firefox_page,
-    open_pocket,
-)
-from benchmarks.plan import MODEL, TURN, Bench, Part, goal, in_turns, speed
+from benchmarks.browser import FIREFOX, ask_page, chromium, firefox_page, open_pocket
+from benchmarks.plan import MODEL, TURN, Bench, goal, in_turns, progress, speed
 from going_modular.app.model import Predictor
+from going_modular.files import progress_bar
 from going_modular.predictions import WARM_UP
 from pocket.runtimes import LITE_RT, ORT_WEB
 from pocket.server import serve_folder
@@ -50,9 +47,49 @@ PROFILE = """async ([model, runs]) => {
     for (let run = 0; run < runs; run += 1) await session.run({ picture });
     session.endProfiling();
 }"""
+CAMERA = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",  # nobody is there to allow it
+)
+FILM_SIZE = (1280, 720)  # pixels, what the page asks a camera for
+FILM_PHOTOS = 12  # the film shows one after another, then begins again
+FILM_FPS = 30  # what Chromium plays a film of JPEG pictures at
+SLIDE = 0.25  # of the width, by which a photo slides in its second
+CAMERA_WARM_UP_MS = 5000  # of live answers that do not count
+SAMPLE = 2.5  # seconds between two looks at the memory
+TENTHS = 10  # parts of the time; of ten minutes, each is a minute
+# Runs before the page's own code. Of every answer it notes when the viewfinder showed
+# its frame, when the worker answered, and how many answers came since the former, its
+# own included.
+NOTES = """globalThis.notes = [];
+(() => {
+    const times = [];
+    let shown, grabbed;
+    const follow = (video) => video.requestVideoFrameCallback((_, frame) => {
+        const at = frame.presentationTime;
+        shown = { at, before: times.findLastIndex((time) => time <= at) + 1 };
+        follow(video);
+    });
+    addEventListener("playing", ({ target }) => follow(target), true);
+    const grab = globalThis.createImageBitmap;
+    globalThis.createImageBitmap = (source, ...rest) => {
+        if (source instanceof HTMLVideoElement) grabbed = shown;
+        return grab(source, ...rest);
+    };
+    globalThis.Worker = class extends Worker {
+        constructor(...given) {
+            super(...given);
+            this.addEventListener("message", ({ data }) => {
+                if (!data.result?.probabilities || !grabbed) return;
+                times.push(performance.now());
+                notes.push([grabbed.at, times.at(-1), times.length - grabbed.before]);
+            });
+        }
+    };
+})();"""
 
 
-def measure(bench: Bench) -> Part:
+def measure(bench: Bench) -> dict:
     """Ask all of them about every test picture, in turns; then visit the page anew."""
     plan = bench.plan
     pictures = [file.read_bytes() for file, _ in bench.test_pictures()]
@@ -155,7 +192,7 @@ def _visit(browser: Browser, url: str, picture: bytes) -> dict[str, float]:
         page = open_pocket(context.new_page(), url)
         ask_page(page, picture)
         seconds = time.perf_counter() - start
-        page.locator("#offline").wait_for(timeout=READY_MS)
+        page.locator("#offline").wait_for()
         sizes = pd.DataFrame([request.sizes() for request in loaded])
     size = sizes.responseHeadersSize.sum() + sizes.responseBodySize.sum()
     return {"seconds": seconds, "megabytes": size / 1e6}
@@ -206,3 +243,70 @@ def _convolutions() -> pd.DataFrame:
         rows[node.name] = kind, int(np.prod([*places, *kernel]))
     columns = ["kind", "multiplications"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def watch_camera(bench: Bench) -> dict:
+    """Let the page answer for a film of test photos that never stands still.
+
+    Raises:
+        RuntimeError: If the page is not live from beginning to end.
+    """
+    seconds, film = bench.plan.camera_seconds, bench.workdir / "film.mjpeg"
+    _write_film([file for file, _ in bench.test_pictures(FILM_PHOTOS)], film)
+    progress(f"the live camera, for {seconds:g} seconds")
+    looks, memory = max(TENTHS, round(seconds / SAMPLE)), []
+    with (
+        serve_folder(bench.write_site()) as served,
+        chromium(*CAMERA, f"--use-file-for-fake-video-capture={film}") as browser,
+    ):
+        page = open_pocket(browser.new_page(), served.url, first=NOTES)
+        page.get_by_role("button", name="Start camera").click()
+        page.wait_for_selector("#bars li")
+        page.wait_for_timeout(CAMERA_WARM_UP_MS)
+        # The page with its worker and the model, and what draws it.
+        listed = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
+        kinds = {process["id"]: process["type"] for process in listed["processInfo"]}
+        processes = [
+            psutil.Process(n) for n in kinds if kinds[n] in ("renderer", "GPU")
+        ]
+        page.evaluate("notes.splice(0)")
+        for _ in progress_bar("watching the live camera", iterable=range(looks)):
+            page.wait_for_timeout(1000 * seconds / looks)
+            # Its own memory and, as Linux says it, its share of what is shared.
+            memory.append(sum(p.memory_full_info().pss for p in processes) / 1e6)
+            chip = page.inner_text("#rate-chip")
+            if not chip.endswith("a second"):
+                raise RuntimeError(f"the live camera came to rest: {chip!r}")
+        notes, runs = page.evaluate("notes"), page.inner_text("#runs")
+    answers = pd.DataFrame(notes, columns=["shown", "answered", "age"])
+    ms, oldest = answers.answered - answers.shown, int(answers.age.max())
+    tenth, minutes = looks // TENTHS, round(seconds / 60, 1)
+    early, late = np.median(memory[tenth : 2 * tenth]), np.median(memory[-tenth:])
+    row = {
+        "minutes": minutes,
+        "answers a second": round(1000 / answers.answered.diff().mean(), 1),
+        "oldest frame, in answers": oldest,
+        "frame to answer, median ms": round(ms.median()),
+        "99th pct ms": round(ms.quantile(0.99)),
+        "memory MB, second tenth": round(early),
+        "last tenth": round(late),
+    }
+    growth = goal("camera_memory", late / early - 1, minutes=minutes)
+    return {
+        "goals": [growth, goal("camera_age", oldest)],
+        "watched": [row],
+        "runs": runs,
+        "film_fps": FILM_FPS,
+    }
+
+
+def _write_film(files: Sequence[Path], film: Path) -> None:
+    """Write a film in which every photo slides by for a second."""
+    width, height = FILM_SIZE
+    wide = (round(width * (1 + SLIDE)), height)
+    with film.open("wb") as out:
+        for file in files:
+            fitted = ImageOps.fit(Image.open(file).convert("RGB"), wide)
+            for left in np.linspace(0, wide[0] - width, FILM_FPS).round().astype(int):
+                frame = fitted.crop((left, 0, left + width, height))
+                frame.save(out, "JPEG", quality=80)

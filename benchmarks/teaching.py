@@ -16,8 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.browser import READY_MS, chromium, open_pocket
-from benchmarks.plan import ROOT, SEED, Bench, Part, goal, progress
+from benchmarks.browser import chromium, open_pocket
+from benchmarks.plan import ROOT, SEED, Bench, goal, progress
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from pocket.server import serve_folder
 
@@ -42,7 +42,7 @@ CALL = """async ([name, given]) => {
 Photos = dict[str, list[Path]]  # by what they show
 
 
-def measure(bench: Bench) -> Part:
+def measure(bench: Bench) -> dict:
     """Teach every dish alone; then all but one, and ask about that one."""
     train, test = find_photos(bench)
     lessons = {
@@ -110,7 +110,7 @@ def _tab(browser: Browser, url: str) -> Iterator[Page]:
     """The page where nothing was taught yet, as soon as it can learn."""
     with browser.new_context() as context:
         page = open_pocket(context.new_page(), url)
-        page.wait_for_selector(LEARNED, timeout=READY_MS)
+        page.wait_for_selector(LEARNED)
         yield page
 
 

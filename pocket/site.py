@@ -22,23 +22,14 @@ from going_modular.gate import STRENGTH
 from pocket.carried import KNOWN_FILE, ReferenceFeatures, read_known, with_features
 from pocket.convert import tflite_of
 from pocket.preparation import ConvertError, preparation_of
-from pocket.runtimes import (
-    BUILDS,
-    ENGINES,
-    HERE,
-    LITE_RT,
-    MODEL,
-    ORT_WEB,
-    TFLITE,
-    Engine,
-    packed,
-)
+from pocket.runtimes import BUILDS, LITE_RT, MODEL, ORT_WEB, TFLITE, Engine, packed
 from pocket.taught_file import RULES
 from pocket.teaching import MARGIN, NEAREST
 
+HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "demos" / "foodvision_pocket"
 VENDOR = "vendor"
-ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
+ENGINE_FILES = sorted({file.name for file in HERE.glob("engines/*/*")})
 SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.svg", "*.webmanifest")
 SOURCES = [file.name for kind in SOURCES for file in PAGE.glob(kind)]
 PAGE_FILES = (".gitattributes", *sorted({*SOURCES} - {*ENGINE_FILES}))
