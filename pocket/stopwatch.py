@@ -112,11 +112,8 @@ def browser_speed(
 ) -> FoundSpeed:
     """Answers a second in a browser: measured here, or else as reported.
 
-    Args:
-        folder: Of the browser demo; None if it could not be written.
-        pictures: Picture files to ask about.
-        report: What `make bench` wrote, on whatever computer: its results.json.
-        runs: What runs the model there, in the report's words: one of the two above.
+    `folder` is None if the demo could not be written. `report` is the results.json that
+    `make bench` wrote, on whatever computer; `runs` says in its words what runs there.
     """
     if folder:
         try:

