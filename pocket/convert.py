@@ -160,7 +160,6 @@ class _Converter(TfliteWriter):
         biases = self.constant(bias[0], shift, scale=shift_scale)
         result = self.integers(rounding, [1, out, out, len(numbers)])
         options = {"padding": schema.Padding.SAME, "strideH": stride, "strideW": stride}
-        options |= {"dilationHFactor": 1, "dilationWFactor": 1}
         options |= {"depthMultiplier": 1} if depthwise else {}
         kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
         self.operator(kind, [inputs, weights, biases], [result], **options)
