@@ -1,4 +1,4 @@
-"""The app beside its twin on PyTorch: starts, sizes, memory, answers."""
+"""The app beside its twin on PyTorch: starts, sizes, answers."""
 
 import re
 import shutil
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import gradio_client  # noqa: F401, so that no app's start waits for this import
 import numpy as np
-import psutil
 import torch
 
 from benchmarks.plan import MODEL, ROOT, Bench, goal, in_turns, progress
@@ -42,11 +41,10 @@ def measure(bench: Bench) -> dict:
     cuda = [sum(megabytes(home, folder) for folder in CUDA) for home in homes]
     costs = {
         "from start to first answer, median s": [own.s.median() for own in starts],
-        "resident memory after it, median MB": [own.mb.median() for own in starts],
         "installed environment, MB": sizes,
         "the same without CUDA's libraries and Triton, MB": np.subtract(sizes, cuda),
     }
-    start, _, environment, _ = (ours / theirs for ours, theirs in costs.values())
+    start, environment, _ = (ours / theirs for ours, theirs in costs.values())
     answers = [own.answers.iloc[-1] for own in starts]
     return {
         "goals": [goal("app_start", start), goal("app_environment", environment)],
@@ -94,12 +92,9 @@ def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
     with run_demo(app, python=python) as running, connected(running.url) as ask:
         answers = [ask(pictures[0], SECONDS)]
         seconds = time.perf_counter() - began
-        parent = psutil.Process(running.process.pid)
-        family = [parent, *parent.children(recursive=True)]
-        memory = sum(process.memory_info().rss for process in family) / 1e6
         answers += [ask(picture, SECONDS) for picture in pictures[1:]]
     labels = [scores["label"] for scores, _ in answers]
-    return {"s": seconds, "mb": memory, "answers": labels}
+    return {"s": seconds, "answers": labels}
 
 
 def environment_for(app: Path) -> Path:

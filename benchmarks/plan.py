@@ -26,9 +26,8 @@ MODEL = ROOT / "models" / "foodvision_mini.onnx"  # the committed one
 GOALS = tomllib.loads(Path(__file__).with_name("goals.toml").read_text("utf-8"))
 SEED = 42
 TURN = 30  # pictures that one way gets before the next one has its turn
-# Threads of a runtime look for work for a moment after it is done; wait until they
-# sleep, so that no answer is held up by the one before.
-PAUSE = 0.005  # seconds
+# Seconds until threads of a runtime, done, sleep: no answer is held up by another's.
+PAUSE = 0.005
 
 
 class Plan(NamedTuple):

@@ -44,11 +44,7 @@ Photos = dict[str, list[Path]]  # by what they show
 
 def measure(bench: Bench) -> dict:
     """Teach every dish alone; then all but one, and ask about that one."""
-    train, test = find_photos(bench)
-    lessons = {
-        dish: random.Random(SEED).sample(sorted(files), min(PHOTOS, len(files)))
-        for dish, files in train.items()
-    }
+    lessons, test = find_photos(bench)
     asked = bench.test_pictures()
     ours = {name: [f for f, of in asked if of == name] for name in bench.class_names}
     alone, fifth = [], []
@@ -81,7 +77,7 @@ def measure(bench: Bench) -> dict:
 
 
 def find_photos(bench: Bench) -> tuple[Photos, Photos]:
-    """The photos of other dishes that the environment names: to learn, and to ask.
+    """Photos of other dishes that the environment names: `PHOTOS` to learn, all to ask.
 
     Raises:
         SystemExit: If ours are real and the others drawn, or the other way round.
@@ -97,11 +93,13 @@ def find_photos(bench: Bench) -> tuple[Photos, Photos]:
     others = [name for name in names if name not in bench.class_names]
     train, test = (
         {
-            name: [Path(f) for f, label in half if names[label] == name]
+            name: sorted(Path(f) for f, label in half if names[label] == name)
             for name in others[: bench.plan.taught]
         }
         for half in (part.train, part.test)
     )
+    for name, files in train.items():
+        train[name] = random.Random(SEED).sample(files, min(PHOTOS, len(files)))
     return train, test
 
 
