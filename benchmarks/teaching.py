@@ -117,12 +117,18 @@ def _teach_alone(
 ) -> dict[str, object]:
     before = _right(page, ours)
     taught = teach(page, dish, lesson)
+    named, after = _right(page, {dish: asked}), _right(page, ours)
+    page.locator("#offline").wait_for()
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector(LEARNED)
     return {
         "dish": dish,
-        NAMED: f"{_right(page, {dish: asked})} of {len(asked)}",
+        NAMED: f"{named} of {len(asked)}",
+        "the same, reloaded without network": _right(page, {dish: asked}),
         "leave one out, in the page": "{right} of {asked}".format(**taught["checked"]),
         "ours right, before": before,
-        "and after": _right(page, ours),
+        "and after": after,
         "training, ms": round(taught["training"]),
         "leave one out, ms": round(taught["checking"]),
     }

@@ -74,7 +74,8 @@ def test_a_tiny_run_makes_every_row_and_whole_tables(tmp_path):
     assert visits["loaded MB"].between(5, 15).all()
     assert min(results["camera"]["watched"][0].values()) > 0
     for row in results["teaching"]["alone"]:
-        assert int(row["named after 20 photos"].split(" of ")[0]) > 0
+        named = int(row["named after 20 photos"].split(" of ")[0])
+        assert named == row["the same, reloaded without network"] > 0
 
 
 def test_what_cannot_be_measured_is_told_at_once(monkeypatch, capsys):
