@@ -1,4 +1,4 @@
-"""The app beside its twin on PyTorch: starts, sizes, memory, answers."""
+"""The app beside its twin on PyTorch: starts, sizes, answers."""
 
 import re
 import shutil
@@ -11,11 +11,9 @@ from pathlib import Path
 
 import gradio_client  # noqa: F401, so that no app's start waits for this import
 import numpy as np
-import psutil
 import torch
 
-from benchmarks.plan import MODEL, ROOT, Bench, in_turns, progress
-from benchmarks.report import Part, goal
+from benchmarks.plan import MODEL, ROOT, Bench, goal, in_turns, progress
 from deploy.reference import read_about, read_deployable
 from going_modular.app_process import connected, run, run_demo
 from going_modular.demo_folder import APP, TEXTS, copy_app
@@ -27,7 +25,7 @@ ASKED = 3  # pictures that both apps are asked about
 SECONDS = 60  # longest wait for an answer
 
 
-def measure(bench: Bench) -> Part:
+def measure(bench: Bench) -> dict:
     """Start both apps in turns, several times, and ask them about some pictures."""
     apps, homes = _lay_out(bench.workdir), [Path(sys.prefix)] * 2
     if bench.plan.own_environments:
@@ -43,11 +41,10 @@ def measure(bench: Bench) -> Part:
     cuda = [sum(megabytes(home, folder) for folder in CUDA) for home in homes]
     costs = {
         "from start to first answer, median s": [own.s.median() for own in starts],
-        "resident memory after it, median MB": [own.mb.median() for own in starts],
         "installed environment, MB": sizes,
         "the same without CUDA's libraries and Triton, MB": np.subtract(sizes, cuda),
     }
-    start, _, environment, _ = (ours / theirs for ours, theirs in costs.values())
+    start, environment, _ = (ours / theirs for ours, theirs in costs.values())
     answers = [own.answers.iloc[-1] for own in starts]
     return {
         "goals": [goal("app_start", start), goal("app_environment", environment)],
@@ -58,10 +55,11 @@ def measure(bench: Bench) -> Part:
         "costs": [
             {
                 "": what,
-                **{app: _short(cost) for app, cost in zip(apps, both, strict=True)},
-                "ours of theirs": f"{both[0] / both[1]:.0%}",
+                OURS: _short(ours),
+                TWIN: _short(theirs),
+                "ours of theirs": f"{ours / theirs:.0%}",
             }
-            for what, both in costs.items()
+            for what, (ours, theirs) in costs.items()
         ],
     }
 
@@ -72,9 +70,7 @@ def _short(value: float) -> float:
 
 def _lay_out(folder: Path) -> dict[str, Path]:
     """The app with the committed model, and the same with PyTorch as its runtime."""
-    ours, twin = apps = folder / "app", folder / "twin"
-    for app in apps:
-        copy_app(APP, app, TEXTS)
+    ours, twin = (copy_app(APP, folder / name, TEXTS) for name in ("app", "twin"))
     shutil.copyfile(MODEL, ours / MODEL.name)
     runtime = Path(__file__).with_name("twin_runtime.py")
     shutil.copyfile(runtime, twin / "onnxruntime.py")
@@ -96,12 +92,9 @@ def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
     with run_demo(app, python=python) as running, connected(running.url) as ask:
         answers = [ask(pictures[0], SECONDS)]
         seconds = time.perf_counter() - began
-        parent = psutil.Process(running.process.pid)
-        family = [parent, *parent.children(recursive=True)]
-        memory = sum(process.memory_info().rss for process in family) / 1e6
         answers += [ask(picture, SECONDS) for picture in pictures[1:]]
     labels = [scores["label"] for scores, _ in answers]
-    return {"s": seconds, "mb": memory, "answers": labels}
+    return {"s": seconds, "answers": labels}
 
 
 def environment_for(app: Path) -> Path:

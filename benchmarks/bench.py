@@ -6,38 +6,52 @@ drawn ones where there is no internet. A full run takes about an hour on two cor
 
 import argparse
 import json
+import os
+import platform
+import re
 import tempfile
 import time
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import torch
 
-from benchmarks import app, big, camera, gate, pocket, prediction, teaching, training
+from benchmarks import app, gate, networks, pocket, teaching
 from benchmarks.browser import CHROMIUM
 from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
-from benchmarks.report import Part, as_table, circumstances, goals_of, page
 from going_modular.data_setup import find_pictures
 from going_modular.files import atomic_write
 from tools.readme_block import renew_block
 
-MODULES = (training, prediction, app, pocket, camera, teaching, big, gate)
-PARTS = {module.__name__.rpartition(".")[2]: module.measure for module in MODULES}
+PARTS = {
+    "training": networks.training,
+    "prediction": networks.prediction,
+    "app": app.measure,
+    "pocket": pocket.measure,
+    "camera": pocket.watch_camera,
+    "teaching": teaching.measure,
+    "big": networks.big,
+    "gate": gate.measure,
+}
 IN_A_BROWSER = {"pocket", "camera", "teaching"}
 RESULTS = ROOT / "benchmarks" / "results.json"  # the page lies beside it
+WORDS = tomllib.loads(RESULTS.with_name("page.toml").read_text("utf-8"))
 ELSEWHERE = ROOT / "build" / "benchmark.json"
-BUSY = 0.5  # load average; more means that times are not to be trusted
+EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
+PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "numpy")
 
 
-def run(how_much: Plan, names: Sequence[str]) -> dict[str, Part]:
+def run(how_much: Plan, names: Sequence[str]) -> dict[str, dict]:
     """Measure the named parts; returns what each found, and on what."""
     start, load_average = time.monotonic(), psutil.getloadavg()[0]
     torch.set_num_threads(how_much.threads)
-    if load_average > BUSY:
-        progress(f"other programs are at work (load {load_average:.1f}): expect noise")
     pictures = find_pictures(ROOT / "data")
-    progress(f"using {pictures.label}")
+    progress(f"using {pictures.label}; load average {load_average:.1f}")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as workdir:
         bench = Bench(how_much, pictures, Path(workdir))
         if "teaching" in names:
@@ -47,7 +61,67 @@ def run(how_much: Plan, names: Sequence[str]) -> dict[str, Part]:
     return {"circumstances": circumstances(bench, load_average, minutes), **parts}
 
 
-def write(results: dict[str, Part], out: Path) -> str:
+def circumstances(bench: Bench, load_average: float, minutes: float) -> dict:
+    """What the numbers depend on."""
+    train, test = bench.datasets()
+    threads, label = bench.plan.threads, bench.pictures.label
+    facts = {
+        "processor": _processor(),
+        "cores": f"{os.cpu_count()}; threads of PyTorch and ONNX Runtime: {threads}",
+        "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
+        "other work": f"load average {load_average:.1f} when it began",
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "Python": platform.python_version(),
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "pictures": f"{label}: {len(train)} to train on, {len(test)} to test on",
+        "date": f"{datetime.now(UTC):%d %B %Y}; the run took {minutes:.0f} minutes",
+    }
+    rows = [{"circumstance": name, "this run": fact} for name, fact in facts.items()]
+    return {"is_tiny": bench.plan.per_class is not None, "table": rows}
+
+
+def _processor() -> str:
+    """Its name and, where Linux tells, what matters for the speed of networks."""
+    with suppress(OSError, KeyError):  # no Linux, or no x86
+        text = Path("/proc/cpuinfo").read_text("utf-8")  # its last core counts
+        told = dict(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE))
+        known = [name for name in EXTENSIONS if name in told["flags"].split()]
+        family = f"family {told['cpu family']}, model {told['model']}"
+        extras = ", ".join(known).upper().replace("_", "-")
+        return f"{told['model name']} ({family}; {extras})"
+    return platform.processor() or platform.machine()
+
+
+def as_table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows with the same columns as a Markdown table."""
+    lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)]]
+    for cells in (row.values() for row in rows):
+        lines.append([f"{x:,}" if isinstance(x, int | float) else x for x in cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def goals_of(results: Mapping[str, dict]) -> list[dict[str, str]]:
+    """The goals of all parts, in their order."""
+    return [row for part in results.values() for row in part.get("goals", ())]
+
+
+def page(results: Mapping[str, dict]) -> str:
+    """The page that says in words and tables what results.json holds."""
+    blocks = [WORDS["head"]]
+    if results["circumstances"]["is_tiny"]:
+        blocks.append("**A rehearsal on tiny settings: these numbers mean nothing.**")
+    blocks += [as_table(goals_of(results)), as_table(results["circumstances"]["table"])]
+    for name, part in results.items():
+        if words := WORDS.get(name):
+            blocks.append(f"## {words['title']}")
+            for table, text in words["tables"].items():
+                blocks += [text.format_map(part), as_table(part[table])]
+            notes = [f"- {note.format_map(part)}" for note in words["notes"]]
+            blocks.append("\n".join(notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def write(results: dict[str, dict], out: Path) -> str:
     """Keep the results as JSON, and as a page beside it; returns the page."""
     text = page(results)
     stored = json.dumps(results, indent=1, ensure_ascii=False) + "\n"

@@ -1,15 +1,27 @@
-"""A headless Chromium, and the browser demo in it."""
+"""The browser demo in a headless Chromium, which Playwright drives, and in Firefox.
+
+Playwright drives only a Firefox that was built for it, or one as new as itself. Any
+understands WebDriver BiDi, JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
+"""
 
 import base64
+import json
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from websocket import WebSocket, create_connection
 
-from pocket.stopwatch import ASK
+from going_modular.app_process import HOST, started
+from pocket.stopwatch import ASK, launched
 
 CHROMIUM = shutil.which("chromium")
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 READY = "body[data-model=ready]"
 READY_MS = 120_000  # a busy machine takes its time
 # Told at once, where Playwright's own waiting comes to look only twice a second.
@@ -20,18 +32,26 @@ WAIT = """async ([selector, most]) => {
         await new Promise((resolve) => setTimeout(resolve, 5));
     }
 }"""
-
-
-def launched(playwright: Playwright, *more_args: str) -> Browser:
-    """A Chromium of its own, for a with-block."""
-    args = ["--disable-gpu", *more_args]
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=args)
+# Whatever Firefox asks of other machines goes to a port where nobody answers.
+PREFERENCES = f"""
+user_pref("network.proxy.type", 1);
+user_pref("network.proxy.http", "{HOST}");
+user_pref("network.proxy.http_port", 9);
+user_pref("network.proxy.ssl", "{HOST}");
+user_pref("network.proxy.ssl_port", 9);
+"""
+# In and out as JSON, which is shorter than the types that BiDi has for all values.
+CALL = """async (argument) => {
+    const it = (EXPRESSION);
+    const value = typeof it === "function" ? it(JSON.parse(argument)) : it;
+    return JSON.stringify(await value) ?? "null";
+}"""
 
 
 @contextmanager
-def chromium(*more_args: str) -> Iterator[Browser]:
+def chromium(*args: str) -> Iterator[Browser]:
     """A Chromium and all that drives it; one at a time."""
-    with sync_playwright() as playwright, launched(playwright, *more_args) as browser:
+    with sync_playwright() as playwright, launched(playwright, *args) as browser:
         yield browser
 
 
@@ -40,17 +60,98 @@ def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
 
     `first` is JavaScript that runs before the page's own.
     """
+    page.set_default_timeout(READY_MS)
     page.add_init_script(first)
     page.goto(url)
     page.evaluate(WAIT, [READY, READY_MS])
     return page
 
 
-def ask_page(page: Page, picture: bytes) -> dict:
+def ask_page(page: "Page | FirefoxPage", picture: bytes) -> dict:
     """What the page's own model says of a picture file.
 
-    Returns:
-        probabilities, in the order of the class names; familiarity; ours; milliseconds,
-        from the file's bytes to the answer.
+    Returns what the model's outputs hold, by name, and milliseconds, from the file's
+    bytes to the answer.
     """
     return page.evaluate(ASK, base64.b64encode(picture).decode())
+
+
+class FirefoxError(RuntimeError):
+    """What Firefox was asked to do failed."""
+
+
+class FirefoxPage:
+    """As much of a Playwright page as the lesson needs, in Firefox."""
+
+    def __init__(self, connection: WebSocket):
+        self._connection = connection
+        self._command("session.new", capabilities={})
+        tree = self._command("browsingContext.getTree")
+        self._tab = tree["contexts"][0]["context"]
+
+    def goto(self, url: str) -> None:
+        """Open a page, as far as its `load` event."""
+        where = {"context": self._tab, "url": url, "wait": "complete"}
+        self._command("browsingContext.navigate", **where)
+
+    def evaluate(self, expression: str, argument: Any = None) -> Any:
+        """The value of an expression; of a function and of a promise, what comes of it.
+
+        Raises:
+            FirefoxError: If it throws; the message is JavaScript's.
+        """
+        result = self._command(
+            "script.callFunction",
+            functionDeclaration=CALL.replace("EXPRESSION", expression),
+            arguments=[{"type": "string", "value": json.dumps(argument)}],
+            awaitPromise=True,
+            target={"context": self._tab},
+        )
+        if result["type"] == "exception":
+            raise FirefoxError(result["exceptionDetails"]["text"])
+        return json.loads(result["result"]["value"])
+
+    def inner_text(self, selector: str) -> str:
+        return self.evaluate("(css) => document.querySelector(css).innerText", selector)
+
+    def wait_for_selector(self, selector: str) -> None:
+        self.evaluate(WAIT, [selector, READY_MS])
+
+    def _command(self, method: str, **params: Any) -> Any:
+        command = {"id": 1, "method": method, "params": params}
+        self._connection.send(json.dumps(command))
+        reply = json.loads(self._connection.recv())  # the next: no event is asked for
+        if reply["type"] == "error":
+            raise FirefoxError(f"{method}: {reply['message']}")
+        return reply["result"]
+
+
+@contextmanager
+def firefox_page(url: str) -> Iterator[FirefoxPage]:
+    """The browser demo at an address, once its model is ready.
+
+    Raises:
+        LessonError: If Firefox does not start.
+        FirefoxError: If the model does not get ready.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder, "user.js").write_text(PREFERENCES, "utf-8")
+        noted = Path(folder, "WebDriverBiDiServer.json")
+        command = [FIREFOX, "--headless", "--profile", folder]
+        command += ["--remote-debugging-port", "0"]  # any free one of this machine's
+        with started(
+            *command,
+            log=Path(folder, "log.txt"),
+            is_ready=lambda: noted.exists() and noted.read_text("utf-8").endswith("}"),
+            seconds=READY_MS / 1000,
+            env={**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder},
+        ):
+            port = json.loads(noted.read_text("utf-8"))["ws_port"]
+            how = {"timeout": READY_MS / 1000, "suppress_origin": True}
+            how["http_no_proxy"] = [HOST]
+            address = f"ws://{HOST}:{port}/session"
+            with closing(create_connection(address, **how)) as connection:
+                page = FirefoxPage(connection)
+                page.goto(url)
+                page.wait_for_selector(READY)
+                yield page

@@ -7,9 +7,8 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import ROOT, Bench, progress
-from benchmarks.report import Part, goal
-from benchmarks.training import LITE2
+from benchmarks.networks import LITE2
+from benchmarks.plan import ROOT, Bench, goal, progress
 from going_modular import gate
 from going_modular.companion import train_head
 from going_modular.engine import HEAD, cross_validate
@@ -31,7 +30,7 @@ WAYS = {
 }
 
 
-def measure(bench: Bench) -> Part:
+def measure(bench: Bench) -> dict:
     """Judge every way on every other dish, each by a gate that has not met it."""
     progress("training a head, and gates that leave one dish out")
     built = LITE2.build(len(bench.class_names))
@@ -40,36 +39,22 @@ def measure(bench: Bench) -> Part:
     head = train_head(built, photos)
     cv = cross_validate(head, photos.train, settings=HEAD)
     right = cv.logits.argmax(dim=1) == photos.train.tensors[1]
-    test, dishes = photos.test.tensors[0], others.names[: bench.plan.taught]
+    dishes = others.names[: bench.plan.taught]
     far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
     ranks = []
     for dish in dishes:
+        asked = {"near": others.test_of(dish), "ours": photos.test.tensors[0]}
         met = others.without(dish).train.tensors[0]
-        asked = {"near": others.test_of(dish), "ours": test, "far": far}
-        deviations = _listen(head, photos.train, cv.logits, met, asked)
+        scores = _listen(head, photos.train, cv.logits, met, {**asked, "far": far})
         for way, (heard, has_floor) in WAYS.items():
-            own = {k: _rank(each, heard, has_floor) for k, each in deviations.items()}
+            own = {k: _rank(each, heard, has_floor) for k, each in scores.items()}
             line = gate.threshold_at_tpr(own.pop("held out")[right], gate.KEPT)
             ranks.append({"way": way, **{k: rank - line for k, rank in own.items()}})
-    near = sum(len(others.test_of(dish)) for dish in dishes)
-    total = {"near": near, "ours": len(test), "far": len(far)}
-    return {
-        **_judge(pd.DataFrame(ranks), total),
-        "on": photos.label,
-        "label": others.label,
-        "names": ", ".join(dishes),
-        "total": total,
-        "kept": gate.KEPT,
-    }
-
-
-def _judge(ranks: pd.DataFrame, total: Mapping[str, int]) -> Part:
-    """A row a way; of the last, the lesson's, the goals, the worst gate counting.
-
-    `ranks` has a row a way and gate, and by kind the pictures' ranks, (N,).
-    """
+    table = pd.DataFrame(ranks)
+    total = {kind: len(table[kind][0]) for kind in ("near", "ours", "far")}
+    total["near"] = sum(len(others.test_of(dish)) for dish in dishes)
     rows = []
-    for way, own in ranks.groupby("way", sort=False):
+    for way, own in table.groupby("way", sort=False):  # the lesson's is the last
         away = own[[*total]].map(lambda rank: int((rank < 0).sum()))
         auroc = gate.auroc(torch.cat([*own.ours]), torch.cat([*own.near]))
         near, least, most = away.near.sum(), away.min(), away.max()
@@ -82,12 +67,20 @@ def _judge(ranks: pd.DataFrame, total: Mapping[str, int]) -> Part:
                 "no food, turned away": f"{least.far} to {most.far} of {total['far']}",
             }
         )
-    worst = {"near": near, "far": least.far, "ours": most.ours}
+    worst = {"near": near, "far": least.far, "ours": most.ours}  # gate of the lesson's
     near, far, ours = (
         goal(f"gate_{kind}", n / total[kind], away=n, total=total[kind])
         for kind, n in worst.items()
     )
-    return {"goals": [near, goal("gate_auroc", auroc), far, ours], "ways": rows}
+    return {
+        "goals": [near, goal("gate_auroc", auroc), far, ours],
+        "ways": rows,
+        "on": photos.label,
+        "label": others.label,
+        "names": ", ".join(dishes),
+        "total": total,
+        "kept": gate.KEPT,
+    }
 
 
 @torch.inference_mode()
@@ -100,16 +93,10 @@ def _listen(
 ) -> dict[str, torch.Tensor]:
     """What the three witnesses say: the higher, the more a picture is one of ours.
 
-    Args:
-        head: Ours, trained.
-        train: Features (N, D) and labels of our training pictures.
-        logits: Of the same by heads that had not seen them, (N, C).
-        met: Features of other dishes that the second head meets, (M, D).
-        asked: Features of others by their kind.
-
-    Returns:
-        By kind, and "held out" for our training pictures, scores (K, 3) in standard
-        deviations of these.
+    `logits` (N, C) are of our training pictures, by heads that had not seen them; `met`
+    are features (M, D) of other dishes for the second head, `asked` those of others by
+    kind. Returns by kind, and "held out" for our training pictures, scores (K, 3) in
+    standard deviations of these.
     """
     rows, labels = train.tensors
     known, second = F.normalize(rows, dim=1), gate.fit_second_head(rows, labels, met)

@@ -1,6 +1,11 @@
-"""How much is measured, on which pictures, and how ways of doing things take turns."""
+"""What all parts share: how much is measured, on what, in turns, and the goals.
+
+A part returns what it found as results.json keeps it. A table is a list of rows by
+column, with numbers rounded as they are read; "goals" is one of its tables.
+"""
 
 import time
+import tomllib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,11 +23,11 @@ from pocket.site import write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "foodvision_mini.onnx"  # the committed one
+GOALS = tomllib.loads(Path(__file__).with_name("goals.toml").read_text("utf-8"))
 SEED = 42
 TURN = 30  # pictures that one way gets before the next one has its turn
-# Threads of a runtime look for work for a moment after it is done; wait until they
-# sleep, so that no answer is held up by the one before.
-PAUSE = 0.005  # seconds
+# Seconds until threads of a runtime, done, sleep: no answer is held up by another's.
+PAUSE = 0.005
 
 
 class Plan(NamedTuple):
@@ -95,11 +100,8 @@ def in_turns(
     A spell of other work on the machine so meets all. A turn begins with a warm-up that
     is not counted: right after another network, a way finds caches filled with other
     weights and its threads asleep, which no program that runs one network meets. Each
-    way goes first as often.
-
-    Returns:
-        By way: a row an item, with ms and result, or the keys of a result that is a
-        dict.
+    way goes first as often. Returns by way a row an item, with ms and the keys of what
+    the way returned.
     """
     order, rows = deque(ways), {name: [] for name in ways}
     with progress_bar(what, len(items) * len(ways)) as bar:
@@ -108,15 +110,36 @@ def in_turns(
             for name in order:
                 for item in now[:warm_up]:
                     ways[name](item)
-                rows[name] += [_timed(ways[name], item) for item in now]
+                for item in now:
+                    time.sleep(PAUSE)
+                    begun = time.perf_counter()
+                    result = ways[name](item)
+                    ms = 1000 * (time.perf_counter() - begun)
+                    rows[name].append({"ms": ms, **result})
                 bar.update(len(now))
             order.rotate()
     return {name: pd.DataFrame(rows[name]) for name in ways}
 
 
-def _timed(way: Callable, item: object) -> dict:
-    time.sleep(PAUSE)
-    start = time.perf_counter()
-    result = way(item)
-    ms = 1000 * (time.perf_counter() - start)
-    return {"ms": ms, **(result if isinstance(result, dict) else {"result": result})}
+def goal(name: str, value: float, **more: object) -> dict[str, str]:
+    """A row of the goals: what this project set out to reach, and what came of it.
+
+    The name is of goals.toml; `more` is what else its texts say.
+    """
+    said = GOALS[name]
+    limit = said.get("least", said.get("most"))
+    reached = value >= limit if "least" in said else value <= limit
+    return {
+        "goal": said["goal"].format(limit=limit, **more),
+        "measured": said["measured"].format(value=value, **more),
+        "reached": "yes" if reached else "no",
+    }
+
+
+def speed(ms: pd.Series) -> dict[str, float]:
+    """Columns about milliseconds, one a call."""
+    return {
+        "median ms": round(ms.median(), 1),
+        "95th pct ms": round(ms.quantile(0.95), 1),
+        "a second": round(1000 / ms.median()),
+    }

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.browser import READY_MS, chromium, open_pocket
-from benchmarks.plan import ROOT, SEED, Bench, progress
-from benchmarks.report import Part, goal
+from benchmarks.browser import chromium, open_pocket
+from benchmarks.plan import ROOT, SEED, Bench, goal, progress
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from pocket.server import serve_folder
 
@@ -43,9 +42,9 @@ CALL = """async ([name, given]) => {
 Photos = dict[str, list[Path]]  # by what they show
 
 
-def measure(bench: Bench) -> Part:
+def measure(bench: Bench) -> dict:
     """Teach every dish alone; then all but one, and ask about that one."""
-    train, test = find_photos(bench)
+    lessons, test = find_photos(bench)
     asked = bench.test_pictures()
     ours = {name: [f for f, of in asked if of == name] for name in bench.class_names}
     alone, fifth = [], []
@@ -54,9 +53,9 @@ def measure(bench: Bench) -> Part:
         for dish in test:
             progress(f"teaching {dish}, then the others")
             with _tab(browser, served.url) as page:
-                alone.append(_teach_alone(page, dish, train, test, ours))
+                alone.append(_teach_alone(page, dish, lessons[dish], test[dish], ours))
             with _tab(browser, served.url) as page:
-                fifth.append(_teach_others(page, dish, train, test))
+                fifth.append(_teach_others(page, dish, lessons, test))
         version = browser.version.partition(".")[0]
     counts = [row[NAMED].split(" of ") for row in alone]
     named = statistics.mean(int(right) / int(total) for right, total in counts)
@@ -78,7 +77,7 @@ def measure(bench: Bench) -> Part:
 
 
 def find_photos(bench: Bench) -> tuple[Photos, Photos]:
-    """The photos of other dishes that the environment names: to learn, and to ask.
+    """Photos of other dishes that the environment names: `PHOTOS` to learn, all to ask.
 
     Raises:
         SystemExit: If ours are real and the others drawn, or the other way round.
@@ -92,14 +91,15 @@ def find_photos(bench: Bench) -> tuple[Photos, Photos]:
     part = choose_photos(tree, share=1.0)
     names = spoken(part.class_names)
     others = [name for name in names if name not in bench.class_names]
-    others = others[: bench.plan.taught]
     train, test = (
         {
-            name: [Path(f) for f, label in half if names[label] == name]
-            for name in others
+            name: sorted(Path(f) for f, label in half if names[label] == name)
+            for name in others[: bench.plan.taught]
         }
         for half in (part.train, part.test)
     )
+    for name, files in train.items():
+        train[name] = random.Random(SEED).sample(files, min(PHOTOS, len(files)))
     return train, test
 
 
@@ -108,34 +108,39 @@ def _tab(browser: Browser, url: str) -> Iterator[Page]:
     """The page where nothing was taught yet, as soon as it can learn."""
     with browser.new_context() as context:
         page = open_pocket(context.new_page(), url)
-        page.wait_for_selector(LEARNED, timeout=READY_MS)
+        page.wait_for_selector(LEARNED)
         yield page
 
 
 def _teach_alone(
-    page: Page, dish: str, train: Photos, test: Photos, ours: Photos
+    page: Page, dish: str, lesson: list[Path], asked: list[Path], ours: Photos
 ) -> dict[str, object]:
-    before, asked = _right(page, ours), test[dish]
-    taught = teach(page, dish, _chosen(train[dish]))
-    checked = taught["checked"]
+    before = _right(page, ours)
+    taught = teach(page, dish, lesson)
+    named, after = _right(page, {dish: asked}), _right(page, ours)
+    page.locator("#offline").wait_for()
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector(LEARNED)
     return {
         "dish": dish,
-        NAMED: f"{_right(page, {dish: asked})} of {len(asked)}",
-        "leave one out, in the page": f"{checked['right']} of {checked['asked']}",
+        NAMED: f"{named} of {len(asked)}",
+        "the same, reloaded without network": _right(page, {dish: asked}),
+        "leave one out, in the page": "{right} of {asked}".format(**taught["checked"]),
         "ours right, before": before,
-        "and after": _right(page, ours),
+        "and after": after,
         "training, ms": round(taught["training"]),
         "leave one out, ms": round(taught["checking"]),
     }
 
 
 def _teach_others(
-    page: Page, dish: str, train: Photos, test: Photos
+    page: Page, dish: str, lessons: Photos, test: Photos
 ) -> dict[str, object]:
-    asked, before = test[dish], Counter(ask_all(page, test[dish]))
-    others = {name: photos for name, photos in test.items() if name != dish}
-    for other in others:
-        teach(page, other, _chosen(train[other]))
+    asked, others = test[dish], {name: test[name] for name in test if name != dish}
+    before = Counter(ask_all(page, asked))
+    for name in others:
+        teach(page, name, lessons[name])
     after = Counter(ask_all(page, asked))
     away = [said["another dish"] + said["no plate"] for said in (before, after)]
     total, theirs = len(asked), sum(map(len, others.values()))
@@ -146,11 +151,6 @@ def _teach_others(
         "called one of the taught": f"{sum(after[o] for o in others)} of {total}",
         "the taught dishes named": f"{_right(page, others)} of {theirs}",
     }
-
-
-def _chosen(files: Sequence[Path]) -> list[Path]:
-    """Photos to learn from, always the same."""
-    return random.Random(SEED).sample(sorted(files), min(PHOTOS, len(files)))
 
 
 def _right(page: Page, photos: Photos) -> int:

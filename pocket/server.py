@@ -1,5 +1,6 @@
 """Serve a folder of plain files on this computer, as a static Space would."""
 
+import mimetypes
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,21 +19,12 @@ ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-# Not the system's table, which differs between systems and lacks some of these.
+# Python's own table, not the system's, which differs between systems; and more.
+SCRIPTS = dict.fromkeys((".js", ".mjs"), "text/javascript")
+TABLE = mimetypes.MimeTypes().types_map[True] | SCRIPTS | {".woff2": "font/woff2"}
 KINDS = {
-    "": "application/octet-stream",
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
+    ending: f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+    for ending, kind in TABLE.items()
 }
 
 

@@ -19,25 +19,17 @@ from going_modular.demo_folder import DeployError, copy_shown, shown_suffix
 from going_modular.export import metadata_of
 from going_modular.files import FileError, file_sha256, staged_folder
 from going_modular.gate import STRENGTH
-from pocket.carried import KNOWN_FILE, read_known, with_features
+from pocket.carried import KNOWN_FILE, ReferenceFeatures, read_known, with_features
 from pocket.convert import tflite_of
 from pocket.preparation import ConvertError, preparation_of
-from pocket.runtimes import (
-    BUILDS,
-    ENGINES,
-    HERE,
-    LITE_RT,
-    MODEL,
-    ORT_WEB,
-    TFLITE,
-    Engine,
-)
+from pocket.runtimes import BUILDS, LITE_RT, MODEL, ORT_WEB, TFLITE, Engine, packed
 from pocket.taught_file import RULES
 from pocket.teaching import MARGIN, NEAREST
 
+HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "demos" / "foodvision_pocket"
 VENDOR = "vendor"
-ENGINE_FILES = sorted({file.name for file in ENGINES.glob("*/*")})
+ENGINE_FILES = sorted({file.name for file in HERE.glob("engines/*/*")})
 SOURCES = ("README.md", "*.css", "*.html", "*.js", "*.svg", "*.webmanifest")
 SOURCES = [file.name for kind in SOURCES for file in PAGE.glob(kind)]
 PAGE_FILES = (".gitattributes", *sorted({*SOURCES} - {*ENGINE_FILES}))
@@ -89,11 +81,9 @@ def as_carried(model: Path | onnx.ModelProto, engine: Engine) -> bytes:
     Raises:
         ConvertError: If the engine is LiteRT and the model cannot be written for it.
     """
-    return (
-        with_features(model)
-        if engine is ORT_WEB
-        else tflite_of(model, with_features=True)
-    )
+    if engine is ORT_WEB:
+        return with_features(model)
+    return tflite_of(model, with_features=True)
 
 
 def write_pocket(
@@ -118,26 +108,67 @@ def write_pocket(
     """
     model_file, folder = Path(model_file), Path(folder)
     model, about = _read(model_file)
-    try:
-        content = as_carried(model, engine or LITE_RT)
-        engine = engine or LITE_RT
-    except ConvertError:
-        if engine:
-            raise
-        engine, content = ORT_WEB, as_carried(model, ORT_WEB)
-    fetched = engine.fetch()
+    engine, content = _carried(model, engine)
+    fetched, known, file = engine.fetch(), read_known(model), engine.starts_with[1]
+    about |= {"file": file, "starts_with": engine.starts_with}
+    about |= _needed(model, engine, known)
+    # Times of change are not copied: servers go by them, and an older engine would not
+    # get past a newer one that is stored.
+    how = {"copy_function": shutil.copyfile, "dirs_exist_ok": True}
+    parts = {engine.code: "", fetched: VENDOR, HERE / "icons": "icons"}
     with staged_folder(folder) as part:
-        about |= _put_model(part, model, engine, content)
-        about["examples"] = _copy_all(part, engine.code, fetched, examples)
+        for name in PAGE_FILES:
+            shutil.copyfile(PAGE / name, part / name)
+        for source, place in parts.items():
+            shutil.copytree(source, part / place, **how)
+        (part / file).write_bytes(packed(content, file))
+        if known:
+            (part / KNOWN_FILE).write_bytes(known.to_bytes())
+        (part / "examples").mkdir()
+        about["examples"] = []
+        for number, picture in enumerate(examples, start=1):
+            name = f"examples/{number}{shown_suffix(picture).lower()}"
+            copy_shown(picture, part / name)
+            about["examples"].append(name)
         _write_json(part / "model.json", about)
         _write_json(part / "files.json", _list_files(part))
         new = {path.relative_to(part) for path in part.rglob("*")}
     kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
-    made_here = [path for kind in kinds for path in folder.glob(kind) if path.is_file()]
-    for old in made_here:
-        if old.relative_to(folder) not in new and not old.samefile(model_file):
+    made_here = {path for kind in kinds for path in folder.glob(kind) if path.is_file()}
+    for old in made_here - {folder / path for path in new}:
+        if not old.samefile(model_file):
             old.unlink()
     return folder
+
+
+def _carried(model: onnx.ModelProto, engine: Engine | None) -> tuple[Engine, bytes]:
+    """An engine, the fastest that can run the model if none is wanted, and its file."""
+    try:
+        return engine or LITE_RT, as_carried(model, engine or LITE_RT)
+    except ConvertError:
+        if engine:
+            raise
+        return ORT_WEB, as_carried(model, ORT_WEB)
+
+
+def _needed(
+    model: onnx.ModelProto, engine: Engine, known: ReferenceFeatures | None
+) -> dict:
+    """What the page must do itself: prepare pictures for LiteRT, and teach."""
+    about = {}
+    if engine is LITE_RT:
+        about["preparation"] = asdict(preparation_of(model))
+    if known:
+        about["teaching"] = {
+            "file": KNOWN_FILE,
+            "dimensions": known.rounded.shape[1],
+            "counts": known.counts,
+            "strength": STRENGTH,
+            "nearest": NEAREST,
+            "margin": MARGIN,
+            **RULES,
+        }
+    return about
 
 
 def _write_json(file: Path, content: dict) -> None:
@@ -179,47 +210,3 @@ def _list_files(folder: Path) -> dict:
         if name not in NOT_SHOWN and path.suffix not in (".txt", ".wat"):
             sizes[name] = path.stat().st_size
     return {"version": digest.hexdigest()[:16], "files": sizes}
-
-
-def _put_model(
-    part: Path, model: onnx.ModelProto, engine: Engine, content: bytes
-) -> dict:
-    """Put a model into the folder as its engine reads it; returns what to say of it."""
-    file = engine.starts_with[1]
-    about = {"file": file, "starts_with": engine.starts_with}
-    if file.endswith(".gz"):  # a quarter smaller; not every host would compress it
-        content = gzip.compress(content, 9, mtime=0)
-    (part / file).write_bytes(content)
-    if engine is LITE_RT:
-        about["preparation"] = asdict(preparation_of(model))
-    if known := read_known(model):
-        (part / KNOWN_FILE).write_bytes(known.to_bytes())
-        about["teaching"] = {
-            "file": KNOWN_FILE,
-            "dimensions": known.rounded.shape[1],
-            "counts": known.counts,
-            "strength": STRENGTH,
-            "nearest": NEAREST,
-            "margin": MARGIN,
-            **RULES,
-        }
-    return about
-
-
-def _copy_all(
-    part: Path, code: Path, fetched: Path, examples: Sequence[Path]
-) -> list[str]:
-    """Copy the page, an engine and pictures; returns the pictures' names."""
-    for name in PAGE_FILES:
-        shutil.copyfile(PAGE / name, part / name)
-    # Times of change are not copied: servers go by them, and an older engine would not
-    # get past a newer one that is stored.
-    how = {"copy_function": shutil.copyfile, "dirs_exist_ok": True}
-    for source, place in ((code, ""), (fetched, VENDOR), (HERE / "icons", "icons")):
-        shutil.copytree(source, part / place, **how)
-    (part / "examples").mkdir()
-    names = []
-    for number, picture in enumerate(examples, start=1):
-        names.append(f"examples/{number}{shown_suffix(picture).lower()}")
-        copy_shown(picture, part / names[-1])
-    return names

@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,11 +48,10 @@ class BrowserSpeed(NamedTuple):
 
 
 class FoundSpeed(NamedTuple):
-    """Answers a second, measured or reported."""
+    """Answers a second, measured or reported, and where."""
 
     per_second: float
-    where: str  # it was measured
-    answers: list[list[float]] | None = None  # probabilities (N, C), if it was here
+    where: str
 
 
 def measure_in_browser(
@@ -69,21 +69,21 @@ def measure_in_browser(
     how = {"input": files, "cwd": COURSE, "timeout": timeout}
     try:
         told = run(sys.executable, "-m", "pocket.stopwatch", **how)
+        return BrowserSpeed(*json.loads(told))
     except LessonError as error:
         why = str(error).splitlines()[-1]
         raise DeployError(f"No browser answered: {why}") from error
-    return BrowserSpeed(*json.loads(told))
 
 
 def _measure(folder: str, *pictures: str) -> BrowserSpeed:
     """What `measure_in_browser` does, where Playwright may run."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # readers may do without
 
     sent = [base64.b64encode(Path(file).read_bytes()).decode() for file in pictures]
     with (
         serve_folder(Path(folder), isolated=False) as served,
         sync_playwright() as playwright,
-        _started(playwright.chromium) as browser,
+        launched(playwright, NO_NAMES) as browser,
     ):
         page = browser.new_page()
         page.goto(f"{served.url}model.json")  # nothing of the demo's page runs there
@@ -96,13 +96,14 @@ def _measure(folder: str, *pictures: str) -> BrowserSpeed:
     return BrowserSpeed(name, runs, times, [answer["probabilities"] for answer in said])
 
 
-def _started(chromium):
+def launched(playwright, *args: str):
     """Chromium from the PATH; or else Chrome or Edge, wherever they are installed."""
+    launch = partial(playwright.chromium.launch, args=["--disable-gpu", *args])
     if found := shutil.which("chromium") or shutil.which("chromium-browser"):
-        return chromium.launch(executable_path=found, args=[NO_NAMES])
+        return launch(executable_path=found)
     for channel in ("chrome", "msedge"):
         with suppress(Exception):
-            return chromium.launch(channel=channel, args=[NO_NAMES])
+            return launch(channel=channel)
     raise DeployError("there is no Chromium, Chrome or Edge here: install one of them")
 
 
@@ -111,17 +112,14 @@ def browser_speed(
 ) -> FoundSpeed:
     """Answers a second in a browser: measured here, or else as reported.
 
-    Args:
-        folder: Of the browser demo; None if it could not be written.
-        pictures: Picture files to ask about.
-        report: What `make bench` wrote, on whatever computer: its results.json.
-        runs: What runs the model there, in the report's words: one of the two above.
+    `folder` is None if the demo could not be written. `report` is the results.json that
+    `make bench` wrote, on whatever computer; `runs` says in its words what runs there.
     """
     if folder:
         try:
             speed = measure_in_browser(folder, pictures)
             per_second = 1000 / statistics.median(speed.milliseconds)
-            return FoundSpeed(per_second, f"{speed.browser}, here", speed.answers)
+            return FoundSpeed(per_second, f"{speed.browser}, here")
         except DeployError as reason:
             print(f"Not measured here: {reason}")
     reported = next(

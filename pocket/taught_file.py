@@ -46,20 +46,24 @@ def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
     known = read_known(model_file)
     if known is None:
         raise TaughtError(f"{Path(model_file).name} carries nothing to learn with.")
+    spelling = {name.lower(): name for name in known.class_names}
+    joined: dict[str, list[torch.Tensor]] = {}
     try:
-        read = [_dish(each, known.rounded.shape[1]) for each in content["dishes"]]
-        photos = sum(len(rows) for _, rows in read)
-        if len(read) > MOST["dishes"] or photos > MOST["photos"]:
+        for dish in content["dishes"]:
+            name, photos = clean_name(dish["name"]), dish["photos"]
+            if not name or not isinstance(photos, list) or not photos:
+                raise ValueError("a dish without a name or without photos")
+            rows = [_features(photo, known.rounded.shape[1]) for photo in photos]
+            # Upper and lower case make no difference to people.
+            joined.setdefault(spelling.setdefault(name.lower(), name), []).extend(rows)
+        photos = sum(map(len, joined.values()))
+        if len(content["dishes"]) > MOST["dishes"] or photos > MOST["photos"]:
             raise ValueError("too many dishes or photos")
     except (KeyError, TypeError, ValueError) as error:
         raise TaughtError(
             f"{file.name} is damaged ({error}): save it once more in the page."
         ) from error
-    spelling = {name.lower(): name for name in known.class_names}
-    joined: dict[str, list[torch.Tensor]] = {}
-    for name, rows in read:  # upper and lower case make no difference to people
-        joined.setdefault(spelling.setdefault(name.lower(), name), []).append(rows)
-    return {name: torch.cat(rows) for name, rows in joined.items()}
+    return {name: torch.stack(rows) for name, rows in joined.items()}
 
 
 def _parse(file: Path) -> dict:
@@ -76,13 +80,6 @@ def _parse(file: Path) -> dict:
     if content.get("version") != RULES["version"]:
         raise TaughtError(f"{file.name} is from a newer page: update the course.")
     return content
-
-
-def _dish(dish: dict, dimensions: int) -> tuple[str, torch.Tensor]:
-    name, photos = clean_name(dish["name"]), dish["photos"]
-    if not name or not isinstance(photos, list) or not photos:
-        raise ValueError("a dish without a name or without photos")
-    return name, torch.stack([_features(photo, dimensions) for photo in photos])
 
 
 def clean_name(name: str) -> str:
@@ -109,10 +106,7 @@ def _features(photo: dict, dimensions: int) -> torch.Tensor:
 def class_more(
     names: Sequence[str], dishes: Mapping[str, torch.Tensor]
 ) -> tuple[list[str], torch.Tensor]:
-    """Classes for the next model, each once, and labels (N,) of dishes' N photos.
-
-    A dish that is called like one of today's classes is no class more.
-    """
+    """Classes for the next model, each once, and labels (N,) of dishes' N photos."""
     together = list(dict.fromkeys([*names, *dishes]))
     labels = [together.index(name) for name, rows in dishes.items() for _ in rows]
     return together, torch.tensor(labels, dtype=torch.long)
@@ -129,13 +123,8 @@ def write_taught(
         pairs = zip(texts, scales.tolist(), strict=True)
         photos = [{"features": text, "scale": scale} for text, scale in pairs]
         written.append({"name": name, "photos": photos})
-    content = {
-        "format": RULES["format"],
-        "version": RULES["version"],
-        "model": file_sha256(model_file),
-        "dimensions": len(integers),
-        "dishes": written,
-    }
+    content = {key: RULES[key] for key in ("format", "version")}
+    content |= {"model": file_sha256(model_file), "dimensions": len(integers)}
     with atomic_write(file) as part:
-        part.write_text(json.dumps(content), encoding="utf-8")
+        part.write_text(json.dumps({**content, "dishes": written}), encoding="utf-8")
     return Path(file)

@@ -55,14 +55,10 @@ def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
 
 
 class TaughtHead:
-    """Knows a model's own dishes and taught ones, by features (n, D) of their photos.
-
-    Attributes:
-        names: Of all classes: the model's own, then the taught ones.
-    """
+    """Knows a model's own dishes and taught ones, by their photos' features (n, D)."""
 
     def __init__(self, known: ReferenceFeatures, dishes: Mapping[str, torch.Tensor]):
-        self.names = [*known.class_names, *dishes]
+        self.names = [*known.class_names, *dishes]  # the model's own come first
         self.own = len(known.class_names)
         self.photos = [F.normalize(rows, dim=1) for rows in dishes.values()]
         self.scales = [own_likeness(known, len(rows)) for rows in self.photos]
@@ -106,17 +102,10 @@ def taught_table(
 ) -> pd.DataFrame:
     """Teach each of the other dishes alone, from few photos and from more, and ask.
 
-    Args:
-        known: What the model file carries.
-        others: Taught from their training pictures, asked about with their test ones.
-        ours: Features of our own test pictures, (N, D).
-        right: Which of those the model named rightly before, and let through, (N,).
-        photos: How many pictures each dish is taught from.
-        runs: How often, each time from other pictures.
-
-    Returns:
-        A row for each number of photos, the first without any: means over dishes and
-        runs. No other dish's test pictures should be named as the taught one.
+    `ours` are features of our own test pictures, (N, D); `right` says which of those
+    the model named rightly before, and let through, (N,). Each dish is taught from so
+    many `photos`, in so many `runs`, each time others. Returns a row for each number,
+    the first for none: means over dishes and runs.
     """
     generator = torch.Generator().manual_seed(42)
     rows = {0: ("", "", f"{int(right.sum())} of {len(ours)}")}

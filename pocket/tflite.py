@@ -51,15 +51,12 @@ class TfliteWriter:
         scale, or one for each index of `axis`.
         """
         kind = getattr(schema.TensorType, kind.upper())
-        tensor = _made(schema.TensorT, name=name, shape=[*map(int, shape)], type=kind)
+        tensor = schema.TensorT(name=name, shape=[*map(int, shape)], type=kind)
         if scale is not None:
             scales = np.atleast_1d(scale).astype(np.float32)
-            tensor.quantization = _made(
-                schema.QuantizationParametersT,
-                scale=scales,
-                zeroPoint=np.full(len(scales), zero_point, np.int64),
-                quantizedDimension=axis,
-            )
+            zeros = np.full(len(scales), zero_point, np.int64)
+            how = {"scale": scales, "zeroPoint": zeros, "quantizedDimension": axis}
+            tensor.quantization = schema.QuantizationParametersT(**how)
         self.arrays[name] = len(self._tensors)
         self._tensors.append(tensor)
         return self.arrays[name]
@@ -69,7 +66,7 @@ class TfliteWriter:
         number = self.array(name, values.shape, str(values.dtype), **more)
         data = np.frombuffer(values.tobytes(), np.uint8)
         self._tensors[number].buffer = len(self._buffers)
-        self._buffers.append(_made(schema.BufferT, data=data))
+        self._buffers.append(schema.BufferT(data=data))
         return number
 
     def shape(self, number: int) -> list[int]:
@@ -81,15 +78,15 @@ class TfliteWriter:
     ) -> None:
         """Add an operator by its name in the schema's `BuiltinOperator`.
 
-        An input of -1 leaves an optional one out. `options` that are not given are 0.
+        An input of -1 leaves an optional one out.
         """
         code = self._codes.setdefault(kind, len(self._codes))
         ends = {"inputs": inputs, "outputs": outputs}
-        operator = _made(schema.OperatorT, opcodeIndex=code, **ends)
+        operator = schema.OperatorT(opcodeIndex=code, **ends)
         if options:
             name = OPTIONS[kind]
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
-            operator.builtinOptions = _made(getattr(schema, f"{name}T"), **options)
+            operator.builtinOptions = getattr(schema, f"{name}T")(**options)
         self._operators.append(operator)
 
     def finish(
@@ -99,14 +96,13 @@ class TfliteWriter:
         ends = {"inputs": inputs, "outputs": outputs}
         numbers = {end: [self.arrays[n] for n in names] for end, names in ends.items()}
         arrays = {"tensors": self._tensors, "operators": self._operators}
-        graph = _made(schema.SubGraphT, name="main", **arrays, **numbers)
+        graph = schema.SubGraphT(name="main", **arrays, **numbers)
         named = {}
         for end, names in ends.items():
             pairs = [{"name": name, "tensorIndex": self.arrays[name]} for name in names]
-            named[end] = [_made(schema.TensorMapT, **pair) for pair in pairs]
-        asked = _made(schema.SignatureDefT, signatureKey="serving_default", **named)
-        model = _made(
-            schema.ModelT,
+            named[end] = [schema.TensorMapT(**pair) for pair in pairs]
+        asked = schema.SignatureDefT(signatureKey="serving_default", **named)
+        model = schema.ModelT(
             version=VERSION,
             description=description,
             operatorCodes=[_operator_code(kind) for kind in self._codes],
@@ -119,17 +115,9 @@ class TfliteWriter:
         return bytes(builder.Output())
 
 
-def _made(kind: type, **fields):
-    """One of the schema's objects, with these fields."""
-    made = kind()
-    vars(made).update(fields)
-    return made
-
-
 def _operator_code(kind: str) -> schema.OperatorCodeT:
     code = getattr(schema.BuiltinOperator, kind)
-    return _made(
-        schema.OperatorCodeT,
+    return schema.OperatorCodeT(
         builtinCode=code,
         deprecatedBuiltinCode=min(code, 127),  # for old readers: a byte
         version=OPERATOR_VERSIONS.get(kind, 1),

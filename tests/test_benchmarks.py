@@ -6,12 +6,13 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from drawn_images import copy_few
 
 from benchmarks import app, bench
-from benchmarks.bench import PARTS, RESULTS
-from benchmarks.report import GOALS, as_table, goals_of, page
+from benchmarks.bench import PARTS, RESULTS, as_table, goals_of, page
+from benchmarks.plan import GOALS
 from going_modular import evaluation
 from going_modular.app_process import run
 from going_modular.drawn import CLASS_NAMES
@@ -19,10 +20,6 @@ from going_modular.files import LessonError
 from tools.readme_block import read_block
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def column(rows, name):
-    return [row[name] for row in rows]
 
 
 def test_the_page_and_the_readme_say_what_is_stored():
@@ -58,26 +55,27 @@ def test_a_tiny_run_makes_every_row_and_whole_tables(tmp_path):
             cells = [cell for row in rows for cell in row.values()]
             assert not [cell for cell in cells if cell in ("", None) or cell != cell]
     ours, committed = (
-        [re.sub(r"[\d.,]+", "#", goal) for goal in column(goals_of(some), "goal")]
+        [re.sub(r"[\d.,]+", "#", row["goal"]) for row in goals_of(some)]
         for some in (results, stored)
     )
     assert ours == committed
     assert list(results["app"]["said"].values()) == [list(CLASS_NAMES)] * 2
-    found = results["pocket"]
-    assert column(found["ways"], "what runs it")[1:5] == [
+    ways, steps, visits = (
+        pd.DataFrame(results["pocket"][table]) for table in ("ways", "steps", "visits")
+    )
+    assert list(ways["what runs it"][1:5]) == [
         "LiteRT with relaxed SIMD, 1 thread",
         "LiteRT with SIMD, 1 thread",
         "ONNX Runtime, 1 thread",
         "LiteRT with relaxed SIMD, 2 threads",
     ]
-    assert set(column(found["ways"], "same class as Python")) == {"6 of 6"}
-    assert max(column(found["ways"], "probabilities apart")) <= 0.02
-    assert min(column(found["steps"], "number")) > 0
-    assert all(5 < size < 15 for size in column(found["visits"], "loaded MB"))
-    (watched,) = results["camera"]["watched"]
-    assert min(watched.values()) > 0
+    assert set(ways["same class as Python"]) == {"6 of 6"}
+    assert ways["probabilities apart"].max() <= 0.02 and steps["number"].min() > 0
+    assert visits["loaded MB"].between(5, 15).all()
+    assert min(results["camera"]["watched"][0].values()) > 0
     for row in results["teaching"]["alone"]:
-        assert int(row["named after 20 photos"].split(" of ")[0]) > 0
+        named = int(row["named after 20 photos"].split(" of ")[0])
+        assert named == row["the same, reloaded without network"] > 0
 
 
 def test_what_cannot_be_measured_is_told_at_once(monkeypatch, capsys):

@@ -1,7 +1,5 @@
 """Dishes learned afterwards: what a file carries, the head, the file that travels."""
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,6 +8,7 @@ import torch
 from demo_model_fixture import make_model
 from drawn_images import drawn_image
 from onnx import numpy_helper
+from pocket_site import COMMITTED, ROOT
 from taught_files import DAMAGES, NO_TAUGHT_FILES, damaged
 from torch.nn import functional as F
 
@@ -19,10 +18,8 @@ from going_modular.ood_data import find_strangers
 from going_modular.stored_features import read_features
 from pocket.carried import CarriedError, ReferenceFeatures, read_known, with_features
 from pocket.taught_file import TaughtError, clean_name, read_taught, write_taught
-from pocket.teaching import TaughtHead, likeness_to, own_likeness, taught_table
+from pocket.teaching import TaughtHead, own_likeness, taught_table
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 PHOTOS = 20
 OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
 OURS = read_features(ROOT / "data" / "photos_effnet_lite2_224.npz")
@@ -90,17 +87,6 @@ def test_a_file_without_known_features_or_with_others_than_it_says(tmp_path):
         read_known(model)
 
 
-def test_likeness_is_the_mean_of_the_three_nearest_on_our_own_dishes_scale(known):
-    photos = F.normalize(torch.eye(4)[:, :4], dim=1)
-    row = F.normalize(torch.tensor([[3.0, 2.0, 1.0, 0.0]]), dim=1)
-    assert likeness_to(row, photos).item() == pytest.approx(6 / 14**0.5 / 3)
-    assert likeness_to(row, photos[:1]).item() == pytest.approx(3 / 14**0.5)
-    few, many = own_likeness(known, 3), own_likeness(known, PHOTOS)
-    assert few[0] < many[0] < 1 and 0 < many[1] < 0.2
-    alone = ReferenceFeatures(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
-    assert own_likeness(alone, 5) == (0.0, 1.0), "nothing to compare with"
-
-
 def test_taught_dishes_are_named_and_little_else_is(known, session):
     """Each is taught alone; then all but it, and few of its photos get their names."""
     pictures = [open_picture(file) for file in find_strangers()]
@@ -124,14 +110,6 @@ def share_named(head: TaughtHead, dish: str, place: int) -> float:
     return (head.find(OTHERS.test_of(dish)) == place).float().mean().item()
 
 
-def test_a_dish_that_is_called_like_ours_has_no_rival_of_its_name(known):
-    twin = TaughtHead(known, {"steak": some_of("baby back ribs")})
-    other = TaughtHead(known, {"ribs": some_of("baby back ribs")})
-    asked = OTHERS.test_of("baby back ribs")
-    assert (twin.judge(asked)[0] >= other.judge(asked)[0]).all()
-    assert (twin.find(asked) == 0).sum() > (other.find(asked) == 0).sum()
-
-
 def test_the_table_counts_what_it_says(known):
     few = OTHERS.without("baby back ribs", "beef carpaccio", "beignets")
     ours = known.features[::50]
@@ -141,9 +119,10 @@ def test_the_table_counts_what_it_says(known):
     shares = [float(text.rstrip("%")) for text in table["the dish named"][1:]]
     assert shares[0] < shares[1], "more photos, more names"
     assert table["ours still right"][0] == f"{len(ours)} of {len(ours)}"
-    nobody = few.without(*few.names)
-    alone = taught_table(known, nobody, ours=ours, right=right)
+    alone = taught_table(known, few.without(*few.names), ours=ours, right=right)
     assert list(alone.index) == [0], "nothing to teach, nothing to say"
+    one_each = ReferenceFeatures(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
+    assert own_likeness(one_each, 5) == (0.0, 1.0), "nothing to compare with"
 
 
 def test_a_file_of_taught_dishes_is_read_as_written_or_refused(tmp_path):

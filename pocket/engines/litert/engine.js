@@ -19,14 +19,9 @@ function printErr(line) {
 }
 
 /**
- * Start.
- *
- * @param {Promise<Response>[]} files The runtime, the .tflite and prepare.wasm, as they
- *   come.
- * @param {{about, build: string, threads: number}} options What model.json says; which
- *   of the runtime's builds it is; how many threads may work on one answer, if that
- *   build has threads.
- * @returns {Promise<string>} What is running, in words.
+ * Start with the runtime, the .tflite and prepare.wasm, as they come: promises of
+ * responses. `about` is model.json; `threads` is how many may work on one answer, if the
+ * runtime's `build` has threads. Returns what is running, in words.
  */
 export async function start(files, { about, build, threads }) {
   const script = new URL(`vendor/litert_${build}.js`, import.meta.url).href;

@@ -10,37 +10,26 @@ const f = Math.fround;
 const PAGE = 65536; // bytes by which WebAssembly's memory grows
 
 /**
- * Make a function that prepares squares of pixels.
- *
- * @param {BufferSource} code prepare.wasm.
- * @param {{size: number, scale: number, shift: number}} how What model.json says.
- * @returns {Promise<(square: {data: Uint8ClampedArray, height: number}) => Float32Array>}
- *   Takes RGBA, (height, height, 4); returns RGB, (size, size, 3), valid until the next.
+ * Make a function, of prepare.wasm and what model.json says, that prepares squares of
+ * pixels: from RGBA, (height, height, 4), to RGB, (size, size, 3), valid until the next.
  */
 export async function makePrepare(code, { size, scale, shift }) {
   const { instance } = await WebAssembly.instantiate(code);
   const { memory, narrow, shorten } = instance.exports;
   let side; // of the last square
   let at; // addresses of what is in the memory, for squares of this side
+  let table; // where the table of weights begins and ends, and the length of an entry
 
   function layOut() {
-    const { first, count, width, weights } = makeWeights(side, size);
-    at = { width, end: 0 };
-    const room = (name, bytes) => {
-      at[name] = at.end;
-      at.end += Math.ceil(bytes / 16) * 16;
-    };
-    room("first", first.byteLength);
-    room("count", count.byteLength);
-    room("weights", weights.byteLength);
-    room("pixels", 4 * side * side);
-    room("narrowed", 16 * side * size);
-    room("result", 12 * size * size + 4);
-    const missing = at.end - memory.buffer.byteLength;
+    const bytes = new Uint8Array(makeTable(side, size));
+    const pixels = 16 * Math.ceil(bytes.length / 16);
+    const narrowed = pixels + 16 * Math.ceil((side * side) / 4);
+    const result = narrowed + 16 * side * size;
+    at = { pixels, narrowed, result };
+    const missing = result + 12 * size * size + 4 - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
-    new Int32Array(memory.buffer, at.first).set(first);
-    new Int32Array(memory.buffer, at.count).set(count);
-    new Float32Array(memory.buffer, at.weights).set(weights);
+    new Uint8Array(memory.buffer).set(bytes);
+    table = [0, bytes.length, bytes.length / size];
   }
 
   return ({ data, height }) => {
@@ -49,43 +38,39 @@ export async function makePrepare(code, { size, scale, shift }) {
       layOut(); // a camera's frames are all alike
     }
     new Uint8Array(memory.buffer, at.pixels).set(data);
-    const table = [at.first, at.count, at.weights, at.width];
-    narrow(at.pixels, side, size, ...table, at.narrowed);
-    shorten(at.narrowed, size, ...table, scale, shift, at.result);
+    narrow(at.pixels, at.pixels + data.length, 4 * side, ...table, at.narrowed);
+    shorten(at.narrowed, at.narrowed + 16 * size, 16 * size, ...table, at.result, scale, shift);
     return new Float32Array(memory.buffer, at.result, 3 * size * size);
   };
 }
 
 /**
- * By how much each pixel of a side counts for each pixel of the result.
- *
- * @returns {{first: Int32Array, count: Int32Array, width: number, weights: Float32Array}}
- *   For each pixel of the result: the first that counts, how many do, and, from
- *   `width` times its place on, their weights.
+ * By how much each pixel of a side counts for each pixel of the result, as prepare.wat
+ * reads it.
  */
-function makeWeights(side, size) {
+function makeTable(side, size) {
   const ratio = f(size / side);
   const step = f(1 / ratio); // pixels of the side for one of the result
   const reach = step >= 1 ? f(2 * step) : 2; // to the left and to the right
   const shrink = step >= 1 ? f(1 / step) : 1;
-  const width = 2 * Math.ceil(reach) + 1;
-  const [first, count] = [new Int32Array(size), new Int32Array(size)];
-  const weights = new Float32Array(size * width);
+  const entry = 2 * Math.ceil(reach) + 3; // numbers: two, and the weights
+  const table = new ArrayBuffer(4 * size * entry);
   for (let place = 0; place < size; place += 1) {
     const middle = f(0.5 + (step === 1 ? place : f(f(f(place + 0.5) / ratio) - 0.5)));
-    first[place] = Math.max(Math.floor(f(f(middle - reach) + 0.5)), 0);
-    count[place] = Math.min(Math.floor(f(f(middle + reach) + 0.5)), side) - first[place];
-    const own = weights.subarray(place * width, place * width + count[place]);
+    const first = Math.max(Math.floor(f(f(middle - reach) + 0.5)), 0);
+    const count = Math.min(Math.floor(f(f(middle + reach) + 0.5)), side) - first;
+    new Int32Array(table, 4 * place * entry).set([4 * first, 4 * count]);
+    const own = new Float32Array(table, 4 * (place * entry + 2), count);
     let sum = 0;
-    for (let index = 0; index < own.length; index += 1) {
-      const away = f(f(f(index + first[place]) - middle) + 0.5);
+    for (let index = 0; index < count; index += 1) {
+      const away = f(f(f(index + first) - middle) + 0.5);
       own[index] = cubic(f(away * shrink));
       sum = f(sum + own[index]);
     }
     const share = f(1 / sum);
-    for (let index = 0; index < own.length; index += 1) own[index] = f(own[index] * share);
+    for (let index = 0; index < count; index += 1) own[index] = f(own[index] * share);
   }
-  return { first, count, width, weights };
+  return table;
 }
 
 /** The cubic convolution kernel with a = -0.5 (Keys, 1981). */

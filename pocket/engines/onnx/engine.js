@@ -5,13 +5,7 @@ import * as ort from "./vendor/ort.mjs";
 
 let session;
 
-/**
- * Start.
- *
- * @param {Promise<Response>[]} files The runtime and the .onnx file, as they come.
- * @param {{threads: number}} options How many may work on one answer.
- * @returns {Promise<string>} What is running, in words.
- */
+/** Start with the runtime and the .onnx file, as they come; says what is running. */
 export async function start(files, { threads }) {
   ort.env.wasm.numThreads = threads;
   const contents = files.map(async (file) => (await file).arrayBuffer());
@@ -31,11 +25,11 @@ export async function answer({ data, height, width }, withFeatures) {
     rgb[to + 2] = data[from + 2];
   }
   const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
-  const { features, probabilities, knn_similarity, in_distribution_score } = await session.run({ picture });
+  const outputs = await session.run({ picture });
   return {
-    features: withFeatures && features ? Array.from(features.data) : undefined,
-    probabilities: Array.from(probabilities.data),
-    knn_similarity: knn_similarity.data[0],
-    in_distribution_score: in_distribution_score.data[0],
+    features: withFeatures && outputs.features ? Array.from(outputs.features.data) : undefined,
+    probabilities: Array.from(outputs.probabilities.data),
+    knn_similarity: outputs.knn_similarity.data[0],
+    in_distribution_score: outputs.in_distribution_score.data[0],
   };
 }

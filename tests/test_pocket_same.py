@@ -1,0 +1,235 @@
+"""The page, its .tflite file and Python say the same of a picture, in every browser.
+
+A page prepares pictures as the ONNX file does: every number, every bit. What follows is
+another container of the same network, in three builds of LiteRT, whose answers agree.
+"""
+
+import base64
+import io
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from drawn_images import drawn_image
+from odd_pictures import READABLE, REFUSED, as_bytes
+from onnx import helper, numpy_helper
+from PIL import Image
+from pocket_site import COMMITTED, ROOT, assert_agree, drawn_jpeg, open_page
+
+from benchmarks.browser import FIREFOX, READY, FirefoxError, ask_page, firefox_page
+from benchmarks.teaching import ask_all, call, teach
+from going_modular.app.model import SENTENCES, Predictor, open_picture, spoken
+from going_modular.data_setup import find_pictures
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
+from pocket.convert import write_tflite
+from pocket.litert import STDERR, litert_answers, without_remarks
+from pocket.preparation import ConvertError, preparing_session
+from pocket.server import serve_folder
+
+# Height and width: smaller and larger than the network takes, the same, odd ones, and
+# long ones; the sides of the square that is looked at are a share of the shorter one.
+SIZES = """1x1 1x1000 1000x1 2x3 37x1999 113x113 224x224 225x900 251x400 252x252 253x253
+300x200 335x336 384x512 512x384 480x640 503x500 671x671 671x3000"""
+# ONNX Runtime on other processors may multiply and add in one step, rounding once.
+APART = 0 if platform.machine().lower() in ("x86_64", "amd64") else 1e-5
+PREPARE = """async (base64) => {
+    const { openPicture, toPixels } = await import("./picture.js");
+    const { makePrepare } = await import("./prepare.js");
+    const { pictures, preparation } = await (await fetch("model.json")).json();
+    const code = await (await fetch("prepare.wasm")).arrayBuffer();
+    globalThis.prepare ??= await makePrepare(code, preparation);
+    const file = new Blob([Uint8Array.fromBase64(base64)]);
+    const bitmap = await openPicture(file, pictures);
+    const { buffer, byteOffset, byteLength } = prepare(
+        toPixels(bitmap, pictures, preparation.crop));
+    return new Uint8Array(buffer, byteOffset, byteLength).toBase64();
+}"""
+SHAPES = [(512, 512), (700, 400), (384, 512), (64, 48)]  # of drawn pictures
+EIGHT_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', {get: () => 8})"
+NO_RELAXED_SIMD = "WebAssembly.validate = () => false"  # all that the page asks it
+BUILDS = {  # what the page says of it, in which browser, and whether threads share
+    "relaxed": ("LiteRT with relaxed SIMD, 1 thread", "", False),
+    "threads": ("LiteRT with relaxed SIMD, 4 threads", "", True),
+    "plain": ("LiteRT with SIMD, 1 thread", NO_RELAXED_SIMD, True),
+}
+CHANGES = {  # an attribute of the first step of a kind; without a name, another change
+    "HardSwish is not known here": ("Sigmoid", None, "HardSwish"),
+    "Conv has weights beyond 64": ("Conv", None, 2),
+    "it has another way of resizing": ("Resize", "mode", b"linear"),
+    "Conv is padded": ("Conv", "pads", [1, 1, 1, 1]),
+    "Conv is grouped or dilated": ("Conv", "dilations", [2, 2]),
+    "Gemm is not a plain linear layer": ("Gemm", "transB", 0),
+}
+ASK = """
+import sys, numpy
+from pathlib import Path
+from pocket.litert import litert_answers
+picture = numpy.zeros((3, 224, 224), numpy.float32)
+print(litert_answers(Path(sys.argv[1]), [picture]).shape)
+"""
+CHOOSE = """(base64) => {
+    const bytes = Uint8Array.fromBase64(base64);
+    const chosen = new DataTransfer();
+    chosen.items.add(new File([bytes], "list.jpg", { type: "image/jpeg" }));
+    document.querySelector("#file").files = chosen.files;
+    document.querySelector("#file").dispatchEvent(new Event("change"));
+}"""
+
+
+@pytest.fixture(scope="module")
+def url(committed_url):
+    return committed_url
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor(COMMITTED, threads=1)
+
+
+@pytest.fixture(scope="module")
+def tflite(tmp_path_factory):
+    return write_tflite(COMMITTED, tmp_path_factory.mktemp("model") / "m.tflite")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """JPEG files: the 150 test photos, or drawn pictures where there are none."""
+    if os.environ.get("FOODVISION_DATA"):
+        folder = find_pictures(ROOT / "data").folder / "test"
+        return [file.read_bytes() for file in sorted(folder.glob("*/*.jpg"))]
+    named = [(name, number) for name in CLASS_NAMES for number in range(10)]
+    return [drawn_jpeg(name, at, SHAPES[at % len(SHAPES)]) for name, at in named]
+
+
+@pytest.mark.slow
+def test_the_tflite_file_answers_as_the_onnx_file(tflite, predictor):
+    shown = [np.asarray(drawn_image(n, at)) for n in CLASS_NAMES for at in range(4)]
+    answers = litert_answers(tflite, map(preparing_session(COMMITTED), shown))
+    for pixels, theirs in zip(shown, answers, strict=True):
+        ours = predictor.predict(pixels).probabilities
+        assert theirs == pytest.approx([ours[n] for n in CLASS_NAMES], abs=0.001)
+
+
+@pytest.mark.slow
+def test_of_what_litert_prints_only_warnings_are_told(tflite, capfd):
+    # In a process of its own: LiteRT makes its remark once in each.
+    command = [sys.executable, "-c", ASK, str(tflite)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (run.stdout, run.stderr) == ("(1, 3)\n", "")
+    with pytest.raises(ZeroDivisionError), without_remarks():
+        os.write(STDERR, b"INFO: of no use\nWARNING: of use\n")
+        raise ZeroDivisionError
+    os.write(STDERR, b"INFO: ours\n")
+    assert capfd.readouterr().err == "WARNING: of use\nINFO: ours\n"
+
+
+@pytest.mark.parametrize("sentence", CHANGES)
+def test_a_graph_that_is_not_known_is_refused(sentence, tmp_path):
+    model, (kind, name, value) = onnx.load(COMMITTED), CHANGES[sentence]
+    node = next(node for node in model.graph.node if node.op_type == kind)
+    if name:
+        kept = [a for a in node.attribute if a.name != name]
+        del node.attribute[:]
+        node.attribute.extend([*kept, helper.make_attribute(name, value)])
+    elif kind == "Sigmoid":
+        node.op_type = value
+    else:
+        constants = {each.name: each for each in model.graph.initializer}
+        weight = constants["model.base.conv_stem.weight_quantized"]
+        wide = value * numpy_helper.to_array(weight)
+        weight.CopyFrom(numpy_helper.from_array(wide, weight.name))
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(ConvertError) as refusal:
+        write_tflite(tmp_path / "changed.onnx", tmp_path / "model.tflite")
+    assert sentence in re.sub(r" \(\w+\)", "", str(refusal.value))
+    assert not (tmp_path / "model.tflite").exists()
+
+
+def test_every_number_is_that_of_the_onnx_file(page):
+    prepare, random, far = preparing_session(COMMITTED), np.random.default_rng(0), {}
+    for size in SIZES.split():
+        height, width = map(int, size.split("x"))
+        pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        pixels[: height // 2] //= 64  # and a darker half, of few values
+        content = as_bytes(Image.fromarray(pixels), "PNG")
+        assert np.array_equal(open_picture(io.BytesIO(content)), pixels)
+        said = page.evaluate(PREPARE, base64.b64encode(content).decode())
+        theirs = np.frombuffer(base64.b64decode(said), np.float32)
+        ours = prepare(pixels).transpose(1, 2, 0)
+        apart = np.abs(theirs.reshape(ours.shape) - ours).max()
+        far |= {size: apart} if apart > APART else {}
+    assert far == {}
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_each_build_answers_as_python(
+    context, committed_site, predictor, pictures, build
+):
+    runs, script, isolated = BUILDS[build]
+    context.add_init_script(f"{EIGHT_CORES}; {script}")
+    asked = []
+    context.on("request", lambda request: asked.append(request.url))
+    with serve_folder(committed_site, isolated=isolated) as served:
+        page = open_page(context, served.url)
+        assert page.inner_text("#runs") == runs
+        answers = [ask_page(page, picture) for picture in pictures]
+        page.locator("#offline").wait_for()
+    for picture, theirs in zip(pictures, answers, strict=True):
+        ours = predictor.predict(io.BytesIO(picture))
+        # A profile's colours are rounded otherwise: by one level of 255, in 4% of them.
+        profile = "icc_profile" in Image.open(io.BytesIO(picture)).info
+        assert_agree(theirs, ours, 0.005 if profile else 0.001)
+        assert CLASS_NAMES[np.argmax(theirs["probabilities"])] == ours.best[0]
+    files = {Path(url).name for url in asked if "/vendor/litert" in url}
+    assert files == {"litert.js", f"litert_{build}.js", f"litert_{build}.wasm.gz"}
+    assert page.complaints == []
+    page.reload()  # the server is gone
+    page.get_by_text(runs).wait_for()
+    page.wait_for_selector(READY)
+
+
+def test_large_photos_get_much_the_same_answer(page, predictor):
+    for name, number in (("pizza", 35), ("steak", 39), ("sushi", 26)):
+        photo = drawn_jpeg(name, number, (4032, 3024))
+        # Pillow shrinks while it decodes, so the pixels are not quite the same.
+        ours = predictor.predict(io.BytesIO(photo))
+        expected = [ours.probabilities[name] for name in CLASS_NAMES]
+        answer = ask_page(page, photo)
+        assert answer["probabilities"] == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(FIREFOX is None, reason="needs the system package firefox-esr")
+def test_firefox_answers_and_refuses_as_python_and_learns(committed_url, predictor):
+    name, dish = OTHER_NAMES[0], spoken(OTHER_NAMES[0])
+    files = [*drawn_files(name, "test"), *drawn_files(name, "train")][:12]
+    drawn = [drawn_jpeg(name, number) for name in CLASS_NAMES for number in range(3)]
+    with firefox_page(committed_url) as page:
+        for apart, pictures in ((0.001, drawn), (0.02, READABLE.values())):
+            for picture in pictures:
+                ours = predictor.predict(io.BytesIO(picture))
+                assert_agree(ask_page(page, picture), ours, apart)
+        assert page.evaluate("crossOriginIsolated")
+        for content, why in REFUSED.values():
+            with pytest.raises(FirefoxError) as refusal:
+                ask_page(page, content)
+            assert str(refusal.value) == f"Error: {SENTENCES[why]}"
+        page.evaluate(CHOOSE, base64.b64encode(REFUSED["text"][0]).decode())
+        page.wait_for_selector("#stage[data-state=problem]")
+        assert page.inner_text("#detail") == SENTENCES["no picture"]
+        page.evaluate(CHOOSE, base64.b64encode(READABLE["exif 6"]).decode())
+        page.wait_for_selector("#stage[data-state=photo]")
+        assert "Answered in" in page.inner_text("#numbers")
+        assert page.evaluate("[shown.width, shown.height]") == [60, 40]  # upright
+        assert teach(page, dish, files[:8])["checked"]["asked"] == 8
+        assert ask_all(page, files[8:]).count(dish) >= 3
+        page.wait_for_selector("#taught:not([hidden])")
+        assert "1, from 8 photos" in page.inner_text("#taught-title")
+        call(page, "forgetAll")
+        assert dish not in ask_all(page, files[8:])
