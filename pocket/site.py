@@ -33,7 +33,7 @@ from pocket.runtimes import (
     Engine,
 )
 from pocket.taught_file import RULES
-from pocket.teaching import MARGIN, NEAREST
+from pocket.teaching import MARGIN, NEAREST, own_likeness
 
 PAGE = HERE.parent / "demos" / "foodvision_pocket"
 VENDOR = "vendor"
@@ -201,6 +201,11 @@ def _put_model(
             "strength": STRENGTH,
             "nearest": NEAREST,
             "margin": MARGIN,
+            # by how many photos a dish has; more than half of ours make no difference
+            "likeness": [
+                own_likeness(known, count + 1)
+                for count in range(max(1, max(known.counts) // 2))
+            ],
             **RULES,
         }
     return about

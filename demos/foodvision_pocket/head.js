@@ -185,23 +185,3 @@ function momentsOf(numbers) {
   const mean = meanOf(numbers);
   return { mean, deviation: Math.sqrt(meanOf(numbers.map((number) => (number - mean) ** 2))) };
 }
-
-/** How like `count` photos of its own kind one of the model's training photos is: mean and
- *  standard deviation. Rows stand class after class; at most half of a class is compared
- *  with, and likeness is the mean over the nearest few of those. */
-export function ownLikeness(known, counts, count, nearest) {
-  const scores = [];
-  let from = 0;
-  for (const total of counts) {
-    const rows = known.slice(from, from + total);
-    from += total;
-    const compared = Math.min(count, Math.floor(total / 2));
-    const places = Array.from({ length: compared }, (_, n) => Math.floor((n * total) / compared));
-    for (const row of rows.filter((_, at) => compared > 0 && !places.includes(at))) {
-      scores.push(meanOfLargest(places.map((place) => dot(row, rows[place])), nearest));
-    }
-  }
-  if (scores.length === 0) return { mean: 0, deviation: 1 };
-  const { mean, deviation } = momentsOf(scores);
-  return { mean, deviation: Math.max(deviation, 1e-6) };
-}

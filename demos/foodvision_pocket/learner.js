@@ -11,14 +11,13 @@ const TOO_ALIKE = 0.995; // cosine from which a photo teaches nothing new
 /** Make a learner from the content of known.bin, integers of all rows, then a scale each, and
  *  from what model.json says. */
 export function makeLearner(content, about) {
-  const { dimensions, counts, strength, nearest, margin } = about.teaching;
+  const { dimensions, counts, strength, nearest, margin, likeness: scales } = about.teaching;
   const own = about.class_names;
   const known = readRows(content, dimensions);
   const scale = head.makeScaler(known);
   const knownRows = known.map(scale);
   const knownProducts = head.innerProducts(knownRows);
   const knownLabels = counts.flatMap((count, label) => new Array(count).fill(label));
-  const scales = new Map(); // of likeness, by how many photos a dish has
   const prepared = new WeakMap(); // what is needed of a photo's record
   let trained; // task, solution, weights, dishes, names, version
   let version = 0;
@@ -33,9 +32,7 @@ export function makeLearner(content, about) {
 
   /** How like a dish's photos a photo is, in standard deviations. */
   function likenessTo(photos, unit) {
-    const count = photos.length;
-    if (!scales.has(count)) scales.set(count, head.ownLikeness(known, counts, count, nearest));
-    const { mean, deviation } = scales.get(count);
+    const [mean, deviation] = scales[Math.min(photos.length, scales.length) - 1];
     const cosines = photos.map((photo) => dot(prepare(photo).unit, unit));
     return (head.meanOfLargest(cosines, nearest) - mean) / deviation;
   }

@@ -210,10 +210,10 @@ async function* frames() {
 /** Ask whether it is meant, then forget. */
 async function forget(what, call, given) {
   write({ "sure-text": `Forget ${what}?` });
-  $("sure").returnValue = "no"; // closed by a key, too
   $("sure").showModal();
+  $("sure").returnValue = "no"; // unless a button says more: a key closes it, too
   await new Promise((resolve) => ($("sure").onclose = resolve));
-  if ($("sure").returnValue === "no") return;
+  if ($("sure").returnValue !== "yes") return;
   $("taught-title").focus(); // the button that was pressed goes
   await change(call, given);
 }

@@ -4,7 +4,7 @@
 import { VisitorError } from "./basics.js";
 import { makeLearner } from "./learner.js";
 import { SMALL_SIDE } from "./picture.js";
-import { cleanName, isSameName, readFile, round, writeFile } from "./records.js";
+import { cleanName, isSameName, isWhole, readFile, round, writeFile } from "./records.js";
 import { openTaughtDb } from "./taught-db.js";
 import { count, describeAdded, fill, join } from "./words.js";
 
@@ -16,6 +16,7 @@ let model; // {about, look, fetchKnown}, of the worker
 let about; // what model.json says
 let db; // undefined where the browser keeps nothing
 let learner;
+let lost = 0; // records on the device that are not whole, or whose dish is not: left alone
 let whyUnkept = "nothing kept";
 let asleep = ""; // why what is kept could not be learned
 let tell; // given the state, after every change: by a call, or in another tab
@@ -62,7 +63,13 @@ async function train() {
 
 /** Read all records from the device; those that could not be kept stay. */
 async function load() {
-  const fresh = new Map((await db.readAll()).map((record) => [record.id, record]));
+  const stored = await db.readAll();
+  const whole = stored.filter((record) => isWhole(record, about));
+  const fresh = new Map(whole.map((record) => [record.id, record]));
+  for (const { id, dish, model } of whole) {
+    if (dish && fresh.get(dish)?.model !== model) fresh.delete(id);
+  }
+  lost = stored.length - fresh.size;
   for (const record of notKept()) {
     if (!record.dish || fresh.has(record.dish)) fresh.set(record.id, record);
   }
@@ -105,10 +112,11 @@ function state() {
   const notes = [
     asleep,
     notKept().length > 0 && sentence(whyUnkept),
+    lost > 0 && sentence("broken", { records: count(lost, "record") }),
     names && sentence(canRelearn ? "old" : "old without pictures", old),
   ];
   const note = notes.filter(Boolean).join(" ");
-  return { dishes: list, note, canRelearn, canForget: all.size > 0 };
+  return { dishes: list, note, canRelearn, canForget: all.size + lost > 0 };
 }
 
 /** Whether there are small pictures among photos, and they are large enough. */
@@ -222,6 +230,7 @@ const calls = {
 
   async forgetAll() {
     await remove([...all.values()], "all");
+    lost = 0;
     await train();
     return sentence("all forgotten");
   },
