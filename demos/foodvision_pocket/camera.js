@@ -134,7 +134,7 @@ function watchStillness(video) {
 }
 
 /** Make a function that adds an answer, and returns the mean of the last half second. */
-export function runningMean() {
+function runningMean() {
   let latest = [];
   return (answer, now) => {
     const isFresh = ({ answer: old, now: then }) =>
