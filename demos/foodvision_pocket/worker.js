@@ -56,7 +56,7 @@ async function finish(files) {
 /** Begin to teach: read what is kept on this device, and learn it. */
 async function openTeacher() {
   teacher = await import("./teacher.js");
-  await teacher.open({ about, look, fetchKnown }, (taught) => {
+  await teacher.open({ look, fetchKnown }, about, (taught) => {
     isTaught = taught.dishes.length > 0;
     postMessage({ tell: "taught", value: taught });
   });
