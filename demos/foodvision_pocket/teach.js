@@ -154,8 +154,8 @@ async function showPictures() {
 
 /** An image of a small picture's bytes, where there are any. */
 function thumbnail(bytes, at) {
-  const src = bytes ? URL.createObjectURL(new Blob([bytes])) : "";
-  const alt = `Photo ${at + 1}${bytes ? "" : ", not kept"}`;
+  if (!bytes) return Object.assign(new Image(), { alt: `Photo ${at + 1}, not kept` });
+  const [src, alt] = [URL.createObjectURL(new Blob([bytes])), `Photo ${at + 1}`];
   return Object.assign(new Image(), { src, alt, onload: () => URL.revokeObjectURL(src) });
 }
 

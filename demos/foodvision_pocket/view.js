@@ -11,11 +11,12 @@ export function write(texts) {
 
 /** Show how much of the model is here, in bytes. */
 export function showProgress({ done, total, isStuck }) {
-  if (isStuck) return write({ loading: "This takes long. Check the connection, or reload the page" });
   const [here, all] = [done, total].map((bytes) => Math.round(bytes / 1e6));
-  const loading = `Fetching the model: ${here} of ${all} MB, only this once`;
-  $("progress").value = done / total;
-  write({ loading: done < total ? loading : "Waking the model up" });
+  let loading = `Fetching the model: ${here} of ${all} MB, only this once`;
+  if (isStuck) loading = "This takes long. Check the connection, or reload the page";
+  else if (done === total) loading = "Waking the model up";
+  if (!isStuck) $("progress").value = done / total;
+  write({ loading });
 }
 
 /** Fill in what model.json says, and what runs the model. */
