@@ -2,6 +2,7 @@
 
 import base64
 import json
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -398,7 +399,7 @@ def read(page, content: bytes) -> str:
     return page.inner_text("#file-note")
 
 
-def test_a_file_takes_it_to_another_device_and_to_python(browser, page, url, tmp_path):
+def test_a_file_takes_it_to_another_device_and_to_python(browser, page, tmp_path):
     chosen = some(SOUP, *range(10))
     teach(page, SOUP, chosen)
     teach(page, NOODLES, some(NOODLES, *range(10)))
@@ -406,20 +407,23 @@ def test_a_file_takes_it_to_another_device_and_to_python(browser, page, url, tmp
     before = ask_all(page, asked)
     small, large = saved(page, False), saved(page, True)
     assert len(small) < 60_000 and b"picture" not in small and b"picture" in large
-    with browser.new_context() as elsewhere:
-        other = opened(elsewhere, url)
+    site = write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
+    with serve_folder(site) as served, browser.new_context() as elsewhere:
+        other = opened(elsewhere, served.url)  # with the other engine
         assert read(other, small) == "20 photos learned."
-        assert ask_all(other, asked) == before
+        same = map(operator.eq, ask_all(other, asked), before)
+        assert sum(same) >= 11
         old = "0 photos learned, 20 hardly differed from one that I have."
         assert read(other, large) == old
         call(other, "forgetAll")
         moved = json.loads(large) | {"model": "another"}
         said = read(other, json.dumps(moved).encode())
         assert "20 photos learned. It was of another model" in said
-        assert ask_all(other, some(SOUP, 12)) == [SOUP]
+        assert ask_all(other, asked[:6]).count(SOUP) >= 4
         moved = json.loads(small) | {"model": "another"}
         said = read(other, json.dumps(moved).encode())
         assert "has no small pictures to learn from anew. Nothing was changed." in said
+        assert other.complaints == []
 
     (tmp_path / "taught.json").write_bytes(large)
     rows = read_taught(tmp_path / "taught.json", model_file=COMMITTED)[SOUP]
@@ -465,12 +469,3 @@ def test_page_and_python_keep_the_same_rules_for_a_file(page, tmp_path):
     assert read(page, file.read_bytes()) == "20 photos learned."
     show(page, SOUP, 15)
     teach_what_is_seen(page, "one more", "I keep at most 20 dishes apart.")
-
-
-def test_the_other_engine_teaches_too(context, tmp_path):
-    site = write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
-    with serve_folder(site) as served:
-        page = opened(context, served.url)
-        teach(page, SOUP, some(SOUP, *range(10)))
-        assert ask_all(page, some(SOUP, *range(12, 18))).count(SOUP) >= 4
-        assert page.complaints == []
