@@ -91,29 +91,25 @@ export function makeLearner(content, about) {
       return photos.some((other) => dot(prepare(other).unit, unit) > TOO_ALIKE);
     },
 
-    /** Ask about each photo of a dish a head that learned from all the others. `pause` is
-     *  waited for after each: others want to work, too. Returns {right, asked}; undefined if
-     *  the learner was trained anew meanwhile. */
+    /** Ask about each photo of a dish a head that learned from all the others: {right, asked}.
+     *  `pause` is waited for after each, as pictures want answers; nothing may be trained. */
     async leaveOneOut(id, pause) {
-      const begun = trained;
-      const { task, solution, dishes } = begun ?? { dishes: [] };
+      const { task, solution, dishes } = trained ?? { dishes: [] };
       const at = dishes.findIndex((dish) => dish.id === id);
       const photos = dishes[at]?.photos ?? [];
       if (photos.length < 2) return { right: 0, asked: 0 };
       const [total, label] = [task.labels.length, own.length + at];
-      const ofRow = (numbers, row) => numbers.filter((_, place) => place % total === row);
       let right = 0;
       for (const [place, photo] of photos.entries()) {
         const row = task.labels.indexOf(label) + place;
-        const shares = solution.shares.map((share, each) => (each % total === row ? 0 : share));
+        const isOfRow = (_, each) => each % total === row;
+        const shares = solution.shares.map((share, each) => (isOfRow(share, each) ? 0 : share));
         const counts = head.balanced(task.labels, row);
         const { logits } = head.fit({ ...task, counts }, { ...solution, shares }, ROUGH);
-        const lead = leadOf(ofRow(logits, row), label);
-        const others = photos.filter((other) => other !== photo);
-        const likeness = likenessTo(others, prepare(photo).unit);
+        const lead = leadOf(logits.filter(isOfRow), label);
+        const likeness = likenessTo(photos.toSpliced(place, 1), prepare(photo).unit);
         if (lead >= 0 && lead + likeness >= needed(dishes.length)) right += 1;
         await pause();
-        if (trained !== begun) return undefined;
       }
       return { right, asked: photos.length };
     },
