@@ -232,37 +232,32 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
 
 
 # What each engine starts with; the first two of each are tried torn, too.
-STARTS = {"stand_in_site": [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs"]}
-STARTS["committed_site"] = [TFLITE, "vendor/litert_relaxed.wasm.gz", "prepare.wasm"]
-STARTS["committed_site"] += ["vendor/litert.js", "vendor/litert_relaxed.js"]
+STARTS = {
+    "url": [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs"],
+    "committed_url": [TFLITE, "vendor/litert_relaxed.wasm.gz", "prepare.wasm"]
+    + ["vendor/litert.js", "vendor/litert_relaxed.js"],
+}
 
 
 @pytest.mark.parametrize("of", STARTS)
 def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, of):
-    site = request.getfixturevalue(of)
-    url = request.getfixturevalue("url" if of == "stand_in_site" else "committed_url")
-    for number, file in enumerate(STARTS[of]):
-        whole, replies = (site / file).read_bytes(), [{"status": 404}]
-        if number < 2:  # the beginning only, or zeros
-            replies += [{"body": whole[:300]}, {"body": bytes(len(whole))}]
+    url = request.getfixturevalue(of)
+    for file in STARTS[of]:
         with visitor(browser, url) as context:
+            whole, replies = context.request.get(url + file).body(), [{"status": 404}]
+            if file in STARTS[of][:2]:  # the beginning only, or zeros
+                replies += [{"body": whole[:300]}, {"body": bytes(len(whole))}]
             for reply in replies:
-                page = fails_to_start(context, url, file, **reply)
-            if number < 2:
-                page.reload()  # what was torn is not kept
-                page.wait_for_selector(READY, timeout=60_000)
-
-
-def fails_to_start(context, url: str, file: str, **reply: object):
-    """Open the page while a file gets this reply; the page must say so."""
-    context.route(f"**/{file}", lambda route: route.fulfill(**reply))
-    page = open_page(context, url, wait=False)
-    expect(page, "The model did not start.", RELOAD)
-    assert RELOAD in status(page)
-    choose(page, plate(RED))
-    expect(page, FAILS, RELOAD)
-    context.unroute(f"**/{file}")
-    return page
+                place = f"**/{file}"
+                context.route(place, lambda route, _, how=reply: route.fulfill(**how))
+                page = open_page(context, url, wait=False)
+                expect(page, "The model did not start.", RELOAD)
+                assert RELOAD in status(page)
+                choose(page, plate(RED))
+                expect(page, FAILS, RELOAD)
+                context.unroute(place)
+            page.reload()  # what was torn is not kept
+            page.wait_for_selector(READY, timeout=60_000)
 
 
 def test_scores_become_the_golden_words(page):
