@@ -133,6 +133,7 @@ def test_what_is_no_picture_gets_the_sentence_that_python_gives(page):
 
 
 def test_a_slow_example_leaves_a_camera_open_that_was_started_meanwhile(page):
+    page.locator("#offline").wait_for()  # it fetches nothing more on its own
     page.evaluate(SLOW)
     try_example(page, 1)
     start_camera(page)
