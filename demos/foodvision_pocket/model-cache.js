@@ -22,7 +22,7 @@ export const readJson = async (name) => (await load(name)).json();
  * @param name Its path in the folder; .gz is uncompressed as it comes.
  * @param list What files.json says: a version, and files with their sizes.
  * @param onBytes Told about each piece that arrives.
- * @returns {response, keep}: reading it fails if it is not of the size that was promised;
+ * @returns A Response: reading it fails if it is not of the size that was promised; its
  *   `keep` stores it, once all of it is here. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
@@ -39,13 +39,12 @@ export async function fetchOnce(name, list, onBytes) {
   // Whoever reads the response hears of it.
   used.pipeTo(unzip.writable).catch(() => store?.delete(url).catch(() => {}));
   const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
-  return {
-    response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
-    keep: async () => {
-      if (stored || !store) return;
-      await store.put(url, new Response(spare, { headers })).catch(() => {}); // a full disk
-    },
+  const keep = async () => {
+    if (stored || !store) return;
+    await store.put(url, new Response(spare, { headers })).catch(() => {}); // a full disk
   };
+  const response = new Response(unzip.readable, { headers: { "Content-Type": type } });
+  return Object.assign(response, { keep });
 }
 
 /** What is stored of a file; what is of another size, or no page may be made of, is none. */
