@@ -7,7 +7,6 @@ import base64
 import tomllib
 from contextlib import contextmanager
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -189,10 +188,10 @@ def status(page) -> str:
 
 
 def grave_complaints(page) -> list[tuple]:
-    """What axe finds grave, narrow and wide, light and dark; nothing may scroll."""
+    """What axe finds grave, narrow and dark, wide and light; nothing may scroll."""
     page.evaluate((need_runtime() / "axe.min.js").read_text("utf-8"))
     found = []
-    for width, scheme in product((360, 1440), ("light", "dark")):
+    for width, scheme in ((360, "dark"), (1440, "light")):
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found += [(width, scheme, *rule) for rule in page.evaluate(GRAVE)]
