@@ -246,10 +246,8 @@ const calls = {
 
 export const judge = (features) => learner?.judge(features);
 
-/** Read what is kept, and learn it; `onChange` is told the state, now and later.
- *
- * @param worker {look, fetchKnown}: a picture's features and small copy; known.bin.
- * @param told What model.json says. */
+/** Read what is kept, and learn it, with a worker's {look, fetchKnown} and what model.json
+ *  says; `onChange` is told the state, now and later. */
 export async function open(worker, told, onChange) {
   [model, about, tell] = [worker, told, onChange];
   try {
