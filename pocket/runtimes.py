@@ -27,7 +27,7 @@ RECORD = "VENDORED.txt"  # what the files of a folder are; written last
 SECONDS = 300
 CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 MODEL, TFLITE = "foodvision_mini.onnx", "foodvision_mini.tflite.gz"
-# Builds of LiteRT. `chooseBuild` in worker-client.js picks one.
+# Builds of LiteRT. `startModel` in worker-client.js picks one.
 BUILDS = ("relaxed", "plain", "threads")
 
 

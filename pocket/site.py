@@ -24,7 +24,7 @@ from pocket.convert import tflite_of
 from pocket.preparation import ConvertError, preparation_of
 from pocket.runtimes import BUILDS, LITE_RT, MODEL, ORT_WEB, TFLITE, Engine, packed
 from pocket.taught_file import RULES
-from pocket.teaching import MARGIN, NEAREST
+from pocket.teaching import MARGIN, NEAREST, own_likeness
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "demos" / "foodvision_pocket"
@@ -166,6 +166,11 @@ def _needed(
             "strength": STRENGTH,
             "nearest": NEAREST,
             "margin": MARGIN,
+            # by how many photos a dish has; more than half of ours make no difference
+            "likeness": [
+                own_likeness(known, count + 1)
+                for count in range(max(1, max(known.counts) // 2))
+            ],
             **RULES,
         }
     return about

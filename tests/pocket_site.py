@@ -7,7 +7,6 @@ import base64
 import tomllib
 from contextlib import contextmanager
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -94,11 +93,12 @@ def page(context, url):
 
 
 @cache
-def need_runtime() -> None:
-    """Fetch what the page runs on, once, or skip the test that needs it."""
+def need_runtime() -> Path:
+    """Fetch what the page runs on, once, or skip the test; returns axe's folder."""
     try:
         for engine in (LITE_RT, ORT_WEB):
             engine.fetch()
+        return vendor((AXE,), ROOT / "build" / "axe")
     except FileError as error:
         pytest.skip(f"needs packages from npm: {error}")
 
@@ -106,10 +106,9 @@ def need_runtime() -> None:
 def write_site(folder: Path, **about: str) -> Path:
     """Write the demo of a stand-in model that says this about itself."""
     need_runtime()
-    examples = []
-    for number, colour in enumerate(EXAMPLES):
-        examples.append(folder.with_name(f"{number}.png"))
-        examples[-1].write_bytes(plate(colour, "PNG"))
+    examples = [folder.with_name(f"{number}.png") for number in range(len(EXAMPLES))]
+    for example, colour in zip(examples, EXAMPLES, strict=True):
+        example.write_bytes(plate(colour, "PNG"))
     model = make_model(folder.with_name("stand_in.onnx"), **about)
     return write_pocket(model, folder, examples=examples)
 
@@ -188,23 +187,13 @@ def status(page) -> str:
     return page.locator("#say").text_content()
 
 
-@cache
-def _axe() -> str:
-    try:
-        folder = vendor((AXE,), ROOT / "build" / "axe")
-    except FileError as error:
-        pytest.skip(f"needs a package from npm: {error}")
-    return (folder / "axe.min.js").read_text("utf-8")
-
-
 def grave_complaints(page) -> list[tuple]:
-    """What axe finds grave, narrow and wide, light and dark; nothing may scroll."""
-    page.evaluate(_axe())
+    """What axe finds grave, narrow and dark, wide and light; nothing may scroll."""
+    page.evaluate((need_runtime() / "axe.min.js").read_text("utf-8"))
     found = []
-    for width, scheme in product((360, 1440), ("light", "dark")):
+    for width, scheme in ((360, "dark"), (1440, "light")):
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        rules = page.evaluate(GRAVE)
-        found += [(width, scheme, *rule) for rule in rules]
+        found += [(width, scheme, *rule) for rule in page.evaluate(GRAVE)]
         assert not page.evaluate(SIDEWAYS), (width, scheme)
     return found

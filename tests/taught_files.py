@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 
 _CASES = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
-DAMAGES = _CASES[
-    "damages"
-]  # a place in a file, and what stands there: null for nothing
+DAMAGES = _CASES["damages"]  # a place in a file; what stands there, null for nothing
 
 
 def _made(value, there=None):

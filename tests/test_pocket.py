@@ -1,4 +1,7 @@
-"""The browser demo, in Chromium: every way to show it a picture, what may fail."""
+"""The browser demo, in Chromium: every way to show it a picture, what may fail.
+
+Its tests also go without a mouse, and look at it as those do who do not see it.
+"""
 
 import io
 import json
@@ -14,6 +17,7 @@ from pocket_site import (
     choose,
     drawn_jpeg,
     expect,
+    grave_complaints,
     open_page,
     pixels_of,
     plate,
@@ -31,8 +35,8 @@ from pocket.site import MODEL, TFLITE, first_visit, write_pocket
 
 FAILS = "This picture did not work."
 RELOAD = "Check the connection and reload the page."
-PIZZA, STEAK, SUSHI = ("pizza", RED), ("steak", DARK), ("sushi", GREEN)
-FORMATS = {"JPEG": PIZZA, "WEBP": STEAK, "PNG": SUSHI, "GIF": PIZZA, "BMP": STEAK}
+FORMATS = {"JPEG": RED, "WEBP": DARK, "PNG": GREEN, "GIF": RED, "BMP": DARK}
+NAMES = {RED: "pizza", DARK: "steak", GREEN: "sushi"}
 MOODS = {
     "another-dish": (YELLOW, "I think this is another dish."),
     "no-plate": (BLUE, "This does not look like a plate of food."),
@@ -44,12 +48,12 @@ def test_files_of_all_formats_are_answered(context, url):
     choose(page, plate(RED))  # it waits until the model is ready
     choose(page, plate(DARK))  # only the latest is answered
     expect(page, "This looks like steak.")
-    for kind, (name, colour) in FORMATS.items():
+    for kind, colour in FORMATS.items():
         choose(page, plate(colour, kind), name="plate", kind="")
-        expect(page, f"This looks like {name}.", "Answered in")
+        expect(page, f"This looks like {NAMES[colour]}.", "Answered in")
         names = page.locator("#bars .name").all_text_contents()
-        assert names[0] == name and len(names) == 3
-        assert status(page).startswith(f"This looks like {name}.")
+        assert names[0] == NAMES[colour] and len(names) == 3
+        assert status(page).startswith(f"This looks like {NAMES[colour]}.")
         assert page.locator("#shown").is_visible()
     choose(page, plate(RED, size=(3000, 2000)))
     choose(page, plate(GREEN, size=(4000, 3000)))
@@ -129,6 +133,7 @@ def test_what_is_no_picture_gets_the_sentence_that_python_gives(page):
 
 
 def test_a_slow_example_leaves_a_camera_open_that_was_started_meanwhile(page):
+    page.locator("#offline").wait_for()  # it fetches nothing more on its own
     page.evaluate(SLOW)
     try_example(page, 1)
     start_camera(page)
@@ -191,26 +196,21 @@ def test_a_new_version_replaces_the_old_one(tmp_path, context):
 def test_it_asks_for_what_it_needs_of_its_own_address_only(
     context, committed_url, committed_site
 ):
-    asked = []
-    context.on("request", lambda request: asked.append(request))
+    asked = set()
+    context.on("request", lambda request: asked.add(request.url.split("?")[0]))
     page = open_page(context, committed_url)
     choose(page, drawn_jpeg("sushi", 4))
     expect(page, "This looks like sushi.")
     page.locator("#offline").wait_for()
-    assert any(request.service_worker for request in asked), "its requests count, too"
     assert page.evaluate("fetch('http://127.0.0.1:9/').then(() => 0, () => 1)") == 1
-    addresses = {request.url.split("?")[0] for request in asked}
-    addresses = {url for url in addresses if not url.startswith(("blob:", "data:"))}
-    listed = json.loads((committed_site / "files.json").read_text())["files"]
-    unused = {name for name in listed if "_plain." in name or "_threads." in name}
-    needed = {"", "sw.js", "files.json", *listed} - unused - {"index.html"}
+    addresses = {url for url in asked if not url.startswith(("blob:", "data:"))}
+    used = first_visit(committed_site)
+    needed = {"", "sw.js", "files.json", *used} - {"index.html"}
     assert addresses == {committed_url + name for name in needed}
-    assert sum(first_visit(committed_site).values()) <= 10_000_000
+    assert sum(used.values()) <= 10_000_000
 
     session = context.new_cdp_session(page)  # it can be installed
-    manifest = session.send("Page.getAppManifest")
-    assert manifest["errors"] == []
-    assert json.loads(manifest["data"])["display"] == "standalone"
+    assert session.send("Page.getAppManifest")["errors"] == []
     errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
     # A browser that keeps nothing, like this one, installs nothing.
     assert {error["errorId"] for error in errors} <= {"in-incognito"}
@@ -220,11 +220,11 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
     cores = "Object.defineProperty(navigator, 'hardwareConcurrency', {get: () => 8})"
     context.add_init_script(cores)
     answers = []
-    runs = ((True, "ONNX Runtime, 4 threads"), (False, "ONNX Runtime, 1 thread"))
-    for isolated, words in runs:
+    for isolated in (True, False):
         with serve_folder(stand_in_site, isolated=isolated) as served:
             page = open_page(context, served.url)
-            assert page.inner_text("#runs") == words
+            threads = "4 threads" if isolated else "1 thread"
+            assert page.inner_text("#runs") == f"ONNX Runtime, {threads}"
             choose(page, plate(GREEN))
             expect(page, "This looks like sushi.")
             answers.append(page.locator(".share").all_text_contents())
@@ -233,37 +233,32 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
 
 
 # What each engine starts with; the first two of each are tried torn, too.
-STAND_IN = [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs"]
-REAL = [TFLITE, "vendor/litert_relaxed.wasm.gz", "vendor/litert_relaxed.js"]
-REAL += ["prepare.wasm", "vendor/litert.js"]
+STARTS = {
+    "url": [MODEL, "vendor/ort.wasm.gz", "vendor/ort.mjs"],
+    "committed_url": [TFLITE, "vendor/litert_relaxed.wasm.gz", "prepare.wasm"]
+    + ["vendor/litert.js", "vendor/litert_relaxed.js"],
+}
 
 
-@pytest.mark.parametrize("of", ["stand_in", "committed"])
+@pytest.mark.parametrize("of", STARTS)
 def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, of):
-    site = request.getfixturevalue(f"{of}_site")
-    url = request.getfixturevalue("url" if of == "stand_in" else "committed_url")
-    for number, file in enumerate(STAND_IN if of == "stand_in" else REAL):
-        whole, replies = (site / file).read_bytes(), [{"status": 404}]
-        if number < 2:  # the beginning only, or zeros
-            replies += [{"body": whole[:300]}, {"body": bytes(len(whole))}]
+    url = request.getfixturevalue(of)
+    for file in STARTS[of]:
         with visitor(browser, url) as context:
+            whole, replies = context.request.get(url + file).body(), [{"status": 404}]
+            if file in STARTS[of][:2]:  # the beginning only, or zeros
+                replies += [{"body": whole[:300]}, {"body": bytes(len(whole))}]
             for reply in replies:
-                page = fails_to_start(context, url, file, **reply)
-            if number < 2:
-                page.reload()  # what was torn is not kept
-                page.wait_for_selector(READY, timeout=60_000)
-
-
-def fails_to_start(context, url: str, file: str, **reply: object):
-    """Open the page while a file gets this reply; the page must say so."""
-    context.route(f"**/{file}", lambda route: route.fulfill(**reply))
-    page = open_page(context, url, wait=False)
-    expect(page, "The model did not start.", RELOAD)
-    assert RELOAD in status(page)
-    choose(page, plate(RED))
-    expect(page, FAILS, RELOAD)
-    context.unroute(f"**/{file}")
-    return page
+                place = f"**/{file}"
+                context.route(place, lambda route, _, how=reply: route.fulfill(**how))
+                page = open_page(context, url, wait=False)
+                expect(page, "The model did not start.", RELOAD)
+                assert RELOAD in status(page)
+                choose(page, plate(RED))
+                expect(page, FAILS, RELOAD)
+                context.unroute(place)
+            page.reload()  # what was torn is not kept
+            page.wait_for_selector(READY, timeout=60_000)
 
 
 def test_scores_become_the_golden_words(page):
@@ -287,3 +282,69 @@ def test_golden_pictures_get_the_golden_answers(context, committed_url):
     for golden in golden_pictures():
         choose(page, golden["file"], "plate.png", "image/png")
         expect(page, golden["says"])
+
+
+FOCUSED = """() => {
+    const { activeElement: it } = document;
+    const name = it.ariaLabel ?? (it.alt || it.innerText);
+    return [name, getComputedStyle(it).outlineWidth];
+}"""
+MOVING = """() => [...document.querySelectorAll("*")].filter((element) => {
+    const { animationName, transitionDuration } = getComputedStyle(element);
+    return animationName !== "none" || !/^0s(, 0s)*$/.test(transitionDuration);
+}).length"""
+# What the page shows, and how to get there.
+STATES = {
+    "#stage[data-state=idle]": lambda page: None,
+    "#answer[data-mood=dish]": lambda page: try_example(page, 1),
+    "#answer[data-mood=no-plate]": lambda page: try_example(page, 2),
+    "#answer[data-mood=another-dish]": lambda page: try_example(page, 4),
+    "#stage[data-state=live]": start_camera,
+    "#answer[data-mood=problem]": lambda page: choose(page, b"no picture"),
+}
+
+
+def test_axe_finds_nothing_serious_and_nothing_moves_for_those_who_asked(
+    context, tmp_path
+):
+    site = write_site(tmp_path / "site", is_practice="true")  # its banner counts, too
+    with serve_folder(site) as served:
+        context.grant_permissions(["camera"], origin=served.url.rstrip("/"))
+        page = open_page(context, served.url)
+        for state, reach in STATES.items():
+            reach(page)
+            page.wait_for_selector(state)
+            assert grave_complaints(page) == [], state
+            assert page.evaluate(MOVING) == 0, "reduced motion is emulated"
+
+
+def focused(page) -> str:
+    name, outline = page.evaluate(FOCUSED)
+    assert outline == "3px", "one sees where one is"
+    return name
+
+
+def test_everything_can_be_reached_and_used_by_keyboard(page):
+    assert page.get_by_role("status").count() == 1
+    assert status(page) == "The model is ready."
+    reached = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        reached.append(focused(page))
+    examples = [f"Example picture {number}" for number in range(1, 6)]
+    assert reached == ["Choose photo", "Start camera", "Paste", *examples]
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("This looks like steak.").wait_for()
+
+    page.locator("#choose").focus()
+    with page.expect_file_chooser():
+        page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # starts the camera
+    page.wait_for_selector("#stage[data-state=live]")
+    assert focused(page) == "Take photo"
+    page.keyboard.press("Tab")
+    assert focused(page) == "Stop"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#stage[data-state=idle]")
+    assert focused(page) == "Start camera", "focus is not lost with the button"

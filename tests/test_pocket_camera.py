@@ -4,20 +4,13 @@ import numpy as np
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED
 from PIL import Image
-from pocket_site import (
-    CASES,
-    expect,
-    open_page,
-    start_camera,
-    status,
-    try_example,
-    visitor,
-)
+from pocket_site import CASES, expect, start_camera, status, try_example
 
 from benchmarks.browser import launched
 
 FPS = 30  # what Chromium plays a film of JPEG pictures at
 SIZE = (320, 180)
+IS_OFF = "video.srcObject === null"  # its light, too
 NOTE_CHANGES = """() => {
     [globalThis.verdicts, globalThis.changes] = [[], []];
     const note = () => {
@@ -35,42 +28,57 @@ SIZES = """async () => {
     const { clientWidth, clientHeight, videoWidth, videoHeight } = video;
     return [[width, height], [clientWidth, clientHeight], [videoWidth, videoHeight]];
 }"""
-
-
-def seeing(playwright, frames, film):
-    """Chromium with a camera that sees these frames again and again."""
-    with film.open("wb") as file:
-        for frame in frames:
-            frame.save(file, "JPEG", quality=90)
-    camera = "--use-fake-device-for-media-stream"
-    return launched(playwright, camera, f"--use-file-for-fake-video-capture={film}")
-
-
-@pytest.fixture(scope="module")
-def browser(playwright, tmp_path_factory):
-    """Its camera sees a sushi-green square that stays still, with a sensor's noise.
-
-    Every few seconds the brown on either side moves, outside the page's viewfinder.
-    """
-    noise = np.random.default_rng(42).normal(0, 10, (7, SIZE[1], SIZE[0], 1))
-    still, moving = 6 * FPS, FPS
-    frames = []
-    for number in range(still + moving):
-        is_lit = number >= still and number % 10 < 5
-        frame = Image.new("RGB", SIZE, BLUE if is_lit else DARK)
-        frame.paste(GREEN, (70, 0, 250, 180))
-        noisy = (np.asarray(frame) + noise[number % len(noise)]).clip(0, 255)
-        frames.append(Image.fromarray(noisy.astype(np.uint8)))
-    film = tmp_path_factory.mktemp("film") / "still.mjpeg"
-    with seeing(playwright, frames, film) as program:
-        yield program
-
-
-IS_OFF = "video.srcObject === null"  # its light, too
+TWO_CAMERAS = """() => {
+    const devices = navigator.mediaDevices;
+    const open = devices.getUserMedia.bind(devices);
+    globalThis.asked = [];
+    devices.enumerateDevices = async () => Array(2).fill({ kind: "videoinput" });
+    devices.getUserMedia = (wanted) => {
+        asked.push([wanted.video.facingMode, wanted.video.frameRate.ideal]);
+        return open(wanted);
+    };
+}"""
 HIDE = """() => {
     Object.defineProperty(document, "hidden", { get: () => true });
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
+OPENS_NO_CAMERA = """(name) => navigator.mediaDevices.getUserMedia = () =>
+    Promise.reject(new DOMException("no", name))"""
+NO_MEDIA = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
+
+
+def still_plate():
+    """A sushi-green square that stays still, with a sensor's noise.
+
+    Every few seconds the brown on either side moves, outside the page's viewfinder.
+    """
+    noise = np.random.default_rng(42).normal(0, 10, (7, SIZE[1], SIZE[0], 1))
+    for number in range(7 * FPS):
+        is_lit = number >= 6 * FPS and number % 10 < 5
+        frame = Image.new("RGB", SIZE, BLUE if is_lit else DARK)
+        frame.paste(GREEN, (70, 0, 250, 180))
+        noisy = (np.asarray(frame) + noise[number % len(noise)]).clip(0, 255)
+        yield Image.fromarray(noisy.astype(np.uint8))
+
+
+def red_and_green():
+    """Each in turns, with one dark frame in its midst."""
+    for colour in (RED, GREEN):
+        for number in range(FPS * 3 // 2):
+            yield Image.new("RGB", SIZE, DARK if number == 20 else colour)
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, tmp_path_factory, request):
+    """Its camera sees some frames again and again."""
+    film = tmp_path_factory.mktemp("film") / "film.mjpeg"
+    with film.open("wb") as file:
+        for frame in getattr(request, "param", still_plate)():
+            frame.save(file, "JPEG", quality=90)
+    camera = "--use-fake-device-for-media-stream"
+    seeing = f"--use-file-for-fake-video-capture={film}"
+    with launched(playwright, camera, seeing) as program:
+        yield program
 
 
 def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
@@ -115,59 +123,14 @@ def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
     expect(page, "The camera stopped.")
     assert page.evaluate(IS_OFF)
 
+    page.evaluate(TWO_CAMERAS)
     start_camera(page)
+    page.get_by_role("button", name="Turn to the other camera").click()
+    page.wait_for_function("() => asked.length === 2")
+    expect(page, "This looks like sushi.")
+    assert page.evaluate("asked") == [["environment", 30], ["user", 30]]
     page.evaluate(HIDE)  # nobody looks at the page
     assert page.evaluate(IS_OFF)
-
-
-def test_live_answers_follow_the_picture_but_not_each_frame(playwright, url, tmp_path):
-    """The camera sees red and green in turns, each with one dark frame in its midst."""
-    frames = []
-    for colour in (RED, GREEN):
-        frames += [Image.new("RGB", SIZE, colour)] * (FPS * 3 // 2)
-        frames[-25] = Image.new("RGB", SIZE, DARK)
-    with (
-        seeing(playwright, frames, tmp_path / "lively.mjpeg") as browser,
-        visitor(browser, url) as context,
-    ):
-        page = open_page(context, url)
-        start_camera(page)
-        expect(page, "This looks like")
-        page.evaluate(NOTE_CHANGES)
-        page.wait_for_function("() => verdicts.length >= 4", timeout=60_000)
-        rate = page.inner_text("#rate-chip")
-        verdicts, changes = page.evaluate("[verdicts, changes]")
-    assert rate.endswith("a second"), "it does not rest"
-    assert set(verdicts) == {"This looks like pizza.", "This looks like sushi."}
-    # Words and numbers may change four times a second; a slow machine's clock may lag.
-    changes = np.array(changes)
-    assert (changes[5:] - changes[:-5] > 1000).all()
-
-
-MEANS = """async (perSecond) => {
-    const { runningMean } = await import("./camera.js");
-    const average = runningMean();
-    return Array.from({ length: 2 * perSecond }, (_, index) => {
-        const share = Number(index >= perSecond);
-        const answer = { probabilities: [share], knn_similarity: share };
-        const mean = average(answer, (1000 * index) / perSecond);
-        return [mean.probabilities[0], mean.knn_similarity];
-    });
-}"""
-
-
-def test_the_running_mean_is_by_time(page):
-    """Half a second after the picture has changed, nothing is left of the old one."""
-    for rate in (5, 30):  # answers a second
-        before, after = np.split(np.array(page.evaluate(MEANS, rate)), 2)
-        assert before.max() == 0 and after[rate // 2 :].min() == 1
-        seconds = np.arange(1, rate + 1)[:, None] / rate
-        assert np.abs(after - (2 * seconds).clip(max=1)).max() <= 2 / rate, "by one"
-
-
-OPENS_NO_CAMERA = """(name) => navigator.mediaDevices.getUserMedia = () =>
-    Promise.reject(new DOMException("no", name))"""
-NO_MEDIA = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
 
 
 def test_a_camera_that_stays_closed_gets_a_sentence(page):
@@ -189,22 +152,15 @@ def stays_closed(page, sentence: str) -> None:
     expect(page, "This looks like sushi.")
 
 
-TWO_CAMERAS = """() => {
-    const devices = navigator.mediaDevices;
-    const open = devices.getUserMedia.bind(devices);
-    globalThis.asked = [];
-    devices.enumerateDevices = async () => Array(2).fill({ kind: "videoinput" });
-    devices.getUserMedia = (wanted) => {
-        asked.push([wanted.video.facingMode, wanted.video.frameRate.ideal]);
-        return open(wanted);
-    };
-}"""
-
-
-def test_turning_to_the_other_camera(page):
-    page.evaluate(TWO_CAMERAS)
+@pytest.mark.parametrize("browser", [red_and_green], indirect=True)
+def test_live_answers_follow_the_picture_but_not_each_frame(page):
     start_camera(page)
-    page.get_by_role("button", name="Turn to the other camera").click()
-    page.wait_for_function("() => asked.length === 2")
-    expect(page, "This looks like sushi.")
-    assert page.evaluate("asked") == [["environment", 30], ["user", 30]]
+    expect(page, "This looks like")
+    page.evaluate(NOTE_CHANGES)
+    page.wait_for_function("() => verdicts.length >= 4", timeout=60_000)
+    assert page.inner_text("#rate-chip").endswith("a second"), "it does not rest"
+    verdicts, changes = page.evaluate("[verdicts, changes]")
+    assert set(verdicts) == {"This looks like pizza.", "This looks like sushi."}
+    # Words and numbers may change four times a second; a slow machine's clock may lag.
+    changes = np.array(changes)
+    assert (changes[5:] - changes[:-5] > 1000).all()

@@ -47,11 +47,8 @@ def brought_for(engine: Engine) -> set[str]:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -61,9 +58,10 @@ def model(tmp_path):
 
 @pytest.fixture
 def pictures(tmp_path):
-    for name in ("a.PNG", "b.jpg"):
-        Image.new("RGB", (8, 6), "red").save(tmp_path / name)
-    return [tmp_path / "a.PNG", tmp_path / "b.jpg"]
+    files = [tmp_path / "a.PNG", tmp_path / "b.jpg"]
+    for file in files:
+        Image.new("RGB", (8, 6), "red").save(file)
+    return files
 
 
 def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tmp_path):
@@ -79,7 +77,12 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tm
         **asdict(ABOUT),
         **app.CONTRACT,
     }
+    engine, why = site.choose_engine(model)
+    assert engine is ORT_WEB and "floats" in why and why.endswith(".")
+
     folder = site.write_pocket(COMMITTED, tmp_path / "committed")
+    engine, why = site.choose_engine(COMMITTED)
+    assert engine is LITE_RT and why.startswith("Every step")
     content = gzip.decompress((folder / site.TFLITE).read_bytes())
     assert content == site.as_carried(COMMITTED, LITE_RT)
     assert_complete(folder, LITE_RT)
@@ -109,29 +112,14 @@ def assert_complete(folder: Path, engine: Engine) -> None:
         assert file.storage == ("git" if is_text else "LFS"), file.path
 
 
-def test_an_engine_is_chosen_with_a_reason_or_asked_for(model, tmp_path):
-    engine, why = site.choose_engine(COMMITTED)
-    assert engine is LITE_RT and why.startswith("Every step")
-    engine, why = site.choose_engine(model)
-    assert engine is ORT_WEB and "floats" in why and why.endswith(".")
-    folder = site.write_pocket(COMMITTED, tmp_path / "site", engine=ORT_WEB)
-    assert (folder / site.MODEL).read_bytes() == site.as_carried(COMMITTED, ORT_WEB)
-    before = files_in(folder)
-    with pytest.raises(ConvertError, match="floats"):
-        site.write_pocket(model, folder, engine=LITE_RT)
-    assert files_in(folder) == before
-
-
 def test_nothing_of_an_earlier_engine_stays_and_nothing_of_others_goes(
     model, pictures, tmp_path
 ):
     examples = {model: pictures, COMMITTED: pictures[1:]}
-    alone = {
-        source: files_in(
-            site.write_pocket(source, tmp_path / source.stem, examples=some)
-        )
-        for source, some in examples.items()
-    }
+    alone = {}
+    for source, some in examples.items():
+        folder = site.write_pocket(source, tmp_path / source.stem, examples=some)
+        alone[source] = files_in(folder)
     folder = tmp_path / "source"
     folder.mkdir()
     for name in site.PAGE_FILES:  # the page's own source folder will do
@@ -141,15 +129,20 @@ def test_nothing_of_an_earlier_engine_stays_and_nothing_of_others_goes(
     for source in (model, COMMITTED, model):
         site.write_pocket(source, folder, examples=examples[source])
         assert files_in(folder) == before | alone[source]
+    with pytest.raises(ConvertError, match="floats"):
+        site.write_pocket(model, folder, engine=LITE_RT)
+    assert files_in(folder) == before | alone[model]
+    site.write_pocket(COMMITTED, folder, engine=ORT_WEB)
+    assert (folder / site.MODEL).read_bytes() == site.as_carried(COMMITTED, ORT_WEB)
 
 
 def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(DeployError, match="There is no model"):
+        site.write_pocket(tmp_path / "model.onnx", tmp_path / "site")
     for content in (b"", b"version https://git-lfs", b"\x08\x07"):
         (tmp_path / "model.onnx").write_bytes(content)
         with pytest.raises(DeployError, match="git lfs pull"):
             site.write_pocket(tmp_path / "model.onnx", tmp_path / "site")
-    with pytest.raises(DeployError, match="There is no model"):
-        site.write_pocket(tmp_path / "none.onnx", tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 

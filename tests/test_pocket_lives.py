@@ -1,11 +1,23 @@
-"""The browser demo visit after visit: whatever is stored, the page comes back."""
+"""The browser demo visit after visit, whatever is stored, missing or odd."""
 
 import os
+import re
 import time
 
 import pytest
+from demo_model_fixture import GREEN
 from playwright.sync_api import Error
-from pocket_site import CASES, expect, open_page, try_example, write_site
+from pocket_site import (
+    CASES,
+    add_code,
+    choose,
+    expect,
+    open_page,
+    plate,
+    try_example,
+    visitor,
+    write_site,
+)
 
 from benchmarks.browser import READY
 from pocket import server as pocket_server
@@ -132,3 +144,99 @@ def test_a_page_that_is_dead_today_comes_back(site, context, way_out):
             page.wait_for_timeout(5_000)  # it would have kept itself by now
             assert page.evaluate(KEPT) == [0, []]
             assert page.locator("#offline").is_hidden()
+
+
+# Lines that run before all others, in the page and in its worker.
+ODD = {
+    "hangs": """indexedDB.open = () => ({});
+        CacheStorage.prototype.open = () => new Promise(() => {});
+        ServiceWorkerContainer.prototype.register = () => new Promise(() => {});""",
+    "throws": """indexedDB.open = () => { throw new Error(); };
+        CacheStorage.prototype.open = () => Promise.reject(Error());""",
+    "lacks": """for (const name of ["indexedDB", "caches"])
+        Object.defineProperty(self, name, { value: undefined });""",
+    "never reads": """IDBObjectStore.prototype.getAll = () => ({});
+        Object.defineProperty(IDBTransaction.prototype, "oncomplete", { set() {} });
+        Cache.prototype.match = () => new Promise(() => {});""",
+    "hears no other tab": "delete self.BroadcastChannel;",
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_only_helps_never_keeps_an_answer_back(browser, committed_url, odd):
+    """By the committed model, which can be taught: it asks for what was kept."""
+    script = f"try {{ {ODD[odd]} }} catch {{}}"
+    with visitor(browser, committed_url) as context:
+        context.add_init_script(script)
+        context.route("**/worker.js", lambda route: add_code(route, script))
+        page = open_page(context, committed_url, wait=False)
+        choose(page, plate(GREEN))
+        expect(page, "Closest of the dishes I know", "Answered in")
+
+
+@pytest.fixture
+def failing(browser):
+    """A visitor whose pages may crash."""
+    with browser.new_context() as context:
+        yield context
+
+
+BROKEN_CODE = {
+    "engine.js": "export const start = () => Promise.reject();",
+    "picture.js": "throw new Error('odd')",
+}
+
+
+def test_a_part_that_does_not_come_is_told(failing, url):
+    failed = "The model did not start"
+    broken = [(file, {"body": code}, failed) for file, code in BROKEN_CODE.items()]
+    for file, reply, sentence in CASES["parts"] + broken:
+        of_file = re.compile(f"/{file}$")
+        failing.route(of_file, lambda route, _, told=reply: route.fulfill(**told))
+        page = failing.new_page()
+        page.goto(url)
+        page.get_by_text(sentence).first.wait_for()
+        has_not_started = page.locator("#not-started").count() == 1
+        assert has_not_started == sentence.startswith("This page"), file
+        page.close()
+        failing.unroute(of_file)
+
+
+OLD = {
+    "This page has not started.": "CSSStyleDeclaration = undefined; delete self.URL;",
+    "This browser is too old to run the model.": "delete globalThis.OffscreenCanvas",
+    "Any current Chrome, Edge, Firefox": "delete globalThis.DecompressionStream",
+    "with JavaScript switched on": "",  # this one has none
+}
+
+
+def test_a_browser_that_cannot_start_the_page_gets_a_sentence(browser, url):
+    for sentence, script in OLD.items():
+        with browser.new_context(java_script_enabled=bool(script)) as context:
+            context.add_init_script(script)
+            page = context.new_page()
+            page.goto(url)
+            page.get_by_text(sentence).first.wait_for()
+
+
+# A minute, and all longer times, take half a second.
+HURRY = """const wait = setTimeout;
+self.setTimeout = (what, ms, ...more) => wait(what, Math.min(ms, 500), ...more);"""
+QUIET = "self.onmessage = () => {};"
+DEAF = """const really = self.onmessage;
+self.onmessage = (event) => { if (event.data.call === "start") really(event); }"""
+
+
+def test_a_worker_that_never_speaks_or_falls_silent_is_told(failing, url):
+    failing.add_init_script(HURRY)
+    failing.route("**/worker.js", lambda route: add_code(route, after=QUIET))
+    page = open_page(failing, url, wait=False)
+    choose(page, plate(GREEN))
+    page.get_by_text("This takes long.").wait_for()
+    assert page.get_attribute("body", "data-model") is None
+    failing.unroute("**/worker.js")
+    failing.route("**/worker.js", lambda route: add_code(route, after=DEAF))
+    page = open_page(failing, url)
+    choose(page, plate(GREEN))
+    expect(page, "This picture did not work.", "has not answered for a minute.")
+    assert page.locator(READY).count() == 1 and page.locator("#choose").is_enabled()

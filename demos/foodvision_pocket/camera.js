@@ -134,12 +134,12 @@ function watchStillness(video) {
 }
 
 /** Make a function that adds an answer, and returns the mean of the last half second. */
-export function runningMean() {
+function runningMean() {
   let latest = [];
   return (answer, now) => {
-    const isFresh = ({ answer: old, now: then }) =>
-      now - then < WINDOW && old.taught?.version === answer.taught?.version;
-    latest = [...latest, { answer, now }].filter(isFresh);
+    const version = answer.taught?.version; // what another head said is no longer said
+    latest.push({ answer, now, version });
+    latest = latest.filter((one) => now - one.now < WINDOW && one.version === version);
     return meanOf(latest.map((one) => one.answer));
   };
 }
@@ -149,9 +149,9 @@ function meanOf(values) {
   const [first] = values;
   if (typeof first === "number") return values.reduce((sum, one) => sum + one, 0) / values.length;
   if (typeof first !== "object") return first;
-  if (Array.isArray(first)) return first.map((_, at) => meanOf(values.map((one) => one[at])));
-  const pairs = Object.keys(first).map((key) => [key, meanOf(values.map((one) => one[key]))]);
-  return Object.fromEntries(pairs);
+  const mean = structuredClone(first);
+  for (const key of Object.keys(first)) mean[key] = meanOf(values.map((one) => one[key]));
+  return mean;
 }
 
 /** Make a function that says whether the words may change now. They stay long enough to be

@@ -34,9 +34,13 @@ export function makeScaler(known) {
   // Square roots, signs kept: a few large features no longer drown the small ones.
   const spread = (row) => row.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
   const rows = known.map(spread);
-  const columns = Array.from(rows[0], (_, at) => momentsOf(rows.map((row) => row[at])));
-  const standard = (value, { mean, deviation }) => (value - mean) / (deviation || 1);
-  return (unit) => spread(unit).map((value, at) => standard(value, columns[at]));
+  const columns = Array.from(rows[0], (_, at) => {
+    const mean = meanOf(rows.map((row) => row[at]));
+    const deviation = Math.sqrt(meanOf(rows.map((row) => (row[at] - mean) ** 2)));
+    return { mean, deviation: deviation || 1 };
+  });
+  return (unit) =>
+    spread(unit).map((value, at) => (value - columns[at].mean) / columns[at].deviation);
 }
 
 /** Inner products of all pairs of rows, (N, N); `known` has those of the first rows. */
@@ -90,7 +94,8 @@ export function fit(task, start = { shares: [], bias: [] }, flat = FLAT) {
       if (next.loss <= state.loss + 1e-4 * length * slope) break;
     }
     if (length <= SMALLEST) break; // as low as rounding lets it come
-    past.push({ moved: scaled(way, length), turned: add(next.gradient, gradient, -1) });
+    const [moved, turned] = [scaled(way, length), add(next.gradient, gradient, -1)];
+    past.push({ moved, turned, weight: 1 / inner(task, moved, turned) });
     if (past.length > MEMORY) past.shift();
     [state, point] = [next, next.point];
   }
@@ -152,17 +157,15 @@ function lossAt(task, point) {
 /** L-BFGS's two loops: the way down, by what the last steps have shown. */
 function downhill(task, gradient, past) {
   let way = scaled(gradient, -1);
-  const notes = [];
-  for (const { moved, turned } of [...past].reverse()) {
-    const weight = 1 / inner(task, moved, turned);
-    const share = weight * inner(task, moved, way);
-    way = add(way, turned, -share);
-    notes.unshift({ moved, turned, weight, share });
+  const shares = [];
+  for (const { moved, turned, weight } of past.toReversed()) {
+    shares.push(weight * inner(task, moved, way));
+    way = add(way, turned, -shares.at(-1));
   }
-  const last = notes.at(-1);
+  const last = past.at(-1);
   if (last) way = scaled(way, 1 / (last.weight * inner(task, last.turned, last.turned)));
-  for (const { moved, turned, weight, share } of notes) {
-    way = add(way, moved, share - weight * inner(task, turned, way));
+  for (const { moved, turned, weight } of past) {
+    way = add(way, moved, shares.pop() - weight * inner(task, turned, way));
   }
   return way;
 }
@@ -175,33 +178,8 @@ export function softmax(logits) {
   return raised.map((one) => one / sum);
 }
 
+const meanOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+
 /** The mean of the largest few of some numbers. */
-export function meanOfLargest(numbers, few) {
-  return momentsOf([...numbers].sort((a, b) => b - a).slice(0, few)).mean;
-}
-
-function momentsOf(numbers) {
-  const meanOf = (some) => some.reduce((sum, number) => sum + number, 0) / some.length;
-  const mean = meanOf(numbers);
-  return { mean, deviation: Math.sqrt(meanOf(numbers.map((number) => (number - mean) ** 2))) };
-}
-
-/** How like `count` photos of its own kind one of the model's training photos is: mean and
- *  standard deviation. Rows stand class after class; at most half of a class is compared
- *  with, and likeness is the mean over the nearest few of those. */
-export function ownLikeness(known, counts, count, nearest) {
-  const scores = [];
-  let from = 0;
-  for (const total of counts) {
-    const rows = known.slice(from, from + total);
-    from += total;
-    const compared = Math.min(count, Math.floor(total / 2));
-    const places = Array.from({ length: compared }, (_, n) => Math.floor((n * total) / compared));
-    for (const row of rows.filter((_, at) => compared > 0 && !places.includes(at))) {
-      scores.push(meanOfLargest(places.map((place) => dot(row, rows[place])), nearest));
-    }
-  }
-  if (scores.length === 0) return { mean: 0, deviation: 1 };
-  const { mean, deviation } = momentsOf(scores);
-  return { mean, deviation: Math.max(deviation, 1e-6) };
-}
+export const meanOfLargest = (numbers, few) =>
+  meanOf(numbers.toSorted((a, b) => b - a).slice(0, few));

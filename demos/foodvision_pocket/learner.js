@@ -11,14 +11,13 @@ const TOO_ALIKE = 0.995; // cosine from which a photo teaches nothing new
 /** Make a learner from the content of known.bin, integers of all rows, then a scale each, and
  *  from what model.json says. */
 export function makeLearner(content, about) {
-  const { dimensions, counts, strength, nearest, margin } = about.teaching;
+  const { dimensions, counts, strength, nearest, margin, likeness: scales } = about.teaching;
   const own = about.class_names;
   const known = readRows(content, dimensions);
   const scale = head.makeScaler(known);
   const knownRows = known.map(scale);
   const knownProducts = head.innerProducts(knownRows);
   const knownLabels = counts.flatMap((count, label) => new Array(count).fill(label));
-  const scales = new Map(); // of likeness, by how many photos a dish has
   const prepared = new WeakMap(); // what is needed of a photo's record
   let trained; // task, solution, weights, dishes, names, version
   let version = 0;
@@ -33,9 +32,7 @@ export function makeLearner(content, about) {
 
   /** How like a dish's photos a photo is, in standard deviations. */
   function likenessTo(photos, unit) {
-    const count = photos.length;
-    if (!scales.has(count)) scales.set(count, head.ownLikeness(known, counts, count, nearest));
-    const { mean, deviation } = scales.get(count);
+    const [mean, deviation] = scales[Math.min(photos.length, scales.length) - 1];
     const cosines = photos.map((photo) => dot(prepare(photo).unit, unit));
     return (head.meanOfLargest(cosines, nearest) - mean) / deviation;
   }
@@ -94,29 +91,25 @@ export function makeLearner(content, about) {
       return photos.some((other) => dot(prepare(other).unit, unit) > TOO_ALIKE);
     },
 
-    /** Ask about each photo of a dish a head that learned from all the others. `pause` is
-     *  waited for after each: others want to work, too. Returns {right, asked}; undefined if
-     *  the learner was trained anew meanwhile. */
+    /** Ask about each photo of a dish a head that learned from all the others: {right, asked}.
+     *  `pause` is waited for after each, as pictures want answers; nothing may be trained. */
     async leaveOneOut(id, pause) {
-      const begun = trained;
-      const { task, solution, dishes } = begun ?? { dishes: [] };
+      const { task, solution, dishes } = trained ?? { dishes: [] };
       const at = dishes.findIndex((dish) => dish.id === id);
       const photos = dishes[at]?.photos ?? [];
       if (photos.length < 2) return { right: 0, asked: 0 };
       const [total, label] = [task.labels.length, own.length + at];
-      const ofRow = (numbers, row) => numbers.filter((_, place) => place % total === row);
       let right = 0;
       for (const [place, photo] of photos.entries()) {
         const row = task.labels.indexOf(label) + place;
-        const shares = solution.shares.map((share, each) => (each % total === row ? 0 : share));
+        const isOfRow = (_, each) => each % total === row;
+        const shares = solution.shares.map((share, each) => (isOfRow(share, each) ? 0 : share));
         const counts = head.balanced(task.labels, row);
         const { logits } = head.fit({ ...task, counts }, { ...solution, shares }, ROUGH);
-        const lead = leadOf(ofRow(logits, row), label);
-        const others = photos.filter((other) => other !== photo);
-        const likeness = likenessTo(others, prepare(photo).unit);
+        const lead = leadOf(logits.filter(isOfRow), label);
+        const likeness = likenessTo(photos.toSpliced(place, 1), prepare(photo).unit);
         if (lead >= 0 && lead + likeness >= needed(dishes.length)) right += 1;
         await pause();
-        if (trained !== begun) return undefined;
       }
       return { right, asked: photos.length };
     },

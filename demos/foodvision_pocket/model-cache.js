@@ -4,10 +4,11 @@ import { within } from "./basics.js";
 
 const READING = 8000; // ms that a disk may take to bring a large file
 const FOLDER = new URL("./", import.meta.url);
-const storeName = (version) => `pocket ${FOLDER} ${version}`; // sw.js says the same
+const PREFIX = `pocket ${FOLDER} `; // and a version; other folders of this site keep theirs
+const BUILDS = /^vendor\/litert_([a-z]+)\./; // of which a browser runs one
 
 async function load(name) {
-  const response = await fetch(new URL(name, FOLDER));
+  const response = await fetch(new URL(name, FOLDER), { cache: "no-cache" });
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
   return response;
 }
@@ -21,14 +22,14 @@ export const readJson = async (name) => (await load(name)).json();
  * @param name Its path in the folder; .gz is uncompressed as it comes.
  * @param list What files.json says: a version, and files with their sizes.
  * @param onBytes Told about each piece that arrives.
- * @returns {response, keep}: reading it fails if it is not of the size that was promised;
+ * @returns A Response: reading it fails if it is not of the size that was promised; its
  *   `keep` stores it, once all of it is here. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];
   let store; // undefined where there is none
   const finding = async () => {
-    store = await within(caches.open(storeName(list.version)));
+    store = await within(caches.open(PREFIX + list.version));
     return within(wholeIn(store, url, size), READING);
   };
   const stored = await finding().catch(() => undefined);
@@ -38,23 +39,20 @@ export async function fetchOnce(name, list, onBytes) {
   // Whoever reads the response hears of it.
   used.pipeTo(unzip.writable).catch(() => store?.delete(url).catch(() => {}));
   const type = name.includes(".wasm") ? "application/wasm" : "application/octet-stream";
-  return {
-    response: new Response(unzip.readable, { headers: { "Content-Type": type } }),
-    keep: async () => {
-      if (stored || !store) return;
-      await store.put(url, new Response(spare, { headers })).catch(() => {}); // a full disk
-    },
+  const keep = async () => {
+    if (stored || !store) return;
+    await store.put(url, new Response(spare, { headers })).catch(() => {}); // a full disk
   };
+  const response = new Response(unzip.readable, { headers: { "Content-Type": type } });
+  return Object.assign(response, { keep });
 }
 
-/** What is stored of a file, unless it is of another size: then that is thrown away. */
+/** What is stored of a file; what is of another size, or no page may be made of, is none. */
 async function wholeIn(store, url, size) {
   const stored = await store.match(url);
-  if (!stored) return undefined;
+  if (!stored || stored.redirected) return undefined;
   const blob = await stored.blob();
-  if (blob.size === size) return new Response(blob, { headers: stored.headers });
-  await store.delete(url);
-  return undefined;
+  return blob.size === size ? new Response(blob, { headers: stored.headers }) : undefined;
 }
 
 /** What passes a file's pieces on, counts their bytes, and fails at any other size. */
@@ -72,22 +70,39 @@ function counted(size, onBytes) {
   });
 }
 
-/** Have sw.js keep the whole folder: this version, and of the runtime this build. Returns
- *  whether the page will open without network. */
+/** Keep the whole folder, this version and of the runtime this build, and have sw.js serve
+ *  it where the network does not. Returns whether the page will open without network. */
 export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https
-  const address = new URL(`sw.js?build=${build}&v=${version}`, FOLDER).href;
   try {
-    const { active, installing, waiting } = await workers.register(address);
-    const newest = installing ?? waiting ?? active;
-    active?.postMessage("look whether all is there");
-    while (!["activated", "redundant"].includes(newest.state)) {
-      await new Promise((resolve) => (newest.onstatechange = resolve));
+    const { files, version: newest } = await readJson("files.json");
+    if (newest !== version) return workers.controller !== null; // the next visit brings it
+    const isUsed = (name) => [undefined, build].includes(BUILDS.exec(name)?.[1]);
+    const store = await caches.open(PREFIX + version);
+    for (const name of [...Object.keys(files).filter(isUsed), "files.json"]) {
+      const url = name === "index.html" ? FOLDER : new URL(name, FOLDER);
+      if (await wholeIn(store, url, files[name]).catch(() => false)) continue;
+      const { body, headers } = await load(url).catch(() => load(name));
+      await store.put(url, new Response(body, { headers }));
     }
-    return newest.state === "activated" && (await caches.has(storeName(version)));
+    await serveWith(new URL(`sw.js?v=${version}`, FOLDER).href);
+    const isOld = (name) => name.startsWith(PREFIX) && name !== PREFIX + version;
+    await Promise.all((await caches.keys()).filter(isOld).map((name) => caches.delete(name)));
+    return await caches.has(PREFIX + version); // sw-remove.js throws it away
   } catch (error) {
     console.warn("This page will go on needing the network:", error);
     return workers.controller !== null;
+  }
+}
+
+/** Register a service worker, and wait until it works. */
+async function serveWith(address) {
+  const workers = navigator.serviceWorker;
+  if (workers.controller?.scriptURL === address) return;
+  const { active, installing, waiting } = await workers.register(address);
+  const newest = installing ?? waiting ?? active;
+  while (!["activated", "redundant"].includes(newest.state)) {
+    await new Promise((resolve) => (newest.onstatechange = resolve));
   }
 }

@@ -101,21 +101,15 @@ function average({ data, width, height }, factor, means, to) {
     const bottom = Math.min(top + factor, height);
     for (let left = 0; left < width; left += factor) {
       const right = Math.min(left + factor, width);
-      let [red, green, blue] = [0, 0, 0];
-      for (let y = top; y < bottom; y += 1) {
-        const end = 4 * (y * width + right);
-        for (let from = 4 * (y * width + left); from < end; from += 4) {
-          red += data[from];
-          green += data[from + 1];
-          blue += data[from + 2];
-        }
-      }
       const count = (bottom - top) * (right - left);
-      means[to] = Math.round(red / count);
-      means[to + 1] = Math.round(green / count);
-      means[to + 2] = Math.round(blue / count);
-      means[to + 3] = 255;
-      to += 4;
+      for (let colour = 0; colour < 4; colour += 1) {
+        let sum = 0;
+        for (let y = top; y < bottom; y += 1) {
+          for (let x = left; x < right; x += 1) sum += data[4 * (y * width + x) + colour];
+        }
+        means[to] = Math.round(sum / count);
+        to += 1;
+      }
     }
   }
   return to;

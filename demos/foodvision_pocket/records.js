@@ -26,6 +26,22 @@ export function round(features) {
 export const unround = ({ features, scale }) =>
   Float64Array.from(features, (value) => value * scale);
 
+/** Whether a record's features can be used. */
+function isUsable({ features, scale }, size, most) {
+  const isRight = features instanceof Int8Array && features.length === size;
+  const isScale = Number.isFinite(scale) && scale > 0 && scale < most.scale;
+  return isRight && isScale && features.some((value) => value !== 0);
+}
+
+/** Whether a stored dish or photo is whole; photos of other models may be of other size. */
+export function isWhole(record, { sha256, teaching: { dimensions, most } }) {
+  const { name, dish, model, made, picture, features } = record;
+  if (typeof model !== "string" || !Number.isFinite(made)) return false;
+  if (dish === undefined) return name !== "" && cleanName(name, most) === name;
+  const isPicture = picture === undefined || picture instanceof Uint8Array;
+  return isPicture && isUsable(record, model === sha256 ? dimensions : features?.length, most);
+}
+
 const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
 /** Write dishes, {name, photos}[], as the text of a file; small pictures may go along. */
@@ -69,8 +85,7 @@ export async function readFile(file, about) {
   function readPhoto(photo) {
     const features = new Int8Array(decoded(photo?.features, size).buffer);
     const record = { features, scale: photo.scale };
-    check(features.length === size && features.some((value) => value !== 0));
-    check(Number.isFinite(photo.scale) && photo.scale > 0 && photo.scale < most.scale);
+    check(isUsable(record, size, most));
     if (photo.picture !== undefined) record.picture = decoded(photo.picture, most.picture);
     return record;
   }

@@ -22,9 +22,9 @@ export function openTaughtDb(onChange) {
 
     /** Put records, and remove others by id or "all", everything or nothing. */
     async change({ put = [], remove = [] }) {
-      const isOf = { dishes: ({ dish }) => !dish, photos: ({ dish }) => dish };
       await transact("readwrite", (store) => {
-        for (const record of put.filter(isOf[store.name])) store.put(record);
+        const isHere = ({ dish }) => store.name === (dish ? "photos" : "dishes");
+        for (const record of put.filter(isHere)) store.put(record);
         if (remove === "all") store.clear();
         else for (const id of remove) store.delete(id);
       });
@@ -33,6 +33,13 @@ export function openTaughtDb(onChange) {
   };
 }
 
+/** Wait for an event of a request or a transaction; another one means that it failed. */
+const settled = (target, good, bad) =>
+  new Promise((resolve, reject) => {
+    target[good] = () => resolve(target.result);
+    target[bad] = () => reject(target.error);
+  });
+
 /** Do some work with each store, in one transaction; returns what came of each once it is
  *  done. It is opened each time: browsers close what is left open. */
 async function transact(mode, work) {
@@ -40,20 +47,11 @@ async function transact(mode, work) {
   opening.onupgradeneeded = () => {
     for (const name of STORES) opening.result.createObjectStore(name, { keyPath: "id" });
   };
-  const opened = await within(
-    new Promise((resolve, reject) => {
-      opening.onsuccess = () => resolve(opening.result);
-      opening.onerror = () => reject(opening.error);
-    }),
-  );
+  const opened = await within(settled(opening, "onsuccess", "onerror"));
   const transaction = opened.transaction(STORES, mode, { durability: "strict" });
   try {
     const results = STORES.map((name) => work(transaction.objectStore(name)));
-    const ending = new Promise((resolve, reject) => {
-      transaction.oncomplete = resolve;
-      transaction.onabort = () => reject(transaction.error);
-    });
-    await within(ending, LIMITS[mode]);
+    await within(settled(transaction, "oncomplete", "onabort"), LIMITS[mode]);
     return results;
   } catch (error) {
     if (!transaction.error) transaction.abort();

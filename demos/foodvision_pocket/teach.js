@@ -11,11 +11,14 @@ const FILE_NAME = "taught-dishes.json";
 
 let taken; // the picture that the visitor pressed "Teach me this" at
 let open; // the id of the dish whose photos are shown
-let isBusy = false;
 let dishes = []; // as teacher.js told last
 
 const works = {
-  "teach-this": async () => (open ? addAll([await takePicture()], 1) : begin()),
+  "teach-this": async () => {
+    taken = await takePicture();
+    if (open) await addAll([taken], 1);
+    else askForName("");
+  },
   film,
   "take-back": () => change("takeBack", { id: open }),
   save,
@@ -73,16 +76,12 @@ function listed({ id, name, photos }) {
 /** Do something that may fail, one thing at a time; what fails is said.
  *  Until it is done, buttons do nothing: a work says how it went as its last step. */
 async function attempt(work) {
-  if (isBusy) return;
-  setBusy(true);
+  const parts = [$("teach"), $("taught")];
+  if (parts[0].ariaBusy === "true") return;
+  for (const part of parts) part.ariaBusy = "true";
   tell("");
   await work().catch((error) => tell(error.message));
-  setBusy(false);
-}
-
-function setBusy(isNow) {
-  isBusy = isNow;
-  for (const part of ["teach", "taught"]) $(part).ariaBusy = isNow;
+  for (const part of parts) part.ariaBusy = "false";
 }
 
 /** Say how it went, where the visitor is looking. */
@@ -99,12 +98,6 @@ function showPart(part) {
   $("answer").classList.toggle("asking", part === "name-form" && !open);
   write({ "teach-this": open ? `This is ${openName()}, too` : "Teach me this dish" });
   if (part) $("teach").scrollIntoView({ block: "nearest" });
-}
-
-async function begin() {
-  taken = await takePicture();
-  open = undefined;
-  askForName("");
 }
 
 function askForName(name) {
@@ -161,10 +154,9 @@ async function showPictures() {
 
 /** An image of a small picture's bytes, where there are any. */
 function thumbnail(bytes, at) {
-  const image = Object.assign(new Image(), { alt: `Photo ${at + 1}${bytes ? "" : ", not kept"}` });
-  if (bytes) image.src = URL.createObjectURL(new Blob([bytes]));
-  image.onload = () => URL.revokeObjectURL(image.src);
-  return image;
+  if (!bytes) return Object.assign(new Image(), { alt: `Photo ${at + 1}, not kept` });
+  const [src, alt] = [URL.createObjectURL(new Blob([bytes])), `Photo ${at + 1}`];
+  return Object.assign(new Image(), { src, alt, onload: () => URL.revokeObjectURL(src) });
 }
 
 /** Add pictures to the open dish, one after the other, until it is closed. What is no
@@ -210,10 +202,10 @@ async function* frames() {
 /** Ask whether it is meant, then forget. */
 async function forget(what, call, given) {
   write({ "sure-text": `Forget ${what}?` });
-  $("sure").returnValue = "no"; // closed by a key, too
   $("sure").showModal();
+  $("sure").returnValue = "no"; // unless a button says more: a key closes it, too
   await new Promise((resolve) => ($("sure").onclose = resolve));
-  if ($("sure").returnValue === "no") return;
+  if ($("sure").returnValue !== "yes") return;
   $("taught-title").focus(); // the button that was pressed goes
   await change(call, given);
 }

@@ -4,18 +4,19 @@
 import { VisitorError } from "./basics.js";
 import { makeLearner } from "./learner.js";
 import { SMALL_SIDE } from "./picture.js";
-import { cleanName, isSameName, readFile, round, writeFile } from "./records.js";
+import { cleanName, isSameName, isWhole, readFile, round, writeFile } from "./records.js";
 import { openTaughtDb } from "./taught-db.js";
 import { count, describeAdded, fill, join } from "./words.js";
 
 const QUIET = ["check", "pictures", "save"]; // calls that change nothing
 
+const unkept = new Set(); // ids of records that are not on the device, as they are here
 let all = new Map(); // records by id: dishes and photos, of this model and of earlier ones
-const unkept = new Set(); // ids of those that are not on the device, as they are here
-let model; // {about, look, fetchKnown}, of the worker
+let model; // {look, fetchKnown}, of the worker
 let about; // what model.json says
 let db; // undefined where the browser keeps nothing
 let learner;
+let lost = 0; // records on the device that are not whole, or whose dish is not: left alone
 let whyUnkept = "nothing kept";
 let asleep = ""; // why what is kept could not be learned
 let tell; // given the state, after every change: by a call, or in another tab
@@ -33,7 +34,9 @@ const problem = (key, values) => new VisitorError(sentence(key, values));
 const some = (isWanted) => [...all.values()].filter(isWanted).sort((a, b) => a.made - b.made);
 const isOfOther = (record) => record.model !== about.sha256;
 const dishes = () => some((record) => !record.dish && !isOfOther(record));
+const oldDishes = () => some((record) => !record.dish && isOfOther(record));
 const photosOf = ({ id }) => some(({ dish }) => dish === id);
+const withPhotos = (dish) => ({ ...dish, photos: photosOf(dish) });
 const findByName = (name) => dishes().find((dish) => isSameName(dish.name, name));
 const notKept = () => some(({ id }) => unkept.has(id));
 
@@ -43,15 +46,9 @@ function find(id) {
 }
 
 /** All dishes to be learned, each with its photos. */
-function lessons() {
-  const each = dishes().map((dish) => ({ ...dish, photos: photosOf(dish) }));
-  return each.filter(({ photos }) => photos.length > 0);
-}
+const lessons = () => dishes().map(withPhotos).filter(({ photos }) => photos.length > 0);
 
-async function wake() {
-  learner ??= makeLearner(await model.fetchKnown(), about);
-  return learner;
-}
+const wake = async () => (learner ??= makeLearner(await model.fetchKnown(), about));
 
 async function train() {
   const list = lessons();
@@ -62,59 +59,61 @@ async function train() {
 
 /** Read all records from the device; those that could not be kept stay. */
 async function load() {
-  const fresh = new Map((await db.readAll()).map((record) => [record.id, record]));
+  const stored = await db.readAll();
+  const whole = stored.filter((record) => isWhole(record, about));
+  const fresh = new Map(whole.map((record) => [record.id, record]));
+  for (const { id, dish, model } of whole) {
+    if (dish && fresh.get(dish)?.model !== model) fresh.delete(id);
+  }
+  lost = stored.length - fresh.size;
   for (const record of notKept()) {
     if (!record.dish || fresh.has(record.dish)) fresh.set(record.id, record);
   }
   all = fresh;
 }
 
-/** Make a change on the device; returns whether it was made. */
-async function change(changes) {
-  try {
-    await db.change(changes);
-    return true;
-  } catch (error) {
-    whyUnkept = error?.name === "QuotaExceededError" ? "no room" : "nothing kept";
-    return false;
-  }
-}
-
 /** Hold records, and keep all that is not on the device yet: where there is no room, it
  *  stays here until there is. */
 async function hold(...held) {
-  for (const record of held) all.set(record.id, record);
-  for (const { id } of held) unkept.add(id);
-  if (db && (await change({ put: notKept() }))) unkept.clear();
+  for (const record of held) {
+    all.set(record.id, record);
+    unkept.add(record.id);
+  }
+  try {
+    await db?.change({ put: notKept() });
+    if (db) unkept.clear();
+  } catch (error) {
+    whyUnkept = error?.name === "QuotaExceededError" ? "no room" : "nothing kept";
+  }
 }
 
 /** Take records away; what cannot be taken from the device stays here, too. */
 async function remove(gone, ids = gone.map(({ id }) => id)) {
-  if (db && !(await change({ remove: ids }))) throw problem("stuck");
+  const stuck = () => Promise.reject(problem("stuck"));
+  await db?.change({ remove: ids }).catch(stuck);
   for (const { id } of gone) all.delete(id);
 }
 
 /** What the page shows of all this: the dishes, and what is to be said of the rest. */
 function state() {
   const list = dishes().map(({ id, name }) => ({ id, name, photos: photosOf({ id }).length }));
-  const olds = some(isOfOther);
-  const photos = olds.filter(({ dish }) => dish);
+  const [old, photos] = [oldDishes(), some((record) => record.dish && isOfOther(record))];
   const canRelearn = canLookAgain(photos);
-  const names = join(olds.filter(({ dish }) => !dish).map(({ name }) => name), "conjunction");
-  const old = { names, photos: count(photos.length, "photo") };
+  const names = join(old.map(({ name }) => name), "conjunction");
+  const values = { names, photos: count(photos.length, "photo"), records: count(lost, "record") };
   const notes = [
     asleep,
     notKept().length > 0 && sentence(whyUnkept),
-    names && sentence(canRelearn ? "old" : "old without pictures", old),
+    lost > 0 && sentence("broken", values),
+    names && sentence(canRelearn ? "old" : "old without pictures", values),
   ];
   const note = notes.filter(Boolean).join(" ");
-  return { dishes: list, note, canRelearn, canForget: all.size > 0 };
+  return { dishes: list, note, canRelearn, canForget: all.size + lost > 0 };
 }
 
 /** Whether there are small pictures among photos, and they are large enough. */
-function canLookAgain(photos) {
-  return about.input_size <= SMALL_SIDE && photos.some(({ picture }) => picture);
-}
+const canLookAgain = (photos) =>
+  about.input_size <= SMALL_SIDE && photos.some(({ picture }) => picture);
 
 /** A name fit to be kept; one of the model's own is spelled as the model spells it. */
 function spelled(name) {
@@ -145,12 +144,6 @@ async function addPhoto(dish, { features, scale, picture }) {
   if ((await wake()).isOld(photo, photosOf(dish))) return false;
   await hold(dish, photo);
   return true;
-}
-
-async function removePhotos(dish, chosen) {
-  const isEmpty = chosen.length === photosOf(dish).length;
-  await remove(isEmpty ? [...chosen, dish] : chosen);
-  await train();
 }
 
 /** Take in dishes of a file or of another model, whose pictures are looked at anew; returns
@@ -209,19 +202,24 @@ const calls = {
     await train();
   },
 
+  /** Forget a dish's last photo, and with the only one the dish. */
   async takeBack({ id }) {
-    await removePhotos(find(id), photosOf(find(id)).slice(-1));
+    const photos = photosOf(find(id));
+    await remove(photos.length > 1 ? photos.slice(-1) : [...photos, find(id)]);
+    await train();
     return sentence("taken back");
   },
 
   async forget({ id }) {
     const dish = find(id);
-    await removePhotos(dish, photosOf(dish));
+    await remove([...photosOf(dish), dish]);
+    await train();
     return sentence("forgotten", dish);
   },
 
   async forgetAll() {
     await remove([...all.values()], "all");
+    lost = 0;
     await train();
     return sentence("all forgotten");
   },
@@ -240,8 +238,7 @@ const calls = {
   /** Teach this model what another one was taught, from the small pictures. */
   async relearn() {
     const before = some(isOfOther);
-    const old = before.filter(({ dish }) => !dish);
-    const added = await takeIn(old.map((dish) => ({ ...dish, photos: photosOf(dish) })), false);
+    const added = await takeIn(oldDishes().map(withPhotos), false);
     if (notKept().length === 0) await remove(before);
     return added;
   },
@@ -249,9 +246,10 @@ const calls = {
 
 export const judge = (features) => learner?.judge(features);
 
-/** Read what is kept, and learn it; `onChange` is told the state, now and later. */
-export async function open(worker, onChange) {
-  [model, about, tell] = [worker, worker.about, onChange];
+/** Read what is kept, and learn it, with a worker's {look, fetchKnown} and what model.json
+ *  says; `onChange` is told the state, now and later. */
+export async function open(worker, told, onChange) {
+  [model, about, tell] = [worker, told, onChange];
   try {
     db = openTaughtDb(() => inTurn(() => load().then(train)));
     await load();

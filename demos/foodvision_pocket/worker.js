@@ -34,10 +34,9 @@ async function start({ build, threads }) {
     postMessage({ tell: "progress", value: { done, total } });
   };
   const files = names.map((name) => fetchOnce(name, list, onBytes));
-  const responses = files.map(async (file) => (await file).response);
-  for (const response of responses) response.catch(() => {}); // the engine hears of it
+  for (const file of files) file.catch(() => {}); // the engine hears of it
   engine = await coming;
-  const runs = await engine.start(responses, { about, build, threads });
+  const runs = await engine.start(files, { about, build, threads });
   isTaught = Boolean(about.teaching);
   if (isTaught) opened = within(openTeacher(), OPENING).catch(console.error);
   finish(files).catch(console.error);
@@ -56,7 +55,7 @@ async function finish(files) {
 /** Begin to teach: read what is kept on this device, and learn it. */
 async function openTeacher() {
   teacher = await import("./teacher.js");
-  await teacher.open({ about, look, fetchKnown }, (taught) => {
+  await teacher.open({ look, fetchKnown }, about, (taught) => {
     isTaught = taught.dishes.length > 0;
     postMessage({ tell: "taught", value: taught });
   });
@@ -65,7 +64,7 @@ async function openTeacher() {
 /** The training photos' features, which what is taught is learned beside. */
 function fetchKnown() {
   const coming = fetchOnce(about.teaching.file, list, () => {});
-  return within(coming.then(({ response }) => response.arrayBuffer()), LEARNING).catch(() => {
+  return within(coming.then((file) => file.arrayBuffer()), LEARNING).catch(() => {
     throw new VisitorError(about.page["no features"]);
   });
 }
