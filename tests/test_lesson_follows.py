@@ -14,8 +14,7 @@ from course_copy import LESSON, assert_files_are_whole, copy_course
 
 from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
-from tools.course import OFFLINE
-from tools.refresh import shown_by
+from tools.course import OFFLINE, shown_by
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,8 @@ import pytest
 from course_copy import LESSON, ROOT, copy_course
 from nbformat.v4 import new_code_cell
 
-from tools.course import client_for, offline_environment
+from tools.course import client_for, offline_environment, shown_by
 from tools.publish import with_address
-from tools.refresh import shown_by
 
 COMPANION = "companions/1_how_sure_is_a_number.ipynb"
 WHERE = "import going_modular, os; print(going_modular.__file__, os.getcwd(), sep=',')"

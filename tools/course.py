@@ -66,11 +66,8 @@ def client_for(
 ) -> NotebookClient:
     """What runs a notebook's cells in place, in a fresh kernel of this very Python.
 
-    Args:
-        notebook: The lesson.
-        folder: Where the kernel starts.
-        scratch: A folder of its own: two runs in one would take each other's sockets.
-        options: As for `NotebookClient`, such as `timeout` or `on_cell_executed`.
+    The kernel starts in `folder`; `scratch` is a folder of its own: two runs in one
+    would take each other's sockets. `options` are as for `NotebookClient`.
     """
     reached = {"connection_file": str(scratch / "kernel.json")}
     sockets = scratch / "kernel"  # elsewhere, or if the path is too long: local ports
@@ -93,3 +90,8 @@ def printed(cell: NotebookNode) -> str:
         for output in cell.outputs
     )
     return "\n".join(text.strip("\n") for text in texts)
+
+
+def shown_by(notebook: NotebookNode, name: str) -> str:
+    """What a cell showed, as plain text, by the cell's id."""
+    return printed(next(cell for cell in notebook.cells if cell.id == name))

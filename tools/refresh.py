@@ -5,11 +5,11 @@ of a second run, in a copy of the course, as far as such cells need it. Their ou
 are marked, so that a test can tell them from photos.
 """
 
-import base64
 import copy
 import io
 import sys
 import tempfile
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from nbformat.v4 import new_output
 from PIL import Image
 
 from going_modular.files import atomic_write
-from tools.course import LESSON, ROOT, copy_course, offline_environment, printed
+from tools.course import LESSON, ROOT, copy_course, offline_environment, shown_by
 from tools.model_card import MODEL, write_card
 from tools.readme_block import renew_block
 
@@ -29,6 +29,7 @@ MARK = {"drawn": True}  # the metadata of an output
 RESULT_CELLS = ("device", "reports", "precision-table", "goals")
 DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / MODEL.name
 REAL, DRAWN = "real photos", "drawn practice pictures"  # says the cell that finds them
+Run = Callable[..., None]  # executes a notebook in place: of it, a folder, environment
 
 
 def save(notebook: NotebookNode, file: Path) -> None:
@@ -37,13 +38,8 @@ def save(notebook: NotebookNode, file: Path) -> None:
         part.write_text(nbformat.writes(notebook) + "\n", "utf-8")
 
 
-def refresh(notebook: NotebookNode, run: Callable[..., None]) -> None:
-    """Renew what is committed, from the lesson as it ran on real photos.
-
-    Args:
-        notebook: The lesson.
-        run: Executes a notebook in place: of that, a folder and an environment.
-    """
+def refresh(notebook: NotebookNode, run: Run) -> None:
+    """Renew what is committed, from the lesson as it ran on real photos."""
     if REAL not in shown_by(notebook, "find-pictures"):
         sys.exit(f"Only a run on {REAL} is committed: set FOODVISION_DATA to them.")
     print("Once more, on drawn pictures, for the cells that show photos.", flush=True)
@@ -57,17 +53,10 @@ def refresh(notebook: NotebookNode, run: Callable[..., None]) -> None:
     save(notebook, ROOT / LESSON)
 
 
-def shown_by(notebook: NotebookNode, name: str) -> str:
-    """What a cell showed, as plain text, by the cell's id."""
-    return printed(next(cell for cell in notebook.cells if cell.id == name))
-
-
 def clean(notebook: NotebookNode, drawn: Mapping[str, list[NotebookNode]]) -> None:
     """Leave only what belongs in the committed file, in place.
 
-    Args:
-        notebook: The lesson.
-        drawn: Outputs by the id of a cell, in place of those that show photos.
+    `drawn` has outputs by the id of a cell, in place of those that show photos.
     """
     kernel, language = notebook.metadata["kernelspec"], {"name": "python"}
     notebook.metadata = {"kernelspec": kernel, "language_info": language}
@@ -81,11 +70,14 @@ def clean(notebook: NotebookNode, drawn: Mapping[str, list[NotebookNode]]) -> No
             output.get("data", {}).pop("text/latex", None)
 
 
-def drawn_outputs(
-    notebook: NotebookNode, run: Callable[..., None]
-) -> dict[str, list[NotebookNode]]:
+def drawn_outputs(notebook: NotebookNode, run: Run) -> dict[str, list[NotebookNode]]:
     """Outputs by the id of a cell, for cells whose PNGs in `notebook` show photos."""
-    wanted = [n for n, cell in enumerate(notebook.cells) if shows_png(cell)]
+    wanted = [
+        number
+        for number, cell in enumerate(notebook.cells)
+        if SHOWS_PHOTOS in cell.metadata.get("tags", [])
+        and any(PNG in output.get("data", {}) for output in cell.get("outputs", []))
+    ]
     if not wanted:
         return {}
     book = copy.deepcopy(notebook)
@@ -97,28 +89,18 @@ def drawn_outputs(
     return {book.cells[n].id: list(marked(book.cells[n])) for n in wanted}
 
 
-def shows_png(cell: NotebookNode) -> bool:
-    """Whether a cell is tagged as showing photos, and shows a picture."""
-    tagged = SHOWS_PHOTOS in cell.metadata.get("tags", [])
-    return tagged and any(PNG in out.get("data", {}) for out in cell.get("outputs", []))
-
-
 def marked(cell: NotebookNode) -> Iterator[NotebookNode]:
     """A cell's pictures, small and marked as drawn, and what it printed beside them."""
     for output in cell.outputs:
         data = output.get("data", {})
         if PNG in data:
-            shown = {PNG: smaller(data[PNG]), "text/plain": data.get("text/plain", "")}
+            file, picture = io.BytesIO(), Image.open(io.BytesIO(b64decode(data[PNG])))
+            picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+            png = b64encode(file.getvalue()).decode()
+            shown = {PNG: png, "text/plain": data.get("text/plain", "")}
             yield new_output("display_data", shown, metadata=dict(MARK))
         elif output.get("name") == "stdout":
             yield output
-
-
-def smaller(png: str) -> str:
-    """A PNG with at most 256 colours, in base64 as it came."""
-    picture, file = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
-    picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def is_drawn(output: Mapping) -> bool:
