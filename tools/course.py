@@ -42,6 +42,12 @@ def copy_course(folder: Path, *, as_repository: bool = False) -> Path:
     return folder
 
 
+def with_address(address: str) -> str:
+    """The lesson's file as it is where the course is published at a git address."""
+    text = (ROOT / LESSON).read_text("utf-8")
+    return text.replace('COURSE_REPO = \\"', f'COURSE_REPO = \\"{address}')
+
+
 class OwnKernel(AsyncKernelManager):
     """Starts kernels of this very Python, whichever one `python3` is elsewhere.
 

@@ -19,8 +19,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from tools import course
-from tools.course import ROOT, client_for, copy_course
-from tools.refresh import clean, refresh, save, shown_by
+from tools.course import ROOT, client_for, copy_course, shown_by
+from tools.refresh import clean, refresh, save
 
 LESSON = ROOT / course.LESSON
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
@@ -37,7 +37,6 @@ def run(
     began = started = time.monotonic()
 
     def before(cell: NotebookNode, cell_index: int) -> None:
-        """Announce headings, and read the clock."""
         nonlocal started
         started = time.monotonic()
         if cell.cell_type == "markdown":
@@ -46,7 +45,6 @@ def run(
                 print(f"{started - began:6.0f} s  {heading}", flush=True)
 
     def after(cell: NotebookNode, cell_index: int, **_) -> None:
-        """Name a cell that took long, so that a wait has a reason."""
         if (seconds := time.monotonic() - started) >= SLOW:
             first_line = cell.source.strip().splitlines()[0]
             print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
@@ -89,22 +87,22 @@ def run_companions(*, renew: bool) -> bool:
     return ended
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Read the command line and run; returns the exit code."""
+def main() -> None:
+    """Read the command line and run; exits with 1 if a notebook stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--companions", action="store_true", help="run those instead")
     parser.add_argument("--refresh", action="store_true", help="commit all results")
-    args = parser.parse_args(arguments)
+    args = parser.parse_args()
     if not args.companions:
         if (done := run_file(LESSON)) is None:
-            return 1
+            sys.exit(1)
         if args.refresh:
             refresh(done, run)
         print(shown_by(done, "ship"), shown_by(done, "goals"), sep="\n")
         print("Open the app:  make demo   (or: python -m tools.serve_demo)")
-    both = args.companions or args.refresh
-    return int(both and not run_companions(renew=args.refresh))
+    if args.companions or args.refresh:
+        sys.exit(not run_companions(renew=args.refresh))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -18,8 +18,14 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from going_modular.files import LessonError
-from tools.course import LESSON, ROOT, copy_course, offline_environment, run
-from tools.publish import with_address
+from tools.course import (
+    LESSON,
+    ROOT,
+    copy_course,
+    offline_environment,
+    run,
+    with_address,
+)
 
 FOLDER = ROOT / "build" / "colab"
 PUBLISHED = ROOT.parent / "shared" / "colab_packages.txt"
@@ -42,26 +48,21 @@ def make_environment(held: dict[str, str]) -> Path:
     run(uv.with_name("pip"), "install", "-q", "uv")
     run(uv, "venv", "--clear", "--seed", FOLDER / "env", "--python", sys.executable)
     wheels = (uv, "pip", "install", "--python", python, "--no-build")
-    file, filled = FOLDER / "list.txt", False
-    while not filled:
+    file = FOLDER / "list.txt"
+    while True:
         file.write_text("\n".join(held.values()), "utf-8")
         try:
             run(*wheels, "--no-deps", "-r", file)
-            filled = True
+            run(*wheels, held["torch"], "-c", file)
+            return python
         except LessonError as error:
             if (match := NO_WHEEL.search(str(error))) is None:
                 raise
             print(f"no wheel: {held.pop(canonicalize_name(match[1]))}")
-    run(*wheels, held["torch"], "-c", file)
-    return python
 
 
 def install(python: Path, held: dict[str, str]) -> None:
-    """Install what the lesson asks for, and say what is added.
-
-    Raises:
-        LessonError: If something is replaced, or pip complains.
-    """
+    """Install what the lesson asks for; something replaced is a LessonError."""
     report = FOLDER / "report.json"
     asked = ("-r", ROOT / "requirements.txt", "--report", report)
     said = run(python, "-m", "pip", "install", *asked, stderr=subprocess.STDOUT)
@@ -78,13 +79,11 @@ def run_alone(python: Path) -> None:
         course = copy_course(Path(scratch, "course"), as_repository=True)
         alone = Path(scratch, "content", LESSON)
         alone.parent.mkdir()
-        text = (course / LESSON).read_text("utf-8")
-        alone.write_text(with_address(text, LESSON, course.as_uri()), "utf-8")
+        alone.write_text(with_address(course.as_uri()), "utf-8")
         convert = ("nbconvert", "--to", "notebook", "--execute", "--inplace", LESSON)
-        limit = "--ExecutePreprocessor.timeout=1800"
         where = {"cwd": alone.parent, "env": offline_environment()}
         try:
-            run(python, "-m", *convert, limit, **where)
+            run(python, "-m", *convert, "--ExecutePreprocessor.timeout=1800", **where)
         finally:
             shutil.copy(alone, FOLDER)
 
