@@ -56,7 +56,7 @@ def test_a_stick_is_filled_twice(stick, wheels, capsys, monkeypatch):
     there = {name for name in files(stick) if not name.startswith("course/")}
     brought = {"README.txt", "photos/mine.zip", "weights/hub/checkpoints/one.pth"}
     assert there == brought | {f"wheels/{name}" for name in wheels}
-    assert {f"course/{LESSON}", "course/figures/open_in_colab.svg"} < files(stick)
+    assert {f"course/{LESSON}", "course/figures/app.png"} < files(stick)
     said, readme = capsys.readouterr().out, (stick / "README.txt").read_text("utf-8")
     for text in (said, readme):
         assert "uncommitted changes left out: " in text and "packages: 2, for" in text
@@ -78,7 +78,7 @@ def test_a_stick_is_filled_twice(stick, wheels, capsys, monkeypatch):
     assert "new.zip" in (stick / "README.txt").read_text("utf-8")
 
 
-def test_half_the_packages_are_none_and_a_torn_zip_no_photos(stick, wheels, capsys):
+def test_half_a_part_is_none_and_what_stands_in_the_way_is_told(stick, wheels, capsys):
     wheels[1] = "no/such/folder"
     (stick.parent / "mine.zip").write_bytes(b"torn")
     assert fill_stick.main([str(stick)]) == 1
@@ -86,6 +86,8 @@ def test_half_the_packages_are_none_and_a_torn_zip_no_photos(stick, wheels, caps
     said = capsys.readouterr().out
     assert "NOT BROUGHT, packages: " in said and "not a complete zip" in said
     assert "(there are none)" in (stick / "README.txt").read_text("utf-8")
+    with pytest.raises(SystemExit, match="could not be written"):
+        fill_stick.main([str(stick / "README.txt")])
 
 
 def test_unset_brings_the_published_photos(tmp_path, monkeypatch):
@@ -102,9 +104,3 @@ def test_unset_brings_the_published_photos(tmp_path, monkeypatch):
     monkeypatch.setattr(fill_stick, "download", downloads)
     assert fill_stick.put_photos(tmp_path) == "pizza_steak_sushi_20_percent.zip"
     assert (tmp_path / "pizza_steak_sushi_20_percent.zip").read_bytes() == b"published"
-
-
-def test_what_stands_in_the_way_is_told(stick):
-    stick.write_text("a file, not a folder")
-    with pytest.raises(SystemExit, match="could not be written"):
-        fill_stick.main([str(stick)])
