@@ -50,37 +50,39 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Hold the README's table against what was counted, or renew it."""
+    """Hold the README's table against what a whole run counted, or renew it."""
     config = session.config
-    counted, incomplete = claims(config.pluginmanager.get_plugin("terminalreporter"))
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
     chosen = config.option.keyword or config.option.markexpr
-    if chosen or any("::" in place for place in config.args) or not counted:
+    is_whole = config.args_source is config.ArgsSource.TESTPATHS and not chosen
+    renew = config.getoption("--renew-reliability")
+    # Where another process runs the tests, this one has no terminal.
+    if exitstatus or terminal is None or not (is_whole or renew):
         return
+    tried, skipped = (claims(terminal.stats.get(o, ())) for o in ("passed", "skipped"))
     said = {row: int(n.replace(",", "")) for row, n in ROW.findall(read_block(TABLE))}
-    if config.getoption("--renew-reliability") and not exitstatus:
-        if incomplete:
-            untried = f"not renewed, for these were not tried: {incomplete}"
-            raise pytest.UsageError(untried)
-        order = [row for row in dict.fromkeys([*said, *counted]) if row in counted]
-        rows = "\n".join(f"| {row} | {counted[row]:,} | 0 |" for row in order)
+    if renew and skipped:
+        raise pytest.UsageError(f"not renewed, for these were not tried: {[*skipped]}")
+    if renew:
+        order = [row for row in dict.fromkeys([*said, *tried]) if row in tried]
+        rows = "\n".join(f"| {row} | {tried[row]:,} | 0 |" for row in order)
         renew_block(TABLE, HEAD + rows)
         return
-    tried = {row: n for row, n in counted.items() if row not in incomplete}
-    if wrong := {row: n for row, n in tried.items() if said.get(row) != n}:
-        print(f"\nREADME.md's reliability table is out of date: {wrong} counted.")
+    if (
+        wrong := {row for row, n in tried.items() if said.get(row) != n}
+        - skipped.keys()
+    ):
+        counted = {row: tried[row] for row in wrong}
+        print(f"\nREADME.md's reliability table is out of date: {counted} counted.")
         print("Renew it: make reliability")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def claims(terminal):
-    """What passed, counted by row, and rows that lack a test that did not."""
-    counted, incomplete = Counter(), set()
-    for outcome in ("passed", "failed", "error", "skipped"):
-        # Where another process runs the tests, this one reports nothing.
-        for report in terminal.stats.get(outcome, ()) if terminal else ():
-            for name, claim in getattr(report, "user_properties", ()):
-                if name == "reliability" and outcome == "passed":
-                    counted[claim[0]] += claim[1]
-                elif name == "reliability":
-                    incomplete.add(claim[0])
-    return counted, incomplete
+def claims(reports) -> Counter:
+    """How many things were tried, by row."""
+    tried = Counter()
+    for report in reports:
+        for name, claim in getattr(report, "user_properties", ()):
+            if name == "reliability":
+                tried[claim[0]] += claim[1]
+    return tried
