@@ -53,12 +53,13 @@ def make_environment(held: dict[str, str]) -> Path:
         file.write_text("\n".join(held.values()), "utf-8")
         try:
             run(*wheels, "--no-deps", "-r", file)
-            run(*wheels, held["torch"], "-c", file)
-            return python
         except LessonError as error:
             if (match := NO_WHEEL.search(str(error))) is None:
                 raise
             print(f"no wheel: {held.pop(canonicalize_name(match[1]))}")
+        else:
+            run(*wheels, held["torch"], "-c", file)
+            return python
 
 
 def install(python: Path, held: dict[str, str]) -> None:
