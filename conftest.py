@@ -7,9 +7,11 @@ They are counted in a row of the README's table.
 import os
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from answers import check_answers
+from few_photos import keep_few
 
 from tools.readme_block import read_block, renew_block
 
@@ -18,6 +20,8 @@ TABLE = "reliability"
 HEAD = "| what was tried | how many | lost |\n| --- | ---: | ---: |\n"
 # A test that asks for this fixture gets this mark.
 NEEDS = {"browser": "playwright", "cluster": "network", "slow": "lite2"}
+
+PHOTOS = {name: os.environ.get(f"FOODVISION_{name}", "") for name in ("DATA", "BIG")}
 
 for name in ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE"):
     os.environ.pop(name, None)
@@ -47,6 +51,18 @@ def pytest_collection_modifyitems(items):
         for mark in item.iter_markers("reliability"):
             # Goes with the test's reports, from another process, too.
             item.user_properties.append(("reliability", mark.args))
+
+
+@pytest.hookimpl(tryfirst=True)  # before a notebook's kernel starts
+def pytest_runtest_setup(item):
+    """A quarter of the photos shows each cell of a notebook at work."""
+    for name, given in PHOTOS.items():
+        if given.endswith(".zip"):
+            few = item.config.rootpath / "build" / "few" / Path(given).name
+            if not few.exists():
+                keep_few(Path(given), few)
+            here = str(few) if hasattr(item, "cell") else given
+            os.environ[f"FOODVISION_{name}"] = here
 
 
 def pytest_sessionfinish(session, exitstatus):
