@@ -17,6 +17,7 @@ from tools.readme_block import read_block, renew_block
 
 ROW = re.compile(r"^\| (?!what was tried|---)(.+?) \| ([\d,]+) \| 0 \|$", re.MULTILINE)
 TABLE = "reliability"
+pytest_plugins = ["pocket_site"]  # whose fixtures many files use
 HEAD = "| what was tried | how many | lost |\n| --- | ---: | ---: |\n"
 # A test that asks for this fixture gets this mark.
 NEEDS = {"browser": "playwright", "cluster": "network", "slow": "lite2"}

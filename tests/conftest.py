@@ -6,14 +6,6 @@ import pytest
 from demo_model_fixture import DEMO
 from local_site import Site
 from playwright.sync_api import sync_playwright
-from pocket_site import (  # noqa: F401
-    committed_site,
-    committed_url,
-    context,
-    page,
-    stand_in_site,
-    url,
-)
 from small_demo import write_demo
 
 from benchmarks.browser import launched
