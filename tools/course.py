@@ -28,24 +28,14 @@ def offline_environment() -> dict[str, str]:
     return kept | OFFLINE
 
 
-def copy_course(folder: Path, *, as_repository: bool = False) -> Path:
-    """Copy the working tree without what git ignores; perhaps commit it there."""
+def copy_course(folder: Path) -> Path:
+    """Copy the working tree without what git ignores."""
     known = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, run("git", "-C", ROOT, *known).split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    if as_repository:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "a"]):
-            run("git", "-C", folder, *words)
     return folder
-
-
-def with_address(address: str) -> str:
-    """The lesson's file as it is where the course is published at a git address."""
-    text = (ROOT / LESSON).read_text("utf-8")
-    return text.replace('COURSE_REPO = \\"', f'COURSE_REPO = \\"{address}')
 
 
 class OwnKernel(AsyncKernelManager):
