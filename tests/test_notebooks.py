@@ -16,7 +16,7 @@ from course_copy import LESSON, ROOT
 
 from going_modular.demo_folder import APP
 from going_modular.model_builder import build_effnetb2, build_vit
-from tools.refresh import is_drawn
+from tools.run_lesson import is_drawn
 
 COMPANIONS = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("companions/*.ipynb"))
 of_companions = pytest.mark.parametrize("file", COMPANIONS, indirect=True)

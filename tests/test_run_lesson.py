@@ -9,8 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from tools import refresh
-from tools.run_lesson import run
+from tools import run_lesson
 
 SHOW = """import sys
 from pathlib import Path
@@ -53,7 +52,7 @@ def lesson(monkeypatch):
         (course / "noise.png").write_bytes(file.getvalue())
         return course
 
-    monkeypatch.setattr(refresh, "copy_course", copy_course)
+    monkeypatch.setattr(run_lesson, "copy_course", copy_course)
     monkeypatch.setenv("HF_TOKEN", "secret")
     monkeypatch.setenv("FOODVISION_DATA", "photos.zip")
     kernel = {"name": "python3", "display_name": "Python 3"}
@@ -63,17 +62,17 @@ def lesson(monkeypatch):
 @pytest.mark.slow
 def test_pictures_come_from_a_run_on_drawn_ones_and_photos_are_not_kept(lesson, capsys):
     before = nbformat.writes(lesson)
-    outputs = refresh.drawn_outputs(lesson, run)
+    outputs = run_lesson.drawn_outputs(lesson)
     assert nbformat.writes(lesson) == before
     assert "s  A lesson" in capsys.readouterr().out
     assert list(outputs) == ["look", "again"]
     photo = lesson.cells[2].outputs[0]
     for text, picture in outputs.values():
         assert text.text == "True\n"
-        assert refresh.is_drawn(picture) and not refresh.is_drawn(photo)
+        assert run_lesson.is_drawn(picture) and not run_lesson.is_drawn(photo)
         assert len(picture.data["image/png"]) < len(photo.data["image/png"]) / 2
     for kept in (outputs, {}):
-        refresh.clean(lesson, kept)
+        run_lesson.clean(lesson, kept)
         nbformat.validate(lesson)
         with_outputs = [c.id for c in lesson.cells if c.get("outputs")]
         assert with_outputs == ["find-pictures", *kept]
@@ -86,7 +85,8 @@ def test_a_refresh_is_of_photos_and_then_of_drawn_ones(
     found, told, lesson, monkeypatch
 ):
     for name in ("renew_block", "atomic_write", "write_card", "save"):
-        monkeypatch.setattr(refresh, name, lambda *_: pytest.fail("written"))
+        monkeypatch.setattr(run_lesson, name, lambda *_: pytest.fail("written"))
+    monkeypatch.setattr(run_lesson, "run", lambda *_: None)
     lesson.cells[1].outputs[0].text = f"This run uses {found} photos."
     with pytest.raises(SystemExit, match=told):
-        refresh.refresh(lesson, lambda *_: None)
+        run_lesson.refresh(lesson)
