@@ -1,4 +1,4 @@
-"""Tools: .venv is set up, a refresh commits what it may, a stick is whole or says why."""
+"""The tools: .venv is set up; a refresh commits what it may; a stick is whole."""
 
 import base64
 import io
