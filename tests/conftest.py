@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-from demo_model_fixture import DEMO
 from local_site import Site
 from playwright.sync_api import sync_playwright
 from small_demo import write_demo
@@ -34,12 +33,6 @@ def browser(playwright):
     """A headless Chromium, which has a camera."""
     with launched(playwright, "--use-fake-device-for-media-stream") as chromium:
         yield chromium
-
-
-@pytest.fixture(scope="session")
-def demo_texts():
-    """The committed demo folder; of its files only `TEXTS` are to be relied on."""
-    return DEMO
 
 
 @pytest.fixture

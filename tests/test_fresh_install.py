@@ -10,7 +10,7 @@ import pytest
 from browsing import DESKTOP, PHONE, open_page
 
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.demo_folder import TEXTS, copy_app, copy_examples
+from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples
 from tools.serve_demo import drawn_examples
 
 pytestmark = pytest.mark.slow
@@ -20,10 +20,10 @@ SCREENS = ROOT / "build" / "screens"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory, demo_texts):
+def url(tmp_path_factory):
     """A demo folder served by a Python that has its requirements and nothing else."""
     folder = tmp_path_factory.mktemp("elsewhere") / "demo"
-    copy_app(demo_texts, folder, TEXTS)
+    copy_app(APP, folder, TEXTS)
     shutil.copy(ROOT / "models" / "foodvision_mini.onnx", folder)
     copy_examples(drawn_examples(), folder / "examples")
     pip = [sys.executable, "-m", "pip"]
