@@ -21,11 +21,11 @@ pytestmark = pytest.mark.slow
 def ran(tmp_path_factory):
     """A course, and the words and exit codes of two runs at once in it.
 
-    Its folder's name has spaces, and it brings a quarter of the drawn pictures.
+    Its folder's name has spaces, and it brings a sixth of the drawn pictures.
     """
     course = copy_course(tmp_path_factory.mktemp("ran") / "my own course")
     drawn = course / "data/drawn_pictures.zip"
-    keep_few(drawn, drawn)
+    keep_few(drawn, drawn, every=6)  # six, three, two and one of a dish
     watched = {"folder": course.parent, "flags": "-DDDfx"}  # no stacks: too much here
     start = type("Watched", (watching.Watched,), watched)
     runs = [
