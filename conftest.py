@@ -81,11 +81,10 @@ def pytest_sessionfinish(session, exitstatus):
     if renew and skipped:
         raise pytest.UsageError(f"not renewed, for these were not tried: {[*skipped]}")
     if renew:
-        order = [row for row in dict.fromkeys([*said, *tried]) if row in tried]
-        rows = "\n".join(f"| {row} | {tried[row]:,} | 0 |" for row in order)
-        renew_block(TABLE, HEAD + rows)
+        rows = (f"| {row} | {number:,} | 0 |" for row, number in (said | tried).items())
+        renew_block(TABLE, HEAD + "\n".join(rows))
         return
-    for row in tried.keys() - skipped.keys():
+    for row in (said.keys() | tried.keys()) - skipped.keys():
         if tried[row] != said.get(row):
             print(
                 f"\nREADME.md is out of date: {row}: {tried[row]}. Run make reliability"
