@@ -59,7 +59,7 @@ test: $(READY)  ## run the lesson as a test, and all other tests
 	$(BIN)/python -m pytest -n 2
 
 colab: $(READY)  ## run the lesson with Colab's packages, 12 GB: make colab LIST=pip-freeze.txt
-	$(BIN)/python -m tools.try_colab $(LIST)
+	bash tools/try_colab.sh $(BIN)/python $(LIST)
 
 targets: $(READY)  ## install and try every place of deploy/
 	$(BIN)/python -m tools.try_targets

@@ -7,17 +7,22 @@ They are counted in a row of the README's table.
 import os
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from answers import check_answers
+from few_photos import keep_few
 
 from tools.readme_block import read_block, renew_block
 
 ROW = re.compile(r"^\| (?!what was tried|---)(.+?) \| ([\d,]+) \| 0 \|$", re.MULTILINE)
 TABLE = "reliability"
+pytest_plugins = ["pocket_site"]  # whose fixtures many files use
 HEAD = "| what was tried | how many | lost |\n| --- | ---: | ---: |\n"
 # A test that asks for this fixture gets this mark.
 NEEDS = {"browser": "playwright", "cluster": "network", "slow": "lite2"}
+
+PHOTOS = {name: os.environ.get(f"FOODVISION_{name}", "") for name in ("DATA", "BIG")}
 
 for name in ("HF_TOKEN", "FOODVISION_SPACE", "FOODVISION_HARDWARE"):
     os.environ.pop(name, None)
@@ -49,38 +54,49 @@ def pytest_collection_modifyitems(items):
             item.user_properties.append(("reliability", mark.args))
 
 
+@pytest.hookimpl(tryfirst=True)  # before a notebook's kernel starts
+def pytest_runtest_setup(item):
+    """A quarter of the photos shows each cell of a notebook at work."""
+    for name, given in PHOTOS.items():
+        if given.endswith(".zip"):
+            few = item.config.rootpath / "build" / "few" / Path(given).name
+            if not few.exists():
+                keep_few(Path(given), few)
+            here = str(few) if hasattr(item, "cell") else given
+            os.environ[f"FOODVISION_{name}"] = here
+
+
 def pytest_sessionfinish(session, exitstatus):
-    """Hold the README's table against what was counted, or renew it."""
+    """Hold the README's table against what a whole run counted, or renew it."""
     config = session.config
-    counted, incomplete = claims(config.pluginmanager.get_plugin("terminalreporter"))
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
     chosen = config.option.keyword or config.option.markexpr
-    if chosen or any("::" in place for place in config.args) or not counted:
+    is_whole = config.args_source is config.ArgsSource.TESTPATHS and not chosen
+    renew = config.getoption("--renew-reliability")
+    # Where another process runs the tests, this one has no terminal.
+    if exitstatus or terminal is None or not (is_whole or renew):
         return
+    tried, skipped = (claims(terminal.stats.get(o, ())) for o in ("passed", "skipped"))
     said = {row: int(n.replace(",", "")) for row, n in ROW.findall(read_block(TABLE))}
-    if config.getoption("--renew-reliability") and not exitstatus:
-        if incomplete:
-            untried = f"not renewed, for these were not tried: {incomplete}"
-            raise pytest.UsageError(untried)
-        order = [row for row in dict.fromkeys([*said, *counted]) if row in counted]
-        rows = "\n".join(f"| {row} | {counted[row]:,} | 0 |" for row in order)
-        renew_block(TABLE, HEAD + rows)
+    if renew and skipped:
+        raise pytest.UsageError(f"not renewed, for these were not tried: {[*skipped]}")
+    if renew:
+        rows = (f"| {row} | {number:,} | 0 |" for row, number in (said | tried).items())
+        renew_block(TABLE, HEAD + "\n".join(rows))
         return
-    tried = {row: n for row, n in counted.items() if row not in incomplete}
-    if wrong := {row: n for row, n in tried.items() if said.get(row) != n}:
-        print(f"\nREADME.md's reliability table is out of date: {wrong} counted.")
-        print("Renew it: make reliability")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    for row in (said.keys() | tried.keys()) - skipped.keys():
+        if tried[row] != said.get(row):
+            print(
+                f"\nREADME.md is out of date: {row}: {tried[row]}. Run make reliability"
+            )
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def claims(terminal):
-    """What passed, counted by row, and rows that lack a test that did not."""
-    counted, incomplete = Counter(), set()
-    for outcome in ("passed", "failed", "error", "skipped"):
-        # Where another process runs the tests, this one reports nothing.
-        for report in terminal.stats.get(outcome, ()) if terminal else ():
-            for name, claim in getattr(report, "user_properties", ()):
-                if name == "reliability" and outcome == "passed":
-                    counted[claim[0]] += claim[1]
-                elif name == "reliability":
-                    incomplete.add(claim[0])
-    return counted, incomplete
+def claims(reports) -> Counter:
+    """How many things were tried, by row."""
+    tried = Counter()
+    for report in reports:
+        for name, claim in getattr(report, "user_properties", ()):
+            if name == "reliability":
+                tried[claim[0]] += claim[1]
+    return tried

@@ -20,7 +20,9 @@ from going_modular.engine import (
     fresh_copy,
     train,
 )
+from going_modular.export import Deployable
 from going_modular.files import LessonError
+from going_modular.gate import Thresholds
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.notebook_tools import set_seeds
 from going_modular.ood_data import find_other_dishes
@@ -106,6 +108,20 @@ def train_head(built: Built, photos: StoredFeatures) -> torch.nn.Module:
     built.model.head = fresh_copy(built.model.head)
     train(built.model.head, feature_loader(photos.train, seed=42), settings=HEAD)
     return built.model.head
+
+
+def named_by(
+    deployable: Deployable, facts: dict, features: torch.Tensor
+) -> torch.Tensor:
+    """The class that a finished model names for features (N, D), or -1: turned away.
+
+    `facts` are those that `make_deployable` gave with it. Returns class numbers (N,).
+    """
+    limits = facts["knn_similarity_threshold"], facts["in_distribution_threshold"]
+    with torch.inference_mode():
+        probabilities, *scores = deployable.answer(features)
+        away = Thresholds(*limits).turn_away(*scores)
+        return probabilities.argmax(dim=1).masked_fill(away, -1)
 
 
 def keep_features(

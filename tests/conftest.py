@@ -3,17 +3,8 @@
 import shutil
 
 import pytest
-from demo_model_fixture import DEMO
 from local_site import Site
 from playwright.sync_api import sync_playwright
-from pocket_site import (  # noqa: F401
-    committed_site,
-    committed_url,
-    context,
-    page,
-    stand_in_site,
-    url,
-)
 
 from benchmarks.browser import launched
 
@@ -41,12 +32,6 @@ def browser(playwright):
     """A headless Chromium, which has a camera."""
     with launched(playwright, "--use-fake-device-for-media-stream") as chromium:
         yield chromium
-
-
-@pytest.fixture(scope="session")
-def demo_texts():
-    """The committed demo folder; of its files only `TEXTS` are to be relied on."""
-    return DEMO
 
 
 @pytest.fixture(scope="session")

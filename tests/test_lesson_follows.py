@@ -1,44 +1,31 @@
 """The lesson as a reader offline has it, run twice at once in one folder."""
 
 import os
-import re
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
 import nbformat
 import pytest
 import watching
 from course_copy import LESSON, assert_files_are_whole, copy_course
+from few_photos import keep_few
 
 from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
-from tools.course import OFFLINE
-from tools.refresh import shown_by
+from tools.course import OFFLINE, shown_by
 
 pytestmark = pytest.mark.slow
-
-
-def keep_few(archive: Path, every: int) -> None:
-    """Leave each so-manyth of the drawn pictures: they run through four networks."""
-    with zipfile.ZipFile(archive) as zipped:
-        files = {name: zipped.read(name) for name in zipped.namelist()}
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for name, content in files.items():
-            number = re.search(r"_(\d+)\.jpg$", name)
-            if number is None or int(number[1]) % every == 0:
-                zipped.writestr(name, content)
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A course, and the words and exit codes of two runs at once in it.
 
-    Its folder's name has spaces, and it brings a quarter of the drawn pictures.
+    Its folder's name has spaces, and it brings a sixth of the drawn pictures.
     """
     course = copy_course(tmp_path_factory.mktemp("ran") / "my own course")
-    keep_few(course / "data/drawn_pictures.zip", every=4)
+    drawn = course / "data/drawn_pictures.zip"
+    keep_few(drawn, drawn, every=6)  # six, three, two and one of a dish
     watched = {"folder": course.parent, "flags": "-DDDfx"}  # no stacks: too much here
     start = type("Watched", (watching.Watched,), watched)
     runs = [

@@ -28,17 +28,13 @@ def offline_environment() -> dict[str, str]:
     return kept | OFFLINE
 
 
-def copy_course(folder: Path, *, as_repository: bool = False) -> Path:
-    """Copy the working tree without what git ignores; perhaps commit it there."""
+def copy_course(folder: Path) -> Path:
+    """Copy the working tree without what git ignores."""
     known = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, run("git", "-C", ROOT, *known).split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    if as_repository:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "a"]):
-            run("git", "-C", folder, *words)
     return folder
 
 
@@ -66,11 +62,8 @@ def client_for(
 ) -> NotebookClient:
     """What runs a notebook's cells in place, in a fresh kernel of this very Python.
 
-    Args:
-        notebook: The lesson.
-        folder: Where the kernel starts.
-        scratch: A folder of its own: two runs in one would take each other's sockets.
-        options: As for `NotebookClient`, such as `timeout` or `on_cell_executed`.
+    The kernel starts in `folder`; `scratch` is a folder of its own: two runs in one
+    would take each other's sockets. `options` are as for `NotebookClient`.
     """
     reached = {"connection_file": str(scratch / "kernel.json")}
     sockets = scratch / "kernel"  # elsewhere, or if the path is too long: local ports
@@ -93,3 +86,8 @@ def printed(cell: NotebookNode) -> str:
         for output in cell.outputs
     )
     return "\n".join(text.strip("\n") for text in texts)
+
+
+def shown_by(notebook: NotebookNode, name: str) -> str:
+    """What a cell showed, as plain text, by the cell's id."""
+    return printed(next(cell for cell in notebook.cells if cell.id == name))

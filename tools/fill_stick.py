@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import jinja2
@@ -34,7 +35,7 @@ Put = Callable[[Path], str]  # fills a folder and says with what; a LessonError:
 
 
 def put_course(folder: Path) -> str:
-    """Copy what git has committed."""
+    """What git has committed."""
     archive = folder / "course.zip"
     run(*GIT, "archive", f"--output={archive}", "HEAD")
     shutil.unpack_archive(archive, folder)
@@ -45,10 +46,7 @@ def put_course(folder: Path) -> str:
 
 
 def put_wheels(folder: Path) -> str:
-    """Bring every package that the requirements ask for, for this Python and system.
-
-    Wheels only: what is published as source is built here, not on a learner's computer.
-    """
+    """Wheels only: what is published as source is built here, not by a learner."""
     pip = (sys.executable, "-m", "pip", "wheel", "--wheel-dir", folder)
     run(*pip, *LISTED.split(), cwd=ROOT, stdout=None, stderr=None)  # pip tells itself
     number, version = len(list(folder.glob("*.whl"))), platform.python_version()
@@ -56,7 +54,7 @@ def put_wheels(folder: Path) -> str:
 
 
 def put_photos(folder: Path) -> str:
-    """Copy the zip that FOODVISION_DATA names, or the published one."""
+    """The zip that FOODVISION_DATA names, or the published one."""
     given = os.environ.get("FOODVISION_DATA", "").strip()
     archive = Path(given or ROOT / "data" / f"{PHOTOS_NAME}.zip").expanduser()
     if not given:
@@ -73,16 +71,14 @@ def put_photos(folder: Path) -> str:
 
 
 def put_weights(contender: Contender, folder: Path) -> str:
-    """Copy a network's published weights, from PyTorch's own place or the internet."""
+    """A network's published weights, from PyTorch's own place or the internet."""
     if not contender.build(2).pretrained:  # this fetches and checks them
         raise LessonError("They are not here. Run this again where there is internet.")
-    file = weights_file(contender.weights)
-    shutil.copy(file, folder)
-    return file.name
+    return Path(shutil.copy(weights_file(contender.weights), folder)).name
 
 
 def put_runtime(folder: Path) -> str:
-    """Copy what FoodVision Pocket runs on in a browser to where the lesson keeps it."""
+    """What FoodVision Pocket runs on in a browser, where the lesson keeps it."""
     fetched = LITE_RT.fetch()
     shutil.copytree(fetched, folder / fetched.relative_to(ROOT))
     return LITE_RT.title
@@ -93,24 +89,10 @@ def parts() -> Iterator[tuple[str, str, Put]]:
     yield "the course", "course", put_course
     yield "packages", "wheels", put_wheels
     yield "photos", "photos", put_photos
-    for each in CONTENDERS:
-        if each.weights:
-            put = partial(put_weights, each)
-            yield f"weights of {each.name}", "weights/hub/checkpoints", put
+    for each in filter(attrgetter("weights"), CONTENDERS):
+        put = partial(put_weights, each)
+        yield f"weights of {each.name}", "weights/hub/checkpoints", put
     yield "the browser demo's runtime", "course", put_runtime
-
-
-def write_readme(stick: Path, said: str) -> None:
-    """Write the commands for learners, for what is on the stick now."""
-    text = jinja2.Template(README.read_text("utf-8"), trim_blocks=True).render(
-        wheels=sorted(file.name for file in (stick / "wheels").glob("torch-*.whl")),
-        photos=next((file.name for file in (stick / "photos").glob("*.zip")), None),
-        listed=LISTED,
-        lesson=LESSON,
-        said=said,
-    )
-    with atomic_write(stick / "README.txt") as part:
-        part.write_text(text, "utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -128,8 +110,16 @@ def main(arguments: list[str] | None = None) -> int:
             said += f"{name}: {what}\n"
         except LessonError as error:
             said, failed = f"{said}NOT BROUGHT, {name}: {error}\n", 1
+    readme = jinja2.Template(README.read_text("utf-8"), trim_blocks=True).render(
+        wheels=sorted(file.name for file in (stick / "wheels").glob("torch-*.whl")),
+        photos=next((file.name for file in (stick / "photos").glob("*.zip")), None),
+        listed=LISTED,
+        lesson=LESSON,
+        said=said,
+    )
     try:
-        write_readme(stick, said)
+        with atomic_write(stick / "README.txt") as part:
+            part.write_text(readme, "utf-8")
     except LessonError as error:
         sys.exit(str(error))
     print(f"\n{stick}:\n{said}The learners' commands: {stick / 'README.txt'}")
