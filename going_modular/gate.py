@@ -65,16 +65,10 @@ def signed_sqrt(features: torch.Tensor) -> torch.Tensor:
 def fit_second_head(
     features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
 ) -> nn.Linear:
-    """Tell our classes from each other and from other dishes.
+    """Tell our C classes from each other and from other dishes, one class more.
 
-    Args:
-        features: Of our training pictures, (N, D).
-        labels: (N,), of C classes.
-        others: Features of other dishes, (M, D): one class more, whatever they are.
-
-    Returns:
-        From features passed through `signed_sqrt`, (N, D), to logits (N, C) of our
-        classes; the other dishes' own logit is not needed.
+    Features are of our training pictures, (N, D), and of other dishes, (M, D). Returns
+    a layer from features passed through `signed_sqrt`, (N, D), to logits (N, C).
     """
     rows = signed_sqrt(torch.cat([features, others]))
     strangers = torch.full((len(others),), int(labels.max()) + 1)
@@ -86,10 +80,9 @@ def fit_second_head(
 def fit_softmax(
     rows: torch.Tensor, labels: torch.Tensor, *, scale_by: torch.Tensor
 ) -> nn.Linear:
-    """Fit a strict linear head, in which every class counts alike.
+    """Fit a strict linear head, from rows (N, D) to logits (N, C), classes alike.
 
-    Scikit-learn's, on rows (N, D) standardised by mean and deviation of `scale_by`,
-    (K, D). Returns a layer from rows as they are, (N, D), to logits (N, C).
+    Scikit-learn fits it to rows that are standardised as `scale_by`, (K, D), would be.
     """
     scaler = StandardScaler().fit(scale_by.numpy())
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
@@ -110,11 +103,9 @@ def softmax_head(weights: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
 class OODDetector(nn.Module):
     """Two scores by which strangers are told from our dishes.
 
-    Args:
-        known: Features that pictures are compared with, (K, D).
-        second_head: From `fit_second_head`; None: knn_similarity is the second score.
-        confidence: Our own held-out pictures' largest logits, (N,): the scale.
-        second: Their second scores, (N,): the scale.
+    Pictures are compared with `known` features, (K, D). Without a `second_head` (from
+    `fit_second_head`), knn_similarity is the second score. Our own held-out pictures'
+    largest logits and second scores, both (N,), are the scale.
     """
 
     def __init__(
@@ -138,13 +129,10 @@ class OODDetector(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Judge pictures by their features (N, D) and our head's logits (N, C).
 
-        Returns:
-            knn_similarity (N,), in [-1, 1], and in_distribution_score (N,), in [0, 1].
+        Returns knn_similarity in [-1, 1] and in_distribution_score in [0, 1], (N,).
         """
-        likeness = knn_similarity(features, self.known)
-        if self.second_head is None:
-            second = likeness
-        else:
+        likeness = second = knn_similarity(features, self.known)
+        if self.second_head is not None:
             second = self.second_head(signed_sqrt(features)).amax(dim=1)
         return likeness, self.in_distribution_score(logits.amax(dim=1), second)
 
@@ -183,12 +171,10 @@ def make_gate(
 ) -> tuple[OODDetector, Thresholds]:
     """Make a gate, and set its thresholds, by training pictures alone.
 
-    Args:
-        features: Of the training pictures, (N, D), with labels (N,).
-        logits: Of the same by heads that had not seen them, (N, C): `CVResult.logits`.
-        others: Features of other dishes to learn from, (M, D), if there are any.
-        carried: Which pictures the gate compares with, (N,) bool; the others set the
-            thresholds. None: each is compared with all the others.
+    Their logits (N, C) are by heads that had not seen them: `CVResult.logits`. `others`
+    are features of other dishes to learn from, (M, D), if there are any. The gate
+    compares with those `carried`, (N,) bool, and the rest set the thresholds; without
+    it, each is compared with all the others.
     """
     compares_all = carried is None
     kept, asked = (slice(None),) * 2 if compares_all else (carried, ~carried)
@@ -225,10 +211,10 @@ def held_out_second(
 def sample_references(
     labels: torch.Tensor, *, per_class: int = PER_CLASS, seed: int = 42
 ) -> torch.Tensor:
-    """Choose by a seed whose features a file carries, where all would be too many.
+    """Choose by a seed whose features a file carries, (N,) bool, of labels (N,).
 
-    Of each class in labels (N,), `per_class` pictures are chosen, but at most half, to
-    leave some to set thresholds by; an only picture is carried. Returns (N,) bool.
+    Of each class `per_class`, but at most half, to leave some to set thresholds by; an
+    only picture is carried.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     chosen = torch.zeros(len(labels), dtype=torch.bool)
@@ -249,7 +235,6 @@ class LeaveOneOutResult:
 
     @property
     def away(self) -> int:
-        """How many of the dish's pictures were turned away."""
         return int((self.rank < 0).sum())
 
 

