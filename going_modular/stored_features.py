@@ -7,8 +7,9 @@ the same base is checked with a probe: both give one fixed picture the same feat
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -35,31 +36,31 @@ class StoredFeatures:
     test: TensorDataset
     probe: torch.Tensor  # features (D,) of a fixed picture: which base made them?
     is_practice: bool  # whether the pictures were drawn
-    files: dict[str, list[str]] = field(default_factory=dict)  # names, by half
+    files: dict[str, list] = field(default_factory=dict)  # or their names, by half
 
     @property
     def label(self) -> str:
         """What the pictures are, to put beside every result."""
         return "drawn pictures" if self.is_practice else "real photos"
 
-    def without(self, *names: str) -> "StoredFeatures":
-        """The same without some of the classes; of file names it knows none."""
+    def without(self, *names: str) -> Self:
+        """The same without some of the classes; of files it knows none."""
         kept = [name for name in self.names if name not in names]
-        halves = [self._only(half, kept) for half in (self.train, self.test)]
-        return StoredFeatures(kept, *halves, self.probe, self.is_practice)
+        return replace(self, names=kept, files={}, **self.numbered(kept))
 
     def test_of(self, name: str) -> torch.Tensor:
         """Features of one class's test pictures."""
-        return self._only(self.test, [name]).tensors[0]
+        return self.numbered([name])["test"].tensors[0]
 
-    def _only(self, half: TensorDataset, names: Sequence[str]) -> TensorDataset:
-        """The rows of some classes, labelled in the order of `names`."""
-        features, labels = half.tensors
-        rows, numbers = [features[:0]], [labels[:0]]
-        for number, name in enumerate(names):
-            rows.append(features[labels == self.names.index(name)])
-            numbers.append(torch.full((len(rows[-1]),), number))
-        return TensorDataset(torch.cat(rows), torch.cat(numbers))
+    def numbered(self, names: list[str]) -> dict[str, TensorDataset]:
+        """The rows of these classes alone, by half, labelled by their places here."""
+        places = [names.index(name) if name in names else -1 for name in self.names]
+        place, halves = torch.tensor(places, dtype=torch.long), {}
+        for half in HALVES:
+            features, labels = getattr(self, half).tensors
+            labels = place[labels]
+            halves[half] = TensorDataset(features[labels >= 0], labels[labels >= 0])
+        return halves
 
 
 class Extractor:
@@ -69,13 +70,7 @@ class Extractor:
     does is done on the GPU, too.
     """
 
-    def __init__(
-        self,
-        built: Built,
-        *,
-        device: str | torch.device = "cpu",
-        batch_size: int | None = None,
-    ):
+    def __init__(self, built: Built, *, device="cpu", batch_size: int | None = None):
         on_gpu = torch.device(device).type == "cuda"
         self.base, self.device = ready(built.model.base, device), device
         self.batch_size = batch_size or (64 if on_gpu else 8)
@@ -93,12 +88,11 @@ class Extractor:
         with ThreadPoolExecutor(self.decoders) as pool:
             ahead = pool.map(self._open, photos[:size])
             for start in range(0, len(photos), size):
-                after = start + size  # decoded while this batch is at work
-                opened = list(ahead)
+                opened, after = list(ahead), start + size
+                # Decoded while this batch is at work.
                 ahead = pool.map(self._open, photos[after : after + size])
-                for place, photo in enumerate(opened, start):
-                    if isinstance(photo, str):
-                        reasons[place] = photo
+                told = enumerate(opened, start)
+                reasons |= {place: why for place, why in told if isinstance(why, str)}
                 if batch := [each for each in opened if not isinstance(each, str)]:
                     rows.append(self._features(batch))
         features = torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
@@ -116,18 +110,19 @@ class Extractor:
             if not Path(photo).exists():
                 raise
             return str(error.__cause__)
-        if self.preprocess:
-            return torch.from_numpy(np.array(picture))
-        return self.transform(picture)
+        is_raw = self.preprocess is not None
+        return (
+            torch.from_numpy(np.array(picture)) if is_raw else self.transform(picture)
+        )
 
 
 def store_pictures(
     built: Built, folder: Path, half: str, device: str | torch.device = "cpu"
 ) -> TensorDataset:
-    """Send one half's pictures, "train" or "test", through a frozen base, once each.
+    """Features (N, D) and labels (N,) of one half, "train" or "test", in file order.
 
-    Of a base with random weights about sixty pictures have to do. Returns features
-    (N, D) and labels (N,), in file order; a DataError names a picture it cannot read.
+    Of a base with random weights about sixty pictures have to do. A DataError names a
+    picture that cannot be read.
     """
     samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
@@ -153,9 +148,7 @@ def find_features(
     """
     file = features_file(folder, what, slug, built.preprocess.size)
     stored = read_features(file) if file.exists() else None
-    if stored and is_same(probe_features(built), stored.probe):
-        return stored
-    return None
+    return stored if stored and is_same(probe_features(built), stored.probe) else None
 
 
 def probe_features(built: Built) -> torch.Tensor:
