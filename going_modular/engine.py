@@ -15,13 +15,7 @@ from typing import NamedTuple
 import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    RandomSampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 FOLDS = 10
 
@@ -87,10 +81,7 @@ class CVResult:
 
 
 def store_features(base: nn.Module, loader: DataLoader) -> TensorDataset:
-    """Send every picture through a frozen base once.
-
-    Returns features (N, D), float32, and labels (N,), on the CPU, in their order.
-    """
+    """Features (N, D), float32, and labels (N,), on the CPU, of every picture once."""
     base = ready(base, "cpu")
     parts = [(features_of(base, pictures), labels) for pictures, labels in loader]
     return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
@@ -101,9 +92,7 @@ def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
-def features_of(
-    base: nn.Module, pictures: torch.Tensor, *, device: str | torch.device = "cpu"
-) -> torch.Tensor:
+def features_of(base: nn.Module, pictures: torch.Tensor, *, device="cpu"):
     """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
@@ -130,7 +119,7 @@ def feature_loader(
     features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
-    order = SequentialSampler(features)
+    order = range(len(features))
     if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         order = RandomSampler(features, generator=generator)

@@ -65,23 +65,17 @@ class Stored(NamedTuple):
 class FeatureStore:
     """The features of a list of photos, `width` of each, by one network.
 
-    It is known by the network and the photos' names: the stores of several networks may
-    lie in one folder, and the folder of the photos may move. `network` is any text that
-    changes with the network and its preparation of photos.
-
-    Raises:
-        FeatureStoreError: If there are no photos, or one of them is not there.
+    It is known by the photos' names and by `network`, any text that changes with the
+    network and its preparation: the stores of several networks may lie in one folder,
+    and the photos' folder may move. A photo that is gone is a FeatureStoreError.
     """
 
     def __init__(
         self, folder: Path, samples: Sequence[Sample], *, network: str, width: int
     ):
-        if not samples:
-            raise FeatureStoreError("There are no photos to store features of.")
         self.folder, self.samples, self.width = Path(folder), list(samples), width
-        known = [(_name(file), _size(file)) for file, _ in self.samples]
         self.files = {}  # by their first rows
-        for chunk in in_chunks(known):
+        for chunk in in_chunks([_name_and_size(file) for file, _ in self.samples]):
             made_from = json.dumps([network, width, chunk])
             key = hashlib.sha256(made_from.encode()).hexdigest()
             first = CHUNK * len(self.files)
@@ -104,30 +98,23 @@ class FeatureStore:
     def write(
         self, rows: Sequence[int], features: np.ndarray, reasons: dict[int, str]
     ) -> None:
-        """Write a file of n rows.
+        """Write a file of n rows: features (n - m, D), and why the other m have none.
 
-        Features, (n - m, D), are of the photos that could be opened, in order; reasons
-        say why the other m could not, by their place among the n.
-
-        Raises:
-            FeatureStoreError: If the network gives something that is no number.
-            FileError: If the file cannot be written.
+        The reasons are by place among the n. A network that gives something else than
+        numbers is a FeatureStoreError, a disk that refuses the file a FileError.
         """
-        if len(features) + len(reasons) != len(rows):
-            raise ValueError("every photo needs features, or a reason why it has none")
         if not np.isfinite(features).all():
-            name = _name(self.samples[rows[0]][0])
+            name, _ = _name_and_size(self.samples[rows[0]][0])
             raise FeatureStoreError(f"the network gave no number for {name} or near it")
-        skipped = {rows[at]: why for at, why in reasons.items()}
+        skipped = json.dumps({rows[at]: why for at, why in reasons.items()})
         table = np.asarray(features, np.float32).reshape(-1, self.width)
         with atomic_write(self.files[rows[0]]) as part, part.open("wb") as file:
-            np.savez(file, features=table, skipped=json.dumps(skipped))
+            np.savez(file, features=table, skipped=skipped)
 
     def read(self) -> Stored:
         """All features, in the order of the photos.
 
-        Raises:
-            FeatureStoreError: If rows are missing, or no photo could be opened.
+        If rows are missing, or no photo could be opened, it is a FeatureStoreError.
         """
         if missing := self.missing():
             raise FeatureStoreError(
@@ -138,15 +125,16 @@ class FeatureStore:
         tables, reasons = zip(*map(self._load, self.files), strict=True)
         skipped = {row: why for part in reasons for row, why in part.items()}
         samples = [s for row, s in enumerate(self.samples) if row not in skipped]
-        named = {_name(self.samples[row][0]): why for row, why in skipped.items()}
+        files = {self.samples[row][0]: why for row, why in skipped.items()}
+        named = {_name_and_size(file)[0]: why for file, why in files.items()}
         if not samples:
             name, reason = min(named.items())
             raise FeatureStoreError(
                 f"None of the {len(skipped)} photos could be opened, such as {name}: "
                 f"{reason} Put good copies in their place, then run this again."
             )
-        features = torch.from_numpy(np.concatenate(tables))
         labels = torch.tensor([label for _, label in samples])
+        features = torch.from_numpy(np.concatenate(tables))
         return Stored(TensorDataset(features, labels), samples, named)
 
     def _load(self, first: int) -> tuple[np.ndarray, dict[int, str]] | None:
@@ -159,14 +147,10 @@ class FeatureStore:
             return None
 
 
-def _name(photo: Path) -> str:
-    """Class folder and file: the same wherever the data set lies."""
-    return "/".join(Path(photo).parts[-2:])
-
-
-def _size(photo: Path) -> int:
+def _name_and_size(photo: Path) -> tuple[str, int]:
+    """Class folder and file, the same wherever the data set lies; and its bytes."""
     try:
-        return Path(photo).stat().st_size
+        return "/".join(Path(photo).parts[-2:]), Path(photo).stat().st_size
     except OSError as error:
         raise FeatureStoreError(
             f"{photo} cannot be read ({error.strerror}). Put it back, or fetch the "
