@@ -35,8 +35,7 @@ from going_modular.gate import OODDetector, make_gate
 from going_modular.model_builder import Built, FeatureExtractor, Preprocess
 
 EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works too
-# By these names others find parts of the file, beside those of the module's own weights
-# and buffers ("gate.second_middle"):
+# Others find parts of the file by these names, and by those of weights and buffers:
 HEAD = "model.head.1"  # the linear layer; its weights are `HEAD`.weight and .bias
 FEATURES = "features"  # what it is given, (1, D)
 KNOWN = "known_features"  # (D, N); in an int8 file made of KNOWN_int8 and KNOWN_scale
@@ -47,11 +46,7 @@ class ExportError(LessonError):
 
 
 class Deployable(nn.Module):
-    """A feature extractor with all that stands between a picture and an answer.
-
-    Its preparation turns a uint8 picture (H, W, 3) into (3, S, S); the gate tells
-    strangers from our dishes; logits are divided by the temperature before the softmax.
-    """
+    """A feature extractor with all that stands between a picture and an answer."""
 
     def __init__(
         self,
@@ -63,15 +58,14 @@ class Deployable(nn.Module):
     ):
         super().__init__()
         self.preprocess, self.model, self.gate = preprocess, model, gate
-        self.temperature = temperature
+        self.temperature = temperature  # logits are divided by it before the softmax
         self.eval()
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Answer for one RGB picture, uint8 (H, W, 3).
 
-        Returns:
-            Probabilities (C,) in [0, 1], knn_similarity () in [-1, 1],
-            in_distribution_score () in [0, 1].
+        Returns probabilities (C,) in [0, 1], knn_similarity () in [-1, 1] and
+        in_distribution_score () in [0, 1].
         """
         features = self.model.base(self.preprocess(picture).unsqueeze(0))
         return tuple(score[0] for score in self.answer(features))
@@ -93,40 +87,31 @@ def make_deployable(
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 
-    Cross-validation gives every training picture logits by a head that has not seen
-    it. From those come the temperature and the gate's thresholds.
+    Cross-validation with the `settings` of the head's training gives every training
+    picture, of features (N, D), logits by a head that has not seen it. From those come
+    the temperature and the gate's thresholds. `others` are features of other dishes
+    that the gate learns from, (M, D), if any. The file carries the features of those
+    that are `carried`, (N,) bool, or of all.
 
-    Args:
-        built: Its base, its trained head, its preparation.
-        features: Of the training pictures, (N, D), and their labels (N,).
-        others: Features of other dishes that the gate learns from, (M, D), if any.
-        settings: How the head was trained.
-        carried: Whose features the file carries, (N,) bool; None: all.
-
-    Returns:
-        What is to be exported, and what `ModelMetadata` says about it: both thresholds,
-        temperature, calibration and reference counts.
+    Returns what is to be exported, and what `ModelMetadata` says about it.
     """
     rows, labels = features.tensors
     logits = cross_validate(built.model.head, features, settings=settings).logits
     temperature = fit_temperature(logits, labels)
-    fair = held_out_probabilities(logits, labels)
-    before, after = (
-        expected_calibration_error(reliability(probabilities, labels))
-        for probabilities in (logits.softmax(dim=1), fair)
-    )
+    fair, errors = held_out_probabilities(logits, labels), {}
+    for when, answers in {"before": logits.softmax(dim=1), "after": fair}.items():
+        errors[when] = expected_calibration_error(reliability(answers, labels))
     gate, thresholds = make_gate(rows, labels, logits, others, carried=carried)
     kept = labels if carried is None else labels[carried]
     facts = {
         "knn_similarity_threshold": thresholds.knn_similarity,
         "in_distribution_threshold": thresholds.in_distribution_score,
         "temperature": temperature,
-        "calibration": {"before": before, "after": after, "pictures": len(labels)},
+        "calibration": errors | {"pictures": len(labels)},
         "reference_counts": kept.bincount().tolist(),
     }
     model = built.model.cpu()
-    deployable = Deployable(built.preprocess, model, gate, temperature=temperature)
-    return deployable, facts
+    return Deployable(built.preprocess, model, gate, temperature=temperature), facts
 
 
 def made_with() -> dict[str, str]:
@@ -137,16 +122,12 @@ def made_with() -> dict[str, str]:
 def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> Path:
     """Export a model, which is moved to the CPU, and write it, as `save_onnx` does."""
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
-    height = torch.export.Dim("height", min=1, max=100_000)
-    width = torch.export.Dim("width", min=1, max=100_000)
+    sides = (torch.export.Dim(s, min=1, max=100_000) for s in ("height", "width"))
+    names = {"input_names": ["picture"], "output_names": OUTPUTS}
+    shapes, model = (dict(enumerate(sides)),), deployable.cpu().eval()
     with quiet():
         program = torch.onnx.export(
-            deployable.cpu().eval(),
-            (example,),
-            input_names=["picture"],
-            output_names=OUTPUTS,
-            dynamic_shapes=({0: height, 1: width},),
-            dynamo=True,
+            model, (example,), **names, dynamic_shapes=shapes, dynamo=True
         )
     return save_onnx(program, file, about=about)
 
@@ -157,10 +138,8 @@ def save_onnx(
     """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
 
     Its input is "picture", its outputs are `OUTPUTS`; the file says `about` of itself.
-
-    Raises:
-        ExportError: If the file cannot be run, or lacks a part that others look for.
-        FileError: If it cannot be written.
+    One that does not run, or lacks a part that others look for, is an ExportError; one
+    that cannot be written a FileError.
     """
     return _save(name_parts(program), about, file)
 

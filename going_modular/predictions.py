@@ -22,10 +22,10 @@ MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """Predict one picture on the CPU.
+    """Probabilities (C,) of one picture, on the CPU, and what they took.
 
-    Returns probabilities (C,), and milliseconds: total_ms, from the file to the answer;
-    of that decode_ms, for opening and decoding the file, and forward_ms, the network.
+    In milliseconds: total_ms, from the file to the answer; of that decode_ms, for
+    opening and decoding the file, and forward_ms, the network.
     """
     start = time.perf_counter()
     picture = load_picture(file)
@@ -42,11 +42,7 @@ def predict_picture(
 
 
 def take_turns(
-    contenders: dict[str, Built],
-    samples: Sequence[Sample],
-    class_names: Sequence[str],
-    *,
-    turn: int = 30,
+    contenders: dict[str, Built], samples: Sequence[Sample], class_names, *, turn=30
 ) -> dict[str, pd.DataFrame]:
     """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 

@@ -45,16 +45,13 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
     """Write an int8 version of an exported convolutional model, all or nothing.
 
     Weights get a scale per channel. Activations get one scale a layer, from the
-    smallest and largest value met while `calibrate_on` runs through (static, MinMax).
-    Weights use 7 of their 8 bits: older x86 processors add products of two full 8-bit
-    numbers up in 16 bits, which can overflow, and answers must agree everywhere.
+    smallest and largest value met while `calibrate_on` runs through (static, MinMax): a
+    hundred training pictures or so, never test pictures. Weights use 7 of their 8 bits:
+    older x86 processors add products of two full 8-bit numbers up in 16 bits, which can
+    overflow, and answers must agree everywhere.
 
-    A hundred training pictures or so will do to calibrate on, never test pictures.
-
-    Raises:
-        ExportError: If the model has hardly any convolutions to quantise, or the file
-            lacks the names that `export_onnx` gives.
-        FileError: If the file cannot be written.
+    A model with hardly any convolutions, or without the names that `export_onnx` gives,
+    is an ExportError; a file that cannot be written a FileError.
     """
     exported = onnx.load(source)
     if KNOWN not in {constant.name for constant in exported.graph.initializer}:
@@ -92,15 +89,13 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
 def _outside_the_network(graph: onnx.GraphProto) -> list[str]:
     """Names of the nodes before the first convolution and after the last ones."""
     kinds = [node.op_type for node in graph.node]
-    convolutions = [n for n, kind in enumerate(kinds) if kind == "Conv"]
-    if len(convolutions) < MIN_CONVOLUTIONS:
+    first, *more = [n for n, kind in enumerate(kinds) if kind == "Conv"] or [0]
+    if len(more) < MIN_CONVOLUTIONS - 1:
         raise ExportError(
             "this model has hardly any convolutions to quantise; ship the float file"
         )
-    pools = [n for n, kind in enumerate(kinds) if kind in POOLING]
-    pooling = next(n for n in pools if n > convolutions[-1])
-    outside = [*graph.node[: convolutions[0]], *graph.node[pooling:]]
-    return [node.name for node in outside]
+    end = next(n for n, kind in enumerate(kinds) if n > more[-1] and kind in POOLING)
+    return [node.name for node in [*graph.node[:first], *graph.node[end:]]]
 
 
 def _round_known_features(graph: onnx_ir.Graph) -> None:

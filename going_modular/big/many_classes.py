@@ -24,23 +24,13 @@ def top_k_right(scores: torch.Tensor, labels: torch.Tensor, k: int) -> int:
 
 
 def confused_pairs(
-    guesses: torch.Tensor,
-    labels: torch.Tensor,
-    class_names: Sequence[str],
-    *,
-    count: int = 10,
+    guesses: torch.Tensor, labels: torch.Tensor, class_names: Sequence[str], *, count=10
 ) -> pd.DataFrame:
-    """The pairs of classes that are most often taken for each other.
+    """The pairs of classes that are most often taken for each other, `count` at most.
 
-    Args:
-        guesses: Class numbers, (N,).
-        labels: (N,).
-        class_names: In column order.
-        count: Rows at most; pairs that were never confused are left out.
-
-    Returns:
-        A row a pair, most confused first: one and other, its classes; confused, how
-        often, both ways; of, pictures of the two; and one_as_other, other_as_one.
+    Guesses and labels, (N,), are places in `class_names`. Returns a row a pair, most
+    confused first: one and other, its classes; confused, how often, both ways; of,
+    pictures of the two; and one_as_other, other_as_one.
     """
     names = np.array(class_names, object)
     matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
@@ -62,11 +52,9 @@ def confused_pairs(
 def class_table(
     guesses: torch.Tensor, labels: torch.Tensor, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """How each class did.
+    """How each class that has pictures did, a row a class, best first.
 
-    Returns:
-        A row a class that has pictures, best first: right, total, share, and the ends
-        of its 95% Wilson interval, low and high.
+    The columns are right, total, share, and the ends of its 95% Wilson interval.
     """
     matrix = confusion_matrix(labels, guesses, labels=range(len(class_names)))
     counts = zip(class_names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
