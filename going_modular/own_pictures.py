@@ -38,11 +38,8 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
     """Find train/ and test/ in a folder of pictures, or make them in `data_dir`.
 
     Nothing in the folder changes. What is made has links to its files, or copies where
-    links cannot be made; another run on the same files finds it again.
-
-    Raises:
-        DataError: If there are fewer than two classes, or a half of one is empty.
-        FileError: If it cannot be written.
+    links cannot be made; another run on the same files finds it again. With fewer than
+    two classes, or none in a half, it is a DataError; what a disk refuses a FileError.
     """
     folder, files = _open(Path(folder))
     train, test, remarks = _halves(files)
@@ -60,8 +57,7 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
 def _is_in_place(half: Path, classes: Classes) -> bool:
     if not half.is_dir() or class_names(half) != sorted(classes):
         return False
-    found = {file for file, _ in PictureDataset(half).samples}
-    return found == {*chain(*classes.values())}
+    return {f for f, _ in PictureDataset(half).samples} == {*chain(*classes.values())}
 
 
 def _copy(folder: Path, halves: dict[str, Classes], data_dir: Path) -> Path:
@@ -127,10 +123,8 @@ def _halves(files: Paths) -> tuple[Classes, Classes, list[str]]:
         photo = _photos([*chain(*train.values(), *test.values())])
         learned = {photo[file] for file in chain(*train.values())}
         if copies := sum(photo[file] in learned for file in chain(*test.values())):
-            also = (
-                f"{copies} test pictures are training pictures, too, and show nothing"
-            )
-            remarks.append(also)
+            also = "test pictures are training pictures, too, and show nothing"
+            remarks.append(f"{copies} {also}")
     else:
         if not (train or test):
             skipped.clear()
@@ -194,6 +188,5 @@ def _complaint(train: Classes, test: Classes) -> str | None:
             "there should be at least two class folders (a folder for each class, or "
             f"train/ and test/ with one for each class in both), but found {[*train]}"
         )
-    few = [name for name in train if not (train[name] and test[name])]
-    reason = "there are too few pictures to train and test on"
-    return f"of {', '.join(few)} {reason}" if few else None
+    few = ", ".join(name for name in train if not (train[name] and test[name]))
+    return f"of {few} there are too few pictures to train and test on" if few else None
