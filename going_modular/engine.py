@@ -92,7 +92,9 @@ def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
-def features_of(base: nn.Module, pictures: torch.Tensor, *, device="cpu"):
+def features_of(
+    base: nn.Module, pictures: torch.Tensor, *, device="cpu"
+) -> torch.Tensor:
     """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The gate: familiarity, the second head, thresholds, and who judges it."""
+"""The gate and calibration: what is made of features and logits, and its judges."""
 
 from unittest.mock import Mock
 
@@ -11,48 +11,34 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from going_modular import calibration
 from going_modular import gate as module
-from going_modular.gate import (
-    fit_second_head,
-    knn_similarity,
-    leave_one_dish_out,
-    make_gate,
-    sample_references,
-    signed_sqrt,
-    threshold_at_tpr,
-    unmet_auroc,
-    unmet_table,
-)
+from going_modular.gate import fit_second_head, knn_similarity, make_gate
 from going_modular.stored_features import StoredFeatures
 
 WIDE = 16  # features
 
 
-def cluster(number, count, seed):
-    """Pictures of one dish: around a place of its own, all features positive."""
-    random = torch.Generator().manual_seed(1000 * number + seed)
-    middle = torch.zeros(WIDE)
-    middle[2 * number : 2 * number + 2] = 4
-    return (middle + torch.randn(count, WIDE, generator=random)).abs()
-
-
 def dishes(numbers, count, seed=0):
-    rows = torch.cat([cluster(number, count, seed) for number in numbers])
-    return TensorDataset(rows, torch.arange(len(numbers)).repeat_interleave(count))
+    """Pictures of dishes, each around a place of its own, all features positive."""
+    clusters = []
+    for number in numbers:
+        random = torch.Generator().manual_seed(1000 * number + seed)
+        middle = torch.zeros(WIDE)
+        middle[2 * number : 2 * number + 2] = 4
+        noise = torch.randn(count, WIDE, generator=random)
+        clusters.append((middle + noise).abs())
+    labels = torch.arange(len(numbers)).repeat_interleave(count)
+    return TensorDataset(torch.cat(clusters), labels)
 
 
-OURS, OUR_TEST = dishes((0, 1, 2), 40), dishes((0, 1, 2), 20, seed=1)
+(ROWS, LABELS), OUR_TEST = dishes((0, 1, 2), 40).tensors, dishes((0, 1, 2), 20, seed=1)
 NAMES = ["pie", "ribs", "soup"]
 HALVES = dishes((3, 4, 5), 30), dishes((3, 4, 5), 15, seed=1)
 OTHERS = StoredFeatures(NAMES, *HALVES, torch.ones(WIDE), is_practice=True)
-NO_FOOD = -cluster(7, 20, 0)
-
-
-@pytest.fixture(scope="module")
-def head():
-    """Logits by how much of its own two features each class has."""
-    weights = torch.eye(3, WIDE // 2).repeat_interleave(2, dim=1)
-    return module.softmax_head(weights, torch.zeros(3))
+THEIRS = HALVES[0].tensors[0]
+HEAD = module.softmax_head(torch.eye(3, 8).repeat_interleave(2, dim=1), torch.zeros(3))
+LOGITS = HEAD(ROWS)  # by how much of its own two features each class has
 
 
 def test_familiarity_is_the_mean_cosine_to_the_five_nearest_others():
@@ -67,60 +53,42 @@ def test_familiarity_is_the_mean_cosine_to_the_five_nearest_others():
     # A picture unlike all others must not pass for being like itself.
     alone = knn_similarity(torch.eye(8), torch.eye(8), leave_out_self=True)
     assert alone.abs().max() < 1e-6
-    assert knn_similarity(torch.eye(8), torch.eye(8)).mean() == pytest.approx(1 / 5)
 
 
 @pytest.mark.parametrize(("count", "share"), [(7, 0.5), (24, 0.95), (451, 0.95)])
 def test_a_line_keeps_its_share(count, share):
     scores = torch.randn(count, generator=torch.Generator().manual_seed(count))
-    kept = (scores >= threshold_at_tpr(scores, share)).float().mean().item()
+    kept = (scores >= module.threshold_at_tpr(scores, share)).float().mean().item()
     assert share <= kept < share + 2 / count  # less than two pictures more
-
-
-def test_every_class_gives_as_many_as_were_asked_for_and_keeps_half():
-    labels = torch.tensor([0] * 40 + [1] * 40 + [2] * 5)
-    chosen = sample_references(labels, per_class=15)
-    assert torch.bincount(labels[chosen]).tolist() == [15, 15, 2]
-    assert torch.equal(chosen, sample_references(labels, per_class=15))
-    only_one = sample_references(torch.tensor([0, 0, 1]))
-    assert only_one.tolist()[2], "it is carried"
-    with pytest.raises(ValueError, match="at least two"):
-        sample_references(torch.tensor([0, 1]))
 
 
 def test_the_second_head_is_a_strict_softmax_regression():
     """Scikit-learn's, with the scaling in its weights and without the last class."""
-    rows, labels = OURS.tensors
-    others = OTHERS.train.tensors[0]
-    together = signed_sqrt(torch.cat([rows, others]))
+    together = module.signed_sqrt(torch.cat([ROWS, THEIRS]))
     regression = LogisticRegression(C=module.STRENGTH, class_weight="balanced")
     model = make_pipeline(StandardScaler(), regression)
-    model.fit(together.numpy(), [*labels.tolist(), *[3] * len(others)])
-    head = fit_second_head(rows, labels, others)
-    assert not head.weight.requires_grad
+    model.fit(together.numpy(), [*LABELS.tolist(), *[3] * len(THEIRS)])
+    head = fit_second_head(ROWS, LABELS, THEIRS)
     expected = model.decision_function(together.numpy())[:, :3]
+    assert not head.weight.requires_grad
     assert head(together).numpy() == pytest.approx(expected, abs=0.01)
 
 
-@pytest.mark.parametrize("others", [OTHERS.train.tensors[0], torch.empty(0, WIDE)])
-def test_each_kind_of_picture_gets_its_verdict(others, head):
-    rows, labels = OURS.tensors
-    gate, thresholds = make_gate(rows, labels, head(rows), others)
+@pytest.mark.parametrize("others", [THEIRS, torch.empty(0, WIDE)])
+def test_each_kind_of_picture_gets_its_verdict(others):
+    gate, thresholds = make_gate(ROWS, LABELS, LOGITS, others)
     assert (gate.second_head is None) == (len(others) == 0)
-    kinds = {"ours": OUR_TEST.tensors[0], "near": OTHERS.test.tensors[0]}
-    away = {}
-    for name, rows in (kinds | {"far": NO_FOOD}).items():
-        likeness, ours = gate(rows, head(rows))
-        assert likeness.shape == ours.shape == (len(rows),)
-        assert ours.min() >= 0 and ours.max() <= 1
-        by_hand = (likeness < thresholds.knn_similarity) | (
-            ours < thresholds.in_distribution_score
-        )
-        assert torch.equal(thresholds.turn_away(likeness, ours), by_hand)
-        away[name] = by_hand.float().mean()
-    assert away["far"] == 1 and away["ours"] < 0.2
-    assert away["near"] > 0.9 or not len(others)
-    assert (likeness < thresholds.knn_similarity).all(), "no food is not like ours"
+    kinds = OUR_TEST.tensors[0], HALVES[1].tensors[0], -dishes((7,), 20).tensors[0]
+    away = []
+    for rows in kinds:
+        likeness, score = gate(rows, HEAD(rows))
+        assert score.min() >= 0 and score.max() <= 1
+        is_far = likeness < thresholds.knn_similarity
+        by_hand = is_far | (score < thresholds.in_distribution_score)
+        assert torch.equal(thresholds.turn_away(likeness, score), by_hand)
+        away.append(by_hand.float().mean())
+    ours, near, far = away
+    assert far == 1 and is_far.all() and ours < 0.2 and (near > 0.9 or not len(others))
 
 
 @pytest.mark.parametrize(
@@ -130,21 +98,26 @@ def test_each_kind_of_picture_gets_its_verdict(others, head):
         (torch.tensor([True, True, False]), [2, 1, 2]),  # none right
     ],
 )
-def test_scores_that_are_all_alike_make_no_gate_of_nothing(carried, names, head):
-    rows, labels = OURS.tensors[0][:1].repeat(3, 1), torch.tensor(names)
-    gate, thresholds = make_gate(rows, labels, head(rows), carried=carried)
-    assert torch.stack(gate(rows, head(rows))).isfinite().all()
-    limits = [thresholds.knn_similarity, thresholds.in_distribution_score]
-    assert np.isfinite(limits).all()
+def test_scores_that_are_all_alike_make_no_gate_of_nothing(carried, names):
+    rows, labels = ROWS[:1].repeat(3, 1), torch.tensor(names)
+    gate, limits = make_gate(rows, labels, HEAD(rows), carried=carried)
+    assert torch.stack(gate(rows, HEAD(rows))).isfinite().all()
+    assert np.isfinite([limits.knn_similarity, limits.in_distribution_score]).all()
 
 
-def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry(head):
-    rows, labels = OURS.tensors
-    carried = sample_references(labels, per_class=10)
-    gate, thresholds = make_gate(rows, labels, head(rows), carried=carried)
-    assert torch.equal(gate.known, F.normalize(rows[carried], dim=1))
-    likeness, ours = gate(rows[~carried], head(rows[~carried]))
-    kept = 1 - thresholds.turn_away(likeness, ours).float().mean()
+def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry():
+    labels = torch.tensor([0] * 40 + [1] * 40 + [2] * 5)
+    chosen = module.sample_references(labels, per_class=15)
+    assert torch.bincount(labels[chosen]).tolist() == [15, 15, 2], "half is left"
+    assert torch.equal(chosen, module.sample_references(labels, per_class=15))
+    assert module.sample_references(torch.tensor([0, 0, 1])).tolist()[2], "an only one"
+    with pytest.raises(ValueError, match="at least two"):
+        module.sample_references(torch.tensor([0, 1]))
+    carried = module.sample_references(LABELS, per_class=10)
+    gate, thresholds = make_gate(ROWS, LABELS, LOGITS, carried=carried)
+    assert torch.equal(gate.known, F.normalize(ROWS[carried], dim=1))
+    scores = gate(ROWS[~carried], LOGITS[~carried])
+    kept = 1 - thresholds.turn_away(*scores).float().mean()
     assert module.KEPT - 0.03 <= kept <= module.KEPT + 0.03
 
 
@@ -152,34 +125,75 @@ def rows_of(features):
     return {tuple(row) for row in features.tolist()}
 
 
-def test_no_picture_sets_a_threshold_by_a_head_that_has_seen_it(head, monkeypatch):
-    spy = Mock(wraps=module.fit_second_head)
+def test_no_picture_sets_a_threshold_by_a_head_that_has_seen_it(monkeypatch):
+    spy = Mock(wraps=fit_second_head)
     monkeypatch.setattr(module, "fit_second_head", spy)
-    rows, labels = OURS.tensors
-    make_gate(rows, labels, head(rows), OTHERS.train.tensors[0])
+    make_gate(ROWS, LABELS, LOGITS, THEIRS)
     seen = [rows_of(call.args[0]) for call in spy.call_args_list]
     whole, *folds = sorted(seen, key=len, reverse=True)
-    assert len(whole) == len(rows) and len(folds) == 10
     left_out = [whole - fold for fold in folds]
-    assert sorted(map(len, left_out)) == [12] * 10
-    assert set.union(*left_out) == whole
+    assert list(map(len, left_out)) == [12] * 10
+    assert set.union(*left_out) == whole == rows_of(ROWS)
 
 
-def test_a_dish_is_judged_by_a_gate_that_has_not_met_it(head, monkeypatch):
+def test_a_dish_is_judged_by_a_gate_that_has_not_met_it(monkeypatch):
     spy = Mock(wraps=make_gate)
     monkeypatch.setattr(module, "make_gate", spy)
-    rows, test = OURS.tensors[0], OUR_TEST.tensors[0]
-    judged = leave_one_dish_out(OURS, head(rows), OTHERS, head=head, test=test)
+    ours, test = TensorDataset(ROWS, LABELS), OUR_TEST.tensors[0]
+    judged = module.leave_one_dish_out(ours, LOGITS, OTHERS, head=HEAD, test=test)
     assert list(judged) == NAMES and spy.call_count == 3
-    features, labels = OTHERS.train.tensors
     for number, call in enumerate(spy.call_args_list):
-        others = call.args[3]
-        assert not rows_of(features[labels == number]) & rows_of(others)
-        assert len(others) == 60
+        met = rows_of(THEIRS[HALVES[0].tensors[1] != number])
+        assert rows_of(call.args[3]) == met
     for unmet in judged.values():
         pairs = [a > b for a in unmet.our_rank for b in unmet.rank]
         found = module.auroc(unmet.our_rank, unmet.rank)
         assert found == pytest.approx(np.mean(pairs), abs=0.01)
-    table = unmet_table(judged)
+    table = module.unmet_table(judged)
     assert table.loc["ribs", "turned away"] == f"{judged['ribs'].away} of 15"
-    assert 0 <= unmet_auroc(judged) <= 1
+    assert 0 <= module.unmet_auroc(judged) <= 1
+
+
+def answers(temperature, count=4000):
+    """Logits whose probabilities are true once divided by `temperature`."""
+    random = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(count, 3, generator=random)
+    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=random)[:, 0]
+    return temperature * logits, labels
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(temperature):
+    logits, labels = answers(temperature)
+    found = calibration.fit_temperature(logits, labels)
+    assert found == pytest.approx(temperature, rel=0.06)
+    before = logits.softmax(dim=1)
+    after = calibration.held_out_probabilities(logits, labels)
+    assert torch.equal(before.argmax(dim=1), after.argmax(dim=1))
+    tables = [calibration.reliability(p, labels) for p in (before, after)]
+    first, second = map(calibration.expected_calibration_error, tables)
+    assert first > 0.08 and second < 0.03
+
+
+def test_no_picture_helps_to_fit_its_own_temperature():
+    """A label turned round changes other pictures' probabilities and not its own."""
+    logits, labels = answers(2.0, count=40)
+    before = calibration.held_out_probabilities(logits, labels)
+    labels[7] = (labels[7] + 1) % 3
+    after = calibration.held_out_probabilities(logits, labels)
+    assert torch.equal(before[7], after[7])
+    assert (before != after).any(dim=1).sum() == 36  # all but its own fold of four
+
+
+def test_bins_count_and_average_what_is_in_them():
+    sure = torch.tensor([1.0, 0.92, 0.94, 0.55, 0.59, 0.61])
+    labels = torch.tensor([0, 0, 1, 0, 0, 1])
+    table = calibration.reliability(torch.stack([sure, 1 - sure], dim=1), labels)
+    assert table.index.tolist()[:3] == ["50% to 60%", "60% to 70%", "90% to 95%"]
+    counted = table[["total", "right", "share"]].to_numpy().tolist()
+    assert counted == [[2, 2, 1], [1, 0, 0], [2, 1, 0.5], [1, 1, 1]]
+    assert table.said.tolist() == pytest.approx([0.57, 0.61, 0.93, 1], abs=1e-6)
+    assert (table.low <= table.share).all() and (table.share <= table.high + 1e-9).all()
+    by_hand = (2 * 0.43 + 1 * 0.61 + 2 * 0.43 + 0) / 6
+    found = calibration.expected_calibration_error(table)
+    assert found == pytest.approx(by_hand, abs=1e-6)
