@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 FOLDS = 10
@@ -47,7 +47,7 @@ class Score:
     def loss(self) -> float:
         return self.loss_sum / self.total
 
-    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor):
+    def add(self, logits: Tensor, labels: Tensor, loss: Tensor):
         """Count a batch: logits (N, C), labels (N,), loss () its mean over the N."""
         self.loss_sum += loss.item() * len(labels)
         self.right += int((logits.argmax(dim=1) == labels).sum())
@@ -72,7 +72,7 @@ class CVResult:
 
     settings: Settings
     history: list[Epoch]  # after each epoch, summed over the folds
-    logits: torch.Tensor  # of every picture, (N, C), by a head that had not seen it
+    logits: Tensor  # of every picture, (N, C), by a head that had not seen it
 
     @property
     def held_out(self) -> Score:
@@ -92,9 +92,7 @@ def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
-def features_of(
-    base: nn.Module, pictures: torch.Tensor, *, device="cpu"
-) -> torch.Tensor:
+def features_of(base: nn.Module, pictures: Tensor, *, device="cpu") -> Tensor:
     """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
@@ -222,7 +220,7 @@ def cross_validate(
 
 def deal(
     total: int, *, folds: int = FOLDS, seed: int = 42
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Deal pictures into folds; gives each fold's rows, then all the other rows."""
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     folds = min(folds, total)  # there are no more than pictures

