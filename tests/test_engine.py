@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from going_modular import model_builder
+from going_modular import engine, model_builder
 from going_modular.engine import (
     Settings,
     cross_validate,
@@ -117,17 +117,6 @@ def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone(clouds
     assert epoch.val.loss == pytest.approx(plain, rel=1e-5) != smoothed
 
 
-class Diary(nn.Linear):
-    """A head that writes down which pictures it is shown, and when."""
-
-    entries = []
-
-    def forward(self, features):
-        ids = features[:, 0].round().int().tolist()
-        self.entries.append((self, self.training, ids))
-        return super().forward(features)
-
-
 @pytest.mark.parametrize(
     ("count", "folds", "extras"), [(23, 5, ()), (4, 10, ()), (11, 3, (100, 200))]
 )
@@ -135,28 +124,29 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
     count, folds, extras, monkeypatch
 ):
     """Each picture's number is its feature, and its copies' plus 100 and plus 200."""
-    monkeypatch.setattr(Diary, "entries", [])
+    spy = Mock(wraps=engine.train)
+    monkeypatch.setattr(engine, "train", spy)
     numbers, labels = torch.arange(float(count)).unsqueeze(1), torch.arange(count) % 3
-    features = TensorDataset(numbers, labels)
     copies = [TensorDataset(numbers + extra, labels) for extra in extras]
-    options = {"settings": Settings(epochs=2, batch_size=4), "copies": copies}
-    original, trained, checked = Diary(1, 3), {}, {}
-    trial = cross_validate(original, features, **options, folds=folds)
-    for head, training, ids in Diary.entries:
-        (trained if training else checked).setdefault(head, []).extend(ids)
-    folds, everything = min(folds, count), set(range(count))
-    assert len(trained) == len(checked) == folds
-    for head, seen in trained.items():
-        assert head is not original, "copies of the head train"
-        rest = everything - set(checked[head])
+    head, settings = nn.Linear(1, 3), Settings(epochs=2, batch_size=4)
+    options = {"settings": settings, "copies": copies, "folds": folds}
+    trial = cross_validate(head, TensorDataset(numbers, labels), **options)
+    checked, folds = [], min(folds, count)
+    for call in spy.call_args_list:
+        assert call.args[0] is not head, "copies of the head train"
+        seen, held_out = call.args[1].dataset, call.kwargs["val_loader"].dataset
+        checked += held_out.tensors[0][:, 0].tolist()
+        rest = {*range(count)} - {*held_out.tensors[0][:, 0].tolist()}
         expected = [number + extra for number in rest for extra in (0, *extras)]
-        assert sorted(seen) == sorted(expected * 2)
-    # Every epoch checks every picture once, over all folds together; then its logits
-    # are asked for.
-    assert sorted(sum(checked.values(), [])) == sorted([*everything] * 3)
+        assert sorted(seen.tensors[0][:, 0].tolist()) == sorted(expected)
+    assert spy.call_count == folds and sorted(checked) == [*range(count)]
     trained_on = count * (folds - 1) * (1 + len(extras))
     totals = [(epoch.train.total, epoch.val.total) for epoch in trial.history]
     assert totals == [(trained_on, count)] * 2
+    for call in spy.call_args_list:  # each picture's logits are its own fold's
+        rows = call.kwargs["val_loader"].dataset.tensors[0]
+        own = trial.logits[rows[:, 0].long()]
+        torch.testing.assert_close(own, call.args[0](rows).detach())
 
 
 def test_cross_validation_repeats_whatever_its_head_has_learned(clouds):
@@ -239,26 +229,20 @@ class Touches:
         return Path.touch, (self.path,)
 
 
-@pytest.fixture
-def publish(site, tmp_path, monkeypatch):
-    """Puts weights on a local site, under the hash that they have or claim to have."""
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-
-    def publish(body, *, claimed=None):
-        digest = hashlib.sha256(claimed or body).hexdigest()
-        return SimpleNamespace(url=site.put(f"/tiny_net-{digest[:8]}.pth", body))
-
-    return publish
+def published(site, body, *, claimed=None):
+    """Weights on a local site, under the hash that they have or claim to have."""
+    digest = hashlib.sha256(claimed or body).hexdigest()
+    return SimpleNamespace(url=site.put(f"/tiny_net-{digest[:8]}.pth", body))
 
 
 def test_weights_are_downloaded_once_checked_and_serve_without_internet(
-    publish, site, monkeypatch
+    site, tmp_path, monkeypatch
 ):
     network = nn.Linear(4, 2)
     torch.save(network.state_dict(), stream := io.BytesIO())
-    body = stream.getvalue()
-    torn = body[:-100]
-    weights = publish(torn, claimed=body)
+    body, torn = stream.getvalue(), stream.getvalue()[:-100]
+    weights = published(site, torn, claimed=body)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     file = model_builder.weights_file(weights)
 
     def load(offline):
@@ -282,14 +266,10 @@ def test_weights_are_downloaded_once_checked_and_serve_without_internet(
     assert file.read_bytes() == torn, "never deleted silently"
     assert len(site.asked) == 2
     assert not Contender("B", "b", None).rehearses(), "weights come with a package"
-
-
-def test_weights_are_read_without_running_code(publish, tmp_path, monkeypatch):
-    """Even a file with the right hash holds tensors or is refused."""
+    # Even a file with the right hash holds tensors or is refused: no code is run.
     body = pickle.dumps(Touches(tmp_path / "ran"), protocol=2)
-    monkeypatch.setenv("FOODVISION_OFFLINE", "0")
     with pytest.raises(pickle.UnpicklingError):
-        load_weights(nn.Linear(4, 2), publish(body))
+        load_weights(nn.Linear(4, 2), published(site, body))
     assert not (tmp_path / "ran").exists()
     pickle.loads(body)  # plain unpickling would have run it
     assert (tmp_path / "ran").exists()
