@@ -1,8 +1,7 @@
 """Turn a trained feature extractor into one ONNX file that needs nothing else.
 
-The file holds preprocessing, network, softmax and the gate: a picture goes in as it was
-decoded, probabilities and the gate's two scores come out. What a program must know to
-show them (class names, thresholds, what it was trained on) travels in its metadata.
+A picture goes in as it was decoded, probabilities and the gate's two scores come out.
+What a program must know to show them, such as class names, travels in its metadata.
 """
 
 import contextlib
@@ -147,8 +146,7 @@ def save_onnx(
 def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
     """Name what others look for in the file: `FEATURES` and `KNOWN`.
 
-    The exporter's notes are dropped: they say of each node where in the source code it
-    comes from, by paths of this machine, which no visitor should read.
+    The exporter's notes are dropped: they tell visitors paths of this machine.
     """
     model, known = program.model, program.exported_program.state_dict["gate.known"]
     constants, columns = model.graph.initializers, known.T.numpy()
@@ -182,10 +180,7 @@ def quiet():
 
 
 def ship(source: Path, target: Path, **changes) -> Path:
-    """Copy an exported file to where it is used, all or nothing, and checked.
-
-    `changes` are new values of `ModelMetadata`'s fields.
-    """
+    """Copy an exported file to where it is used, checked, its metadata changed."""
     model = onnx.load(source)
     about = ModelMetadata.from_metadata(metadata_of(model))
     return _save(model, replace(about, **changes), target)

@@ -28,7 +28,6 @@ NEIGHBOURS = 5
 FLOOR = 2.5  # standard deviations of our own knn_similarity below its mean
 KEPT = 0.93  # true positive rate, of the training pictures that are named rightly
 STRENGTH = 1e-3  # of the second head's fit: scikit-learn's C, small is strict
-PER_CLASS = 15  # training pictures whose features a file of many classes carries
 
 
 def knn_similarity(
@@ -198,9 +197,7 @@ def held_out_second(features: Tensor, labels: Tensor, others: Tensor) -> Tensor:
     return scores
 
 
-def sample_references(
-    labels: Tensor, *, per_class: int = PER_CLASS, seed: int = 42
-) -> Tensor:
+def sample_references(labels: Tensor, *, per_class: int = 15, seed: int = 42) -> Tensor:
     """Choose by a seed whose features a file carries, (N,) bool, of labels (N,).
 
     Of each class `per_class`, but at most half, to leave some to set thresholds by; an
@@ -245,8 +242,8 @@ def leave_one_dish_out(
 ) -> dict[str, LeaveOneOutResult]:
     """Judge, for every other dish, a gate that was made without it.
 
-    `ours` are features (N, D) and labels of our training pictures, `logits` (N, C) of
-    the same by heads that had not seen them; `test` are features (T, D) of our own.
+    `ours` and `logits` are of our training pictures, as for `make_gate`; `test` are
+    features (T, D) of our test pictures.
     """
     judged = {}
     for dish in others.names:
@@ -290,10 +287,10 @@ def unmet_table(judged: dict[str, LeaveOneOutResult]) -> pd.DataFrame:
     """The judgement for reading: a row a dish, counts with their denominators."""
     rows = {}
     for dish, unmet in judged.items():
-        ours_away = int((unmet.our_rank < 0).sum())
+        ours = unmet.our_rank
         rows[dish] = {
             "turned away": f"{unmet.away} of {len(unmet.rank)}",
-            "AUROC": f"{auroc(unmet.our_rank, unmet.rank):.2f}",
-            "ours turned away": f"{ours_away} of {len(unmet.our_rank)}",
+            "AUROC": f"{auroc(ours, unmet.rank):.2f}",
+            "ours turned away": f"{int((ours < 0).sum())} of {len(ours)}",
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame(rows).T

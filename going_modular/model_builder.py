@@ -1,8 +1,4 @@
-"""Build the feature extractors the lesson compares, save them and load them.
-
-Every contender is a frozen base, trained by others on ImageNet, that turns pictures
-into features, and a small head of our own that turns features into class scores.
-"""
+"""Build the feature extractors the lesson compares, save them and load them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -88,8 +84,8 @@ class Preprocess(nn.Module):
         side = torch.sym_max(1, torch.sym_int(shorter * self.crop))
         top, left = (height - side) // 2, (width - side) // 2
         square = picture.narrow(0, top, side).narrow(1, left, side).permute(2, 0, 1)
-        how = {"mode": self.mode, "antialias": True}
-        pixels = F.interpolate(square[None].float(), (self.size, self.size), **how)
+        how = {"size": (self.size, self.size), "mode": self.mode, "antialias": True}
+        pixels = F.interpolate(square[None].float(), **how)
         return pixels[0].clamp(0, 255) * self.scale + self.shift
 
     def extra_repr(self) -> str:  # stored features are known by this text, too
@@ -223,8 +219,7 @@ class Contender:
     slug: str  # in file names
     build: Callable[..., Built]  # called with the number of classes
     weights: WeightsEnum | None = None  # to download; None: they come with a package
-    # Test photos right of 150, as published (learnpytorch.io, chapter 09), if any are.
-    published_right: int | None = None
+    published_right: int | None = None  # of 150 photos, by learnpytorch.io, chapter 09
     takes_size: bool = False  # `build` takes an `input_size`, in pixels, too
 
     def rehearses(self) -> bool:

@@ -15,7 +15,10 @@ from going_modular.datasets import Sample, load_picture
 from going_modular.model_builder import Built, Transform
 
 WARM_UP = 5  # pictures predicted before the clock counts
-MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
+MOST_LOST, ALIKE = (
+    1,
+    0.98,
+)  # pictures that a smaller file may lose; answers as PyTorch's
 
 
 @torch.inference_mode()
@@ -72,6 +75,7 @@ def take_turns(
     return {name: pd.DataFrame(of_one) for name, of_one in rows.items()}
 
 
+@torch.inference_mode()
 def compare_answers(
     deployable: nn.Module, file: Path, samples: Sequence[Sample]
 ) -> pd.DataFrame:
@@ -82,30 +86,25 @@ def compare_answers(
     onnx_ms, milliseconds from picture file to the ONNX answer.
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
-    names = predictor.about.class_names
-    for picture, _ in samples[:WARM_UP]:
-        predictor.predict(picture)
-    answers = [predictor.predict(picture) for picture, _ in samples]
+    names, photos = predictor.about.class_names, [photo for photo, _ in samples]
+    for photo in photos[:WARM_UP]:
+        predictor.predict(photo)
+    answers = [predictor.predict(photo) for photo in photos]
     # PyTorch only now: its threads would get in the way of the clock.
-    rows = []
-    for (picture, label), answer in zip(samples, answers, strict=True):
-        with torch.inference_mode():
-            pixels = torch.from_numpy(open_picture(picture).copy())
-            expected = deployable(pixels)[0].numpy()
-        probabilities = np.array([answer.probabilities[name] for name in names])
-        rows.append(
-            {
-                "label": label,
-                "guess": int(probabilities.argmax()),
-                "same_class": probabilities.argmax() == expected.argmax(),
-                "difference": float(np.abs(probabilities - expected).max()),
-                "knn_similarity": answer.knn_similarity,
-                "in_distribution_score": answer.in_distribution_score,
-                "verdict": answer.verdict,
-                "onnx_ms": 1000 * answer.seconds,
-            }
-        )
-    return pd.DataFrame(rows)
+    pixels = (torch.from_numpy(open_picture(photo).copy()) for photo in photos)
+    expected = np.array([deployable(picture)[0].numpy() for picture in pixels])
+    found = np.array([[a.probabilities[name] for name in names] for a in answers])
+    columns = {
+        "label": [label for _, label in samples],
+        "guess": found.argmax(axis=1),
+        "same_class": found.argmax(axis=1) == expected.argmax(axis=1),
+        "difference": np.abs(found - expected).max(axis=1),
+        "knn_similarity": [answer.knn_similarity for answer in answers],
+        "in_distribution_score": [answer.in_distribution_score for answer in answers],
+        "verdict": [answer.verdict for answer in answers],
+        "onnx_ms": [1000 * answer.seconds for answer in answers],
+    }
+    return pd.DataFrame(columns)
 
 
 def precision_table(
@@ -126,10 +125,7 @@ def precision_table(
 
 
 def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
-    """The precision that goes out: the smallest file that decides like fp32.
-
-    It may lose `MOST_LOST` pictures, and `ALIKE` of its answers must be PyTorch's.
-    """
+    """The precision that goes out: the smallest file that decides like fp32."""
     right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
     allowed = [
         name

@@ -1,7 +1,6 @@
-"""Make an exported model smaller and faster: 8-bit integers in place of 32-bit floats.
+"""Make an exported model smaller and faster: its convolutions in 8-bit integers.
 
-Only the convolutions change. Preprocessing before them, and head, softmax and gate
-after them, stay in floats: they cost little and would lose the most.
+What stands before and after them stays in floats: it costs little and would lose most.
 """
 
 import tempfile

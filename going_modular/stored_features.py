@@ -1,7 +1,6 @@
 """Features of pictures, kept in files: results without the pictures themselves.
 
-A frozen base gives everybody the same features for the same photo. Whether a file is of
-the same base is checked with a probe: both give one fixed picture the same features.
+Whether a file is of the same base is checked with a probe, its features of one picture.
 """
 
 import copy
@@ -168,17 +167,14 @@ def is_same(probe: Tensor, other: Tensor) -> bool:
 
 def write_features(stored: StoredFeatures, file: Path) -> Path:
     """Write them, all or nothing, or raise a FileError; features as float16."""
-    arrays = {
-        "names": np.array(stored.names),
-        "probe": stored.probe.half().numpy(),
-        "is_practice": np.array(stored.is_practice),
-    }
+    arrays = {"names": stored.names, "is_practice": stored.is_practice}
+    arrays["probe"] = stored.probe.half().numpy()
     for half in HALVES:
         features, labels = getattr(stored, half).tensors
         arrays[f"{half}_features"] = features.half().numpy()
         arrays[f"{half}_labels"] = labels.numpy().astype(np.uint8)
         if half in stored.files:
-            arrays[f"{half}_files"] = np.array(stored.files[half])
+            arrays[f"{half}_files"] = stored.files[half]
     with atomic_write(file) as part, part.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
     return file

@@ -1,8 +1,7 @@
 """Keep the features of many photos in files, so that no work is done twice.
 
-A file holds the features of 128 photos. Its name is made from their names, their sizes
-and the network: a run that was killed goes on where it was, and where a photo was
-replaced, its file is made anew.
+A file's name is made from its photos' names and sizes and the network: a run that was
+killed goes on where it was, and where a photo was replaced, its file is made anew.
 """
 
 import hashlib

@@ -6,9 +6,7 @@ A tree of any number of classes looks like Food-101 itself::
     meta/train.json             {"pizza": ["pizza/1001116", ...], ...}
     meta/test.json              the same for the photos to test on
 
-Food-101's photos have at most 512 pixels a side; the lesson's pizza, steak and sushi
-are some of them. torchvision's `Food101` downloads it. Where there are none, the drawn
-practice pictures take their place: eight dishes, to try the steps on.
+Where there are none, the drawn practice pictures of eight dishes take their place.
 """
 
 import json
