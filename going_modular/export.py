@@ -20,15 +20,8 @@ from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from going_modular import calibration, engine
 from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata
-from going_modular.calibration import (
-    expected_calibration_error,
-    fit_temperature,
-    held_out_probabilities,
-    reliability,
-)
-from going_modular.engine import HEAD as HEAD_SETTINGS
-from going_modular.engine import Settings, cross_validate
 from going_modular.files import LessonError, atomic_write
 from going_modular.gate import OODDetector, make_gate
 from going_modular.model_builder import Built, FeatureExtractor, Preprocess
@@ -81,7 +74,7 @@ def make_deployable(
     features: TensorDataset,
     others: Tensor | None = None,
     *,
-    settings: Settings = HEAD_SETTINGS,
+    settings: engine.Settings = engine.HEAD,
     carried: Tensor | None = None,
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
@@ -95,11 +88,12 @@ def make_deployable(
     Returns what is to be exported, and what `ModelMetadata` says about it.
     """
     rows, labels = features.tensors
-    logits = cross_validate(built.model.head, features, settings=settings).logits
-    temperature = fit_temperature(logits, labels)
-    fair, errors = held_out_probabilities(logits, labels), {}
+    logits = engine.cross_validate(built.model.head, features, settings=settings).logits
+    temperature, errors = calibration.fit_temperature(logits, labels), {}
+    fair = calibration.held_out_probabilities(logits, labels)
     for when, answers in {"before": logits.softmax(dim=1), "after": fair}.items():
-        errors[when] = expected_calibration_error(reliability(answers, labels))
+        table = calibration.reliability(answers, labels)
+        errors[when] = calibration.expected_calibration_error(table)
     gate, thresholds = make_gate(rows, labels, logits, others, carried=carried)
     kept = labels if carried is None else labels[carried]
     facts = {

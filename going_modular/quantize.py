@@ -12,13 +12,7 @@ import onnx
 import onnx_ir
 from onnx import numpy_helper
 from onnx_ir.passes.common import DeduplicateInitializersPass
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from going_modular.app.model import open_picture
@@ -30,7 +24,7 @@ POOLING = ("ReduceMean", "GlobalAveragePool")
 MOST_SHARED = 100_000  # numbers of a constant that may occur twice: zero points, mostly
 
 
-class _Pictures(CalibrationDataReader):
+class _Pictures(quantization.CalibrationDataReader):
     """Hands training pictures to the calibration, one at a time."""
 
     def __init__(self, files: Sequence[Path]):
@@ -63,14 +57,14 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         with quiet():
             # Folds BatchNorm into the convolutions, so that both are rounded once.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            quantize_static(
+            quantization.quantize_static(
                 prepared,
                 part,
                 _Pictures(calibrate_on),
-                quant_format=QuantFormat.QDQ,
-                calibrate_method=CalibrationMethod.MinMax,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
+                quant_format=quantization.QuantFormat.QDQ,
+                calibrate_method=quantization.CalibrationMethod.MinMax,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 reduce_range=True,
                 nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
