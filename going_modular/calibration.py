@@ -22,10 +22,7 @@ RANGE = (0.05, 20.0)  # temperatures that are tried
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature with the lowest mean negative log-likelihood.
-
-    The logits (N, C) are of pictures with labels (N,) that the head had not seen.
-    """
+    """The temperature by which logits (N, C), of unseen pictures, are likeliest."""
 
     def loss(log_temperature: float) -> float:
         scaled = logits.double() / np.exp(log_temperature)

@@ -1,7 +1,4 @@
-"""Load pictures: turn a folder of them into datasets, dataloaders and a count.
-
-The folder holds train/ and test/, and each of those one folder for each class.
-"""
+"""Load pictures: from train/ and test/, with a folder a class, to datasets."""
 
 import re
 from collections import Counter
@@ -64,10 +61,7 @@ def is_picture(path: str | Path) -> bool:
 
 
 class PictureDataset(ImageFolder):
-    """torchvision's ImageFolder, with `load_picture` and without hidden files.
-
-    Its `samples` hold a `Sample` for each picture, in order of class and name.
-    """
+    """torchvision's ImageFolder of `Sample`s, by class and name; none is hidden."""
 
     def __init__(self, folder: Path, transform: Callable | None = None) -> None:
         how = {"loader": load_picture, "is_valid_file": is_picture}

@@ -54,10 +54,9 @@ class Deployable(nn.Module):
         self.eval()
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        """Answer for one RGB picture, uint8 (H, W, 3).
+        """From an RGB picture, uint8 (H, W, 3), to probabilities (C,) and two scores.
 
-        Returns probabilities (C,) in [0, 1], knn_similarity () in [-1, 1] and
-        in_distribution_score () in [0, 1].
+        These are knn_similarity in [-1, 1] and in_distribution_score in [0, 1].
         """
         features = self.model.base(self.preprocess(picture).unsqueeze(0))
         return tuple(score[0] for score in self.answer(features))
@@ -138,10 +137,7 @@ def save_onnx(
 
 
 def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
-    """Name what others look for in the file: `FEATURES` and `KNOWN`.
-
-    The exporter's notes are dropped: they tell visitors paths of this machine.
-    """
+    """Name what others look for in the file; drop notes with paths of this machine."""
     model, known = program.model, program.exported_program.state_dict["gate.known"]
     constants, columns = model.graph.initializers, known.T.numpy()
     try:

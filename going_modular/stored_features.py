@@ -142,10 +142,7 @@ def features_file(folder: Path, what: str, slug: str, size: int) -> Path:
 def find_features(
     built: Built, slug: str, folder: Path, *, what: str
 ) -> StoredFeatures | None:
-    """Features of "photos" or "other_dishes" that this very base has made, if any are.
-
-    A file that is not whole raises a LessonError.
-    """
+    """Features of "photos" or "other_dishes" that this very base has made, if any."""
     file = features_file(folder, what, slug, built.preprocess.size)
     stored = read_features(file) if file.exists() else None
     return stored if stored and is_same(probe_features(built), stored.probe) else None
@@ -181,10 +178,7 @@ def write_features(stored: StoredFeatures, file: Path) -> Path:
 
 
 def read_features(file: Path) -> StoredFeatures:
-    """Read what `write_features` wrote; only numbers and names are read, no code runs.
-
-    A file that is missing or not whole raises a LessonError.
-    """
+    """Read what `write_features` wrote, running no code, or raise a LessonError."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             halves, files = [], {}

@@ -26,20 +26,12 @@ from going_modular.stored_features import (
 
 @dataclass(frozen=True)
 class ManyDishes(StoredFeatures):
-    """Stored features of many dishes, and where their pictures are.
+    """Stored features of many dishes, and where their pictures are."""
 
-    Attributes:
-        where: What the pictures are, in words to put beside every result.
-        is_whole: All of Food-101's classes: to be held against published results.
-        photos: The pictures' files by half, row by row, of all the dishes; empty where
-            only their features are at hand.
-        skipped: Pictures that could not be opened, and why.
-    """
-
-    where: str = ""
-    is_whole: bool = False
-    photos: dict[str, list[Path]] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    where: str = ""  # what the pictures are, to put beside every result
+    is_whole: bool = False  # all of Food-101's classes, as published results have
+    photos: dict[str, list[Path]] = field(default_factory=dict)  # by half, if at hand
+    skipped: dict[str, str] = field(default_factory=dict)  # what cannot be opened, why
 
 
 def find_dishes(

@@ -111,10 +111,7 @@ class FeatureStore:
             np.savez(file, features=table, skipped=skipped)
 
     def read(self) -> Stored:
-        """All features, in the order of the photos.
-
-        If rows are missing, or no photo could be opened, it is a FeatureStoreError.
-        """
+        """All features; if any or all are missing, it is a FeatureStoreError."""
         if missing := self.missing():
             raise FeatureStoreError(
                 f"{len(missing)} of {len(self.samples)} photos have no features in "
