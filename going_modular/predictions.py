@@ -15,10 +15,7 @@ from going_modular.datasets import Sample, load_picture
 from going_modular.model_builder import Built, Transform
 
 WARM_UP = 5  # pictures predicted before the clock counts
-MOST_LOST, ALIKE = (
-    1,
-    0.98,
-)  # pictures that a smaller file may lose; answers as PyTorch's
+MOST_LOST, ALIKE = 1, 0.98  # pictures a smaller file may lose; answers as PyTorch's
 
 
 @torch.inference_mode()

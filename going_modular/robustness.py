@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from going_modular.app.model import Predictor, open_picture, spoken
 
-PATIENCE, WAIT = 1.0, 120  # seconds that an answer to the largest photo may take; any
+PATIENCE, WAIT = 1.0, 120  # seconds: for the largest photo's answer; before giving up
 CROWD, AT_ONCE = 90, 16  # visitors who come together, and how many speak at a time
 TURN_CLOCKWISE = 6  # EXIF's orientation of a photo that lies on its left side
 EVENT = re.compile(r"^event: (\w+)\ndata: (.*)$", re.MULTILINE)

@@ -74,7 +74,7 @@ class FeatureStore:
     ):
         self.folder, self.samples, self.width = Path(folder), list(samples), width
         self.files = {}  # by their first rows
-        for chunk in in_chunks([_name_and_size(file) for file, _ in self.samples]):
+        for chunk in in_chunks([(_name(p), _size(p)) for p, _ in self.samples]):
             made_from = json.dumps([network, width, chunk])
             key = hashlib.sha256(made_from.encode()).hexdigest()
             first = CHUNK * len(self.files)
@@ -103,7 +103,7 @@ class FeatureStore:
         numbers is a FeatureStoreError, a disk that refuses the file a FileError.
         """
         if not np.isfinite(features).all():
-            name, _ = _name_and_size(self.samples[rows[0]][0])
+            name = _name(self.samples[rows[0]][0])
             raise FeatureStoreError(f"the network gave no number for {name} or near it")
         skipped = json.dumps({rows[at]: why for at, why in reasons.items()})
         table = np.asarray(features, np.float32).reshape(-1, self.width)
@@ -121,8 +121,7 @@ class FeatureStore:
         tables, reasons = zip(*map(self._load, self.files), strict=True)
         skipped = {row: why for part in reasons for row, why in part.items()}
         samples = [s for row, s in enumerate(self.samples) if row not in skipped]
-        files = {self.samples[row][0]: why for row, why in skipped.items()}
-        named = {_name_and_size(file)[0]: why for file, why in files.items()}
+        named = {_name(self.samples[row][0]): why for row, why in skipped.items()}
         if not samples:
             name, reason = min(named.items())
             raise FeatureStoreError(
@@ -143,10 +142,14 @@ class FeatureStore:
             return None
 
 
-def _name_and_size(photo: Path) -> tuple[str, int]:
-    """Class folder and file, the same wherever the data set lies; and its bytes."""
+def _name(photo: Path) -> str:
+    """Class folder and file: the same wherever the data set lies."""
+    return "/".join(photo.parts[-2:])
+
+
+def _size(photo: Path) -> int:
     try:
-        return "/".join(Path(photo).parts[-2:]), Path(photo).stat().st_size
+        return photo.stat().st_size
     except OSError as error:
         raise FeatureStoreError(
             f"{photo} cannot be read ({error.strerror}). Put it back, or fetch the "

@@ -31,10 +31,8 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 CLASSES = 101
 EACH_CLASS = {"train": 750, "test": 250}  # photos
 ALL_PHOTOS = CLASSES * sum(EACH_CLASS.values())
-ALL_UP_TO, SHARE = (
-    25_000,
-    0.2,
-)  # photos, which a laptop sees in minutes; of a larger tree
+ALL_UP_TO = 25_000  # photos, which a laptop sees in minutes
+SHARE = 0.2  # of a larger tree
 # Of each class: one training photo for the model file to carry, one for the threshold.
 LEAST = {"train": 2, "test": 1}
 DOWNLOAD_GB = 5.0
@@ -56,7 +54,7 @@ class Tree:
 
     @property
     def features_folder(self) -> Path:
-        """Beside it, or, where nothing may be written there, in the course's data/."""
+        """For its features: beside it, or, where nobody may write, in the course's data/."""
         may_write = os.access(self.folder.parent, os.W_OK)
         place = self.folder.parent if may_write else DATA
         return place / f"{self.folder.name}-features"
