@@ -147,7 +147,8 @@ def build_effnetb2(num_classes: int) -> Built:
     base = torchvision.models.efficientnet_b2()
     pretrained = load_weights(base, EFFNETB2_WEIGHTS)
     base.classifier = nn.Identity()
-    return with_preset(base, make_head(1408, num_classes), EFFNETB2_WEIGHTS, pretrained)
+    head = make_head(1408, num_classes)
+    return with_preset(base, head, EFFNETB2_WEIGHTS, pretrained)
 
 
 def build_vit(num_classes: int) -> Built:
@@ -155,7 +156,8 @@ def build_vit(num_classes: int) -> Built:
     base = torchvision.models.vit_b_16()
     pretrained = load_weights(base, VIT_WEIGHTS)
     base.heads = nn.Identity()
-    return with_preset(base, make_head(768, num_classes), VIT_WEIGHTS, pretrained)
+    head = make_head(768, num_classes)
+    return with_preset(base, head, VIT_WEIGHTS, pretrained)
 
 
 def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:

@@ -110,10 +110,9 @@ class Extractor:
             if not Path(photo).exists():
                 raise
             return str(error.__cause__)
-        is_raw = self.preprocess is not None
-        return (
-            torch.from_numpy(np.array(picture)) if is_raw else self.transform(picture)
-        )
+        if self.preprocess:
+            return torch.from_numpy(np.array(picture))
+        return self.transform(picture)
 
 
 def store_pictures(

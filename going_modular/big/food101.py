@@ -54,7 +54,7 @@ class Tree:
 
     @property
     def features_folder(self) -> Path:
-        """For its features: beside it, or, where nobody may write, in the course's data/."""
+        """Beside it, or, where nothing may be written there, in the course's data/."""
         may_write = os.access(self.folder.parent, os.W_OK)
         place = self.folder.parent if may_write else DATA
         return place / f"{self.folder.name}-features"
