@@ -12,6 +12,7 @@ import shutil
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -26,10 +27,7 @@ from going_modular.datasets import (
 from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
-TRAIN, TEST, VALIDATION = (
-    re.compile(names, re.IGNORECASE)
-    for names in ("train(ing)?", "test(ing)?", "val|valid|validation")
-)
+HALVES = ("train(ing)?", "test(ing)?", "val|valid|validation")  # names, in any case
 Paths = dict[Path, tuple[str, ...]]  # files, each with the parts of its path from a top
 Classes = dict[str, list[Path]]  # the pictures of each class
 
@@ -41,7 +39,8 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
     links cannot be made; another run on the same files finds it again. With fewer than
     two classes, or none in a half, it is a DataError; what a disk refuses a FileError.
     """
-    folder, files = _open(Path(folder))
+    folder = _beginning(Path(folder))
+    files = {file: file.relative_to(folder).parts for file in _files(folder)}
     train, test, remarks = _halves(files)
     if wrong := _complaint(train, test):
         raise DataError(f"{folder} cannot be used: {wrong}.")
@@ -81,38 +80,35 @@ def _copy(folder: Path, halves: dict[str, Classes], data_dir: Path) -> Path:
     return target
 
 
-def _open(folder: Path) -> tuple[Path, Paths]:
-    """What people, and not computers, put into a folder, and where it begins."""
-    files = {file: file.relative_to(folder).parts for file in _files(folder)}
-    # Zipping puts a folder on top of the others.
-    while len(top := _with_pictures(files)) == 1:
-        if not _with_pictures(inner := _below(files, top)):
-            break
-        folder, files = folder / top.pop(), inner
-    return folder, files
+def _beginning(folder: Path) -> Path:
+    """Where the classes or halves begin: zipping puts a folder on top of the others."""
+    tops = _with_pictures(folder)
+    is_on_top = len(tops) == 1 and _with_pictures(tops[0])
+    return _beginning(tops[0]) if is_on_top else folder
+
+
+def _with_pictures(folder: Path) -> list[Path]:
+    folders = (entry for entry in _entries(folder) if entry.is_dir())
+    return [each for each in folders if any(map(is_picture, _files(each)))]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for entry in sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name)):
+    for entry in _entries(folder):
         yield from _files(entry) if entry.is_dir() else [entry]
 
 
-def _with_pictures(files: Paths) -> set[str]:
-    """Names of the outer folders that have pictures inside."""
-    return {path[0] for file, path in files.items() if path[1:] and is_picture(file)}
-
-
-def _below(files: Paths, names: set[str]) -> Paths:
-    """The files in outer folders of these names, with their paths from there."""
-    return {f: path[1:] for f, path in files.items() if path[0] in names and path[1:]}
+def _entries(folder: Path) -> list[Path]:
+    """What people, and not computers, put into a folder."""
+    return sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name))
 
 
 def _halves(files: Paths) -> tuple[Classes, Classes, list[str]]:
     """Training and test pictures, and remarks on them."""
     found, skipped, spelling, remarks = [], [], {}, []
-    for half in (TRAIN, TEST, VALIDATION):
-        names = {path[0] for path in files.values() if half.fullmatch(path[0])}
-        found.append(_classes(_below(files, names), skipped, spelling))
+    for half in HALVES:
+        is_half = partial(re.fullmatch, half, flags=re.IGNORECASE)
+        inside = {f: path[1:] for f, path in files.items() if is_half(path[0])}
+        found.append(_classes(inside, skipped, spelling))
     train, test, validation = found
     if all(found):
         train = {name: train[name] + validation.get(name, []) for name in train}
