@@ -32,10 +32,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(np.exp(best.x))
 
 
-def held_out_probabilities(logits: Tensor, labels: Tensor, *, seed: int = 42) -> Tensor:
+def held_out_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
     """Calibrated probabilities (N, C), each fold's by the other folds' temperature."""
     probabilities = torch.empty_like(logits)
-    for held_out, rest in deal(len(logits), seed=seed):
+    for held_out, rest in deal(len(logits)):
         temperature = fit_temperature(logits[rest], labels[rest])
         probabilities[held_out] = (logits[held_out] / temperature).softmax(dim=1)
     return probabilities

@@ -20,8 +20,10 @@ from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from going_modular import calibration, engine
+from going_modular import calibration
 from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata
+from going_modular.engine import HEAD as HEAD_SETTINGS
+from going_modular.engine import cross_validate
 from going_modular.files import LessonError, atomic_write
 from going_modular.gate import OODDetector, make_gate
 from going_modular.model_builder import Built, FeatureExtractor, Preprocess
@@ -73,21 +75,18 @@ def make_deployable(
     features: TensorDataset,
     others: Tensor | None = None,
     *,
-    settings: engine.Settings = engine.HEAD,
     carried: Tensor | None = None,
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 
-    Cross-validation with the `settings` of the head's training gives every training
-    picture, of features (N, D), logits by a head that has not seen it. From those come
-    the temperature and the gate's thresholds. `others` are features of other dishes
-    that the gate learns from, (M, D), if any. The file carries the features of those
-    that are `carried`, (N,) bool, or of all.
-
-    Returns what is to be exported, and what `ModelMetadata` says about it.
+    Cross-validation gives every training picture, of features (N, D), logits by a head
+    that has not seen it; they set temperature and thresholds. The gate learns from
+    features of `others`, (M, D), if there are any, and the file carries those that are
+    `carried`, (N,) bool, or all. Returns also what `ModelMetadata` says about it.
     """
     rows, labels = features.tensors
-    logits = engine.cross_validate(built.model.head, features, settings=settings).logits
+    head = built.model.head
+    logits = cross_validate(head, features, settings=HEAD_SETTINGS).logits
     temperature, errors = calibration.fit_temperature(logits, labels), {}
     fair = calibration.held_out_probabilities(logits, labels)
     for when, answers in {"before": logits.softmax(dim=1), "after": fair}.items():

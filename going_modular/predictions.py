@@ -42,7 +42,11 @@ def predict_picture(
 
 
 def take_turns(
-    contenders: dict[str, Built], samples: Sequence[Sample], class_names, *, turn=30
+    contenders: dict[str, Built],
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    *,
+    turn: int = 30,
 ) -> dict[str, pd.DataFrame]:
     """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 
@@ -132,8 +136,8 @@ def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
     return min(allowed, key=lambda name: files[name].stat().st_size)
 
 
-def answer_all(file: Path, photos: Sequence[Path], *, threads: int = 2) -> list[Answer]:
+def answer_all(file: Path, photos: Sequence[Path]) -> list[Answer]:
     """Ask an exported file about many photos, in order, one thread a photo."""
     predictor = Predictor(file, threads=1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(2) as pool:
         return list(pool.map(predictor.predict, photos))
