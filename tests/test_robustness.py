@@ -51,7 +51,7 @@ def names(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "app"), enumerate(WRONG))
+@pytest.mark.parametrize(("number", "app"), [*enumerate(WRONG)])
 def test_each_small_app_is_the_one_before_and_one_guard_which_turns_its_rows(
     names, number, app
 ):
