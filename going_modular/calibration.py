@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.optimize import minimize_scalar
+from torch import Tensor
 from torch.nn import functional as F
 
 from going_modular.engine import deal
@@ -20,11 +21,8 @@ EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)  # a bin holds its upper
 RANGE = (0.05, 20.0)  # temperatures that are tried
 
 
-def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature with the lowest mean negative log-likelihood.
-
-    The logits (N, C) are of pictures with labels (N,) that the head had not seen.
-    """
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature by which logits (N, C), of unseen pictures, are likeliest."""
 
     def loss(log_temperature: float) -> float:
         scaled = logits.double() / np.exp(log_temperature)
@@ -34,18 +32,16 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return float(np.exp(best.x))
 
 
-def held_out_probabilities(
-    logits: torch.Tensor, labels: torch.Tensor, *, seed: int = 42
-) -> torch.Tensor:
+def held_out_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
     """Calibrated probabilities (N, C), each fold's by the other folds' temperature."""
     probabilities = torch.empty_like(logits)
-    for held_out, rest in deal(len(logits), seed=seed):
+    for held_out, rest in deal(len(logits)):
         temperature = fit_temperature(logits[rest], labels[rest])
         probabilities[held_out] = (logits[held_out] / temperature).softmax(dim=1)
     return probabilities
 
 
-def reliability(probabilities: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
+def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
     """How often the answers of each bin of confidence were right: probabilities (N, C).
 
     Returns a row a bin that has any: total, right, said (the mean probability of the

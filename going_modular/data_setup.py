@@ -1,11 +1,7 @@
 """Find the lesson's pictures, fetching or unpacking them if need be.
 
-A folder of pictures looks like this, with the same classes in both halves::
-
-    train/pizza/*.jpg   train/steak/*.jpg   train/sushi/*.jpg
-    test/pizza/*.jpg    test/steak/*.jpg    test/sushi/*.jpg
-
-A reader's own folder may look otherwise: see `own_pictures`.
+Their folder has train/pizza/*.jpg, test/pizza/*.jpg and so on, with the same classes in
+both halves. A reader's own folder may look otherwise: see `own_pictures`.
 """
 
 import hashlib
@@ -48,22 +44,17 @@ class Pictures(NamedTuple):
 def find_pictures(
     data_dir: Path, *, photos: str | None = None, fetch: bool = True
 ) -> Pictures:
-    """Find pictures to learn from, fetching or unpacking them if need be.
+    """Find pictures to learn from; what must be fetched or unpacked goes to `data_dir`.
 
-    Tried in this order: what the environment variable FOODVISION_DATA names (a
-    folder, a zip, or the web address of a zip); the published photos, in `data_dir`
-    or from the internet; with no internet, the drawn practice pictures.
-
-    Args:
-        data_dir: Where what is downloaded goes.
-        photos: The address of the published photos, if it is not `PHOTOS_URL`.
-        fetch: Whether they may be downloaded.
-
-    Raises:
-        DataError: If the first that applies fails. There is no silent fallback.
-        FileError: If the drawn practice pictures cannot be unpacked.
+    Tried in this order: what the environment variable FOODVISION_DATA names (a folder,
+    a zip, or the web address of a zip); the published photos, there or from `photos`,
+    their address, if they may be fetched; with no internet, the drawn practice
+    pictures. There is no silent fallback: if the first that applies fails, it is a
+    DataError, or, if the drawn ones cannot be unpacked, a FileError.
     """
     data_dir = Path(data_dir)
+    if os.environ.get("FOODVISION_OFFLINE"):
+        is_offline()  # refuses what is neither 0 nor 1, whatever the pictures are
     if given := os.environ.get("FOODVISION_DATA", "").strip():
         try:
             folder = _own(given, data_dir)
@@ -134,8 +125,7 @@ def photos_complaint(archive: Path) -> str | None:
     """Say why a file is not the published zip ("the file ..."), or None if it is."""
     content = Path(archive).read_bytes()
     # Git uses SHA-1 as a name here, which some hardened Pythons want told.
-    blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-    blob.update(content)
-    if blob.hexdigest() == PHOTOS_BLOB:
+    blob = b"blob %d\0" % len(content) + content
+    if hashlib.sha1(blob, usedforsecurity=False).hexdigest() == PHOTOS_BLOB:
         return None
     return zip_complaint(archive) or "is not the published one (its hash differs)"

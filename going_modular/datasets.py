@@ -1,7 +1,4 @@
-"""Load pictures: turn a folder of them into datasets, dataloaders and a count.
-
-The folder holds train/ and test/, and each of those one folder for each class.
-"""
+"""Load pictures: from train/ and test/, with a folder a class, to datasets."""
 
 import re
 from collections import Counter
@@ -52,8 +49,8 @@ def load_picture(path: Path) -> Image.Image:
 
 def class_names(split: Path) -> list[str]:
     """Name the class folders in train/ or test/, in alphabetical order."""
-    folders = (entry for entry in Path(split).iterdir() if entry.is_dir())
-    return sorted(entry.name for entry in folders if not SYSTEM.fullmatch(entry.name))
+    folders = (entry.name for entry in Path(split).iterdir() if entry.is_dir())
+    return sorted(name for name in folders if not SYSTEM.fullmatch(name))
 
 
 def is_picture(path: str | Path) -> bool:
@@ -64,10 +61,7 @@ def is_picture(path: str | Path) -> bool:
 
 
 class PictureDataset(ImageFolder):
-    """torchvision's ImageFolder, with `load_picture` and without hidden files.
-
-    Its `samples` hold a `Sample` for each picture, in order of class and name.
-    """
+    """torchvision's ImageFolder of `Sample`s, by class and name; none is hidden."""
 
     def __init__(self, folder: Path, transform: Callable | None = None) -> None:
         how = {"loader": load_picture, "is_valid_file": is_picture}
@@ -85,18 +79,15 @@ def make_datasets(
     folder: Path, transform: Callable | None
 ) -> tuple[PictureDataset, PictureDataset]:
     """Make the training and the test dataset; pictures in order of class and name."""
-    train, test = (PictureDataset(Path(folder) / split, transform) for split in SPLITS)
-    return train, test
+    return tuple(PictureDataset(Path(folder) / split, transform) for split in SPLITS)
 
 
 def make_loader(
     pictures: PictureDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Make a dataloader: in order, or shuffled, always alike, by a seed."""
-    if seed is None:
-        return DataLoader(pictures, batch_size)
-    generator = torch.Generator().manual_seed(seed)
-    return DataLoader(pictures, batch_size, shuffle=True, generator=generator)
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return DataLoader(pictures, batch_size, generator is not None, generator=generator)
 
 
 def count_pictures(folder: Path) -> pd.DataFrame:
@@ -106,9 +97,7 @@ def count_pictures(folder: Path) -> pd.DataFrame:
     beginning of each file is read; a torn end shows on loading.
     """
     train, test = make_datasets(folder, None)
-    samples = [*train.samples, *test.samples]
-    bad = [path for path, _ in samples if not _opens(path)]
-    if bad:
+    if bad := [file for file, _ in train.samples + test.samples if not _opens(file)]:
         some = ", ".join(map(str, bad[:5]))
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise DataError(

@@ -14,14 +14,8 @@ from typing import NamedTuple
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import nn
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    RandomSampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 FOLDS = 10
 
@@ -53,7 +47,7 @@ class Score:
     def loss(self) -> float:
         return self.loss_sum / self.total
 
-    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor):
+    def add(self, logits: Tensor, labels: Tensor, loss: Tensor):
         """Count a batch: logits (N, C), labels (N,), loss () its mean over the N."""
         self.loss_sum += loss.item() * len(labels)
         self.right += int((logits.argmax(dim=1) == labels).sum())
@@ -78,7 +72,7 @@ class CVResult:
 
     settings: Settings
     history: list[Epoch]  # after each epoch, summed over the folds
-    logits: torch.Tensor  # of every picture, (N, C), by a head that had not seen it
+    logits: Tensor  # of every picture, (N, C), by a head that had not seen it
 
     @property
     def held_out(self) -> Score:
@@ -87,10 +81,7 @@ class CVResult:
 
 
 def store_features(base: nn.Module, loader: DataLoader) -> TensorDataset:
-    """Send every picture through a frozen base once.
-
-    Returns features (N, D), float32, and labels (N,), on the CPU, in their order.
-    """
+    """Features (N, D), float32, and labels (N,), on the CPU, of every picture once."""
     base = ready(base, "cpu")
     parts = [(features_of(base, pictures), labels) for pictures, labels in loader]
     return TensorDataset(*map(torch.cat, zip(*parts, strict=True)))
@@ -101,9 +92,7 @@ def ready(base: nn.Module, device: str | torch.device) -> nn.Module:
     return base.to(device, memory_format=torch.channels_last).eval()
 
 
-def features_of(
-    base: nn.Module, pictures: torch.Tensor, *, device: str | torch.device = "cpu"
-) -> torch.Tensor:
+def features_of(base: nn.Module, pictures: Tensor, *, device="cpu") -> Tensor:
     """Features (N, D), float32, on the CPU, of pictures (N, 3, S, S): `ready` base."""
     on_gpu = torch.device(device).type == "cuda"
     pictures = pictures.to(device, memory_format=torch.channels_last)
@@ -130,7 +119,7 @@ def feature_loader(
     features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
 ) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
-    order = SequentialSampler(features)
+    order = range(len(features))
     if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         order = RandomSampler(features, generator=generator)
@@ -231,7 +220,7 @@ def cross_validate(
 
 def deal(
     total: int, *, folds: int = FOLDS, seed: int = 42
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Deal pictures into folds; gives each fold's rows, then all the other rows."""
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     folds = min(folds, total)  # there are no more than pictures

@@ -11,11 +11,10 @@ from going_modular.app.model import ModelMetadata
 from going_modular.model_builder import CONTENDERS, Built
 
 # For every contender: the share of the test pictures, and predictions a second, one at
-# a time on a CPU. And what we hope the finished app reaches.
+# a time on a CPU. What we hope for of the finished app: the same, the model file's
+# 10^6 bytes, and from its start to its first answer.
 GOAL_RIGHT, GOAL_PER_SECOND = 0.95, 30
-HOPED_RIGHT, HOPED_PER_SECOND = 0.97, 100
-HOPED_MEGABYTES = 6  # of the model file, 10^6 bytes
-HOPED_SECONDS = 3  # from starting the app to its first answer
+HOPED_RIGHT, HOPED_PER_SECOND, HOPED_MEGABYTES, HOPED_SECONDS = 0.97, 100, 6, 3
 # And of its gate: the share of dishes it has never met that it turns away, the most of
 # our own that may go with them, and how well it tells the two apart.
 HOPED_AWAY, MOST_OURS_AWAY, HOPED_AUROC = 0.60, 0.05, 0.90
@@ -79,10 +78,7 @@ def summarise_all(
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """The shares that a count of `right` of `total` does not rule out, at 95%.
-
-    Wilson's score interval (JASA 22, 1927) stays within [0, 1] and is never empty.
-    """
+    """The shares that a count does not rule out, at 95% (Wilson, JASA 22, 1927)."""
     low, high = binomtest(right, total).proportion_ci(method="wilson")
     return float(low), float(high)
 
@@ -162,10 +158,9 @@ def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
 
 
 def _count(report: Report) -> str:
-    if report.count_and_total is None:
-        return "not measured"
-    right, total = report.count_and_total
-    return f"{right} of {total}{' (published)' if report.right is None else ''}"
+    published = " (published)" if report.right is None else ""
+    counted = report.count_and_total
+    return "{} of {}".format(*counted) + published if counted else "not measured"
 
 
 def _pictures(number: int) -> str:
@@ -177,10 +172,8 @@ def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -
 
     Whether their 95% Wilson intervals overlap; on how many pictures exactly one of them
     is right, with the p-value of the exact two-sided sign test on those (McNemar,
-    Psychometrika 12, 1947); what follows at the level of 5%.
-
-    Raises:
-        ValueError: If they were asked about different pictures.
+    Psychometrika 12, 1947); what follows at the level of 5%. Asked about different
+    pictures, they cannot be compared: a ValueError.
     """
     if list(predictions[one].file) != list(predictions[other].file):
         raise ValueError(f"{one} and {other} were asked about different pictures")
@@ -220,40 +213,36 @@ def judge_app(
 ) -> pd.DataFrame:
     """The finished app beside all goals; what was not measured is not reached.
 
-    Args:
-        about: What its model file says: the test pictures it names rightly, its gate.
-        median_ms: From picture file to answer.
-        in_browser: Answers a second of the browser demo, and where that was measured.
-        megabytes: Size of the model file, in 10^6 bytes.
-        start_seconds: From starting the app to its first answer.
+    `about` has its right answers and its gate; `median_ms` is from picture file to
+    answer, `in_browser` answers a second and where that was measured, `megabytes` the
+    model file's 10^6 bytes, `start_seconds` from starting the app to its first answer.
     """
     right, total = about.test_result["correct"], about.test_result["total"]
-    share, speed, gate = right / total, 1000 / median_ms, about.gate
-    near, near_total = map(sum, zip((0, 0), *gate["near"].values(), strict=True))
-    (far, far_total), (mine, mine_total) = gate["far"], gate["ours"]
-    auroc, (browser_speed, where) = gate["auroc"] or 0.0, in_browser or (0, "")
-    fast, count, none = f"{speed:.0f}", f"{right} of {total}", "not measured"
+    speed, (browser_speed, where) = 1000 / median_ms, in_browser or (0, "")
+    near, met = map(sum, zip((0, 0), *about.gate["near"].values(), strict=True))
+    (far, no_food), (mine, ours) = about.gate["far"], about.gate["ours"]
+    auroc, share, none = about.gate["auroc"] or 0.0, right / total, "not measured"
+    fast, count, hope = f"{speed:.0f}", f"{right} of {total}", "hoped for: "
     page = f"{browser_speed:.0f} ({where})" if in_browser else none
+    away, apart = (f"{near} of {met}", f"{auroc:.2f}") if met else (none, none)
+    lost = f"{mine} of {ours}"
+    many_away, few_away = near >= HOPED_AWAY * met > 0, mine <= MOST_OURS_AWAY * ours
     size, start = f"{megabytes:.1f} MB", f"{start_seconds:.2f} s after its start"
-    away = f"{near} of {near_total}" if near_total else none
-    apart = f"{auroc:.2f}" if near_total else none
-    few_away, ours = mine <= MOST_OURS_AWAY * mine_total, f"{mine} of {mine_total}"
-    many_away = near >= HOPED_AWAY * near_total > 0
-    page_is_fast = browser_speed >= GOAL_PER_SECOND
-    hope = "hoped for: "
-    rows = [
-        (f"right, at least {GOAL_RIGHT:.0%}", share >= GOAL_RIGHT, count),
-        (f"at least {GOAL_PER_SECOND} a second", speed >= GOAL_PER_SECOND, fast),
-        (f"{hope}right, {HOPED_RIGHT:.0%}", share >= HOPED_RIGHT, count),
-        (f"{hope}{HOPED_PER_SECOND} a second", speed >= HOPED_PER_SECOND, fast),
-        (f"{hope}{GOAL_PER_SECOND} a second in a browser", page_is_fast, page),
-        (f"{hope}at most {HOPED_MEGABYTES} MB", megabytes <= HOPED_MEGABYTES, size),
-        (f"{hope}answers in {HOPED_SECONDS} s", start_seconds <= HOPED_SECONDS, start),
-        (f"{hope}no food, all turned away", far == far_total, f"{far} of {far_total}"),
-        (f"{hope}unmet dishes, {HOPED_AWAY:.0%} turned away", many_away, away),
-        (f"{hope}told from ours, AUROC {HOPED_AUROC:.2f}", auroc >= HOPED_AUROC, apart),
-        (f"{hope}ours, at most {MOST_OURS_AWAY:.0%} turned away", few_away, ours),
-    ]
-    table = pd.DataFrame(rows, columns=["goal", "reached", "measured"])
+    quick = browser_speed >= GOAL_PER_SECOND
+    rows = {
+        f"right, at least {GOAL_RIGHT:.0%}": (share >= GOAL_RIGHT, count),
+        f"at least {GOAL_PER_SECOND} a second": (speed >= GOAL_PER_SECOND, fast),
+        f"{hope}right, {HOPED_RIGHT:.0%}": (share >= HOPED_RIGHT, count),
+        f"{hope}{HOPED_PER_SECOND} a second": (speed >= HOPED_PER_SECOND, fast),
+        f"{hope}{GOAL_PER_SECOND} a second in a browser": (quick, page),
+        f"{hope}at most {HOPED_MEGABYTES} MB": (megabytes <= HOPED_MEGABYTES, size),
+        f"{hope}answers in {HOPED_SECONDS} s": (start_seconds <= HOPED_SECONDS, start),
+        f"{hope}no food, all turned away": (far == no_food, f"{far} of {no_food}"),
+        f"{hope}unmet dishes, {HOPED_AWAY:.0%} turned away": (many_away, away),
+        f"{hope}told from ours, AUROC {HOPED_AUROC:.2f}": (auroc >= HOPED_AUROC, apart),
+        f"{hope}ours, at most {MOST_OURS_AWAY:.0%} turned away": (few_away, lost),
+    }
+    columns = ["reached", "measured"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.reached = table.reached.map({True: "yes", False: "no"})
-    return table.set_index("goal")
+    return table.rename_axis("goal")

@@ -1,8 +1,7 @@
 """Turn a trained feature extractor into one ONNX file that needs nothing else.
 
-The file holds preprocessing, network, softmax and the gate: a picture goes in as it was
-decoded, probabilities and the gate's two scores come out. What a program must know to
-show them (class names, thresholds, what it was trained on) travels in its metadata.
+A picture goes in as it was decoded, probabilities and the gate's two scores come out.
+What a program must know to show them, such as class names, travels in its metadata.
 """
 
 import contextlib
@@ -18,25 +17,19 @@ import onnx
 import onnxruntime
 import torch
 from onnx_ir.passes import common as passes
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from going_modular import calibration
 from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata
-from going_modular.calibration import (
-    expected_calibration_error,
-    fit_temperature,
-    held_out_probabilities,
-    reliability,
-)
 from going_modular.engine import HEAD as HEAD_SETTINGS
-from going_modular.engine import Settings, cross_validate
+from going_modular.engine import cross_validate
 from going_modular.files import LessonError, atomic_write
 from going_modular.gate import OODDetector, make_gate
 from going_modular.model_builder import Built, FeatureExtractor, Preprocess
 
 EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works too
-# By these names others find parts of the file, beside those of the module's own weights
-# and buffers ("gate.second_middle"):
+# Others find parts of the file by these names, and by those of weights and buffers:
 HEAD = "model.head.1"  # the linear layer; its weights are `HEAD`.weight and .bias
 FEATURES = "features"  # what it is given, (1, D)
 KNOWN = "known_features"  # (D, N); in an int8 file made of KNOWN_int8 and KNOWN_scale
@@ -47,11 +40,7 @@ class ExportError(LessonError):
 
 
 class Deployable(nn.Module):
-    """A feature extractor with all that stands between a picture and an answer.
-
-    Its preparation turns a uint8 picture (H, W, 3) into (3, S, S); the gate tells
-    strangers from our dishes; logits are divided by the temperature before the softmax.
-    """
+    """A feature extractor with all that stands between a picture and an answer."""
 
     def __init__(
         self,
@@ -63,20 +52,18 @@ class Deployable(nn.Module):
     ):
         super().__init__()
         self.preprocess, self.model, self.gate = preprocess, model, gate
-        self.temperature = temperature
+        self.temperature = temperature  # logits are divided by it before the softmax
         self.eval()
 
-    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Answer for one RGB picture, uint8 (H, W, 3).
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        """From an RGB picture, uint8 (H, W, 3), to probabilities (C,) and two scores.
 
-        Returns:
-            Probabilities (C,) in [0, 1], knn_similarity () in [-1, 1],
-            in_distribution_score () in [0, 1].
+        These are knn_similarity in [-1, 1] and in_distribution_score in [0, 1].
         """
         features = self.model.base(self.preprocess(picture).unsqueeze(0))
         return tuple(score[0] for score in self.answer(features))
 
-    def answer(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def answer(self, features: Tensor) -> tuple[Tensor, ...]:
         """The same for features (N, D): (N, C), (N,) and (N,)."""
         logits = self.model.head(features)
         probabilities = (logits / self.temperature).softmax(dim=1)
@@ -86,47 +73,36 @@ class Deployable(nn.Module):
 def make_deployable(
     built: Built,
     features: TensorDataset,
-    others: torch.Tensor | None = None,
+    others: Tensor | None = None,
     *,
-    settings: Settings = HEAD_SETTINGS,
-    carried: torch.Tensor | None = None,
+    carried: Tensor | None = None,
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 
-    Cross-validation gives every training picture logits by a head that has not seen
-    it. From those come the temperature and the gate's thresholds.
-
-    Args:
-        built: Its base, its trained head, its preparation.
-        features: Of the training pictures, (N, D), and their labels (N,).
-        others: Features of other dishes that the gate learns from, (M, D), if any.
-        settings: How the head was trained.
-        carried: Whose features the file carries, (N,) bool; None: all.
-
-    Returns:
-        What is to be exported, and what `ModelMetadata` says about it: both thresholds,
-        temperature, calibration and reference counts.
+    Cross-validation gives every training picture, of features (N, D), logits by a head
+    that has not seen it; they set temperature and thresholds. The gate learns from
+    features of `others`, (M, D), if there are any, and the file carries those that are
+    `carried`, (N,) bool, or all. Returns also what `ModelMetadata` says about it.
     """
     rows, labels = features.tensors
-    logits = cross_validate(built.model.head, features, settings=settings).logits
-    temperature = fit_temperature(logits, labels)
-    fair = held_out_probabilities(logits, labels)
-    before, after = (
-        expected_calibration_error(reliability(probabilities, labels))
-        for probabilities in (logits.softmax(dim=1), fair)
-    )
+    head = built.model.head
+    logits = cross_validate(head, features, settings=HEAD_SETTINGS).logits
+    temperature, errors = calibration.fit_temperature(logits, labels), {}
+    fair = calibration.held_out_probabilities(logits, labels)
+    for when, answers in {"before": logits.softmax(dim=1), "after": fair}.items():
+        table = calibration.reliability(answers, labels)
+        errors[when] = calibration.expected_calibration_error(table)
     gate, thresholds = make_gate(rows, labels, logits, others, carried=carried)
     kept = labels if carried is None else labels[carried]
     facts = {
         "knn_similarity_threshold": thresholds.knn_similarity,
         "in_distribution_threshold": thresholds.in_distribution_score,
         "temperature": temperature,
-        "calibration": {"before": before, "after": after, "pictures": len(labels)},
+        "calibration": errors | {"pictures": len(labels)},
         "reference_counts": kept.bincount().tolist(),
     }
     model = built.model.cpu()
-    deployable = Deployable(built.preprocess, model, gate, temperature=temperature)
-    return deployable, facts
+    return Deployable(built.preprocess, model, gate, temperature=temperature), facts
 
 
 def made_with() -> dict[str, str]:
@@ -137,16 +113,12 @@ def made_with() -> dict[str, str]:
 def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> Path:
     """Export a model, which is moved to the CPU, and write it, as `save_onnx` does."""
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
-    height = torch.export.Dim("height", min=1, max=100_000)
-    width = torch.export.Dim("width", min=1, max=100_000)
+    sides = (torch.export.Dim(s, min=1, max=100_000) for s in ("height", "width"))
+    names = {"input_names": ["picture"], "output_names": OUTPUTS}
+    shapes, model = (dict(enumerate(sides)),), deployable.cpu().eval()
     with quiet():
         program = torch.onnx.export(
-            deployable.cpu().eval(),
-            (example,),
-            input_names=["picture"],
-            output_names=OUTPUTS,
-            dynamic_shapes=({0: height, 1: width},),
-            dynamo=True,
+            model, (example,), **names, dynamic_shapes=shapes, dynamo=True
         )
     return save_onnx(program, file, about=about)
 
@@ -157,20 +129,14 @@ def save_onnx(
     """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
 
     Its input is "picture", its outputs are `OUTPUTS`; the file says `about` of itself.
-
-    Raises:
-        ExportError: If the file cannot be run, or lacks a part that others look for.
-        FileError: If it cannot be written.
+    One that does not run, or lacks a part that others look for, is an ExportError; one
+    that cannot be written a FileError.
     """
     return _save(name_parts(program), about, file)
 
 
 def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
-    """Name what others look for in the file: `FEATURES` and `KNOWN`.
-
-    The exporter's notes are dropped: they say of each node where in the source code it
-    comes from, by paths of this machine, which no visitor should read.
-    """
+    """Name what others look for in the file; drop notes with paths of this machine."""
     model, known = program.model, program.exported_program.state_dict["gate.known"]
     constants, columns = model.graph.initializers, known.T.numpy()
     try:
@@ -203,10 +169,7 @@ def quiet():
 
 
 def ship(source: Path, target: Path, **changes) -> Path:
-    """Copy an exported file to where it is used, all or nothing, and checked.
-
-    `changes` are new values of `ModelMetadata`'s fields.
-    """
+    """Copy an exported file to where it is used, checked, its metadata changed."""
     model = onnx.load(source)
     about = ModelMetadata.from_metadata(metadata_of(model))
     return _save(model, replace(about, **changes), target)

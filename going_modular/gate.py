@@ -17,7 +17,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -28,12 +28,11 @@ NEIGHBOURS = 5
 FLOOR = 2.5  # standard deviations of our own knn_similarity below its mean
 KEPT = 0.93  # true positive rate, of the training pictures that are named rightly
 STRENGTH = 1e-3  # of the second head's fit: scikit-learn's C, small is strict
-PER_CLASS = 15  # training pictures whose features a file of many classes carries
 
 
 def knn_similarity(
-    features: torch.Tensor, known: torch.Tensor, *, leave_out_self: bool = False
-) -> torch.Tensor:
+    features: Tensor, known: Tensor, *, leave_out_self: bool = False
+) -> Tensor:
     """Mean cosine of features (M, D) to their five nearest in known (N, D): (M,).
 
     The known rows have length 1. With `leave_out_self`, row m of the features is row m
@@ -46,35 +45,27 @@ def knn_similarity(
     return similarity.topk(neighbours, dim=1).values.mean(dim=1)
 
 
-def threshold_at_tpr(scores: torch.Tensor, tpr: float) -> float:
+def threshold_at_tpr(scores: Tensor, tpr: float) -> float:
     """The score, of N, that a share of our own pictures (`tpr`) reach or exceed."""
     # "lower" is a picture's own score: between two, one picture too few would be kept.
     return scores.quantile(1 - tpr, interpolation="lower").item()
 
 
-def middle_and_width(scores: torch.Tensor) -> tuple[float, float]:
+def middle_and_width(scores: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of scores (N,); never 0, however alike they are."""
     return scores.mean().item(), max(scores.std(correction=0).item(), 1e-6)
 
 
-def signed_sqrt(features: torch.Tensor) -> torch.Tensor:
+def signed_sqrt(features: Tensor) -> Tensor:
     """Square roots, signs kept: a few large features no longer drown the small ones."""
     return features.sign() * features.abs().sqrt()
 
 
-def fit_second_head(
-    features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
-) -> nn.Linear:
-    """Tell our classes from each other and from other dishes.
+def fit_second_head(features: Tensor, labels: Tensor, others: Tensor) -> nn.Linear:
+    """Tell our C classes from each other and from other dishes, one class more.
 
-    Args:
-        features: Of our training pictures, (N, D).
-        labels: (N,), of C classes.
-        others: Features of other dishes, (M, D): one class more, whatever they are.
-
-    Returns:
-        From features passed through `signed_sqrt`, (N, D), to logits (N, C) of our
-        classes; the other dishes' own logit is not needed.
+    Features are of our training pictures, (N, D), and of other dishes, (M, D). Returns
+    a layer from features passed through `signed_sqrt`, (N, D), to logits (N, C).
     """
     rows = signed_sqrt(torch.cat([features, others]))
     strangers = torch.full((len(others),), int(labels.max()) + 1)
@@ -83,13 +74,10 @@ def fit_second_head(
 
 
 @one_thread()
-def fit_softmax(
-    rows: torch.Tensor, labels: torch.Tensor, *, scale_by: torch.Tensor
-) -> nn.Linear:
-    """Fit a strict linear head, in which every class counts alike.
+def fit_softmax(rows: Tensor, labels: Tensor, *, scale_by: Tensor) -> nn.Linear:
+    """Fit a strict linear head, from rows (N, D) to logits (N, C), classes alike.
 
-    Scikit-learn's, on rows (N, D) standardised by mean and deviation of `scale_by`,
-    (K, D). Returns a layer from rows as they are, (N, D), to logits (N, C).
+    Scikit-learn fits it to rows that are standardised as `scale_by`, (K, D), would be.
     """
     scaler = StandardScaler().fit(scale_by.numpy())
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="newton-cg")
@@ -99,7 +87,7 @@ def fit_softmax(
     return softmax_head(torch.from_numpy(weights), torch.from_numpy(bias))
 
 
-def softmax_head(weights: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
+def softmax_head(weights: Tensor, bias: Tensor) -> nn.Linear:
     """A fixed linear layer with these weights (C, D) and this bias (C,)."""
     head = nn.Linear(*weights.T.shape).requires_grad_(False)
     head.weight.copy_(weights)
@@ -110,20 +98,18 @@ def softmax_head(weights: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
 class OODDetector(nn.Module):
     """Two scores by which strangers are told from our dishes.
 
-    Args:
-        known: Features that pictures are compared with, (K, D).
-        second_head: From `fit_second_head`; None: knn_similarity is the second score.
-        confidence: Our own held-out pictures' largest logits, (N,): the scale.
-        second: Their second scores, (N,): the scale.
+    Pictures are compared with `known` features, (K, D). Without a `second_head` (from
+    `fit_second_head`), knn_similarity is the second score. Our own held-out pictures'
+    largest logits and second scores, both (N,), are the scale.
     """
 
     def __init__(
         self,
-        known: torch.Tensor,
+        known: Tensor,
         second_head: nn.Linear | None,
         *,
-        confidence: torch.Tensor,
-        second: torch.Tensor,
+        confidence: Tensor,
+        second: Tensor,
     ):
         super().__init__()
         self.register_buffer("known", F.normalize(known, dim=1))
@@ -133,24 +119,17 @@ class OODDetector(nn.Module):
             self.register_buffer(f"{name}_middle", torch.tensor(middle))
             self.register_buffer(f"{name}_width", torch.tensor(width))
 
-    def forward(
-        self, features: torch.Tensor, logits: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Judge pictures by their features (N, D) and our head's logits (N, C).
 
-        Returns:
-            knn_similarity (N,), in [-1, 1], and in_distribution_score (N,), in [0, 1].
+        Returns knn_similarity in [-1, 1] and in_distribution_score in [0, 1], (N,).
         """
-        likeness = knn_similarity(features, self.known)
-        if self.second_head is None:
-            second = likeness
-        else:
+        likeness = second = knn_similarity(features, self.known)
+        if self.second_head is not None:
             second = self.second_head(signed_sqrt(features)).amax(dim=1)
         return likeness, self.in_distribution_score(logits.amax(dim=1), second)
 
-    def in_distribution_score(
-        self, confidence: torch.Tensor, second: torch.Tensor
-    ) -> torch.Tensor:
+    def in_distribution_score(self, confidence: Tensor, second: Tensor) -> Tensor:
         """Sum of both standardised scores (N,), through a sigmoid; no probability."""
         confidence = (confidence - self.confidence_middle) / self.confidence_width
         second = (second - self.second_middle) / self.second_width
@@ -164,31 +143,29 @@ class Thresholds:
     knn_similarity: float
     in_distribution_score: float
 
-    def rank(self, likeness: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    def rank(self, likeness: Tensor, score: Tensor) -> Tensor:
         """One number for both scores, (N,): no plate ranks below every dish."""
         return score - (likeness < self.knn_similarity).float()
 
-    def turn_away(self, likeness: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    def turn_away(self, likeness: Tensor, score: Tensor) -> Tensor:
         """Which pictures (N,) are not let through."""
         return self.rank(likeness, score) < self.in_distribution_score
 
 
 def make_gate(
-    features: torch.Tensor,
-    labels: torch.Tensor,
-    logits: torch.Tensor,
-    others: torch.Tensor | None = None,
+    features: Tensor,
+    labels: Tensor,
+    logits: Tensor,
+    others: Tensor | None = None,
     *,
-    carried: torch.Tensor | None = None,
+    carried: Tensor | None = None,
 ) -> tuple[OODDetector, Thresholds]:
     """Make a gate, and set its thresholds, by training pictures alone.
 
-    Args:
-        features: Of the training pictures, (N, D), with labels (N,).
-        logits: Of the same by heads that had not seen them, (N, C): `CVResult.logits`.
-        others: Features of other dishes to learn from, (M, D), if there are any.
-        carried: Which pictures the gate compares with, (N,) bool; the others set the
-            thresholds. None: each is compared with all the others.
+    Their logits (N, C) are by heads that had not seen them: `CVResult.logits`. `others`
+    are features of other dishes to learn from, (M, D), if there are any. The gate
+    compares with those `carried`, (N,) bool, and the rest set the thresholds; without
+    it, each is compared with all the others.
     """
     compares_all = carried is None
     kept, asked = (slice(None),) * 2 if compares_all else (carried, ~carried)
@@ -211,9 +188,7 @@ def make_gate(
 
 
 @one_thread()
-def held_out_second(
-    features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor
-) -> torch.Tensor:
+def held_out_second(features: Tensor, labels: Tensor, others: Tensor) -> Tensor:
     """Second scores of our training pictures, by heads that had not seen them."""
     scores = torch.empty(len(features))
     for held_out, rest in deal(len(features)):
@@ -222,13 +197,11 @@ def held_out_second(
     return scores
 
 
-def sample_references(
-    labels: torch.Tensor, *, per_class: int = PER_CLASS, seed: int = 42
-) -> torch.Tensor:
-    """Choose by a seed whose features a file carries, where all would be too many.
+def sample_references(labels: Tensor, *, per_class: int = 15, seed: int = 42) -> Tensor:
+    """Choose by a seed whose features a file carries, (N,) bool, of labels (N,).
 
-    Of each class in labels (N,), `per_class` pictures are chosen, but at most half, to
-    leave some to set thresholds by; an only picture is carried. Returns (N,) bool.
+    Of each class `per_class`, but at most half, to leave some to set thresholds by; an
+    only picture is carried.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     chosen = torch.zeros(len(labels), dtype=torch.bool)
@@ -244,16 +217,15 @@ def sample_references(
 class LeaveOneOutResult:
     """How a gate did on a dish that took no part in making it."""
 
-    rank: torch.Tensor  # of its test pictures, less the threshold: below 0 is away
-    our_rank: torch.Tensor  # the same of ours
+    rank: Tensor  # of its test pictures, less the threshold: below 0 is away
+    our_rank: Tensor  # the same of ours
 
     @property
     def away(self) -> int:
-        """How many of the dish's pictures were turned away."""
         return int((self.rank < 0).sum())
 
 
-def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
+def auroc(ours: Tensor, strangers: Tensor) -> float:
     """Area under the ROC curve of scores (N,) and (M,): 1 is perfect, 0.5 guessing."""
     truth = [1] * len(ours) + [0] * len(strangers)
     return float(roc_auc_score(truth, torch.cat([ours, strangers])))
@@ -262,16 +234,16 @@ def auroc(ours: torch.Tensor, strangers: torch.Tensor) -> float:
 @torch.inference_mode()
 def leave_one_dish_out(
     ours: TensorDataset,
-    logits: torch.Tensor,
+    logits: Tensor,
     others: StoredFeatures,
     *,
     head: nn.Module,
-    test: torch.Tensor,
+    test: Tensor,
 ) -> dict[str, LeaveOneOutResult]:
     """Judge, for every other dish, a gate that was made without it.
 
-    `ours` are features (N, D) and labels of our training pictures, `logits` (N, C) of
-    the same by heads that had not seen them; `test` are features (T, D) of our own.
+    `ours` and `logits` are of our training pictures, as for `make_gate`; `test` are
+    features (T, D) of our test pictures.
     """
     judged = {}
     for dish in others.names:
@@ -292,7 +264,7 @@ def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
 
 
 def judge_gate(
-    ours: TensorDataset, others: StoredFeatures, *, head: nn.Module, test: torch.Tensor
+    ours: TensorDataset, others: StoredFeatures, *, head: nn.Module, test: Tensor
 ) -> dict[str, object]:
     """`ModelMetadata.gate`, but for far ones, by `leave_one_dish_out`."""
     logits = cross_validate(head, ours, settings=HEAD).logits
@@ -315,10 +287,10 @@ def unmet_table(judged: dict[str, LeaveOneOutResult]) -> pd.DataFrame:
     """The judgement for reading: a row a dish, counts with their denominators."""
     rows = {}
     for dish, unmet in judged.items():
-        ours_away = int((unmet.our_rank < 0).sum())
+        ours = unmet.our_rank
         rows[dish] = {
             "turned away": f"{unmet.away} of {len(unmet.rank)}",
-            "AUROC": f"{auroc(unmet.our_rank, unmet.rank):.2f}",
-            "ours turned away": f"{ours_away} of {len(unmet.our_rank)}",
+            "AUROC": f"{auroc(ours, unmet.rank):.2f}",
+            "ours turned away": f"{int((ours < 0).sum())} of {len(ours)}",
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame(rows).T

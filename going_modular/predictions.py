@@ -8,24 +8,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from going_modular.app.model import Answer, Predictor, open_picture
 from going_modular.datasets import Sample, load_picture
 from going_modular.model_builder import Built, Transform
 
 WARM_UP = 5  # pictures predicted before the clock counts
-MOST_LOST, ALIKE = 1, 0.98  # of a smaller file against fp32
+MOST_LOST, ALIKE = 1, 0.98  # pictures a smaller file may lose; answers as PyTorch's
 
 
 @torch.inference_mode()
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
-) -> tuple[torch.Tensor, dict[str, float]]:
-    """Predict one picture on the CPU.
+) -> tuple[Tensor, dict[str, float]]:
+    """Probabilities (C,) of one picture, on the CPU, and what they took.
 
-    Returns probabilities (C,), and milliseconds: total_ms, from the file to the answer;
-    of that decode_ms, for opening and decoding the file, and forward_ms, the network.
+    In milliseconds: total_ms, from the file to the answer; of that decode_ms, for
+    opening and decoding the file, and forward_ms, the network.
     """
     start = time.perf_counter()
     picture = load_picture(file)
@@ -76,6 +76,7 @@ def take_turns(
     return {name: pd.DataFrame(of_one) for name, of_one in rows.items()}
 
 
+@torch.inference_mode()
 def compare_answers(
     deployable: nn.Module, file: Path, samples: Sequence[Sample]
 ) -> pd.DataFrame:
@@ -86,30 +87,25 @@ def compare_answers(
     onnx_ms, milliseconds from picture file to the ONNX answer.
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
-    names = predictor.about.class_names
-    for picture, _ in samples[:WARM_UP]:
-        predictor.predict(picture)
-    answers = [predictor.predict(picture) for picture, _ in samples]
+    names, photos = predictor.about.class_names, [photo for photo, _ in samples]
+    for photo in photos[:WARM_UP]:
+        predictor.predict(photo)
+    answers = [predictor.predict(photo) for photo in photos]
     # PyTorch only now: its threads would get in the way of the clock.
-    rows = []
-    for (picture, label), answer in zip(samples, answers, strict=True):
-        with torch.inference_mode():
-            pixels = torch.from_numpy(open_picture(picture).copy())
-            expected = deployable(pixels)[0].numpy()
-        probabilities = np.array([answer.probabilities[name] for name in names])
-        rows.append(
-            {
-                "label": label,
-                "guess": int(probabilities.argmax()),
-                "same_class": probabilities.argmax() == expected.argmax(),
-                "difference": float(np.abs(probabilities - expected).max()),
-                "knn_similarity": answer.knn_similarity,
-                "in_distribution_score": answer.in_distribution_score,
-                "verdict": answer.verdict,
-                "onnx_ms": 1000 * answer.seconds,
-            }
-        )
-    return pd.DataFrame(rows)
+    pixels = (torch.from_numpy(open_picture(photo).copy()) for photo in photos)
+    expected = np.array([deployable(picture)[0].numpy() for picture in pixels])
+    found = np.array([[a.probabilities[name] for name in names] for a in answers])
+    columns = {
+        "label": [label for _, label in samples],
+        "guess": found.argmax(axis=1),
+        "same_class": found.argmax(axis=1) == expected.argmax(axis=1),
+        "difference": np.abs(found - expected).max(axis=1),
+        "knn_similarity": [answer.knn_similarity for answer in answers],
+        "in_distribution_score": [answer.in_distribution_score for answer in answers],
+        "verdict": [answer.verdict for answer in answers],
+        "onnx_ms": [1000 * answer.seconds for answer in answers],
+    }
+    return pd.DataFrame(columns)
 
 
 def precision_table(
@@ -130,10 +126,7 @@ def precision_table(
 
 
 def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
-    """The precision that goes out: the smallest file that decides like fp32.
-
-    It may lose `MOST_LOST` pictures, and `ALIKE` of its answers must be PyTorch's.
-    """
+    """The precision that goes out: the smallest file that decides like fp32."""
     right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
     allowed = [
         name
@@ -143,8 +136,8 @@ def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
     return min(allowed, key=lambda name: files[name].stat().st_size)
 
 
-def answer_all(file: Path, photos: Sequence[Path], *, threads: int = 2) -> list[Answer]:
+def answer_all(file: Path, photos: Sequence[Path]) -> list[Answer]:
     """Ask an exported file about many photos, in order, one thread a photo."""
     predictor = Predictor(file, threads=1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(2) as pool:
         return list(pool.map(predictor.predict, photos))

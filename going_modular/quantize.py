@@ -1,7 +1,6 @@
-"""Make an exported model smaller and faster: 8-bit integers in place of 32-bit floats.
+"""Make an exported model smaller and faster: its convolutions in 8-bit integers.
 
-Only the convolutions change. Preprocessing before them, and head, softmax and gate
-after them, stay in floats: they cost little and would lose the most.
+What stands before and after them stays in floats: it costs little and would lose most.
 """
 
 import tempfile
@@ -13,13 +12,7 @@ import onnx
 import onnx_ir
 from onnx import numpy_helper
 from onnx_ir.passes.common import DeduplicateInitializersPass
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from going_modular.app.model import open_picture
@@ -31,7 +24,7 @@ POOLING = ("ReduceMean", "GlobalAveragePool")
 MOST_SHARED = 100_000  # numbers of a constant that may occur twice: zero points, mostly
 
 
-class _Pictures(CalibrationDataReader):
+class _Pictures(quantization.CalibrationDataReader):
     """Hands training pictures to the calibration, one at a time."""
 
     def __init__(self, files: Sequence[Path]):
@@ -45,16 +38,13 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
     """Write an int8 version of an exported convolutional model, all or nothing.
 
     Weights get a scale per channel. Activations get one scale a layer, from the
-    smallest and largest value met while `calibrate_on` runs through (static, MinMax).
-    Weights use 7 of their 8 bits: older x86 processors add products of two full 8-bit
-    numbers up in 16 bits, which can overflow, and answers must agree everywhere.
+    smallest and largest value met while `calibrate_on` runs through (static, MinMax): a
+    hundred training pictures or so, never test pictures. Weights use 7 of their 8 bits:
+    older x86 processors add products of two full 8-bit numbers up in 16 bits, which can
+    overflow, and answers must agree everywhere.
 
-    A hundred training pictures or so will do to calibrate on, never test pictures.
-
-    Raises:
-        ExportError: If the model has hardly any convolutions to quantise, or the file
-            lacks the names that `export_onnx` gives.
-        FileError: If the file cannot be written.
+    A model with hardly any convolutions, or without the names that `export_onnx` gives,
+    is an ExportError; a file that cannot be written a FileError.
     """
     exported = onnx.load(source)
     if KNOWN not in {constant.name for constant in exported.graph.initializer}:
@@ -67,14 +57,14 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         with quiet():
             # Folds BatchNorm into the convolutions, so that both are rounded once.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            quantize_static(
+            quantization.quantize_static(
                 prepared,
                 part,
                 _Pictures(calibrate_on),
-                quant_format=QuantFormat.QDQ,
-                calibrate_method=CalibrationMethod.MinMax,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
+                quant_format=quantization.QuantFormat.QDQ,
+                calibrate_method=quantization.CalibrationMethod.MinMax,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 reduce_range=True,
                 nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
@@ -92,15 +82,13 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
 def _outside_the_network(graph: onnx.GraphProto) -> list[str]:
     """Names of the nodes before the first convolution and after the last ones."""
     kinds = [node.op_type for node in graph.node]
-    convolutions = [n for n, kind in enumerate(kinds) if kind == "Conv"]
-    if len(convolutions) < MIN_CONVOLUTIONS:
+    first, *more = [n for n, kind in enumerate(kinds) if kind == "Conv"] or [0]
+    if len(more) < MIN_CONVOLUTIONS - 1:
         raise ExportError(
             "this model has hardly any convolutions to quantise; ship the float file"
         )
-    pools = [n for n, kind in enumerate(kinds) if kind in POOLING]
-    pooling = next(n for n in pools if n > convolutions[-1])
-    outside = [*graph.node[: convolutions[0]], *graph.node[pooling:]]
-    return [node.name for node in outside]
+    end = next(n for n, kind in enumerate(kinds) if n > more[-1] and kind in POOLING)
+    return [node.name for node in [*graph.node[:first], *graph.node[end:]]]
 
 
 def _round_known_features(graph: onnx_ir.Graph) -> None:

@@ -18,11 +18,10 @@ from requests.adapters import HTTPAdapter
 
 from going_modular.app.model import Predictor, open_picture, spoken
 
-PATIENCE = 1.0  # seconds that an answer to the largest photo may take
+PATIENCE, WAIT = 1.0, 120  # seconds: for the largest photo's answer; before giving up
 CROWD, AT_ONCE = 90, 16  # visitors who come together, and how many speak at a time
 TURN_CLOCKWISE = 6  # EXIF's orientation of a photo that lies on its left side
 EVENT = re.compile(r"^event: (\w+)\ndata: (.*)$", re.MULTILINE)
-WAIT = 120  # seconds
 WIDTH = 60  # characters of what came back
 
 
@@ -62,63 +61,47 @@ def make_cases(
 ) -> list[Case]:
     """Put together what strangers send; files that are made for it go into a folder.
 
-    `plates` are photos that the model names when they are upright. The one is sent
-    sideways whose answer, by the `predictor`, depends most on which way up it is.
-    `strangers` are files by what they show, none of which is one of our dishes.
+    `plates` are photos that the model names; the one is sent sideways whose answer, by
+    the `predictor`, depends most on which way up it is. `strangers` are files by what
+    they show, none of which is one of our dishes.
     """
     names = ("empty", "list", "huge", "sideways")
     empty, text, huge, sideways = (Path(folder) / f"{name}.jpg" for name in names)
     Path(folder).mkdir(parents=True, exist_ok=True)
     empty.write_bytes(b"")
     text.write_text("eggs", "utf-8")
-    large = Image.fromarray(open_picture(plates[0])).resize((8000, 6000))
-    large.save(huge, quality=90)
-    lying, is_upright = _lying(predictor, plates)
+    Image.fromarray(open_picture(plates[0])).resize((8000, 6000)).save(huge, quality=90)
+    views = []  # of each: lying; the answers of an app that turns it, and does not
+    for image in map(Image.fromarray, map(open_picture, plates)):
+        lying = image.transpose(Image.Transpose.ROTATE_90)
+        answers = [predictor.predict(np.asarray(view)) for view in (image, lying)]
+        views.append((lying, *(_spoken(a.probabilities.items()) for a in answers)))
+    lying, turned, unturned = max(views, key=lambda view: _apart(*view[1:]))
     exif = Image.Exif()
     exif[Base.Orientation] = TURN_CLOCKWISE
     lying.save(sideways, quality=90, exif=exif)
 
+    def is_upright(reply: Reply) -> bool:
+        return _apart(reply.scores, turned) < _apart(reply.scores, unturned)
+
     def is_quick(reply: Reply) -> bool:
         return reply.dish is not None and reply.seconds <= PATIENCE
-
-    def has_no_dish(reply: Reply) -> bool:
-        return reply.dish is None
-
-    def is_full(reply: Reply) -> bool:
-        return "Queue is full" in reply.words
 
     path = str(Path(plates[0]).resolve())
     address = f"https://{64 * 'x'}.org/plate.jpg"  # too long a name to be looked up
     sentence, no_dish = "a sentence that helps", "no name of a dish"
     late, full = f"an answer within {PATIENCE:g} s", "the last are told to come back"
+    hidden, crowd = "nothing given away", f"{CROWD} visitors at once"
     return [
         Case("an empty file", sentence, is_refused, empty),
         Case("text named .jpg", sentence, is_refused, text),
         Case("a sideways phone photo", "turned upright", is_upright, sideways),
         Case("48 megapixels", late, is_quick, huge),
         *(Case(what, no_dish, is_refused, file) for what, file in strangers.items()),
-        Case("a path of the server", "nothing given away", has_no_dish, place=path),
+        Case("a path of the server", hidden, lambda r: r.dish is None, place=path),
         Case("a web address to fetch", sentence, is_refused, place=address),
-        Case(f"{CROWD} visitors at once", full, is_full, huge, is_crowd=True),
+        Case(crowd, full, lambda r: "Queue is full" in r.words, huge, is_crowd=True),
     ]
-
-
-def _lying(
-    predictor: Predictor, plates: Sequence[Path]
-) -> tuple[Image.Image, Callable[[Reply], bool]]:
-    """A photo that lies on its side, and a check that an app has turned it."""
-    views = []
-    for plate in plates:
-        image = Image.fromarray(open_picture(plate))
-        lying = image.transpose(Image.Transpose.ROTATE_90)
-        answers = (predictor.predict(np.asarray(view)) for view in (image, lying))
-        views.append((lying, *(_spoken(a.probabilities.items()) for a in answers)))
-    lying, upright, unturned = max(views, key=lambda view: _apart(*view[1:]))
-
-    def is_upright(reply: Reply) -> bool:
-        return _apart(reply.scores, upright) < _apart(reply.scores, unturned)
-
-    return lying, is_upright
 
 
 def _spoken(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:

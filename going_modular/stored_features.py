@@ -1,17 +1,18 @@
 """Features of pictures, kept in files: results without the pictures themselves.
 
-A frozen base gives everybody the same features for the same photo. Whether a file is of
-the same base is checked with a probe: both give one fixed picture the same features.
+Whether a file is of the same base is checked with a probe, its features of one picture.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -33,33 +34,33 @@ class StoredFeatures:
     names: list[str]  # of the classes, in the order of their labels
     train: TensorDataset
     test: TensorDataset
-    probe: torch.Tensor  # features (D,) of a fixed picture: which base made them?
+    probe: Tensor  # features (D,) of a fixed picture: which base made them?
     is_practice: bool  # whether the pictures were drawn
-    files: dict[str, list[str]] = field(default_factory=dict)  # names, by half
+    files: dict[str, list] = field(default_factory=dict)  # or their names, by half
 
     @property
     def label(self) -> str:
         """What the pictures are, to put beside every result."""
         return "drawn pictures" if self.is_practice else "real photos"
 
-    def without(self, *names: str) -> "StoredFeatures":
-        """The same without some of the classes; of file names it knows none."""
+    def without(self, *names: str) -> Self:
+        """The same without some of the classes; of files it knows none."""
         kept = [name for name in self.names if name not in names]
-        halves = [self._only(half, kept) for half in (self.train, self.test)]
-        return StoredFeatures(kept, *halves, self.probe, self.is_practice)
+        return replace(self, names=kept, files={}, **self.numbered(kept))
 
-    def test_of(self, name: str) -> torch.Tensor:
+    def test_of(self, name: str) -> Tensor:
         """Features of one class's test pictures."""
-        return self._only(self.test, [name]).tensors[0]
+        return self.numbered([name])["test"].tensors[0]
 
-    def _only(self, half: TensorDataset, names: Sequence[str]) -> TensorDataset:
-        """The rows of some classes, labelled in the order of `names`."""
-        features, labels = half.tensors
-        rows, numbers = [features[:0]], [labels[:0]]
-        for number, name in enumerate(names):
-            rows.append(features[labels == self.names.index(name)])
-            numbers.append(torch.full((len(rows[-1]),), number))
-        return TensorDataset(torch.cat(rows), torch.cat(numbers))
+    def numbered(self, names: list[str]) -> dict[str, TensorDataset]:
+        """The rows of these classes alone, by half, labelled by their places here."""
+        places = [names.index(name) if name in names else -1 for name in self.names]
+        place, halves = torch.tensor(places, dtype=torch.long), {}
+        for half in HALVES:
+            features, labels = getattr(self, half).tensors
+            labels = place[labels]
+            halves[half] = TensorDataset(features[labels >= 0], labels[labels >= 0])
+        return halves
 
 
 class Extractor:
@@ -69,13 +70,7 @@ class Extractor:
     does is done on the GPU, too.
     """
 
-    def __init__(
-        self,
-        built: Built,
-        *,
-        device: str | torch.device = "cpu",
-        batch_size: int | None = None,
-    ):
+    def __init__(self, built: Built, *, device="cpu", batch_size: int | None = None):
         on_gpu = torch.device(device).type == "cuda"
         self.base, self.device = ready(built.model.base, device), device
         self.batch_size = batch_size or (64 if on_gpu else 8)
@@ -93,23 +88,22 @@ class Extractor:
         with ThreadPoolExecutor(self.decoders) as pool:
             ahead = pool.map(self._open, photos[:size])
             for start in range(0, len(photos), size):
-                after = start + size  # decoded while this batch is at work
-                opened = list(ahead)
+                opened, after = list(ahead), start + size
+                # Decoded while this batch is at work.
                 ahead = pool.map(self._open, photos[after : after + size])
-                for place, photo in enumerate(opened, start):
-                    if isinstance(photo, str):
-                        reasons[place] = photo
+                told = enumerate(opened, start)
+                reasons |= {place: why for place, why in told if isinstance(why, str)}
                 if batch := [each for each in opened if not isinstance(each, str)]:
                     rows.append(self._features(batch))
         features = torch.cat(rows).numpy() if rows else np.empty((0, 0), np.float32)
         return features, reasons
 
-    def _features(self, batch: list[torch.Tensor]) -> torch.Tensor:
+    def _features(self, batch: list[Tensor]) -> Tensor:
         if self.preprocess:
             batch = [self.preprocess(pixels.to(self.device)) for pixels in batch]
         return features_of(self.base, torch.stack(batch), device=self.device)
 
-    def _open(self, photo: Path) -> torch.Tensor | str:
+    def _open(self, photo: Path) -> Tensor | str:
         try:
             picture = load_picture(photo)
         except DataError as error:
@@ -124,10 +118,10 @@ class Extractor:
 def store_pictures(
     built: Built, folder: Path, half: str, device: str | torch.device = "cpu"
 ) -> TensorDataset:
-    """Send one half's pictures, "train" or "test", through a frozen base, once each.
+    """Features (N, D) and labels (N,) of one half, "train" or "test", in file order.
 
-    Of a base with random weights about sixty pictures have to do. Returns features
-    (N, D) and labels (N,), in file order; a DataError names a picture it cannot read.
+    Of a base with random weights about sixty pictures have to do. A DataError names a
+    picture that cannot be read.
     """
     samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
@@ -147,18 +141,13 @@ def features_file(folder: Path, what: str, slug: str, size: int) -> Path:
 def find_features(
     built: Built, slug: str, folder: Path, *, what: str
 ) -> StoredFeatures | None:
-    """Features of "photos" or "other_dishes" that this very base has made, if any are.
-
-    A file that is not whole raises a LessonError.
-    """
+    """Features of "photos" or "other_dishes" that this very base has made, if any."""
     file = features_file(folder, what, slug, built.preprocess.size)
     stored = read_features(file) if file.exists() else None
-    if stored and is_same(probe_features(built), stored.probe):
-        return stored
-    return None
+    return stored if stored and is_same(probe_features(built), stored.probe) else None
 
 
-def probe_features(built: Built) -> torch.Tensor:
+def probe_features(built: Built) -> Tensor:
     """Features (D,), on the CPU, of stripes that are the same everywhere."""
     y, x = np.mgrid[:240, :320]
     stripes = np.stack([x, 2 * y, x + y], axis=2).astype(np.uint8)
@@ -166,7 +155,7 @@ def probe_features(built: Built) -> torch.Tensor:
     return features_of(ready(built.model.base, "cpu"), picture)[0]
 
 
-def is_same(probe: torch.Tensor, other: torch.Tensor) -> bool:
+def is_same(probe: Tensor, other: Tensor) -> bool:
     """Whether two probes (D,) are from the very same base, at the same size."""
     is_as_wide = probe.shape == other.shape
     return is_as_wide and F.cosine_similarity(probe, other, dim=0).item() >= SAME
@@ -174,27 +163,21 @@ def is_same(probe: torch.Tensor, other: torch.Tensor) -> bool:
 
 def write_features(stored: StoredFeatures, file: Path) -> Path:
     """Write them, all or nothing, or raise a FileError; features as float16."""
-    arrays = {
-        "names": np.array(stored.names),
-        "probe": stored.probe.half().numpy(),
-        "is_practice": np.array(stored.is_practice),
-    }
+    arrays = {"names": stored.names, "is_practice": stored.is_practice}
+    arrays["probe"] = stored.probe.half().numpy()
     for half in HALVES:
         features, labels = getattr(stored, half).tensors
         arrays[f"{half}_features"] = features.half().numpy()
         arrays[f"{half}_labels"] = labels.numpy().astype(np.uint8)
         if half in stored.files:
-            arrays[f"{half}_files"] = np.array(stored.files[half])
+            arrays[f"{half}_files"] = stored.files[half]
     with atomic_write(file) as part, part.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
     return file
 
 
 def read_features(file: Path) -> StoredFeatures:
-    """Read what `write_features` wrote; only numbers and names are read, no code runs.
-
-    A file that is missing or not whole raises a LessonError.
-    """
+    """Read what `write_features` wrote, running no code, or raise a LessonError."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             halves, files = [], {}

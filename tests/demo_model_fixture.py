@@ -21,30 +21,7 @@ ABOUT = ModelMetadata(**json.loads((HERE / "demo_about.json").read_text("utf-8")
 METADATA = ABOUT.to_metadata()
 RED, DARK, GREEN = (210, 60, 40), (40, 22, 16), (60, 190, 70)
 YELLOW, BLUE = (250, 230, 20), (20, 40, 230)
-
-
-GRAPH = """
-<ir_version: 10, opset_import: ["" : 18]>
-stand_in (uint8[height, width, 3] picture)
-    => (float[{classes}] probabilities,
-        float knn_similarity, float in_distribution_score)
-{{
-    numbers = Cast<to = 1>(picture)
-    scaled = Div(numbers, white)
-    mean = ReduceMean<keepdims = 0>(scaled, height_and_width)
-    product = MatMul(mean, weights)
-    logits = Add(product, bias)
-    probabilities = Softmax<axis = -1>(logits)
-    warmth = MatMul(mean, bluish)
-    shifted = Add(warmth, one_half)
-    squashed = Sigmoid(shifted)
-    knn_similarity = Reshape(squashed, scalar)
-    yellowness = MatMul(mean, yellowish)
-    other = Add(yellowness, no_yellow)
-    mine = Sigmoid(other)
-    in_distribution_score = Reshape(mine, scalar)
-}}
-"""
+GRAPH = (HERE / "demo_model.onnxtxt").read_text("utf-8")
 
 
 def make_model(path: Path, *, classes: int = 3, **changes: str | None) -> Path:
@@ -64,7 +41,7 @@ def make_model(path: Path, *, classes: int = 3, **changes: str | None) -> Path:
     arrays = {name: np.array(values, np.float32) for name, values in floats.items()}
     arrays["height_and_width"] = np.array([0, 1], np.int64)
     arrays["scalar"] = np.array([], np.int64)
-    model = onnx.parser.parse_model(GRAPH.format(classes=classes))
+    model = onnx.parser.parse_model(GRAPH.replace("CLASSES", str(classes)))
     for name, values in arrays.items():
         model.graph.initializer.append(numpy_helper.from_array(values, name))
     names = [*ABOUT.class_names, *(f"dish_{n}" for n in range(4, classes + 1))]

@@ -1,22 +1,35 @@
-"""Training: what must not change, what must be counted, what must repeat."""
+"""Training a head: what must not change, be counted, repeat; and what bases are."""
 
 import copy
+import hashlib
+import io
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
+from drawn_images import drawn_image
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+from going_modular import engine, model_builder
 from going_modular.engine import (
     Settings,
     cross_validate,
     evaluate,
     feature_loader,
+    features_of,
     train,
 )
+from going_modular.files import FileError, LessonError
+from going_modular.model_builder import Contender, Preprocess, load_weights
 
 QUICK = Settings(lr=1e-2, epochs=3, batch_size=5)
+LITE = model_builder.build_effnet_lite2, model_builder.build_effnet_lite0
 
 
 @pytest.fixture(autouse=True)
@@ -24,17 +37,11 @@ def seeded():
     torch.manual_seed(0)
 
 
-def make_head(features=6, classes=3):
-    return nn.Sequential(nn.Dropout(0.2), nn.Linear(features, classes))
-
-
-def make_features(count=23, *, seed=1):
-    """Three clouds of points with some overlap: features (N, 6) and labels (N,)."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(count) % 3
-    centres = torch.randn(3, 6, generator=generator)
-    noise = torch.randn(count, 6, generator=generator)
-    return TensorDataset(centres[labels] + noise, labels)
+@pytest.fixture
+def clouds():
+    """Three clouds of points with some overlap: features (23, 6) and labels (23,)."""
+    labels = torch.arange(23) % 3
+    return TensorDataset(torch.randn(3, 6)[labels] + torch.randn(23, 6), labels)
 
 
 def snapshot(module):
@@ -55,18 +62,6 @@ def test_training_on_pictures_leaves_every_bit_of_the_base_as_it_was(lite2, plat
     train(model, loader, settings=Settings(lr=1e-2, epochs=1))
     assert unchanged(model.base, base) == set(base)
     assert unchanged(model.head, head) == set(), "the head is what learns"
-
-
-def test_a_head_on_stored_features_is_the_whole_model(lite2, plates, stored):
-    features, labels = stored.tensors
-    assert features.shape == (24, 1280) and not features.requires_grad
-    assert torch.equal(labels, plates.tensors[1]), "in the loader's order"
-    with torch.inference_mode():
-        whole = lite2.model(plates.tensors[0])
-        from_features = lite2.model.head(features)
-    # Float precision: batches of other sizes add up in another order.
-    torch.testing.assert_close(from_features, whole, rtol=1e-5, atol=1e-5)
-    assert whole.std(dim=0).min() > 1e-2, "the answers differ from picture to picture"
 
 
 def test_pictures_are_pooled_where_batches_are_unequal():
@@ -99,27 +94,15 @@ def test_stored_features_come_in_order_or_shuffled_by_the_seed():
     assert epoch(loader) != epoch(loader), "every epoch has an order of its own"
 
 
-def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone():
-    data, head = make_features(), nn.Linear(6, 3)
-    features, labels = data.tensors
+def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone(clouds):
+    head, (features, labels) = nn.Linear(6, 3), clouds.tensors
     plain = F.cross_entropy(head(features), labels).item()
     smoothed = F.cross_entropy(head(features), labels, label_smoothing=0.1).item()
     settings = Settings(lr=0, epochs=1, label_smoothing=0.1)
-    loader = feature_loader(data, batch_size=7)
+    loader = feature_loader(clouds, batch_size=7)
     (epoch,) = train(head, loader, settings=settings, val_loader=loader)
     assert epoch.train.loss == pytest.approx(smoothed, rel=1e-5)
     assert epoch.val.loss == pytest.approx(plain, rel=1e-5) != smoothed
-
-
-class Diary(nn.Linear):
-    """A head that writes down which pictures it is shown, and when."""
-
-    entries = []
-
-    def forward(self, features):
-        ids = features[:, 0].round().int().tolist()
-        self.entries.append((self, self.training, ids))
-        return super().forward(features)
 
 
 @pytest.mark.parametrize(
@@ -129,41 +112,169 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
     count, folds, extras, monkeypatch
 ):
     """Each picture's number is its feature, and its copies' plus 100 and plus 200."""
-    monkeypatch.setattr(Diary, "entries", [])
+    spy = Mock(wraps=engine.train)
+    monkeypatch.setattr(engine, "train", spy)
     numbers, labels = torch.arange(float(count)).unsqueeze(1), torch.arange(count) % 3
-    features = TensorDataset(numbers, labels)
     copies = [TensorDataset(numbers + extra, labels) for extra in extras]
-    options = {"settings": Settings(epochs=2, batch_size=4), "copies": copies}
-    original = Diary(1, 3)
-    trial = cross_validate(original, features, **options, folds=folds)
-
-    trained, checked = {}, {}
-    for head, training, ids in Diary.entries:
-        (trained if training else checked).setdefault(head, []).extend(ids)
-    folds, everything = min(folds, count), set(range(count))
-    assert len(trained) == len(checked) == folds
-    assert original not in trained, "copies of the head train"
-    for head, seen in trained.items():
-        rest = everything - set(checked[head])
+    head, settings = nn.Linear(1, 3), Settings(epochs=2, batch_size=4)
+    options = {"settings": settings, "copies": copies, "folds": folds}
+    trial = cross_validate(head, TensorDataset(numbers, labels), **options)
+    checked, folds = [], min(folds, count)
+    for call in spy.call_args_list:
+        assert call.args[0] is not head, "copies of the head train"
+        seen, held_out = call.args[1].dataset, call.kwargs["val_loader"].dataset
+        checked += held_out.tensors[0][:, 0].tolist()
+        rest = {*range(count)} - {*held_out.tensors[0][:, 0].tolist()}
         expected = [number + extra for number in rest for extra in (0, *extras)]
-        assert sorted(seen) == sorted(expected * 2)
-    # Every epoch checks every picture once, over all folds together; then its logits
-    # are asked for.
-    assert sorted(sum(checked.values(), [])) == sorted([*everything] * 3)
+        assert sorted(seen.tensors[0][:, 0].tolist()) == sorted(expected)
+    assert spy.call_count == folds and sorted(checked) == [*range(count)]
     trained_on = count * (folds - 1) * (1 + len(extras))
     totals = [(epoch.train.total, epoch.val.total) for epoch in trial.history]
     assert totals == [(trained_on, count)] * 2
+    for call in spy.call_args_list:  # each picture's logits are its own fold's
+        rows = call.kwargs["val_loader"].dataset.tensors[0]
+        own = trial.logits[rows[:, 0].long()]
+        torch.testing.assert_close(own, call.args[0](rows).detach())
 
 
-def test_cross_validation_repeats_whatever_its_head_has_learned():
+def test_cross_validation_repeats_whatever_its_head_has_learned(clouds):
     """Held-out pictures must not be known from training before: heads start anew."""
-    features, head = make_features(), make_head()
-    first = cross_validate(head, features, settings=QUICK, folds=4)
-    train(head, feature_loader(features, seed=1), settings=QUICK)
+    head = model_builder.make_head(6, 3)
+    first = cross_validate(head, clouds, settings=QUICK, folds=4)
+    train(head, feature_loader(clouds, seed=1), settings=QUICK)
     learned = snapshot(head)
     torch.manual_seed(99)  # whatever happened before does not matter
-    again = cross_validate(head, features, settings=QUICK, folds=4)
+    again = cross_validate(head, clouds, settings=QUICK, folds=4)
     assert again.history == first.history and torch.equal(again.logits, first.logits)
     assert unchanged(head, learned) == set(learned)
-    other = cross_validate(head, features, settings=QUICK, folds=4, seed=1)
+    other = cross_validate(head, clouds, settings=QUICK, folds=4, seed=1)
     assert other.history != first.history
+
+
+@pytest.mark.parametrize("build", LITE)
+def test_lite_networks_know_pictures_and_take_any_input_size(build, plates):
+    built = build(3, input_size=96)
+    assert built.pretrained and built.transform is built.preprocess
+    assert built.preprocess.size == 96
+    assert built.model.head[-1].weight.shape == (3, 1280)
+    pictures, labels = plates.tensors  # cut for Lite2, a trifle less at the edges
+    features = F.normalize(features_of(built.model.base, pictures), dim=1)
+    # With weights in the wrong order they could not tell dishes apart.
+    nearest = (features @ features.T).fill_diagonal_(-1).argmax(dim=1)
+    assert (labels[nearest] == labels).float().mean() > 0.75
+
+
+@pytest.mark.parametrize("name", ["EFFNETB2_WEIGHTS", "VIT_WEIGHTS"])
+def test_preprocess_is_the_preset_where_both_cut_at_whole_pixels(name):
+    preset = getattr(model_builder, name).transforms()
+    picture = drawn_image("sushi", 3, size=(1024, 512))
+    got, expected = Preprocess.like(preset)(picture), preset(picture)
+    assert got.shape == expected.shape and got.dtype == torch.float32
+    # Mean absolute difference, in standard deviations. Pillow rounds to whole grey
+    # levels between its steps, and one level is about 0.017.
+    assert (got - expected).abs().mean() < 0.017
+
+
+@pytest.mark.parametrize("crop", [0.89, 1.0])
+@pytest.mark.parametrize("size", [(1, 1), (400, 1), (37, 53), (640, 480)])
+def test_a_picture_and_its_pixels_come_out_alike(size, crop):
+    preprocess = Preprocess(32, mean=[0.5] * 3, std=[0.5] * 3, crop=crop)
+    picture = drawn_image("pizza", 0, size)
+    got = preprocess(picture)
+    assert torch.equal(got, preprocess(torch.from_numpy(np.array(picture))))
+    assert got.shape == (3, 32, 32) and got.isfinite().all()
+
+
+class Touches:
+    """Makes a file when unpickled, as a stand-in for worse."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def published(site, body, *, claimed=None):
+    """Weights on a local site, under the hash that they have or claim to have."""
+    digest = hashlib.sha256(claimed or body).hexdigest()
+    return SimpleNamespace(url=site.put(f"/tiny_net-{digest[:8]}.pth", body))
+
+
+def test_weights_are_downloaded_once_checked_and_serve_without_internet(
+    site, tmp_path, monkeypatch
+):
+    network = nn.Linear(4, 2)
+    torch.save(network.state_dict(), stream := io.BytesIO())
+    body, torn = stream.getvalue(), stream.getvalue()[:-100]
+    weights = published(site, torn, claimed=body)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    file = model_builder.weights_file(weights)
+
+    def load(offline):
+        monkeypatch.setenv("FOODVISION_OFFLINE", offline)
+        base = nn.Linear(4, 2)
+        loaded = load_weights(base, weights)
+        assert torch.equal(base.weight, network.weight) is loaded
+        assert Contender("A", "a", None, weights).rehearses() is not loaded
+        return loaded
+
+    assert load("1") is False and site.asked == [] and not file.parent.exists()
+    with pytest.raises(FileError, match="has hash .*thrown away"):
+        load("0")
+    assert not list(file.parent.iterdir())
+    site.put(f"/{file.name}", body)
+    assert [load("0"), load("0"), load("1")] == [True] * 3
+    assert list(file.parent.iterdir()) == [file] and file.read_bytes() == body
+    file.write_bytes(torn)  # as another program might leave it
+    with pytest.raises(FileError, match=f"{file} was .*has hash .*Delete it"):
+        load("0")
+    assert file.read_bytes() == torn, "never deleted silently"
+    assert len(site.asked) == 2
+    assert not Contender("B", "b", None).rehearses(), "weights come with a package"
+    # Even a file with the right hash holds tensors or is refused: no code is run.
+    body = pickle.dumps(Touches(tmp_path / "ran"), protocol=2)
+    with pytest.raises(pickle.UnpicklingError):
+        load_weights(nn.Linear(4, 2), published(site, body))
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(body)  # plain unpickling would have run it
+    assert (tmp_path / "ran").exists()
+
+
+SPOILED = {
+    "missing": Path.unlink,
+    "torn": lambda file: file.write_bytes(file.read_bytes()[:-20]),
+    "empty": lambda file: file.write_bytes(b""),
+    "another's": lambda file: torch.save(nn.Linear(4, 8).state_dict(), file),
+    "code": lambda file: torch.save(Touches(file.with_name("ran")), file),
+}
+
+
+def test_a_saved_model_comes_back_and_a_file_that_does_not_hold_it_is_kept(
+    tmp_path, monkeypatch
+):
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))
+    loaded, load = copy.deepcopy(model), model_builder.load_checkpoint
+    file = tmp_path / "models/m.pth"
+    nn.init.zeros_(loaded[0].weight)
+    model_builder.save_checkpoint(loaded, file)
+    model_builder.save_checkpoint(model, file)  # another replaces it
+    assert load(loaded, file) is loaded
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict())
+    before = file.read_bytes()
+    with monkeypatch.context() as full_disk:
+        full = RuntimeError("PytorchStreamWriter failed writing file data/0")
+        full_disk.setattr(torch, "save", Mock(side_effect=full))
+        with pytest.raises(FileError, match="m.pth could not be written.*Make room"):
+            model_builder.save_checkpoint(loaded, file)
+    for how, spoil in SPOILED.items():
+        file.write_bytes(before)
+        spoil(file)
+        with pytest.raises(LessonError, match="m.pth does not hold this.*Delete it"):
+            load(model, file)
+        assert file.exists() is (how != "missing"), "never deleted silently"
+        file.touch()
+        assert list(file.parent.iterdir()) == [file], "no code has run"
+    torch.save(Touches(file.with_name("ran")), file)
+    torch.load(file, weights_only=False)  # the file with code is live: this does run it
+    assert file.with_name("ran").exists()

@@ -1,6 +1,9 @@
-"""The ONNX file: the same answers as PyTorch, all or nothing, describing itself."""
+"""The ONNX file: as PyTorch answers, all or nothing; and the one in the repository."""
 
 import copy
+import io
+import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +12,13 @@ import onnxruntime
 import pytest
 import torch
 from demo_model_fixture import ABOUT, make_model
-from drawn_images import drawn_image
+from drawn_images import drawn_image, golden_pictures
 from onnx import numpy_helper
 
 from going_modular import export
-from going_modular.app.model import Predictor, open_picture
-from going_modular.datasets import load_picture
+from going_modular.app.model import DISH, OUTPUTS, Predictor, open_picture
+from going_modular.data_setup import find_pictures
+from going_modular.datasets import make_datasets
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.gate import make_gate
@@ -22,9 +26,10 @@ from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
 from pocket.carried import with_features
 from pocket.preparation import constants_of
+from tools.model_card import CARD, MODEL, describe
 
 FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders
-SIZES = [(1, 1), (1, 400), (400, 1), (37, 53), (160, 120), (640, 480)]
+SIZES = [(1, 1), (1, 400), (400, 1), (37, 53), (640, 480), (2048, 1536)]
 GATE = 2e-4  # what the gate calls ours is counted in standard deviations
 
 
@@ -44,15 +49,9 @@ def deployable(lite2, stored):
 
 @pytest.fixture(scope="module")
 def onnx_file(deployable, tmp_path_factory):
-    about = replace(
-        ABOUT,
-        title="Plates \u2013 \u5bff\u53f8",
-        knn_similarity_threshold=0.4375,
-        temperature=deployable.temperature,
-        input_size=deployable.preprocess.size,
-        is_practice=True,
-        made_with=export.made_with(),
-    )
+    facts = {"title": "Plates \u2013 \u5bff\u53f8", "made_with": export.made_with()}
+    facts |= {"knn_similarity_threshold": 0.4375, "temperature": deployable.temperature}
+    about = replace(ABOUT, **facts, input_size=deployable.preprocess.size)
     file = tmp_path_factory.mktemp("export") / "deeper" / "m.onnx"
     assert export.export_onnx(deployable, file, about=about) == file
     assert [found.name for found in file.parent.iterdir()] == ["m.onnx"]
@@ -61,12 +60,10 @@ def onnx_file(deployable, tmp_path_factory):
 
 
 def test_the_file_answers_as_pytorch_does(deployable, onnx_file, tmp_path):
-    """Pictures of all shapes: what measures is what answers, and features will do."""
-    samples = []
-    for label, size in enumerate(SIZES):
-        file = tmp_path / f"{label}.png"
-        drawn_image(CLASS_NAMES[label % 3], 40, size).save(file)
-        samples.append((file, label % 3))
+    """Pictures of all shapes: what measures is what answers."""
+    samples = [(tmp_path / f"{n}.png", n % 3) for n in range(len(SIZES))]
+    for (file, label), size in zip(samples, SIZES, strict=True):
+        drawn_image(CLASS_NAMES[label], 40, size).save(file)
     table = compare_answers(deployable, onnx_file, samples)
     assert list(table.label) == [label for _, label in samples]
     assert table.same_class.all() and table.difference.max() < FLOAT
@@ -76,30 +73,10 @@ def test_the_file_answers_as_pytorch_does(deployable, onnx_file, tmp_path):
     for (file, _), guess, gate in zip(samples, table.guess, scores, strict=True):
         picture = torch.from_numpy(np.array(open_picture(file)))
         with torch.inference_mode():
-            batch = deployable.preprocess(picture).unsqueeze(0)
-            from_features = deployable.answer(deployable.model.base(batch))
-            answer = deployable(picture)
-        assert guess == answer[0].argmax() and len(answer[0]) == 3
-        assert answer[0].sum().item() == pytest.approx(1)
-        assert gate == pytest.approx(torch.stack(answer[1:]).numpy(), abs=GATE)
-        for score, wanted in zip(from_features, answer, strict=True):
-            torch.testing.assert_close(score[0], wanted)
-
-
-def test_a_large_photo_is_seen_alike_in_training_and_in_the_app(
-    deployable, lite2, onnx_file, tmp_path
-):
-    """What measures is what answers, also where a photo is made smaller on the way."""
-    photo = drawn_image("sushi", 50, size=(2048, 1536))
-    photo.save(tmp_path / "a.jpg", quality=90)
-    batch = lite2.transform(load_picture(tmp_path / "a.jpg")).unsqueeze(0)
-    with torch.inference_mode():
-        logits = deployable.model(batch) / deployable.temperature
-    trained = logits.softmax(dim=1)[0].numpy()
-    answer = Predictor(onnx_file, threads=1).predict(tmp_path / "a.jpg")
-    assert [answer.probabilities[n] for n in CLASS_NAMES] == pytest.approx(
-        trained, abs=FLOAT
-    )
+            probabilities, *expected = deployable(picture)
+        assert guess == probabilities.argmax() and len(probabilities) == 3
+        assert probabilities.sum().item() == pytest.approx(1)
+        assert gate == pytest.approx(torch.stack(expected).numpy(), abs=GATE)
 
 
 def test_what_others_look_for_has_the_agreed_name_and_shape(deployable, onnx_file):
@@ -112,12 +89,9 @@ def test_what_others_look_for_has_the_agreed_name_and_shape(deployable, onnx_fil
     height, width, channels = asked.shape
     assert (asked.name, asked.type, channels) == ("picture", "tensor(uint8)", 3)
     assert isinstance(height, str) and isinstance(width, str) and height != width
-    shapes = {each.name: (each.type, each.shape) for each in session.get_outputs()[:3]}
-    assert shapes == {
-        "probabilities": ("tensor(float)", [3]),
-        "knn_similarity": ("tensor(float)", []),
-        "in_distribution_score": ("tensor(float)", []),
-    }
+    outputs = [(each.name, each.type, each.shape) for each in session.get_outputs()[:3]]
+    shapes = zip(OUTPUTS, ["tensor(float)"] * 3, ([3], [], []), strict=True)
+    assert outputs == list(shapes)
     picture = np.array(drawn_image("pizza", 42, size=(160, 120)))
     (features,) = session.run([export.FEATURES], {"picture": picture})
     with torch.inference_mode():
@@ -171,3 +145,46 @@ def test_what_cannot_be_rounded_is_refused(tmp_path):
     with pytest.raises(export.ExportError, match="hardly any convolutions"):
         quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_committed_model_is_small_and_says_what_it_is():
+    content, about = MODEL.read_bytes(), Predictor(MODEL).about
+    assert len(content) <= 6_000_000
+    assert not re.search(rb"(?<![\w.])/(home|root|Users|work|tmp)/\w", content)
+    assert about.title == "FoodVision Mini" and f"{about.name}.onnx" == MODEL.name
+    assert about.class_names == ["pizza", "steak", "sushi"]
+    assert (about.precision, about.is_practice) == ("int8", False)
+    assert about.trained_on == "450 real photos"
+    assert about.test_result["total"] == 150 and about.test_result["correct"] >= 146
+    card, gate = CARD.read_text("utf-8"), about.gate
+    assert card == describe(MODEL), "run: python -m tools.model_card"
+    assert len(gate["near"]) == 5
+    for away, total in (*gate["near"].values(), gate["far"], gate["ours"]):
+        assert f"{away} of {total}, " in card
+
+
+def test_golden_pictures_get_the_golden_answers():
+    model = Predictor(MODEL)
+    for golden in golden_pictures():
+        answer = model.predict(io.BytesIO(golden["file"]))
+        name, probability = answer.best
+        scores = probability, answer.knn_similarity, answer.in_distribution_score
+        assert scores == pytest.approx(golden["scores"], abs=0.02)  # another processor
+        assert (name, answer.verdict) == (golden["class"], golden["verdict"])
+        assert answer.text.splitlines()[0] == golden["says"]
+
+
+@pytest.mark.slow
+def test_the_committed_model_counts_what_it_claims():
+    data, model = MODEL.parents[1] / "data", Predictor(MODEL)
+    if not os.environ.get("FOODVISION_DATA") or find_pictures(data).is_practice:
+        pytest.skip("needs the real photos: set FOODVISION_DATA to them")
+    _, test = make_datasets(find_pictures(data).folder, transform=None)
+    answers = [(model.predict(file), label) for file, label in test.samples]
+    right = sum(answer.best[0] == test.classes[label] for answer, label in answers)
+    away = sum(answer.verdict != DISH for answer, _ in answers)
+    claimed, (claimed_away, total) = model.about.test_result, model.about.gate["ours"]
+    assert len(answers) == claimed["total"] == total
+    # Another processor may round a borderline photo the other way.
+    assert abs(right - claimed["correct"]) <= 1
+    assert abs(away - claimed_away) <= 1 and away <= 0.05 * total

@@ -5,7 +5,7 @@ steak and sushi, and the five others that Mini's gate learns from.
 """
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,42 +15,23 @@ from going_modular.big.features import FeatureStore, weights_fingerprint
 from going_modular.big.food101 import DATA, choose_photos, find_tree, is_tree, spoken
 from going_modular.model_builder import Built
 from going_modular.ood_data import find_other_dishes
-from going_modular.stored_features import HALVES, Extractor, find_features
+from going_modular.stored_features import (
+    HALVES,
+    Extractor,
+    StoredFeatures,
+    find_features,
+    probe_features,
+)
 
 
 @dataclass(frozen=True)
-class ManyDishes:
-    """Features (N, D) and labels (N,) of many dishes' pictures, in two halves.
+class ManyDishes(StoredFeatures):
+    """Stored features of many dishes, and where their pictures are."""
 
-    Attributes:
-        names: Of the classes, for people, in the order of their labels.
-        where: What the pictures are, in words to put beside every result.
-        is_practice: Whether they were drawn.
-        is_whole: All of Food-101's classes: to be held against published results.
-        photos: The pictures' files by half, row by row; empty where only their features
-            are at hand.
-        skipped: Pictures that could not be opened, and why.
-    """
-
-    names: list[str]
-    train: TensorDataset
-    test: TensorDataset
-    where: str
-    is_practice: bool
-    is_whole: bool = False
-    photos: dict[str, list[Path]] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    def without(self, dish: str) -> "ManyDishes":
-        """The same without one of the dishes; photos are left out."""
-        number, halves = self.names.index(dish), {}
-        for half in HALVES:
-            features, labels = getattr(self, half).tensors
-            mine = labels != number
-            numbered = labels[mine] - (labels[mine] > number).long()  # no gap
-            halves[half] = TensorDataset(features[mine], numbered)
-        kept = [name for name in self.names if name != dish]
-        return replace(self, names=kept, photos={}, **halves)
+    where: str = ""  # what the pictures are, to put beside every result
+    is_whole: bool = False  # all of Food-101's classes, as published results have
+    photos: dict[str, list[Path]] = field(default_factory=dict)  # by half, if at hand
+    skipped: dict[str, str] = field(default_factory=dict)  # what cannot be opened, why
 
 
 def find_dishes(
@@ -67,10 +48,7 @@ def find_dishes(
     Where it names none and there is no Food-101 in `data_dir`: the eight dishes whose
     features come with the course, if this very base has made them; else drawn ones.
     Of photos, features are stored; a run that was interrupted goes on where it was.
-    `slug` names the network in file names; the rest is as for `choose_photos`.
-
-    Raises:
-        DataError: If FOODVISION_BIG names something else.
+    `slug` names the network in file names; the rest, and errors, as of `choose_photos`.
     """
     named = os.environ.get("FOODVISION_BIG", "").strip()
     may_be_stored = not named and not is_tree(Path(data_dir) / "food-101")
@@ -90,11 +68,12 @@ def find_dishes(
         spoken(part.class_names),
         train.features,
         test.features,
-        part.where,
+        probe_features(built),
         part.is_practice,
-        part.is_whole,
-        {half: [photo for photo, _ in read.samples] for half, read in stores.items()},
-        train.skipped | test.skipped,
+        where=part.where,
+        is_whole=part.is_whole,
+        photos={half: [p for p, _ in read.samples] for half, read in stores.items()},
+        skipped=train.skipped | test.skipped,
     )
 
 
@@ -104,17 +83,11 @@ def _stored_dishes(built: Built, slug: str, data_dir: Path) -> ManyDishes | None
     if photos is None:
         return None
     others = find_other_dishes(built, slug, data_dir, ours=photos.names)
-    names, halves = sorted([*photos.names, *others.names]), []
+    names, halves = sorted(photos.names + others.names), []
+    parts = [part.numbered(names) for part in (photos, others)]
     for half in HALVES:
-        features, labels = [], []
-        for part in (photos, others):
-            rows, numbers = getattr(part, half).tensors
-            features.append(rows)
-            labels.append(torch.tensor([names.index(n) for n in part.names])[numbers])
-        halves.append(TensorDataset(torch.cat(features), torch.cat(labels)))
-    return ManyDishes(
-        names,
-        *halves,
-        where=f"{photos.label} of {len(names)} dishes",
-        is_practice=photos.is_practice or others.is_practice,
-    )
+        tensors = zip(*(part[half].tensors for part in parts), strict=True)
+        halves.append(TensorDataset(*map(torch.cat, tensors)))
+    is_practice = photos.is_practice or others.is_practice
+    where = f"{photos.label} of {len(names)} dishes"
+    return ManyDishes(names, *halves, photos.probe, is_practice, where=where)

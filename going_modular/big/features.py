@@ -1,8 +1,7 @@
 """Keep the features of many photos in files, so that no work is done twice.
 
-A file holds the features of 128 photos. Its name is made from their names, their sizes
-and the network: a run that was killed goes on where it was, and where a photo was
-replaced, its file is made anew.
+A file's name is made from its photos' names and sizes and the network: a run that was
+killed goes on where it was, and where a photo was replaced, its file is made anew.
 """
 
 import hashlib
@@ -65,23 +64,17 @@ class Stored(NamedTuple):
 class FeatureStore:
     """The features of a list of photos, `width` of each, by one network.
 
-    It is known by the network and the photos' names: the stores of several networks may
-    lie in one folder, and the folder of the photos may move. `network` is any text that
-    changes with the network and its preparation of photos.
-
-    Raises:
-        FeatureStoreError: If there are no photos, or one of them is not there.
+    It is known by the photos' names and by `network`, any text that changes with the
+    network and its preparation: the stores of several networks may lie in one folder,
+    and the photos' folder may move. A photo that is gone is a FeatureStoreError.
     """
 
     def __init__(
         self, folder: Path, samples: Sequence[Sample], *, network: str, width: int
     ):
-        if not samples:
-            raise FeatureStoreError("There are no photos to store features of.")
         self.folder, self.samples, self.width = Path(folder), list(samples), width
-        known = [(_name(file), _size(file)) for file, _ in self.samples]
         self.files = {}  # by their first rows
-        for chunk in in_chunks(known):
+        for chunk in in_chunks([(_name(p), _size(p)) for p, _ in self.samples]):
             made_from = json.dumps([network, width, chunk])
             key = hashlib.sha256(made_from.encode()).hexdigest()
             first = CHUNK * len(self.files)
@@ -104,31 +97,21 @@ class FeatureStore:
     def write(
         self, rows: Sequence[int], features: np.ndarray, reasons: dict[int, str]
     ) -> None:
-        """Write a file of n rows.
+        """Write a file of n rows: features (n - m, D), and why the other m have none.
 
-        Features, (n - m, D), are of the photos that could be opened, in order; reasons
-        say why the other m could not, by their place among the n.
-
-        Raises:
-            FeatureStoreError: If the network gives something that is no number.
-            FileError: If the file cannot be written.
+        The reasons are by place among the n. A network that gives something else than
+        numbers is a FeatureStoreError, a disk that refuses the file a FileError.
         """
-        if len(features) + len(reasons) != len(rows):
-            raise ValueError("every photo needs features, or a reason why it has none")
         if not np.isfinite(features).all():
             name = _name(self.samples[rows[0]][0])
             raise FeatureStoreError(f"the network gave no number for {name} or near it")
-        skipped = {rows[at]: why for at, why in reasons.items()}
+        skipped = json.dumps({rows[at]: why for at, why in reasons.items()})
         table = np.asarray(features, np.float32).reshape(-1, self.width)
         with atomic_write(self.files[rows[0]]) as part, part.open("wb") as file:
-            np.savez(file, features=table, skipped=json.dumps(skipped))
+            np.savez(file, features=table, skipped=skipped)
 
     def read(self) -> Stored:
-        """All features, in the order of the photos.
-
-        Raises:
-            FeatureStoreError: If rows are missing, or no photo could be opened.
-        """
+        """All features; if any or all are missing, it is a FeatureStoreError."""
         if missing := self.missing():
             raise FeatureStoreError(
                 f"{len(missing)} of {len(self.samples)} photos have no features in "
@@ -145,8 +128,8 @@ class FeatureStore:
                 f"None of the {len(skipped)} photos could be opened, such as {name}: "
                 f"{reason} Put good copies in their place, then run this again."
             )
-        features = torch.from_numpy(np.concatenate(tables))
         labels = torch.tensor([label for _, label in samples])
+        features = torch.from_numpy(np.concatenate(tables))
         return Stored(TensorDataset(features, labels), samples, named)
 
     def _load(self, first: int) -> tuple[np.ndarray, dict[int, str]] | None:
@@ -161,12 +144,12 @@ class FeatureStore:
 
 def _name(photo: Path) -> str:
     """Class folder and file: the same wherever the data set lies."""
-    return "/".join(Path(photo).parts[-2:])
+    return "/".join(photo.parts[-2:])
 
 
 def _size(photo: Path) -> int:
     try:
-        return Path(photo).stat().st_size
+        return photo.stat().st_size
     except OSError as error:
         raise FeatureStoreError(
             f"{photo} cannot be read ({error.strerror}). Put it back, or fetch the "

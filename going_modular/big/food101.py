@@ -6,9 +6,7 @@ A tree of any number of classes looks like Food-101 itself::
     meta/train.json             {"pizza": ["pizza/1001116", ...], ...}
     meta/test.json              the same for the photos to test on
 
-Food-101's photos have at most 512 pixels a side; the lesson's pizza, steak and sushi
-are some of them. torchvision's `Food101` downloads it. Where there are none, the drawn
-practice pictures take their place: eight dishes, to try the steps on.
+Where there are none, the drawn practice pictures of eight dishes take their place.
 """
 
 import json
@@ -19,6 +17,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from torchvision.datasets import Food101
@@ -32,8 +31,8 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 CLASSES = 101
 EACH_CLASS = {"train": 750, "test": 250}  # photos
 ALL_PHOTOS = CLASSES * sum(EACH_CLASS.values())
-ALL_UP_TO = 25_000  # photos, which a laptop sees in minutes; of a larger tree
-SHARE = 0.2
+ALL_UP_TO = 25_000  # photos, which a laptop sees in minutes
+SHARE = 0.2  # of a larger tree
 # Of each class: one training photo for the model file to carry, one for the threshold.
 LEAST = {"train": 2, "test": 1}
 DOWNLOAD_GB = 5.0
@@ -55,34 +54,24 @@ class Tree:
 
     @property
     def features_folder(self) -> Path:
-        """Where its photos' features are stored: beside it, or in the course's data/.
-
-        The latter where nothing may be written beside it, as on a disk that is shared.
-        """
-        beside = self.folder.parent
-        place = beside if os.access(beside, os.W_OK) else DATA
+        """Beside it, or, where nothing may be written there, in the course's data/."""
+        may_write = os.access(self.folder.parent, os.W_OK)
+        place = self.folder.parent if may_write else DATA
         return place / f"{self.folder.name}-features"
 
 
 @dataclass(frozen=True)
 class Food101Part:
-    """The photos chosen from a tree: files and labels, in order of class and name.
+    """The photos chosen from a tree: files and labels, in order of class and name."""
 
-    Attributes:
-        class_names: As the tree spells them, such as "apple_pie", in column order.
-    """
-
-    class_names: list[str]
+    class_names: list[str]  # as the tree spells them: "apple_pie"
     train: list[Sample]
     test: list[Sample]
     is_practice: bool
 
     @property
     def is_whole(self) -> bool:
-        """All of Food-101's classes, and photos: to be held against published results.
-
-        A share of each class's photos will do.
-        """
+        """Whether it has all of Food-101's classes, as published results have."""
         names = self.class_names
         ends = names[:1] + names[-1:] == ["apple_pie", "waffles"]
         return not self.is_practice and ends and len(names) == CLASSES
@@ -110,16 +99,11 @@ def spoken(class_names: Iterable[str]) -> list[str]:
 def find_tree(named: str, data_dir: Path) -> Tree:
     """Find the photos that FOODVISION_BIG names; fetch or unpack them if need be.
 
-    Args:
-        named: "photos": all of Food-101, downloaded (5 GB) if need be. "practice": the
-            drawn practice pictures. Nothing: Food-101 if it is in `data_dir`, else the
-            drawn ones. Anything else: a folder that holds images/ and meta/, or one
-            folder that does; or a .zip of such a folder.
-        data_dir: Where Food-101 is or goes, and what is unpacked.
+    It can be "photos" (all of Food-101, downloaded to `data_dir` if it is not there),
+    "practice" (drawn pictures), a folder that holds images/ and meta/ or one folder
+    that does, or a .zip of such a folder. Nothing: Food-101 if it is there, else drawn.
 
-    Raises:
-        DataError: If there is no such tree. There is no silent fallback.
-        FileError: If a zip cannot be unpacked.
+    There is no silent fallback: no such tree is a DataError, a torn zip a FileError.
     """
     named, data_dir = named.strip(), Path(data_dir)
     if named == "photos" or (not named and is_tree(data_dir / "food-101")):
@@ -133,7 +117,7 @@ def find_tree(named: str, data_dir: Path) -> Tree:
 
 def is_tree(folder: Path) -> bool:
     """Whether a folder is in Food-101's own format."""
-    return (folder / "images").is_dir() and (folder / "meta").is_dir()
+    return all((folder / name).is_dir() for name in ("images", "meta"))
 
 
 def _drawn(data_dir: Path) -> Path:
@@ -218,11 +202,13 @@ def choose_photos(
 
     A class's choice depends on the seed and its name alone, and a larger share, in
     (0, 1], holds every photo of a smaller one. If none is given it is all of up to
-    `ALL_UP_TO` photos, `SHARE` of more.
-
-    Raises:
-        DataError: If meta/ cannot be used, or not all of the photos chosen are there.
+    `ALL_UP_TO` photos, `SHARE` of more. Another share is a ValueError; if meta/ cannot
+    be used, or not all of the photos chosen are there, it is a DataError.
     """
+    if share is not None and not 0 < share <= 1:
+        raise ValueError(
+            f"share must be over 0 and at most 1 (all photos), not {share}"
+        )
     listings, halves = _read_listings(tree.folder), {}
     images = tree.folder / "images"
     if share is None:
@@ -280,30 +266,23 @@ def _check_listing(listing: object, least: int) -> None:
             is_name = PHOTO.fullmatch(str(name))
             if not is_name or is_name[1] != class_name or class_name in (".", ".."):
                 raise ValueError(f"it lists {name!r} for {class_name!r}")
-    if few := [name for name, names in listing.items() if len(names) < least]:
-        raise ValueError(f"it needs {least} photos or more of {_some(few)}")
+    few = [name for name, names in listing.items() if len(names) < least]
+    _refuse(few, f"it needs {least} photos or more of")
 
 
 def _check_both(train: Listing, test: Listing) -> None:
-    if one_only := train.keys() ^ test.keys():
-        raise ValueError(f"of both files one lacks {_some(one_only)}")
+    _refuse(train.keys() ^ test.keys(), "of both files one lacks")
     if len(train) < 2:
         raise ValueError(f"it names {len(train)} classes, and needs at least two")
-    if alike := _repeated(spoken(train)):
-        alike = _some(alike)
-        raise ValueError(
-            f"a space and an underscore do not tell classes apart: {alike}"
-        )
-    lists = [*train.values(), *test.values()]
-    if again := _repeated(name for names in lists for name in names):
-        raise ValueError(f"each photo should be listed once, but not so {_some(again)}")
+    classes = Counter(spoken(train))
+    alike = [name for name, count in classes.items() if count > 1]
+    _refuse(alike, "a space and an underscore do not tell classes apart:")
+    photos = Counter(chain(*train.values(), *test.values()))
+    again = [name for name, count in photos.items() if count > 1]
+    _refuse(again, "each photo should be listed once, but not so")
 
 
-def _repeated(names: Iterable[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]
-
-
-def _some(names: Iterable[str]) -> str:
-    first, *more = sorted(names)
-    many = f"{first} and {len(more)} more"
-    return many if len(more) > 4 else ", ".join([first, *more])
+def _refuse(names: Iterable[str], why: str) -> None:
+    if names := sorted(names):
+        many = f"{names[0]} and {len(names) - 1} more"
+        raise ValueError(f"{why} {many if len(names) > 5 else ', '.join(names)}")

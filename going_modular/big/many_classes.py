@@ -6,41 +6,31 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix
-from torch import nn
+from torch import Tensor, nn
 
 from going_modular.evaluation import wilson_interval
 
 
 @torch.inference_mode()
-def score_features(head: nn.Module, features: torch.Tensor) -> torch.Tensor:
+def score_features(head: nn.Module, features: Tensor) -> Tensor:
     """Logits (N, C) of stored features (N, D)."""
     return head.eval()(features)
 
 
-def top_k_right(scores: torch.Tensor, labels: torch.Tensor, k: int) -> int:
+def top_k_right(scores: Tensor, labels: Tensor, k: int) -> int:
     """How many of N pictures have their class among the k highest of scores (N, C)."""
     best = scores.topk(min(k, scores.shape[1]), dim=1).indices
     return int((best == labels.unsqueeze(1)).any(dim=1).sum())
 
 
 def confused_pairs(
-    guesses: torch.Tensor,
-    labels: torch.Tensor,
-    class_names: Sequence[str],
-    *,
-    count: int = 10,
+    guesses: Tensor, labels: Tensor, class_names: Sequence[str], *, count=10
 ) -> pd.DataFrame:
-    """The pairs of classes that are most often taken for each other.
+    """The pairs of classes that are most often taken for each other, `count` at most.
 
-    Args:
-        guesses: Class numbers, (N,).
-        labels: (N,).
-        class_names: In column order.
-        count: Rows at most; pairs that were never confused are left out.
-
-    Returns:
-        A row a pair, most confused first: one and other, its classes; confused, how
-        often, both ways; of, pictures of the two; and one_as_other, other_as_one.
+    Guesses and labels, (N,), are places in `class_names`. Returns a row a pair, most
+    confused first: one and other, its classes; confused, how often, both ways; of,
+    pictures of the two; and one_as_other, other_as_one.
     """
     names = np.array(class_names, object)
     matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
@@ -60,13 +50,11 @@ def confused_pairs(
 
 
 def class_table(
-    guesses: torch.Tensor, labels: torch.Tensor, class_names: Sequence[str]
+    guesses: Tensor, labels: Tensor, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """How each class did.
+    """How each class that has pictures did, a row a class, best first.
 
-    Returns:
-        A row a class that has pictures, best first: right, total, share, and the ends
-        of its 95% Wilson interval, low and high.
+    The columns are right, total, share, and the ends of its 95% Wilson interval.
     """
     matrix = confusion_matrix(labels, guesses, labels=range(len(class_names)))
     counts = zip(class_names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
