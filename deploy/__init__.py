@@ -26,11 +26,9 @@ def server_options(
     parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     if folder:
-        own = {"default": ROOT / "build" / folder, "help": f"default: build/{folder}"}
-        parser.add_argument("--folder", type=Path, **own)
+        parser.add_argument("--folder", type=Path, default=ROOT / "build" / folder)
     else:
-        here = {"default": "127.0.0.1", "help": "default: %(default)s"}
-        parser.add_argument("--host", **here)
+        parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     return parser
 
 

@@ -43,14 +43,13 @@ class Target:
 
     @property
     def package(self) -> str:
-        """Its Python package."""
         return f"deploy.{self.place}"
 
     def pack(self, picture: bytes) -> tuple[bytes, str]:
         """Make a request's body and content type from a picture file's bytes."""
         if self.sends == "form":
-            head = f"--{BOUNDARY}\r\n{FORM_HEAD}\r\nContent-Type: image/jpeg\r\n\r\n"
-            body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+            body = f"--{BOUNDARY}\r\n{FORM_HEAD}\r\n\r\n".encode() + picture
+            body += f"\r\n--{BOUNDARY}--\r\n".encode()
             return body, f"multipart/form-data; boundary={BOUNDARY}"
         if self.sends == "instances":
             instance = {"b64": base64.b64encode(picture).decode()}
@@ -115,9 +114,8 @@ def python_of(place: str) -> Path:
     environment = PLACES.get(place, {}).get("environment")
     if not environment:
         return Path(sys.executable)
-    folder = ENVIRONMENTS / environment
-    windows = folder / "Scripts" / "python.exe"
-    return windows if windows.exists() else folder / "bin" / "python"
+    program = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+    return ENVIRONMENTS / environment / program
 
 
 def is_up(target: Target, port: int) -> bool:
@@ -138,14 +136,15 @@ def running(
     """
     env = {k: v for k, v in less_astray().items() if not k.startswith("AIP_")}
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= environment or {}
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         port, log, staged = free_port(), Path(name, "log.txt"), Path(name, "staged")
         command = [python_of(target.place), "-m", f"{target.package}.serve"]
         command += ["--port", port, "--model", model.resolve()]
         command += ["--folder", staged] if target.stages else []
-        how = {"log": log, "is_ready": lambda: is_up(target, port), "cwd": ROOT}
-        how |= {"seconds": TO_START, "env": env | (environment or {})}
+        how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": TO_START}
+        how |= {"cwd": ROOT, "env": env}
         how["start_new_session"] = True  # a group: what it starts stops with it
         with started(*command, **how) as process:
             try:

@@ -1,4 +1,4 @@
-"""What tests of deploy/ share: its servers, what they get, its READMEs' clients."""
+"""What tests of deploy/ share: its servers, what they get, and a network for Ray."""
 
 import contextlib
 import ctypes
@@ -32,6 +32,7 @@ from going_modular.drawn import CLASS_NAMES
 FASTAPI, SAGEMAKER, VERTEX_AI = WEB
 CASES = tomllib.loads(Path(__file__).with_name("deploy_cases.toml").read_text("utf-8"))
 SERVERS = (*WEB, AZURE_ML, TORCHSERVE)
+DEPLOY = ROOT / "deploy"
 NETWORK = Path("/proc/thread-self/ns/net")
 CLONE_NEWNET = 0x40000000
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
@@ -40,11 +41,6 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
 def of(*targets: Target) -> pytest.MarkDecorator:
     """Runs a test for each of some targets."""
     return pytest.mark.parametrize("target", targets, ids=lambda target: target.name)
-
-
-def cases_of(target: Target) -> dict:
-    """What the file of cases has for a target."""
-    return CASES[target.place]
 
 
 def need(place: str) -> Path:
@@ -114,6 +110,9 @@ def rays_home() -> Iterator[dict[str, str]]:
         yield told | {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
+# What is sent, and what must come back
+
+
 def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
     """Drawn plates of another size each, as files, and the list of them as JSON."""
     photos = []
@@ -159,22 +158,18 @@ def expected(predictor: Predictor, picture: bytes, near: float = 0.0) -> dict:
 
 
 def assert_right(
-    target: Target, answer: dict, predictor: Predictor, picture: bytes
+    target: Target, reply: tuple[int, dict], predictor: Predictor, picture: bytes
 ) -> None:
-    """Hold a server's answer against the Predictor's."""
-    wanted, found = expected(predictor, picture), dict(target.unpack(answer))
-    if target not in WEB:  # another ONNX Runtime differs in the last digits
+    """Hold a server's reply against the Predictor's answer."""
+    assert reply[0] == 200, reply
+    wanted, found = expected(predictor, picture), dict(target.unpack(reply[1]))
+    if target.environment:  # another ONNX Runtime differs in the last digits
         wanted = expected(predictor, picture, near=1e-3)
         for one in (wanted, found):
             one["text"] = one["text"].splitlines()[0]
     assert found == wanted
 
 
-def folder_of(target: Target) -> Path:
-    """A target's folder."""
-    return ROOT / "deploy" / target.place
-
-
 def readme(target: Target) -> str:
     """A target's page."""
-    return (folder_of(target) / "README.md").read_text("utf-8")
+    return (DEPLOY / target.place / "README.md").read_text("utf-8")
