@@ -58,8 +58,8 @@ def main() -> None:
         ]
         made = []
         if missing:
-            told = {"workers": args.workers, "blocks": len(missing)}
-            made = on_workers(Features, stores, Extractor(built), rows=missing, **told)
+            told = {"rows": missing, "workers": args.workers}
+            made = on_workers(Features, stores, Extractor(built), **told)
             ray.shutdown()
     except (LessonError, ValueError) as error:
         raise SystemExit(str(error)) from error

@@ -49,11 +49,11 @@ def start_ray(workers: int) -> None:
 
 
 def on_workers(
-    work: type, *arguments: object, rows: list[dict], workers: int, blocks: int
+    work: type, *arguments: object, rows: list[dict], workers: int
 ) -> list[dict]:
     """What each row becomes; each worker makes `work(*arguments)`, and calls it."""
     start_ray(workers)
-    done = ray.data.from_items(rows, override_num_blocks=blocks).map(
+    done = ray.data.from_items(rows).map(
         work,
         fn_constructor_args=arguments,
         compute=ray.data.ActorPoolStrategy(size=workers),
