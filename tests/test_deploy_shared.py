@@ -125,8 +125,11 @@ def test_vertex_ai_gets_one_prediction_an_instance_or_what_is_wrong(ask, predict
     pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
     texts = [base64.b64encode(picture).decode() for picture in pictures]
     safe = base64.urlsafe_b64encode(pictures[0]).decode()
-    ways = base64.encodebytes(pictures[0]).decode(), safe, safe.rstrip("=")
-    ways += (f"data:image/jpeg;base64,{texts[0]}",)
+    lines, in_a_page = (
+        base64.encodebytes(pictures[0]).decode(),
+        "data:image/jpeg;base64,",
+    )
+    ways = lines, safe, safe.rstrip("="), in_a_page + texts[0]
     wanted = [expected(predictor, one) for one in [*pictures, *4 * [pictures[0]]]]
     assert post(*texts, *ways) == (200, {"predictions": wanted})
     for text, words in CASES["vertex_ai"]["instances"]:

@@ -9,16 +9,14 @@ import contextlib
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import socket
 import sys
 import time
 import zipfile
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection, HTTPResponse
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPConnection
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -52,7 +50,7 @@ from deploy_targets import (
 from odd_pictures import JPEG, READABLE, REFUSED, black_png
 
 from deploy import CODE, DEFAULT_MODEL, web
-from deploy.asking import HOST, Client, Server, running
+from deploy.asking import HOST, TARGETS, Client, Server, running
 from deploy.fastapi.serve import make as make_fastapi
 from deploy.reply import reply
 from going_modular.app.model import DISH, NO_PLATE, OTHER, SENTENCES, Predictor
@@ -145,7 +143,7 @@ def lines(server):
 # What is answered, and what is refused
 
 
-@of(*SERVERS, RAY_SERVE)
+@of(*TARGETS.values())
 def test_a_picture_gets_the_apps_answer_and_else_a_sentence_and_a_line(
     server, target, predictor, lines
 ):
@@ -164,7 +162,7 @@ def test_a_picture_gets_the_apps_answer_and_else_a_sentence_and_a_line(
         assert len(lines(requests)) == requests
 
 
-@of(*SERVERS, RAY_SERVE)
+@of(*TARGETS.values())
 @pytest.mark.parametrize("client", CLIENTS)
 def test_the_readmes_clients(server, target, tmp_path, client):
     for needed in (CLIENTS[client][0], *(["curl"] if client == "bash" else [])):
@@ -183,7 +181,7 @@ def test_the_readmes_clients(server, target, tmp_path, client):
         assert words in done.stdout + done.stderr
 
 
-@of(*SERVERS, RAY_SERVE)
+@of(*TARGETS.values())
 def test_what_matters_of_a_request_and_what_does_not(server, target, predictor):
     """Its content type, its method and its address."""
     case = CASES[target.place]
@@ -236,23 +234,16 @@ def test_only_this_machine_can_ask(server, target):
 # How much, and for how long
 
 
-def status_of(connection: socket.socket) -> int:
-    response = HTTPResponse(connection)
-    response.begin()
-    return response.status
-
-
 def beginning(target) -> bytes:
     """Of a body that is right so far."""
     return target.pack(b"\xff\xd8\xff" + bytes(100))[0][:-50]
 
 
-def stall(server: Server, target) -> socket.socket:
+def stall(server: Server, target) -> HTTPConnection:
     """A connection that has sent a request's head and some of its body."""
-    connection = socket.create_connection((HOST, server.port), timeout=30)
-    head = f"POST {target.predict} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100000"
-    kind = f"\r\nContent-Type: {target.pack(b'')[1]}\r\n\r\n"
-    connection.sendall((head + kind).encode() + beginning(target))
+    connection = HTTPConnection(HOST, server.port, timeout=30)
+    head = {"Content-Type": target.pack(b"")[1], "Content-Length": "100000"}
+    connection.request("POST", target.predict, beginning(target), head)
     return connection
 
 
@@ -333,10 +324,10 @@ def test_a_thousand_requests_of_32_visitors(model, predictor):
         with ThreadPoolExecutor(VISITORS) as pool:
             list(pool.map(visit, range(VISITORS)))
         assert len(log_lines(server)) - before == REQUESTS
-        with stall(server, FASTAPI) as stalled:
+        with contextlib.closing(stall(server, FASTAPI)) as stalled:
             time.sleep(0.5)  # until it has been let in; nothing tells
             server.process.terminate()
-            assert status_of(stalled) == 503
+            assert stalled.getresponse().status == 503
         server.process.wait(20)
         said = server.log.read_text("utf-8")
         assert not [word for word in TRACES if word in said], said
@@ -344,48 +335,44 @@ def test_a_thousand_requests_of_32_visitors(model, predictor):
 
 @of(AZURE_ML, TORCHSERVE)
 def test_a_stalled_upload_keeps_nobody_waiting(server, target):
-    with stall(server, target) as stalled:
+    with contextlib.closing(stall(server, target)) as stalled:
         if target is AZURE_ML:  # its only worker must give the place up
-            assert status_of(stalled) == 408
+            assert stalled.getresponse().status == 408
         assert post(server, target, JPEG)[0] == 200
 
 
 @of(RAY_SERVE)
 def test_a_full_queue_says_busy_and_loses_nobody(server, target, alone, predictor):
-    def call() -> HTTPConnection:
-        caller = HTTPConnection(HOST, server.port, timeout=120)
-        caller.request("POST", target.predict, JPEG)
-        return caller
-
-    def answered() -> int:
-        return len(select.select([caller.sock for caller in callers], [], [], 0)[0])
+    def ask() -> tuple[int, str]:
+        with Client(server.port) as client:
+            return client.send("POST", target.predict, JPEG)
 
     everybody = left_over(alone).items()
     replicas = [pid for pid, line in everybody if line.startswith("ray::ServeReplica")]
     assert len(replicas) == 2
-    for replica in replicas:
-        os.kill(replica, signal.SIGSTOP)  # as if busy with a very long answer
-    try:
-        callers = [call() for _ in range(2 * (2 * 4 + QUEUED))]
-        # How many are on their way to a replica, not yet in the queue, changes: more
-        # come until ten were turned away, within the time that a request has.
-        end = time.monotonic() + 20
-        while answered() < 10 and time.monotonic() < end:
-            time.sleep(0.2)
-            callers.append(call())
-        time.sleep(2)  # the others' replies, if there are any
-        turned_away = answered()
-    finally:
+    with ThreadPoolExecutor(200) as pool:
         for replica in replicas:
-            os.kill(replica, signal.SIGCONT)
-    assert 10 <= turned_away <= len(callers) - QUEUED
-    replies = [caller.getresponse() for caller in callers]
-    found = Counter(answer.status for answer in replies)
-    assert found == {503: turned_away, 200: len(callers) - turned_away}
-    for answer in replies:
-        if answer.status == 200:
-            assert_right(target, (200, json.loads(answer.read())), predictor, JPEG)
-    assert post(server, target, JPEG)[0] == 200
+            os.kill(replica, signal.SIGSTOP)  # as if busy with a very long answer
+        try:
+            calls = [pool.submit(ask) for _ in range(2 * (2 * 4 + QUEUED))]
+            # How many are on their way to a replica, not yet in the queue, changes:
+            # more come until ten were turned away, in the time that a request has.
+            end = time.monotonic() + 20
+            while sum(map(Future.done, calls)) < 10 and time.monotonic() < end:
+                time.sleep(0.2)
+                calls.append(pool.submit(ask))
+            time.sleep(2)  # the others' replies, if there are any
+            turned_away = sum(map(Future.done, calls))
+        finally:
+            for replica in replicas:
+                os.kill(replica, signal.SIGCONT)
+    assert 10 <= turned_away <= len(calls) - QUEUED
+    replies = [call.result() for call in calls]
+    answered = [json.loads(text) for status, text in replies if status == 200]
+    assert len(answered) == len(calls) - turned_away
+    assert {status for status, _ in replies} == {200, 503}
+    for answer in [*answered, json.loads(ask()[1])]:
+        assert_right(target, (200, answer), predictor, JPEG)
 
 
 @of(TORCHSERVE)
