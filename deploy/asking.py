@@ -10,10 +10,9 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy import DEFAULT_MODEL, ROOT, free_ports
 from going_modular.app_process import HOST, less_astray, started
@@ -27,8 +26,7 @@ PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"
 ENVIRONMENTS = ROOT / "build" / "targets"  # of those that have one of their own
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A server, and how it is asked: places.toml explains each."""
 
     place: str
@@ -56,16 +54,13 @@ class Target:
             return json.dumps({"instances": [instance]}).encode(), "application/json"
         return picture, "application/octet-stream"
 
-    def unpack(self, answer: Any) -> dict[str, Any]:
+    def unpack(self, answer: dict) -> dict:
         """Find the answer for the picture in what the server's JSON says."""
         return answer["predictions"][0] if self.sends == "instances" else answer
 
 
-TARGETS = {
-    place: Target(place, **facts)
-    for place, facts in PLACES.items()
-    if "predict" in facts
-}
+SERVERS = {place: facts for place, facts in PLACES.items() if "predict" in facts}
+TARGETS = {place: Target(place, **facts) for place, facts in SERVERS.items()}
 
 
 class Client(contextlib.AbstractContextManager):
@@ -78,15 +73,15 @@ class Client(contextlib.AbstractContextManager):
         self._connection.close()
 
     def send(
-        self, method: str, path: str, body: Any = None, kind: str | None = None
+        self, method: str, path: str, body: Any = None, kind: str = ""
     ) -> tuple[int, str]:
         """Send one request and return the status and the text of its answer."""
-        headers = {} if kind is None else {"Content-Type": kind}
+        headers = {"Content-Type": kind} if kind else {}
         self._connection.request(method, path, body, headers)
         reply = self._connection.getresponse()
         return reply.status, reply.read().decode()
 
-    def ask(self, target: Target, picture: bytes) -> dict[str, Any]:
+    def ask(self, target: Target, picture: bytes) -> dict:
         """Ask about a picture file; anything but an answer is a RuntimeError."""
         status, text = self.send("POST", target.predict, *target.pack(picture))
         if status != 200:
@@ -94,8 +89,7 @@ class Client(contextlib.AbstractContextManager):
         return target.unpack(json.loads(text))
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """A server that answers."""
 
     port: int

@@ -190,7 +190,7 @@ def test_what_matters_of_a_request_and_what_does_not(server, target, predictor):
         status, answer = send(server, "POST", target.predict, form, kind)
         assert status == case["status"] and case["words"] in answer["detail"]
     for kind in case["accepted"]:
-        request = target.predict, JPEG, kind or None
+        request = target.predict, JPEG, kind
         assert_right(target, send(server, "POST", *request), predictor, JPEG)
     for method, path, wanted, *words in case["others"]:
         with Client(server.port) as client:

@@ -20,8 +20,8 @@ STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add the option that all commands have."""
-    each = "each uses one core; default: 2"
-    parser.add_argument("--workers", type=count, default=2, help=each)
+    told = "each uses one core; default: %(default)s"
+    parser.add_argument("--workers", type=count, default=2, help=told)
 
 
 def count(text: str) -> int:
