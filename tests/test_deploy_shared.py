@@ -48,9 +48,6 @@ from tools import try_targets
 
 AZURE = DEPLOY / "azure_ml"
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
-FIRST = {"probabilities": {"pizza": 0.9, "süß": 0.1}}
-SECOND = {"probabilities": {"pizza": 0.4, "süß": 0.6}}
-TRUTH = TargetResult("PyTorch", {"torch": "2"}, 1, [FIRST, SECOND], 1.0, "fp32")
 
 
 def test_azures_files_name_what_azure_gets(tmp_path):
@@ -200,33 +197,23 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
     assert re.search(r"^\d+\.\d times as many", said, re.M)
 
 
-@pytest.mark.parametrize(
-    ("moved", "precision", "cells"),
-    [
-        (0.3, "int8", ["2 of 2", "3.0e-01", "1.2", "2.5", "yes; packed"]),
-        (0.5, "int8", ["1 of 2", "5.0e-01", "1.2", "2.5", "no; packed"]),
-        (0.00005, "fp32", ["2 of 2", "5.0e-05", "1.2", "2.5", "yes; packed"]),
-        (0.0002, "fp32", ["2 of 2", "2.0e-04", "1.2", "2.5", "no; packed"]),
-        (None, "fp32", ["-", "-", "-", "2.5", "packed"]),  # it cannot be asked here
-    ],
-)
-def test_a_row_says_how_alike_the_answers_are(moved, precision, cells):
-    answers = []
-    if moved is not None:
-        found = {"pizza": 0.9 - moved, "süß": 0.1 + moved}
-        answers = [{"probabilities": found}, SECOND]
-    facts = {"a": "1"}, 2_500_000, answers, 1.25, precision, "packed"
-    found, kept = try_targets.row(TargetResult("A", *facts), TRUTH)
-    assert found == [f"A, {precision}", *cells, "a 1"]
-    assert kept == (not cells[-1].startswith("no"))
+def test_the_page_is_renewed_with_a_row_for_each_and_for_what_failed(
+    tmp_path, monkeypatch, capsys
+):
+    """A row says how alike the answers are, and whether that is as promised."""
+    pizza, sushi = ({"probabilities": {"pizza": p, "süß": 1 - p}} for p in (0.9, 0.4))
+    truth = TargetResult("PyTorch", {}, 1, [pizza, sushi], 1.0, "fp32")
+    cases = {place: how for place, *how in CASES["table"]["moved"]}
 
-
-def test_the_page_is_renewed_with_a_row_for_what_failed(tmp_path, monkeypatch, capsys):
     def ask(place, photos):
         if place == "fastapi":
             code = "raise SystemExit('1\\nthe reason')"
             try_targets.run(sys.executable, "-c", code)
-        return [TRUTH]
+        precision, moved = cases.get(place, ("fp32", 0))
+        found = {"pizza": 0.9 - moved, "süß": 0.1 + moved}
+        answers = [] if place == "core_ml" else [{"probabilities": found}, sushi]
+        facts = {"a": "1"}, 2_500_000, answers, 1.25, precision, "packed"
+        return [truth if place == "reference" else TargetResult(place, *facts)]
 
     page = tmp_path / "results.md"
     page.write_text(try_targets.RESULTS.read_text("utf-8"), "utf-8")
@@ -240,8 +227,9 @@ def test_the_page_is_renewed_with_a_row_for_what_failed(tmp_path, monkeypatch, c
         assert try_targets.main(["--installed"]) == 1
         text = page.read_text("utf-8")
         assert text.count("7 times as many") == text.count("31 drawn pictures.") == 1
-        assert text.count("| not tried: the reason |") == 1
-        assert text.count("| PyTorch, fp32 | 2 of 2 |") == len(PLACES) - 1
+        assert text.count("packed | a 1 |") == len(PLACES) - 1
+        for line in CASES["table"]["rows"]:
+            assert text.count(line) == 1, line
         assert "FastAPI, int8" not in text
     with pytest.raises(SystemExit):
         try_targets.main(["mars"])
