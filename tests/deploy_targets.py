@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import importlib.util
 import io
 import json
 import os
@@ -14,6 +13,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -43,13 +43,18 @@ def of(*targets: Target) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("target", targets, ids=lambda target: target.name)
 
 
-def need(place: str) -> Path:
-    """The Python that a place runs in; skips where there is none."""
-    python = python_of(place)
-    if not python.exists():
-        pytest.skip(f"needs python -m tools.try_targets {place}")
-    if place == "torchserve" and not shutil.which("java"):
-        pytest.skip("needs Java: apt install openjdk-17-jre-headless")
+def need(place: str, network: int = 0) -> Path:
+    """The Python that a place runs in; skips where something is missing."""
+    python, is_ray = python_of(place), place == "ray"
+    no_java = place == "torchserve" and not shutil.which("java")
+    for is_missing, what in (
+        (not python.exists(), f"python -m tools.try_targets {place}"),
+        (no_java, "Java: apt install openjdk-17-jre-headless"),
+        (is_ray and not find_spec("ray"), "pip install -r deploy/ray/requirements.txt"),
+        (is_ray and not network, "root on Linux and iproute2, to keep Ray for itself"),
+    ):
+        if is_missing:
+            pytest.skip(f"needs {what}")
     return python
 
 
@@ -71,14 +76,6 @@ def own_network() -> Iterator[int]:
                 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
                 number = NETWORK.stat().st_ino
         yield number
-
-
-def need_ray(network: int) -> None:
-    """Skip where Ray is not installed, or cannot be kept off the network."""
-    if not importlib.util.find_spec("ray"):
-        pytest.skip("needs Ray: pip install -r deploy/ray/requirements.txt")
-    if not network:
-        pytest.skip("needs root on Linux and iproute2, to keep Ray off the network")
 
 
 def left_over(network: int) -> dict[int, str]:

@@ -18,7 +18,7 @@ from deploy_targets import (
     expected,
     file_of,
     left_over,
-    need_ray,
+    need,
     own_network,
     rays_home,
 )
@@ -40,7 +40,7 @@ BATCH = "deploy.ray.batch"
 @pytest.fixture(scope="module", autouse=True)
 def network():
     with own_network() as number:
-        need_ray(number)
+        need("ray", number)
         yield number
 
 

@@ -39,7 +39,6 @@ from deploy_targets import (
     file_of,
     left_over,
     need,
-    need_ray,
     of,
     own_network,
     post,
@@ -93,14 +92,12 @@ def serve(model, alone):
     """Starts the server of a target, or gives the one that runs."""
     servers = {}
     with contextlib.ExitStack() as stack:
-        home = stack.enter_context(rays_home())
+        how = {"model": model, "environment": stack.enter_context(rays_home()) | SHORT}
 
         def serve(target) -> Server:
-            need_ray(alone) if target is RAY_SERVE else need(target.place)
+            need(target.place, alone)
             if target not in servers:
-                environment = home if target is RAY_SERVE else SHORT
-                starting = running(target, model=model, environment=environment)
-                servers[target] = stack.enter_context(starting)
+                servers[target] = stack.enter_context(running(target, **how))
                 # With the first, Azure's logger says a word, TorchServe's worker comes.
                 assert post(servers[target], target, JPEG)[0] == 200
             return servers[target]
