@@ -66,7 +66,6 @@ def main() -> None:
         raise SystemExit(f"There are no files in {args.folder}")
     told = {"rows": [{"file": file} for file in files], "workers": args.workers}
     rows = on_workers(Classify, content, disk, folder, **told)
-    ray.shutdown()
     table = pa.Table.from_pylist(rows, schema=pa.schema(KINDS)).sort_by("file")
     try:
         with atomic_write(args.table) as part:

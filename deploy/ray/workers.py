@@ -66,6 +66,8 @@ def on_workers(
             f"The cluster has no room for {workers} workers of one core: ask for "
             "fewer with --workers, or start more machines."
         ) from error
+    finally:
+        ray.shutdown()
 
 
 def read_model(path: Path) -> bytes:
