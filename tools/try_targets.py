@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from deploy import ROOT
@@ -26,18 +27,11 @@ SECONDS = 1800  # that a trial may take
 ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
 SAME = 148 / 150  # share of photos on which an int8 file must name PyTorch's class
 SOME = 30  # photos that many visitors send at once
+run = partial(app_process.run, cwd=ROOT, timeout=SECONDS)
 HEAD = """\
 | place | same class as PyTorch | largest difference | median ms | MB \
 | as promised | versions |
 | --- | ---: | ---: | ---: | ---: | --- | --- |"""
-
-
-def run(*command: object) -> str:
-    """What a command prints in the repository's root; its last word if it fails."""
-    try:
-        return app_process.run(*command, cwd=ROOT, timeout=SECONDS)
-    except LessonError as error:
-        raise LessonError(str(error).splitlines()[-1]) from error
 
 
 def find_photos() -> tuple[str, list[str]]:
@@ -70,7 +64,7 @@ def measure_crowd(files: list[str]) -> str:
     try:
         return run(sys.executable, "-m", "deploy.fastapi.measure", *some).strip()
     except LessonError as reason:
-        return f"Not measured: {reason}"
+        return f"Not measured: {str(reason).splitlines()[-1]}"
 
 
 def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
@@ -111,7 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
                 install(place)
             rows = [row(trial, truth) for trial in ask(place, photos)]
         except LessonError as reason:
-            rows = [([place, *"----", f"not tried: {reason}", "-"], False)]
+            why = str(reason).splitlines()[-1]
+            rows = [([place, *"----", f"not tried: {why}", "-"], False)]
         for cells, kept in rows:
             table.append(f"| {' | '.join(cells)} |")
             print(table[-1], flush=True)
