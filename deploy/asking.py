@@ -46,8 +46,8 @@ class Target(NamedTuple):
     def pack(self, picture: bytes) -> tuple[bytes, str]:
         """Make a request's body and content type from a picture file's bytes."""
         if self.sends == "form":
-            body = f"--{BOUNDARY}\r\n{FORM_HEAD}\r\n\r\n".encode() + picture
-            body += f"\r\n--{BOUNDARY}--\r\n".encode()
+            head = f"--{BOUNDARY}\r\n{FORM_HEAD}\r\nContent-Type: image/jpeg\r\n\r\n"
+            body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
             return body, f"multipart/form-data; boundary={BOUNDARY}"
         if self.sends == "instances":
             instance = {"b64": base64.b64encode(picture).decode()}
