@@ -61,8 +61,8 @@ def descriptions(about: ModelMetadata) -> dict[str, str]:
 def convert_command(write: Callable[..., Path], default: str, *flags: tuple) -> None:
     """Convert a model file as the command line says; flags are names and helps."""
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
-    out = ROOT / "build" / "targets" / default
-    parser.add_argument("out", type=Path, nargs="?", default=out)
+    own = {"default": ROOT / "build" / "targets" / default}
+    parser.add_argument("out", type=Path, nargs="?", **own, help="default: %(default)s")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     for name, text in flags:
         parser.add_argument(name, action="store_true", help=text)
