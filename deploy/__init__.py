@@ -23,14 +23,14 @@ def server_options(
 ) -> argparse.ArgumentParser:
     """What a server's command can be told; `folder`: of build/, where it puts files."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--port", type=int, default=port, help="default: %(default)s")
+    told = "default: %(default)s"
+    parser.add_argument("--port", type=int, default=port, help=told)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     if folder:
-        own = {"default": ROOT / "build" / folder, "help": f"default: build/{folder}"}
-        parser.add_argument("--folder", type=Path, **own)
+        build = ROOT / "build" / folder
+        parser.add_argument("--folder", type=Path, default=build, help=told)
     else:
-        here = {"default": "127.0.0.1", "help": "default: %(default)s"}
-        parser.add_argument("--host", **here)
+        parser.add_argument("--host", default="127.0.0.1", help=told)
     return parser
 
 

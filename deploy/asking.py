@@ -10,10 +10,9 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy import DEFAULT_MODEL, ROOT, free_ports
 from going_modular.app_process import HOST, less_astray, started
@@ -27,8 +26,7 @@ PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"
 ENVIRONMENTS = ROOT / "build" / "targets"  # of those that have one of their own
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A server, and how it is asked: places.toml explains each."""
 
     place: str
@@ -43,7 +41,6 @@ class Target:
 
     @property
     def package(self) -> str:
-        """Its Python package."""
         return f"deploy.{self.place}"
 
     def pack(self, picture: bytes) -> tuple[bytes, str]:
@@ -57,16 +54,13 @@ class Target:
             return json.dumps({"instances": [instance]}).encode(), "application/json"
         return picture, "application/octet-stream"
 
-    def unpack(self, answer: Any) -> dict[str, Any]:
+    def unpack(self, answer: dict) -> dict:
         """Find the answer for the picture in what the server's JSON says."""
         return answer["predictions"][0] if self.sends == "instances" else answer
 
 
-TARGETS = {
-    place: Target(place, **facts)
-    for place, facts in PLACES.items()
-    if "predict" in facts
-}
+SERVERS = {place: facts for place, facts in PLACES.items() if "predict" in facts}
+TARGETS = {place: Target(place, **facts) for place, facts in SERVERS.items()}
 
 
 class Client(contextlib.AbstractContextManager):
@@ -79,15 +73,15 @@ class Client(contextlib.AbstractContextManager):
         self._connection.close()
 
     def send(
-        self, method: str, path: str, body: Any = None, kind: str | None = None
+        self, method: str, path: str, body: Any = None, kind: str = ""
     ) -> tuple[int, str]:
         """Send one request and return the status and the text of its answer."""
-        headers = {} if kind is None else {"Content-Type": kind}
+        headers = {"Content-Type": kind} if kind else {}
         self._connection.request(method, path, body, headers)
         reply = self._connection.getresponse()
         return reply.status, reply.read().decode()
 
-    def ask(self, target: Target, picture: bytes) -> dict[str, Any]:
+    def ask(self, target: Target, picture: bytes) -> dict:
         """Ask about a picture file; anything but an answer is a RuntimeError."""
         status, text = self.send("POST", target.predict, *target.pack(picture))
         if status != 200:
@@ -95,8 +89,7 @@ class Client(contextlib.AbstractContextManager):
         return target.unpack(json.loads(text))
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """A server that answers."""
 
     port: int
@@ -115,9 +108,8 @@ def python_of(place: str) -> Path:
     environment = PLACES.get(place, {}).get("environment")
     if not environment:
         return Path(sys.executable)
-    folder = ENVIRONMENTS / environment
-    windows = folder / "Scripts" / "python.exe"
-    return windows if windows.exists() else folder / "bin" / "python"
+    program = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+    return ENVIRONMENTS / environment / program
 
 
 def is_up(target: Target, port: int) -> bool:
@@ -138,14 +130,15 @@ def running(
     """
     env = {k: v for k, v in less_astray().items() if not k.startswith("AIP_")}
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= environment or {}
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         port, log, staged = free_port(), Path(name, "log.txt"), Path(name, "staged")
         command = [python_of(target.place), "-m", f"{target.package}.serve"]
         command += ["--port", port, "--model", model.resolve()]
         command += ["--folder", staged] if target.stages else []
-        how = {"log": log, "is_ready": lambda: is_up(target, port), "cwd": ROOT}
-        how |= {"seconds": TO_START, "env": env | (environment or {})}
+        how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": TO_START}
+        how |= {"cwd": ROOT, "env": env}
         how["start_new_session"] = True  # a group: what it starts stops with it
         with started(*command, **how) as process:
             try:

@@ -8,14 +8,14 @@ bicubic resizing, and each has its own way of handing a picture over.
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from deploy import DEFAULT_MODEL, ROOT
-from deploy.reference import ask_network, read_about, read_deployable
+from deploy.reference import ask_network, read_deployable
 from deploy.try_it import TargetResult
 from going_modular.app.model import ModelMetadata
 from going_modular.export import Deployable
@@ -62,8 +62,7 @@ def convert_command(write: Callable[..., Path], default: str, *flags: tuple) -> 
     """Convert a model file as the command line says; flags are names and helps."""
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
     own = {"default": ROOT / "build" / "targets" / default}
-    own["help"] = f"default: build/targets/{default}"
-    parser.add_argument("out", type=Path, nargs="?", **own)
+    parser.add_argument("out", type=Path, nargs="?", **own, help="default: %(default)s")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     for name, text in flags:
         parser.add_argument(name, action="store_true", help=text)
@@ -82,20 +81,16 @@ def size_of(path: Path) -> int:
 
 
 def try_runtime(
-    name: str,
-    write: Callable[[Path, Path], Path],
-    runner: Callable[[Path], Callable[[torch.Tensor], Sequence]],
-    model: Path,
-    photos: list[Path],
-    **told,
+    name: str, write: Callable, runner: Callable, model: Path, photos: list, **facts
 ) -> TargetResult:
     """Convert a model file, and ask a phone's runtime about photos prepared here.
 
     `write` converts a file to another; `runner` makes of that one a function from a
     prepared picture, (1, 3, S, S), to its answer, on one thread.
     """
-    prepare, names = read_deployable(model).preprocess, read_about(model).class_names
+    prepare = read_deployable(model).preprocess
     with tempfile.TemporaryDirectory() as folder:
         file = write(model, Path(folder, "converted"))
-        run, told["file_bytes"] = runner(file), file.stat().st_size
-        return ask_network(name, lambda p: run(prepare(p)[None]), names, photos, **told)
+        run, facts["file_bytes"] = runner(file), file.stat().st_size
+        how = name, lambda picture: run(prepare(picture)[None])
+        return ask_network(*how, model, photos, **facts)

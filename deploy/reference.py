@@ -9,7 +9,7 @@ features that knn_similarity compares with are as rounded as in the file.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from going_modular.files import LessonError
 from going_modular.gate import OODDetector
 from going_modular.model_builder import CONTENDERS
 
-SECOND_HEAD = "gate.second_head"
+SECOND_HEAD = "gate.second_head.weight"
 
 
 class RebuildError(LessonError):
@@ -48,9 +48,8 @@ def read_deployable(onnx_file: Path) -> Deployable:
     """
     about, graph = read_about(onnx_file), onnx.load(onnx_file).graph
     known = {contender.name: contender for contender in CONTENDERS}
-    if about.contender not in known:
+    if not (contender := known.get(about.contender)):
         raise RebuildError(f"There is no base {about.contender!r}, only {[*known]}")
-    contender = known[about.contender]
     size = {"input_size": about.input_size} if contender.takes_size else {}
     built = contender.build(len(about.class_names), **size)
     if not built.pretrained:
@@ -58,8 +57,8 @@ def read_deployable(onnx_file: Path) -> Deployable:
             f"The published weights of {contender.name} are not here. Connect to the "
             "internet, then run this again."
         )
+    values = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     try:
-        values = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         _fill(built.model.head[-1], values, HEAD)
         gate = _gate(values)
     except (KeyError, RuntimeError, ValueError) as error:
@@ -67,8 +66,8 @@ def read_deployable(onnx_file: Path) -> Deployable:
             f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
             "Run the lesson to make the file anew."
         ) from error
-    whole = built.preprocess, built.model, gate
-    return Deployable(*whole, temperature=about.temperature)
+    parts = built.preprocess, built.model, gate
+    return Deployable(*parts, temperature=about.temperature)
 
 
 def _gate(values: dict[str, np.ndarray]) -> OODDetector:
@@ -76,9 +75,8 @@ def _gate(values: dict[str, np.ndarray]) -> OODDetector:
         known = values[KNOWN].T  # stored (D, N)
     else:  # as int8, with a scale a column
         known = (values[f"{KNOWN}_int8"] * values[f"{KNOWN}_scale"]).T
-    second_head = None
-    if f"{SECOND_HEAD}.weight" in values:
-        second_head = nn.Linear(*values[f"{SECOND_HEAD}.weight"].T.shape)
+    second = values.get(SECOND_HEAD)
+    second_head = None if second is None else nn.Linear(*second.T.shape)
     nothing = dict.fromkeys(("confidence", "second"), torch.zeros(2))
     gate = OODDetector(torch.tensor(known), second_head, **nothing)
     # Rounded rows are not quite 1 long, in the file neither.
@@ -93,18 +91,14 @@ def _fill(part: nn.Module, values: dict[str, np.ndarray], name: str) -> nn.Modul
 
 
 def ask_network(
-    name: str,
-    run: Callable[[torch.Tensor], Sequence],
-    class_names: list[str],
-    photos: list[Path],
-    **told,
+    name: str, run: Callable, model: Path, photos: list[Path], **facts
 ) -> TargetResult:
     """Ask a network about photos that PyTorch, on one thread, prepares or answers.
 
-    `run` is a deployable, or whatever goes from pixels, uint8 (H, W, 3), to C
-    probabilities and both scores, of any shape; `told` is as of `ask_all`.
+    `run` goes from pixels, uint8 (H, W, 3), to C probabilities and both scores.
     """
     torch.set_num_threads(1)
+    class_names = read_about(model).class_names
 
     @torch.inference_mode()
     def ask(content: bytes) -> dict:
@@ -113,12 +107,12 @@ def ask_network(
         plain = [np.asarray(score).item() for score in scores]
         return dict(zip(KEPT, [dict(pairs), *plain], strict=True))
 
-    return ask_all(name, ask, photos, **told)
+    return ask_all(name, ask, photos, **facts)
 
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """The reference's answers."""
-    deployable, names = read_deployable(model), read_about(model).class_names
-    told = {"versions": versions_of("torch torchvision timm"), "precision": "fp32"}
-    told["file_bytes"] = sum(each.nbytes for each in deployable.state_dict().values())
-    return [ask_network("PyTorch", deployable, names, photos, **told)]
+    deployable = read_deployable(model)
+    facts = {"versions": versions_of("torch torchvision timm"), "precision": "fp32"}
+    facts["file_bytes"] = sum(each.nbytes for each in deployable.state_dict().values())
+    return [ask_network("PyTorch", deployable, model, photos, **facts)]

@@ -32,8 +32,7 @@ class TargetResult:
     target: str  # its name
     versions: dict[str, str]  # of the packages that matter, by name
     file_bytes: int  # of the model's file
-    # One a photo, in their order, with "probabilities" by class; most have both scores,
-    # too. None where the runtime cannot run here.
+    # One a photo: "probabilities" by class, mostly both scores. None if not run here.
     answers: list[dict[str, Any]]
     median_ms: float | None  # from a photo's bytes to its answer, one at a time
     precision: str = "int8"  # of the convolutions' weights, or "fp32"
@@ -52,13 +51,7 @@ def versions_of(packages: str, python: str | Path = sys.executable) -> dict[str,
 
 
 def ask_all(
-    name: str,
-    ask: Callable[[bytes], dict],
-    photos: list[Path],
-    *,
-    file_bytes: int,
-    versions: dict[str, str],
-    precision: str = "int8",
+    name: str, ask: Callable[[bytes], dict], photos: list[Path], **facts
 ) -> TargetResult:
     """Ask about every photo, one at a time; about the first beforehand, to warm up."""
     contents, answers, seconds = [photo.read_bytes() for photo in photos], [], []
@@ -70,7 +63,7 @@ def ask_all(
         seconds.append(time.perf_counter() - start)
         answers.append({key: answer[key] for key in KEPT if key in answer})
     median_ms = 1000 * statistics.median(seconds)
-    return TargetResult(name, versions, file_bytes, answers, median_ms, precision)
+    return TargetResult(name, answers=answers, median_ms=median_ms, **facts)
 
 
 def try_server(place: str, model: Path, photos: list[Path]) -> TargetResult:
@@ -78,14 +71,14 @@ def try_server(place: str, model: Path, photos: list[Path]) -> TargetResult:
     target = TARGETS[place]
     with running(target, model=model) as server, Client(server.port) as client:
         file = server.staged / target.archive if target.archive else model
-        told = {"versions": versions_of(target.packages, python_of(place))}
-        told["file_bytes"] = file.stat().st_size
-        return ask_all(target.name, lambda p: client.ask(target, p), photos, **told)
+        versions = versions_of(target.packages, python_of(place))
+        facts = {"versions": versions, "file_bytes": file.stat().st_size}
+        return ask_all(target.name, lambda p: client.ask(target, p), photos, **facts)
 
 
 def main() -> None:
     """Read the command line, ask, write the answers."""
-    parser = argparse.ArgumentParser(description="Ask a place about photos.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("place", choices=[*PLACES, "reference"], help="whom to ask")
     parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
     parser.add_argument("out", type=Path, help="the JSON file to write")

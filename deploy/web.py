@@ -153,6 +153,6 @@ def serve(
         predictor = model.Predictor(args.model, threads=1)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
+    where = {"host": args.host, "port": args.port}
     # A stalled upload must not keep a server from stopping.
-    grace = {"timeout_graceful_shutdown": 5}
-    uvicorn.run(make(predictor), host=args.host, port=args.port, **grace)
+    uvicorn.run(make(predictor), **where, timeout_graceful_shutdown=5)

@@ -1,6 +1,5 @@
-"""A notebook with its answers filled in, from the folded blocks below its cells."""
+"""A notebook's exercises, tried with the answers that are folded below them."""
 
-import copy
 import re
 from textwrap import indent
 
@@ -25,20 +24,6 @@ def cells_to_write(notebook: nbformat.NotebookNode) -> dict[str, str]:
     return found
 
 
-def fill_in(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Put each answer in the place of the lines with the three dots, in place."""
-    answers = cells_to_write(notebook)
-    for cell in notebook.cells:
-        if cell.id not in answers:
-            continue
-        paragraphs = re.split(r"\n{2,}", cell.source)
-        asked = [n for n, lines in enumerate(paragraphs) if DOTS.search(lines)]
-        assert len(asked) == 1, f"{cell.id}: three dots in {len(asked)} places"
-        paragraphs[asked[0]] = answers[cell.id]
-        cell.source = "\n\n\n".join(paragraphs)
-    return notebook
-
-
 HEAR = """
 import contextlib, io
 with contextlib.redirect_stdout(io.StringIO()) as heard:
@@ -50,9 +35,12 @@ assert heard.getvalue().startswith("Right."), heard.getvalue()
 def check_answers(notebook: nbformat.NotebookNode) -> None:
     """Run each cell to write as it is, then with its answer: that must be right."""
     answers = cells_to_write(notebook)
-    filled_in = fill_in(copy.deepcopy(notebook))
-    for cell, filled in zip(notebook.cells, filled_in.cells, strict=True):
+    for cell in notebook.cells:
         if cell.id in answers:
-            *above, check = re.split(r"\n{2,}", filled.source.strip())
+            paragraphs = re.split(r"\n{2,}", cell.source.strip())
+            asked = [n for n, lines in enumerate(paragraphs) if DOTS.search(lines)]
+            assert len(asked) == 1, f"{cell.id}: three dots in {len(asked)} places"
+            paragraphs[asked[0]] = answers[cell.id]
+            *above, check = paragraphs
             heard = HEAR.format(indent(check, "    "))
             cell.source = "\n\n".join([cell.source, *above, heard])

@@ -1,8 +1,7 @@
-"""What tests of deploy/ share: its servers, what they get, its READMEs' clients."""
+"""What tests of deploy/ share: its servers, what they get, and a network for Ray."""
 
 import contextlib
 import ctypes
-import importlib.util
 import io
 import json
 import os
@@ -14,6 +13,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -32,6 +32,7 @@ from going_modular.drawn import CLASS_NAMES
 FASTAPI, SAGEMAKER, VERTEX_AI = WEB
 CASES = tomllib.loads(Path(__file__).with_name("deploy_cases.toml").read_text("utf-8"))
 SERVERS = (*WEB, AZURE_ML, TORCHSERVE)
+DEPLOY = ROOT / "deploy"
 NETWORK = Path("/proc/thread-self/ns/net")
 CLONE_NEWNET = 0x40000000
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
@@ -42,18 +43,18 @@ def of(*targets: Target) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("target", targets, ids=lambda target: target.name)
 
 
-def cases_of(target: Target) -> dict:
-    """What the file of cases has for a target."""
-    return CASES[target.place]
-
-
-def need(place: str) -> Path:
-    """The Python that a place runs in; skips where there is none."""
-    python = python_of(place)
-    if not python.exists():
-        pytest.skip(f"needs python -m tools.try_targets {place}")
-    if place == "torchserve" and not shutil.which("java"):
-        pytest.skip("needs Java: apt install openjdk-17-jre-headless")
+def need(place: str, network: int = 0) -> Path:
+    """The Python that a place runs in; skips where something is missing."""
+    python, is_ray = python_of(place), place == "ray"
+    no_java = place == "torchserve" and not shutil.which("java")
+    for is_missing, what in (
+        (not python.exists(), f"python -m tools.try_targets {place}"),
+        (no_java, "Java: apt install openjdk-17-jre-headless"),
+        (is_ray and not find_spec("ray"), "pip install -r deploy/ray/requirements.txt"),
+        (is_ray and not network, "root on Linux and iproute2, to keep Ray for itself"),
+    ):
+        if is_missing:
+            pytest.skip(f"needs {what}")
     return python
 
 
@@ -75,14 +76,6 @@ def own_network() -> Iterator[int]:
                 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
                 number = NETWORK.stat().st_ino
         yield number
-
-
-def need_ray(network: int) -> None:
-    """Skip where Ray is not installed, or cannot be kept off the network."""
-    if not importlib.util.find_spec("ray"):
-        pytest.skip("needs Ray: pip install -r deploy/ray/requirements.txt")
-    if not network:
-        pytest.skip("needs root on Linux and iproute2, to keep Ray off the network")
 
 
 def left_over(network: int) -> dict[int, str]:
@@ -112,6 +105,9 @@ def rays_home() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as home:
         told = {"HOME": home, "RAY_TMPDIR": home}  # Ray writes a token to the one
         yield told | {"RAY_USAGE_STATS_ENABLED": "0"}
+
+
+# What is sent, and what must come back
 
 
 def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
@@ -159,22 +155,18 @@ def expected(predictor: Predictor, picture: bytes, near: float = 0.0) -> dict:
 
 
 def assert_right(
-    target: Target, answer: dict, predictor: Predictor, picture: bytes
+    target: Target, reply: tuple[int, dict], predictor: Predictor, picture: bytes
 ) -> None:
-    """Hold a server's answer against the Predictor's."""
-    wanted, found = expected(predictor, picture), dict(target.unpack(answer))
-    if target not in WEB:  # another ONNX Runtime differs in the last digits
+    """Hold a server's reply against the Predictor's answer."""
+    assert reply[0] == 200, reply
+    wanted, found = expected(predictor, picture), dict(target.unpack(reply[1]))
+    if target.environment:  # another ONNX Runtime differs in the last digits
         wanted = expected(predictor, picture, near=1e-3)
         for one in (wanted, found):
             one["text"] = one["text"].splitlines()[0]
     assert found == wanted
 
 
-def folder_of(target: Target) -> Path:
-    """A target's folder."""
-    return ROOT / "deploy" / target.place
-
-
 def readme(target: Target) -> str:
     """A target's page."""
-    return (folder_of(target) / "README.md").read_text("utf-8")
+    return (DEPLOY / target.place / "README.md").read_text("utf-8")

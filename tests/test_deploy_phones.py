@@ -1,10 +1,11 @@
-"""deploy/litert/, core_ml/ and executorch/: what they convert to answers alike.
+"""deploy/reference.py, litert/, core_ml/ and executorch/: networks that answer alike.
 
 Core ML itself answers on Apple's systems only, so nothing here asks it: what we tell
 coremltools is looked up in its package.
 """
 
 import base64
+import copy
 import json
 import zipfile
 from dataclasses import replace
@@ -12,26 +13,33 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import ModelT
 from demo_model_fixture import ABOUT, make_model
-from deploy_targets import command, draw_photos, need
+from deploy_targets import draw_photos, need
+from onnx import numpy_helper
+from torch import nn
 
-from deploy import DEFAULT_MODEL, reference
+from deploy import DEFAULT_MODEL, ROOT, reference, try_it
 from deploy.converting import convert_command
 from deploy.litert.convert import try_all, write_tflite
 from deploy.litert.metadata import with_metadata
-from deploy.reference import read_about, read_deployable
-from deploy.try_it import read_trials
-from going_modular.app.model import OUTPUTS, ModelMetadata
+from deploy.reference import RebuildError, read_about, read_deployable
+from deploy.try_it import WARM_UPS, ask_all, read_trials
+from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_picture
+from going_modular.app_process import run
 from going_modular.drawn import CLASS_NAMES
+from going_modular.export import KNOWN, Deployable
 from going_modular.files import LessonError
+from going_modular.gate import OODDetector, softmax_head
 from pocket.convert import tflite_of
 
 GOLDEN = Path(__file__).with_name("tflite_metadata.txt")
 FP32 = 1e-4  # how far floats may be from the reference
+SAME = 1e-5  # and the reference from itself
 READ = """
 import json, sys
 import coremltools as ct
@@ -54,31 +62,105 @@ print(json.dumps({
 """
 
 
-def run(python: str, *arguments: object) -> str:
-    done = command(python, *arguments)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+# PyTorch, from a model file
+
+
+@pytest.mark.parametrize("has_second_head", [True, False], ids=["two heads", "one"])
+def test_what_the_lesson_learned_is_read(
+    has_second_head, lite2, stored, tmp_path, monkeypatch
+):
+    torch.manual_seed(0)
+    second = softmax_head(torch.randn(3, 1280) / 10, torch.randn(3))
+    scores = {"confidence": torch.randn(9), "second": torch.rand(9)}
+    gate = OODDetector(stored.tensors[0], second if has_second_head else None, **scores)
+    model = copy.deepcopy(lite2.model)
+    nn.init.normal_(model.head[-1].weight, std=0.1)
+    original = Deployable(lite2.preprocess, model, gate, temperature=1.5)
+    parts = original.state_dict() | {KNOWN: gate.known.T}
+    arrays = [numpy_helper.from_array(parts[name].numpy(), name) for name in parts]
+    graph = onnx.helper.make_graph([], "all that is read", [], [], arrays)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "m.onnx")
+    found = SimpleNamespace(about=replace(ABOUT, temperature=1.5))
+    monkeypatch.setattr(reference, "Predictor", lambda *_, **__: found)
+    rebuilt = read_deployable(tmp_path / "m.onnx")
+    assert rebuilt.temperature == 1.5
+    torch.testing.assert_close(rebuilt.state_dict(), original.state_dict())
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    pointer, old = tmp_path / "pointer.onnx", tmp_path / "old.onnx"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1")
+    names = b"gate.second_width", b"gate.unknown_name"  # as in files of other days
+    old.write_bytes(DEFAULT_MODEL.read_bytes().replace(*names))
+    for file, sentence in {
+        tmp_path / "none.onnx": "run the lesson to make it",
+        pointer: "git lfs pull",
+        make_model(tmp_path / "other.onnx", contender="ResNet"): "no base 'ResNet'",
+        make_model(tmp_path / "stand-in.onnx"): "lacks a part",
+        old: "lacks a part .*gate.second_width.*make the file anew",
+    }.items():
+        with pytest.raises(RebuildError, match=sentence):
+            read_deployable(file)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Drawn plates: a list of them as JSON, their files, the reference's answers."""
+def drawn(tmp_path_factory):
+    """Drawn plates: a list of them as JSON, their files, the reference's trial."""
     listed, files = draw_photos(tmp_path_factory.mktemp("photos"))
-    threads = torch.get_num_threads()
-    yield listed, files, reference.try_all(DEFAULT_MODEL, files)[0].answers
+    out, threads = listed.with_name("out.json"), torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["try_it", "reference", str(listed), str(out)])
+        try_it.main()
+    yield listed, files, read_trials(out)[0]
     torch.set_num_threads(threads)
+
+
+def best(answer: dict) -> str:
+    return max(answer["probabilities"], key=answer["probabilities"].get)
+
+
+def test_the_reference_is_much_like_the_int8_file(drawn):
+    _, files, trial = drawn
+    assert trial.target == "PyTorch" and trial.versions["torch"]
+    assert trial.median_ms > 0 and trial.file_bytes > 20_000_000
+    rebuilt, same = read_deployable(DEFAULT_MODEL), 0
+    predictor = Predictor(DEFAULT_MODEL, threads=1)
+    for photo, answer in zip(files, trial.answers, strict=True):
+        probabilities, *scores = answer.values()
+        assert list(probabilities) == list(CLASS_NAMES)
+        with torch.inference_mode():
+            wanted, *others = rebuilt(torch.tensor(open_picture(photo)))
+        assert [*probabilities.values()] == pytest.approx(wanted, abs=SAME)
+        assert scores == pytest.approx([each.item() for each in others], abs=SAME)
+        rounded = predictor.predict(photo)
+        assert scores[0] == pytest.approx(rounded.knn_similarity, abs=0.1)
+        same += rounded.best[0] == best(answer)
+    assert same >= len(files) - 1
+
+
+def test_every_photo_is_answered_once_after_the_warm_up(tmp_path):
+    photos, asked = [tmp_path / str(number) for number in range(WARM_UPS + 2)], []
+    for photo in photos:
+        photo.write_text(photo.name)
+    facts = {"versions": {}, "file_bytes": 1}
+    trial = ask_all("A", lambda photo: asked.append(photo) or {}, photos, **facts)
+    assert len(trial.answers) == len(photos)
+    assert asked == [*asked[:WARM_UPS], *(photo.read_bytes() for photo in photos)]
+
+
+# What phones run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["executorch", "litert"])
-def test_floats_answer_as_the_reference(place, photos, tmp_path):
-    listed, _, wanted = photos
-    run(need(place), "-m", "deploy.try_it", place, listed, tmp_path / "out.json")
-    floats = read_trials(tmp_path / "out.json")[-1]
+def test_floats_answer_as_the_reference(place, drawn, tmp_path):
+    (listed, _, truth), out = drawn, tmp_path / "out.json"
+    run(need(place), "-m", "deploy.try_it", place, listed, out, cwd=ROOT)
+    floats = read_trials(out)[-1]
     assert floats.precision == "fp32"
     assert 15e6 < floats.file_bytes < 30e6 and floats.median_ms > 0
-    for answer, expected in zip(floats.answers, wanted, strict=True):
-        for part, value in expected.items():
+    for answer, wanted in zip(floats.answers, truth.answers, strict=True):
+        for part, value in wanted.items():
             assert answer[part] == pytest.approx(value, abs=FP32)
 
 
@@ -87,9 +169,9 @@ def test_core_mls_package_says_and_holds_what_it_must(tmp_path):
     python = need("core_ml")
     package, deployable = tmp_path / "m.mlpackage", read_deployable(DEFAULT_MODEL)
     for _ in range(2):  # the second replaces the first
-        run(python, "-m", "deploy.core_ml.convert", package)
+        run(python, "-m", "deploy.core_ml.convert", package, cwd=ROOT)
     assert [path.name for path in tmp_path.iterdir()] == ["m.mlpackage"]
-    read = json.loads(run(python, "-c", READ, package).splitlines()[-1])
+    read = json.loads(run(python, "-c", READ, package, cwd=ROOT).splitlines()[-1])
     how = deployable.preprocess
     assert read["scaling"][0] == pytest.approx([how.scale.item()])
     assert read["scaling"][1] == pytest.approx([how.shift.item()] * 3)
@@ -112,9 +194,6 @@ def test_core_mls_package_says_and_holds_what_it_must(tmp_path):
     assert metadata["license"].startswith("MIT") and metadata["versionString"]
     about = ModelMetadata.from_metadata(metadata["userDefined"])
     assert about == replace(read_about(DEFAULT_MODEL), precision="fp32")
-
-
-# LiteRT and ML Kit
 
 
 def test_metadata_changes_no_answer_and_ml_kit_gets_one(tmp_path):
@@ -147,17 +226,14 @@ def test_metadata_is_as_when_it_was_read_field_by_field():
     assert found == base64.b64decode(GOLDEN.read_text("utf-8"))
 
 
-def test_int8_is_of_the_reference_s_mind(photos, monkeypatch):
+def test_int8_is_of_the_reference_s_mind(drawn, monkeypatch):
     monkeypatch.setattr("deploy.litert.convert.find_spec", lambda name: None)
-    _, files, wanted = photos
+    _, files, truth = drawn
     (trial,) = try_all(DEFAULT_MODEL, files)
     assert (trial.target, trial.precision) == ("LiteRT", "int8")
     assert 5e6 < trial.file_bytes < 7e6
-    best, right = (
-        [max(each["probabilities"], key=each["probabilities"].get) for each in answers]
-        for answers in (trial.answers, wanted)
-    )
-    assert sum(map(str.__eq__, best, right)) >= len(files) - 1
+    pairs = zip(map(best, trial.answers), map(best, truth.answers), strict=True)
+    assert sum(one == other for one, other in pairs) >= len(files) - 1
 
 
 def test_what_cannot_be_converted_is_refused(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
-"""What can be said of deploy/ with no server, or with one for each: files, commands."""
+"""What deploy/ says and does with no server, or with one for each: files, commands."""
 
 import base64
+import json
 import re
 import runpy
 import shlex
@@ -14,18 +15,17 @@ import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
 from deploy_targets import (
     ADDRESS,
-    AZURE_ML,
+    CASES,
+    DEPLOY,
     FASTAPI,
     SAGEMAKER,
     SERVERS,
     VERTEX_AI,
     assert_right,
-    cases_of,
     command,
     draw_photos,
     expected,
     file_of,
-    folder_of,
     need,
     of,
     post,
@@ -35,16 +35,18 @@ from fastapi.testclient import TestClient
 from odd_pictures import JPEG
 
 from deploy import DEFAULT_MODEL, ROOT, asking, stage
-from deploy.asking import HOST, Server, free_port, is_up, running
+from deploy.asking import HOST, PLACES, Server, free_port, is_up, running
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
 from deploy.reply import reply
-from deploy.try_it import KEPT, read_trials
-from deploy.web import PLACES, SECONDS
+from deploy.try_it import KEPT, TargetResult, read_trials
+from deploy.web import PLACES as MOST
+from deploy.web import SECONDS
 from going_modular.app.model import Predictor
-from going_modular.app_process import started
+from going_modular.app_process import run, started
+from tools import try_targets
 
-AZURE = folder_of(AZURE_ML)
+AZURE = DEPLOY / "azure_ml"
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
@@ -78,7 +80,7 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
     assert set(ADDRESS.findall(readme(target))) == {(port(), target.predict)}
     if target is FASTAPI:
         assert f"over {SECONDS} s, or was over 15 MB" in readme(target)
-        assert f"{PLACES} requests" in readme(target)
+        assert f"{MOST} requests" in readme(target)
         model = tmp_path / "model.onnx"
         model.write_text("version https://git-lfs.github.com/spec/v1")
         assert "git lfs pull" in run_serve("--model", model)
@@ -96,42 +98,45 @@ def predictor(tmp_path_factory):
 
 
 @pytest.fixture
-def client(target, predictor):
-    """Asks a target's app, in this process."""
+def ask(target, predictor):
+    """Posts a body with a content type to a target's app, in this process."""
     app = import_module(f"{target.package}.serve").make(predictor)
     with TestClient(app) as client:
-        yield client
+
+        def ask(body: bytes, kind: str) -> tuple[int, dict]:
+            how = {"content": body, "headers": {"Content-Type": kind}}
+            answer = client.post(target.predict, **how)
+            return answer.status_code, answer.json()
+
+        yield ask
 
 
 @of(VERTEX_AI)
-def test_vertex_ai_gets_one_prediction_an_instance(client, target, predictor):
+def test_vertex_ai_gets_one_prediction_an_instance_or_what_is_wrong(ask, predictor):
     """Also for base64 as clients write it."""
+
+    def post(*texts: str) -> tuple[int, dict]:
+        question = {"instances": [{"b64": text} for text in texts], "parameters": [1]}
+        return ask(json.dumps(question).encode(), "application/json")
+
     pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
     texts = [base64.b64encode(picture).decode() for picture in pictures]
     safe = base64.urlsafe_b64encode(pictures[0]).decode()
-    texts += [base64.encodebytes(pictures[0]).decode(), safe, safe.rstrip("=")]
-    texts.append(f"data:image/jpeg;base64,{texts[0]}")
-    question = {"instances": [{"b64": text} for text in texts], "parameters": [1]}
+    lines, in_a_page = (
+        base64.encodebytes(pictures[0]).decode(),
+        "data:image/jpeg;base64,",
+    )
+    ways = lines, safe, safe.rstrip("="), in_a_page + texts[0]
     wanted = [expected(predictor, one) for one in [*pictures, *4 * [pictures[0]]]]
-    found = client.post(target.predict, json=question).json()
-    assert found == {"predictions": wanted}
-
-
-@of(VERTEX_AI)
-def test_vertex_ai_is_told_what_is_wrong(client, target):
-    case, head = cases_of(target), {"Content-Type": "application/json"}
-    good = {"b64": base64.b64encode(JPEG).decode()}
-    for text, words in case["instances"]:
-        question = {"instances": [good, {"b64": text}]}
-        answer = client.post(target.predict, json=question)
-        assert answer.status_code == 400
-        assert answer.json()["detail"].startswith(f"instances[1]: {words}")
-    too_many = b'{"instances": [%s]}' % b",".join([b'{"b64": ""}'] * 17)
-    bodies = map(str.encode, case["bodies"])
-    for body in [*bodies, too_many, b"\xff\xfe", b"[" * 1_000_000]:
-        answer = client.post(target.predict, content=body, headers=head)
-        assert answer.status_code in (400, 422)
-        assert "1 to 16 pictures" in answer.json()["detail"]
+    assert post(*texts, *ways) == (200, {"predictions": wanted})
+    for text, words in CASES["vertex_ai"]["instances"]:
+        status, answer = post(texts[0], text)
+        assert status == 400 and answer["detail"].startswith(f"instances[1]: {words}")
+    too_many = json.dumps({"instances": [{"b64": ""}] * 17})
+    bodies = map(str.encode, [*CASES["vertex_ai"]["bodies"], too_many])
+    for body in [*bodies, b"\xff\xfe", b"[" * 1_000_000]:
+        status, answer = ask(body, "application/json")
+        assert status in (400, 422) and "1 to 16 pictures" in answer["detail"]
 
 
 def test_vertex_ai_says_where_it_asks(monkeypatch, predictor):
@@ -146,7 +151,7 @@ def test_vertex_ai_says_where_it_asks(monkeypatch, predictor):
 
 
 @of(FASTAPI)
-def test_a_form_may_hold_more_but_not_less(client, target, predictor):
+def test_a_form_may_hold_more_but_not_less(ask, target, predictor):
     body, kind = target.pack(JPEG)
     end = f"--{kind.split('=')[1]}\r\n".encode()
     note = end + b'Content-Disposition: form-data; name="note"\r\n\r\nlunch\r\n'
@@ -156,12 +161,9 @@ def test_a_form_may_hold_more_but_not_less(client, target, predictor):
         *((broken, kind, [400, 422]) for broken in (body[:-20], b"", b"no form")),
         (body, "multipart/form-data", [400]),
     ]:
-        how = {"content": sent, "headers": {"Content-Type": as_kind}}
-        answer = client.post(target.predict, **how)
-        assert answer.status_code in wanted and '"picture"' in answer.json()["detail"]
-    how = {"content": note + body, "headers": {"Content-Type": kind}}
-    found = client.post(target.predict, **how)
-    assert (found.status_code, found.json()) == reply(predictor, JPEG)
+        status, answer = ask(sent, as_kind)
+        assert status in wanted and '"picture"' in answer["detail"]
+    assert ask(note + body, kind) == reply(predictor, JPEG)
 
 
 # The commands
@@ -173,8 +175,7 @@ def test_a_target_is_tried(target, tmp_path, monkeypatch):
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/elsewhere")  # which is not for ours
     listed, photos = draw_photos(tmp_path, each=1)
     out, here = tmp_path / "out.json", need(target.place) == Path(sys.executable)
-    done = command(sys.executable, "-m", "deploy.try_it", target.place, listed, out)
-    assert done.returncode == 0, done.stderr
+    run(sys.executable, "-m", "deploy.try_it", target.place, listed, out, cwd=ROOT)
     (found,), predictor = read_trials(out), Predictor(DEFAULT_MODEL, threads=1)
     assert found.target == target.name and found.median_ms > 0
     assert list(found.versions) == target.packages.split()
@@ -196,19 +197,75 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
     assert re.search(r"^\d+\.\d times as many", said, re.M)
 
 
+def test_the_page_is_renewed_with_a_row_for_each_and_for_what_failed(
+    tmp_path, monkeypatch, capsys
+):
+    """A row says how alike the answers are, and whether that is as promised."""
+    pizza, sushi = ({"probabilities": {"pizza": p, "süß": 1 - p}} for p in (0.9, 0.4))
+    truth = TargetResult("PyTorch", {}, 1, [pizza, sushi], 1.0, "fp32")
+    cases = {place: how for place, *how in CASES["table"]["moved"]}
+
+    def ask(place, photos):
+        if place == "fastapi":
+            code = "raise SystemExit('1\\nthe reason')"
+            try_targets.run(sys.executable, "-c", code)
+        precision, moved = cases.get(place, ("fp32", 0))
+        found = {"pizza": 0.9 - moved, "süß": 0.1 + moved}
+        answers = [] if place == "core_ml" else [{"probabilities": found}, sushi]
+        facts = {"a": "1"}, 2_500_000, answers, 1.25, precision, "packed"
+        return [truth if place == "reference" else TargetResult(place, *facts)]
+
+    page = tmp_path / "results.md"
+    page.write_text(try_targets.RESULTS.read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(try_targets, "RESULTS", page)
+    monkeypatch.setattr(try_targets, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(try_targets, "ask", ask)
+    monkeypatch.setattr(try_targets, "measure_crowd", lambda files: "7 times as many")
+    photos = "drawn pictures", ["a.jpg"] * 31
+    monkeypatch.setattr(try_targets, "find_photos", lambda: photos)
+    for _ in range(2):
+        assert try_targets.main(["--installed"]) == 1
+        text = page.read_text("utf-8")
+        assert text.count("7 times as many") == text.count("31 drawn pictures.") == 1
+        assert text.count("packed | a 1 |") == len(PLACES) - 1
+        for line in CASES["table"]["rows"]:
+            assert text.count(line) == 1, line
+        assert "FastAPI, int8" not in text
+    with pytest.raises(SystemExit):
+        try_targets.main(["mars"])
+    assert "invalid choice: 'mars' (choose from" in capsys.readouterr().err
+
+
+def test_every_folder_is_a_place_has_one_shape_and_was_tried():
+    """If the table lacks a place: `make targets`."""
+    assert {file.parent.name for file in DEPLOY.glob("*/__init__.py")} == set(PLACES)
+    page = (DEPLOY / "README.md").read_text("utf-8")
+    for name, facts in PLACES.items():
+        module = facts.get("module", f"{name}.serve").replace(".", "/")
+        for file in (f"{name}/requirements.txt", f"{module}.py"):
+            assert (DEPLOY / file).is_file(), file
+        assert f"({name}/README.md)" in page
+        said = (DEPLOY / name / "README.md").read_text("utf-8").lower()
+        assert "tested" in said or "tried" in said
+    row = r"^\| .+, (?:int8|fp32) \|.*\| ([^|]+) \| [^|]+ \|$"
+    rows = re.findall(row, try_targets.RESULTS.read_text("utf-8"), re.MULTILINE)
+    assert len(rows) == len(PLACES) + 2  # two files of LiteRT, two kinds of Space
+    assert all(said.startswith(("yes", "converted")) for said in rows)
+
+
 # The images of deploy/sagemaker and deploy/vertex_ai
 
 
 def assert_answers(server: Server, target) -> None:
     predictor = Predictor(DEFAULT_MODEL, threads=1)
-    assert_right(target, post(server, target, JPEG)[1], predictor, JPEG)
+    assert_right(target, post(server, target, JPEG), predictor, JPEG)
 
 
 @pytest.mark.slow
 @of(SAGEMAKER, VERTEX_AI)
 def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
     """In a folder with nothing else, started as the image is."""
-    text = (folder_of(target) / "Dockerfile").read_text("utf-8")
+    text = (DEPLOY / target.place / "Dockerfile").read_text("utf-8")
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     let_in = {line[1:] for line in ignored if line.startswith("!")}
     for line in COPY.findall(text):
@@ -232,14 +289,14 @@ def test_the_image_answers(target, tmp_path):
     if not shutil.which("docker") or command("docker", "info").returncode:
         pytest.skip("needs a running Docker: apt install docker.io")
     name = f"foodvision-test-{target.place}"
-    file = folder_of(target) / "Dockerfile"
+    file = DEPLOY / target.place / "Dockerfile"
     built = command("docker", "build", "-f", file, "-t", name, ".")
     assert built.returncode == 0, built.stderr[-3000:]
     port, log = free_port(), tmp_path / "log.txt"
-    run = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
-    run += [name, *(["serve"] if target is SAGEMAKER else [])]  # as each starts it
+    start = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
+    start += [name, *(["serve"] if target is SAGEMAKER else [])]  # as each starts it
     how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": 300}
-    with started(*run, **how) as process:
+    with started(*start, **how) as process:
         assert_answers(Server(port, process, log, tmp_path), target)
         command("docker", "stop", name)
     command("docker", "image", "rm", name)

@@ -8,9 +8,9 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from deploy import ROOT
@@ -22,41 +22,37 @@ from going_modular.datasets import make_datasets
 from going_modular.files import LessonError
 from tools.readme_block import renew_block
 
-DEPLOY = ROOT / "deploy"
-RESULTS = DEPLOY / "results.md"
+RESULTS = ROOT / "deploy" / "results.md"
 SECONDS = 1800  # that a trial may take
 ALIKE = 1e-4  # how far a probability of an fp32 file may be from PyTorch's
 SAME = 148 / 150  # share of photos on which an int8 file must name PyTorch's class
 SOME = 30  # photos that many visitors send at once
+run = partial(app_process.run, cwd=ROOT, timeout=SECONDS)
 HEAD = """\
 | place | same class as PyTorch | largest difference | median ms | MB \
 | as promised | versions |
 | --- | ---: | ---: | ---: | ---: | --- | --- |"""
 
 
-def run(*command: object) -> str:
-    """What a command prints in the repository's root; its last word if it fails."""
-    try:
-        return app_process.run(*command, cwd=ROOT, timeout=SECONDS)
-    except LessonError as error:
-        raise LessonError(str(error).splitlines()[-1]) from error
+def find_photos() -> tuple[str, list[str]]:
+    """What the test photos are called, and their files."""
+    pictures = find_pictures(Path("data"))
+    _, test_data = make_datasets(pictures.folder, transform=None)
+    return pictures.label, [str(Path(file).resolve()) for file, _ in test_data.samples]
 
 
 def install(place: str) -> None:
-    """Install what a place needs, where it is to run; a LessonError if that fails."""
-    uv = shutil.which("uv")
-    if not python_of(place).exists():
-        make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
-        run(*make, ENVIRONMENTS / PLACES[place]["environment"])
+    """Install what a place needs, where it is to run."""
     python = python_of(place)
-    pip = [uv, "pip", "install", "--python"] if uv else [python, "-m", "pip", "install"]
-    run(*pip, *([python] if uv else []), "-qr", DEPLOY / place / "requirements.txt")
+    if not python.exists():
+        run(sys.executable, "-m", "venv", python.parents[1])
+    requirements = ROOT / "deploy" / place / "requirements.txt"
+    run(python, "-m", "pip", "install", "-qr", requirements)
 
 
 def ask(place: str, photos: Path) -> list[TargetResult]:
     """Ask a place, or "reference", about the photos that a JSON file lists."""
     out = ENVIRONMENTS / f"{place}.json"
-    out.unlink(missing_ok=True)
     python = sys.executable if place in TARGETS else python_of(place)
     run(python, "-m", "deploy.try_it", place, photos, out)
     return read_trials(out)
@@ -68,7 +64,7 @@ def measure_crowd(files: list[str]) -> str:
     try:
         return run(sys.executable, "-m", "deploy.fastapi.measure", *some).strip()
     except LessonError as reason:
-        return f"Not measured: {reason}"
+        return f"Not measured: {str(reason).splitlines()[-1]}"
 
 
 def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
@@ -96,38 +92,34 @@ def main(arguments: list[str] | None = None) -> int:
     there = "install nothing: it is all there"
     parser.add_argument("--installed", action="store_true", help=there)
     args = parser.parse_args(arguments)
-    chosen = [place for place in PLACES if place in (args.places or PLACES)]
-
-    pictures = find_pictures(Path("data"))
-    _, test_data = make_datasets(pictures.folder, transform=None)
+    label, files = find_photos()
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     photos = ENVIRONMENTS / "photos.json"
-    files = [str(Path(file).resolve()) for file, _ in test_data.samples]
     photos.write_text(json.dumps(files), "utf-8")
     (truth,) = ask("reference", photos)
     table, all_kept = [HEAD], True
     print(HEAD, flush=True)
-    for place in chosen:
+    for place in [place for place in PLACES if place in (args.places or PLACES)]:
         try:
             if not args.installed:
                 install(place)
             rows = [row(trial, truth) for trial in ask(place, photos)]
         except LessonError as reason:
-            rows = [([place, *"----", f"not tried: {reason}", "-"], False)]
+            why = str(reason).splitlines()[-1]
+            rows = [([place, *"----", f"not tried: {why}", "-"], False)]
         for cells, kept in rows:
             table.append(f"| {' | '.join(cells)} |")
             print(table[-1], flush=True)
             all_kept = all_kept and kept
-    if len(chosen) == len(PLACES):
+    if set(args.places or PLACES) == set(PLACES):
         measured = (
             f"Written by `make targets` on {date.today().isoformat()}: "
             f"{platform.system()}, {os.cpu_count()} CPU cores, Python "
-            f"{platform.python_version()}, {len(files)} {pictures.label}."
+            f"{platform.python_version()}, {len(files)} {label}."
         )
-        crowd = measure_crowd(files)
-        renew_block("measured", measured, RESULTS)
-        renew_block("places", "\n".join(table), RESULTS)
-        renew_block("crowd", crowd, RESULTS)
+        blocks = {"measured": measured, "places": "\n".join(table)}
+        for name, text in (blocks | {"crowd": measure_crowd(files)}).items():
+            renew_block(name, text, RESULTS)
     return 0 if all_kept else 1
 
 

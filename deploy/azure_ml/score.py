@@ -17,8 +17,8 @@ from deploy.reply import MAX_BYTES, reply, say
 from going_modular.app.model import Predictor
 
 NAME = "foodvision_mini.onnx"
-POST = "POST a picture's bytes to this address."
-SLOW = "The picture took too long to arrive. Please send it again."
+POST = say("POST a picture's bytes to this address.")
+SLOW = say("The picture took too long to arrive. Please send it again.")
 predictor: Predictor
 
 
@@ -34,7 +34,7 @@ def run(request: AMLRequest) -> AMLResponse:
     """Answer one request."""
     if request.method != "POST":
         status = 200 if request.method == "OPTIONS" else 405
-        return AMLResponse(say(POST), status, {"Allow": "POST"}, json_str=True)
+        return AMLResponse(POST, status, {"Allow": "POST"}, json_str=True)
     body = bytearray()
     try:
         # To the end, or its sender would not hear the answer; of a body that is too
@@ -43,6 +43,6 @@ def run(request: AMLRequest) -> AMLResponse:
             if len(body) <= MAX_BYTES:
                 body += chunk
     except TimeoutError:  # Azure's server raises it after SCORING_TIMEOUT_MS
-        return AMLResponse(say(SLOW), 408, json_str=True)
+        return AMLResponse(SLOW, 408, json_str=True)
     status, answer = reply(predictor, body, request.content_type or "")
     return AMLResponse(answer, status, json_str=True)

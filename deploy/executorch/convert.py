@@ -45,8 +45,8 @@ def runner(file: Path) -> Callable[[torch.Tensor], list[torch.Tensor]]:
 
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and ask ExecuTorch's Python runtime."""
-    told = {"versions": versions_of("executorch torch"), "precision": "fp32"}
-    return [try_runtime("ExecuTorch", write_pte, runner, model, photos, **told)]
+    facts = {"versions": versions_of("executorch torch"), "precision": "fp32"}
+    return [try_runtime("ExecuTorch", write_pte, runner, model, photos, **facts)]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
@@ -32,8 +32,8 @@ def ask_gradio(client: Client, photo: bytes) -> None:
     form = form.replace(b'name="picture"', b'name="files"', 1)
     (path,) = json.loads(client.send("POST", "/gradio_api/upload", form, kind)[1])
     question = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
-    request = json.dumps(question), "application/json"
-    event = json.loads(client.send("POST", CALL, *request)[1])["event_id"]
+    question = json.dumps(question), "application/json"
+    event = json.loads(client.send("POST", CALL, *question)[1])["event_id"]
     text = client.send("GET", f"{CALL}/{event}")[1]
     if "event: complete" not in text:
         raise RuntimeError(f"the Gradio app answered: {text[:300]}")
@@ -56,27 +56,21 @@ def rate(port: int, ask: Callable, photos: list[bytes], seconds: float) -> float
     return answers / (time.perf_counter() - start)
 
 
-def measure(files: Sequence[Path], *, rounds: int = 5, seconds: float = 5) -> str:
+def measure(files: list[Path], *, rounds: int = 5, seconds: float = 5) -> str:
     """Measure both in turns, with JPEG files; the first turn of each is a warm-up."""
-    photos, rates = [Path(file).read_bytes() for file in files], {}
+    how, fastapi, gradio = ([file.read_bytes() for file in files], seconds), [], []
     with running(FASTAPI) as server, app_running(DEFAULT_MODEL) as app:
-        ways = {
-            "FastAPI": (server.port, lambda client, photo: client.ask(FASTAPI, photo)),
-            "the Gradio app": (urlsplit(app.url).port, ask_gradio),
-        }
+        port = urlsplit(app.url).port
         for _ in range(rounds + 1):
-            for name, way in ways.items():
-                rates.setdefault(name, []).append(rate(*way, photos, seconds))
-    lines = [HEAD]
-    for name, (_, *found) in rates.items():
-        middle, ends = statistics.median(found), f"{min(found):.0f} to {max(found):.0f}"
+            fastapi.append(rate(server.port, lambda c, p: c.ask(FASTAPI, p), *how))
+            gradio.append(rate(port, ask_gradio, *how))
+    lines, ratios = [HEAD], [a / b for a, b in zip(fastapi, gradio, strict=True)][1:]
+    for name, (_, *rates) in {"FastAPI": fastapi, "the Gradio app": gradio}.items():
+        middle, ends = statistics.median(rates), f"{min(rates):.0f} to {max(rates):.0f}"
         lines.append(f"| {name} | {middle:.0f} | {ends} |")
-    (_, *fastapi), (_, *gradio) = rates.values()
-    ratio = statistics.median(a / b for a, b in zip(fastapi, gradio, strict=True))
-    return "\n".join(
-        [*lines, f"\n{ratio:.1f} times as many, the median of {rounds} rounds."]
-    )
+    times = f"{statistics.median(ratios):.1f} times as many, the median of {rounds}"
+    return "\n".join([*lines, f"\n{times} rounds."])
 
 
 if __name__ == "__main__":
-    print(measure(sys.argv[1:]))
+    print(measure([Path(name) for name in sys.argv[1:]]))

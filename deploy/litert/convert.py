@@ -86,15 +86,12 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     trials = []
     for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
         write = partial(write_tflite, fp32=precision == "fp32")
-        told = {"versions": versions_of(PACKAGES[precision]), "precision": precision}
-        trials.append(try_runtime("LiteRT", write, runner, model, photos, **told))
+        facts = {"versions": versions_of(PACKAGES[precision]), "precision": precision}
+        trials.append(try_runtime("LiteRT", write, runner, model, photos, **facts))
     return trials
 
 
 if __name__ == "__main__":
-    convert_command(
-        write_tflite,
-        NAME,
-        ("--fp32", "floats in place of int8; needs litert-torch"),
-        ("--for-ml-kit", "probabilities only, without the gate"),
-    )
+    fp32 = "--fp32", "floats in place of int8; needs litert-torch"
+    for_ml_kit = "--for-ml-kit", "probabilities only, without the gate"
+    convert_command(write_tflite, NAME, fp32, for_ml_kit)

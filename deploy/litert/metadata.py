@@ -89,20 +89,19 @@ def _tables(
 
 
 def _write(builder: flatbuffers.Builder, value: Any) -> int:
-    """Write a text, floats, tables or a table, whose parts must stand before it.
+    """Write a text, floats, tables or a table behind its parts; return where it stands.
 
-    Returns:
-        Where it stands. A field that is a pair is a plain number with its kind.
+    A field that is a pair is a plain number with its kind.
     """
     if isinstance(value, str):
         return builder.CreateString(value)
+    if isinstance(value, list) and isinstance(value[0], float):
+        return builder.CreateNumpyVector(np.float32(value))
     if isinstance(value, list):
-        is_tables = isinstance(value[0], dict)
-        items = [_write(builder, each) for each in value] if is_tables else value
-        add = builder.PrependUOffsetTRelative if is_tables else builder.PrependFloat32
+        items = [_write(builder, each) for each in value]
         builder.StartVector(4, len(items), 4)
         for item in reversed(items):
-            add(item)
+            builder.PrependUOffsetTRelative(item)
         return builder.EndVector()
     places = {
         number: _write(builder, part)

@@ -18,7 +18,6 @@ NUMBERS = ("probability", "knn_similarity", "in_distribution_score")
 COLUMNS = ("file", "class", *NUMBERS, "verdict", "error")
 KINDS = {name: pa.float64() if name in NUMBERS else pa.string() for name in COLUMNS}
 WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
-BLOCK = 64  # about as many pictures as a worker takes at a time
 
 
 class Classify(Worker):
@@ -65,12 +64,9 @@ def main() -> None:
     disk, folder, files = find_files(args.folder)
     if not files:
         raise SystemExit(f"There are no files in {args.folder}")
-    blocks = min(len(files), max(4 * args.workers, len(files) // BLOCK))
     told = {"rows": [{"file": file} for file in files], "workers": args.workers}
-    rows = on_workers(Classify, content, disk, folder, **told, blocks=blocks)
-    ray.shutdown()
-    rows.sort(key=lambda row: row["file"])
-    table = pa.Table.from_pylist(rows, schema=pa.schema(KINDS))
+    rows = on_workers(Classify, content, disk, folder, **told)
+    table = pa.Table.from_pylist(rows, schema=pa.schema(KINDS)).sort_by("file")
     try:
         with atomic_write(args.table) as part:
             WRITERS[args.table.suffix](table, part)

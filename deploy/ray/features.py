@@ -42,6 +42,8 @@ def main() -> None:
     contender, started = CONTENDER[args.contender], time.perf_counter()
     if args.input_size and not contender.takes_size:
         parser.error(f"{args.contender} takes no --input-size")
+    if args.share is not None and not 0 < args.share <= 1:
+        parser.error("--share must be over 0 and at most 1")
     size = {"input_size": args.input_size} if args.input_size else {}
     try:
         tree = find_tree(args.data, ROOT / "data")
@@ -56,12 +58,10 @@ def main() -> None:
             for half, store in enumerate(stores)
             for rows in in_chunks(store.missing())
         ]
-        made = []
-        if missing:
-            told = {"workers": args.workers, "blocks": len(missing)}
-            made = on_workers(Features, stores, Extractor(built), rows=missing, **told)
-            ray.shutdown()
-    except (LessonError, ValueError) as error:
+        work = Features, stores, Extractor(built)
+        told = {"rows": missing, "workers": args.workers}
+        made = on_workers(*work, **told) if missing else []
+    except LessonError as error:
         raise SystemExit(str(error)) from error
     except ray.exceptions.RayTaskError as error:
         raise SystemExit(

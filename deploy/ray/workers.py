@@ -20,8 +20,8 @@ STARTS = 3  # Ray gives its own processes 30 s, which a busy computer can miss
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add the option that all commands have."""
-    each = "each uses one core; default: 2"
-    parser.add_argument("--workers", type=count, default=2, help=each)
+    told = "each uses one core; default: %(default)s"
+    parser.add_argument("--workers", type=count, default=2, help=told)
 
 
 def count(text: str) -> int:
@@ -49,11 +49,11 @@ def start_ray(workers: int) -> None:
 
 
 def on_workers(
-    work: type, *arguments: object, rows: list[dict], workers: int, blocks: int
+    work: type, *arguments: object, rows: list[dict], workers: int
 ) -> list[dict]:
     """What each row becomes; each worker makes `work(*arguments)`, and calls it."""
     start_ray(workers)
-    done = ray.data.from_items(rows, override_num_blocks=blocks).map(
+    done = ray.data.from_items(rows).map(
         work,
         fn_constructor_args=arguments,
         compute=ray.data.ActorPoolStrategy(size=workers),
@@ -66,6 +66,8 @@ def on_workers(
             f"The cluster has no room for {workers} workers of one core: ask for "
             "fewer with --workers, or start more machines."
         ) from error
+    finally:
+        ray.shutdown()
 
 
 def read_model(path: Path) -> bytes:

@@ -14,8 +14,6 @@ from going_modular.demo_folder import APP, TEXTS, copy_app
 from pocket.site import write_pocket
 from pocket.stopwatch import measure_in_browser
 
-SECONDS = 60
-
 
 @contextmanager
 def app_running(model: Path) -> Iterator[RunningDemo]:
@@ -32,27 +30,22 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
 
     def ask(content: bytes) -> dict:
         plate.write_bytes(content)
-        label, _ = ask_demo(plate, SECONDS)
+        label, _ = ask_demo(plate, 60)
         parts = label["confidences"]
         return {"probabilities": {part["label"]: part["confidence"] for part in parts}}
 
     with tempfile.TemporaryDirectory() as scratch:
-        plate = Path(scratch, "plate.jpg")
-        told = {"versions": versions_of("gradio onnxruntime")}
-        told["file_bytes"] = model.stat().st_size
+        plate, versions = Path(scratch, "plate.jpg"), versions_of("gradio onnxruntime")
+        facts = {"versions": versions, "file_bytes": model.stat().st_size}
         with app_running(model) as app, connected(app.url) as ask_demo:
-            by_app = ask_all("Spaces, Gradio", ask, photos, **told)
+            by_app = ask_all("Spaces, Gradio", ask, photos, **facts)
         folder = write_pocket(model, Path(scratch, "foodvision_pocket"))
         about = json.loads((folder / "model.json").read_text("utf-8"))
         speed = measure_in_browser(folder, photos)
         size = (folder / about["file"]).stat().st_size
+    versions = {"browser": speed.browser, "engine": speed.runs}
     rows = [dict(zip(about["class_names"], row, strict=True)) for row in speed.answers]
-    by_page = TargetResult(
-        "Spaces, static",
-        {"browser": speed.browser, "engine": speed.runs},
-        size,
-        [{"probabilities": probabilities} for probabilities in rows],
-        statistics.median(speed.milliseconds),
-        note="the file is packed by gzip",
-    )
-    return [by_app, by_page]
+    answers = [{"probabilities": probabilities} for probabilities in rows]
+    facts = versions, size, answers, statistics.median(speed.milliseconds)
+    gzip = {"note": "the file is packed by gzip"}
+    return [by_app, TargetResult("Spaces, static", *facts, **gzip)]

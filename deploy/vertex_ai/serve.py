@@ -14,7 +14,6 @@ from deploy.reply import MAX_BYTES, as_json
 from deploy.web import Reply, make_app, serve
 from going_modular.app.model import PictureError, Predictor
 
-PORT, HEALTH, PREDICT = 8080, "/health", "/predict"  # where nothing else is said
 MOST = 16  # pictures in a request
 EXAMPLE = "R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="  # a GIF of one pixel
 LIMIT = MAX_BYTES * 3 // 2  # in base64, four characters are three bytes; then lines
@@ -53,10 +52,12 @@ def decode(text: str) -> bytes:
 
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
-    health = os.environ.get("AIP_HEALTH_ROUTE", HEALTH)
+    health = os.environ.get("AIP_HEALTH_ROUTE", "/health")
     app = make_app(predictor, health=health, limit=LIMIT, how=HOW)
 
-    @app.post(os.environ.get("AIP_PREDICT_ROUTE", PREDICT), response_model=Predictions)
+    route = os.environ.get("AIP_PREDICT_ROUTE", "/predict")
+
+    @app.post(route, response_model=Predictions)
     def predict(question: Question) -> dict:
         """Say what is on every picture, or of the first that cannot be used, why.
 
@@ -75,4 +76,4 @@ def make(predictor: Predictor) -> FastAPI:
 
 
 if __name__ == "__main__":
-    serve(make, __doc__, port=int(os.environ.get("AIP_HTTP_PORT", PORT)))
+    serve(make, __doc__, port=int(os.environ.get("AIP_HTTP_PORT", 8080)))
