@@ -49,7 +49,7 @@ demo: $(READY)  ## serve the Gradio app on this computer
 pocket: $(READY)  ## serve the demo that runs in the browser itself
 	$(BIN)/python -m tools.serve_pocket
 
-check: $(READY)  ## style, and every quick test: in about two minutes
+check: $(READY)  ## style, and every quick test: in about a minute
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
