@@ -52,6 +52,7 @@ class FoundSpeed(NamedTuple):
 
     per_second: float
     where: str
+    answers: list[list[float]] | None = None  # probabilities (N, C), if it was here
 
 
 def measure_in_browser(
@@ -119,7 +120,7 @@ def browser_speed(
         try:
             speed = measure_in_browser(folder, pictures)
             per_second = 1000 / statistics.median(speed.milliseconds)
-            return FoundSpeed(per_second, f"{speed.browser}, here")
+            return FoundSpeed(per_second, f"{speed.browser}, here", speed.answers)
         except DeployError as reason:
             print(f"Not measured here: {reason}")
     reported = next(
