@@ -13,17 +13,12 @@ async function load(name) {
   return response;
 }
 
-/** Read a JSON file of this folder. */
 export const readJson = async (name) => (await load(name)).json();
 
-/** Fetch a file of this folder, from the store if it is there. Where a browser has no store
- *  to offer (a private window, an address without https) all works, only not offline.
- *
- * @param name Its path in the folder; .gz is uncompressed as it comes.
- * @param list What files.json says: a version, and files with their sizes.
- * @param onBytes Told about each piece that arrives.
- * @returns A Response: reading it fails if it is not of the size that was promised; its
- *   `keep` stores it, once all of it is here. */
+/** Fetch a file of this folder, uncompressed, from the store if it is there: some browsers
+ *  have none (a private window, an address without https). Returns a Response: reading it
+ *  fails if its size is not what `list`, files.json, promises; its `keep` stores it, once all
+ *  of it is here. `onBytes` is told the size of each piece that arrives. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];
@@ -55,7 +50,7 @@ async function wholeIn(store, url, size) {
   return blob.size === size ? new Response(blob, { headers: stored.headers }) : undefined;
 }
 
-/** What passes a file's pieces on, counts their bytes, and fails at any other size. */
+/** Pass a file's pieces on, counted; fail at any other size. */
 function counted(size, onBytes) {
   let count = 0;
   return new TransformStream({
@@ -96,7 +91,6 @@ export async function keepForOffline(version, build) {
   }
 }
 
-/** Register a service worker, and wait until it works. */
 async function serveWith(address) {
   const workers = navigator.serviceWorker;
   if (workers.controller?.scriptURL === address) return;

@@ -19,12 +19,10 @@ let onStuck;
 let lastId = 0;
 let clock; // of the worker's silence
 
-/** Start the model in a worker. If it cannot start, the message is meant for the visitor.
- *
- * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
- * @param onTaught Told what was taught, at first and after each change.
- * @returns {about, runs, build, version, kept}: what model.json says; what runs it; `kept`
- *   is fulfilled once its files are stored. */
+/** Start the model in a worker; an error's message is meant for the visitor. `onProgress` is
+ *  told {done, total} in bytes, or {isStuck: true} where none come; `onTaught` what was taught,
+ *  at first and after each change. `kept`, of what is returned, is fulfilled once the model's
+ *  files are stored. */
 export async function startModel(onProgress, onTaught = () => {}) {
   if (!globalThis.OffscreenCanvas || !globalThis.DecompressionStream) throw new Error(TOO_OLD);
   // Half of the cores: the page and the camera want some, too. Threads need shared memory,
@@ -62,17 +60,14 @@ function rejectAll(sentence) {
   waiting.clear();
 }
 
-/** Ask about a Blob, or a live frame, an ImageBitmap that is handed over. If there is no
- *  answer, the message is meant for the visitor.
- *
- * @returns {probabilities, knn_similarity, in_distribution_score, taught, milliseconds,
- *   preview}: `taught` is what learner.js says, if it learned anything; of a frame nothing
- *   comes back, of a file a `preview` to show. */
+/** Ask about a Blob or an ImageBitmap; a live one is handed over. The answer has the model's
+ *  three outputs, what learner.js says as `taught`, milliseconds, and a `preview` to show, if
+ *  it is not live. */
 export function ask(source, isLive = false) {
   return teach("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
-/** Ask the teacher for something: a call of teacher.js, by its name. */
+/** Ask the teacher for something: one of `calls` in teacher.js. */
 export function teach(call, given = {}, handedOver = []) {
   const id = (lastId += 1);
   const question = Promise.withResolvers();

@@ -21,7 +21,6 @@ let teacher; // of dishes beside the model's own, where its file carries what is
 let opened; // settled once the teacher knows what is kept on this device
 let isTaught = false; // or may be: answers then need a picture's features, too
 
-/** Fetch all that is needed, and start. */
 async function start({ build, threads }) {
   const coming = import("./engine.js");
   coming.catch(() => {}); // it is waited for below
@@ -52,7 +51,6 @@ async function finish(files) {
   postMessage({ tell: "kept" });
 }
 
-/** Begin to teach: read what is kept on this device, and learn it. */
 async function openTeacher() {
   teacher = await import("./teacher.js");
   await teacher.open({ look, fetchKnown }, about, (taught) => {
@@ -69,7 +67,6 @@ function fetchKnown() {
   });
 }
 
-/** Open a file, or take a frame as it is; do some work with it, and let it go. */
 async function withBitmap(source, work) {
   const bitmap = source instanceof Blob ? await openPicture(source, about.pictures) : source;
   try {
@@ -79,14 +76,12 @@ async function withBitmap(source, work) {
   }
 }
 
-/** Ask about an ImageBitmap of any size; for its features, too. */
 function run(bitmap, withFeatures = false) {
   // Where the page prepares pictures, it needs no more than the part that is looked at.
   const pixels = toPixels(bitmap, about.pictures, about.preparation?.crop);
   return engine.answer(pixels, withFeatures);
 }
 
-/** Answer for a file or a frame. */
 async function ask({ source, withPreview }) {
   isAsked = true;
   const begun = performance.now();
@@ -100,7 +95,6 @@ async function ask({ source, withPreview }) {
   });
 }
 
-/** Look at a file or a frame to learn from it: its features, and a small picture. */
 function look(source) {
   return withBitmap(source, async (bitmap) => {
     const { features } = await run(bitmap, true);
@@ -109,7 +103,6 @@ function look(source) {
   });
 }
 
-/** Do what the page asks of the teacher. */
 async function teach(call, given) {
   await opened;
   if (!teacher) throw new VisitorError(LOST);
