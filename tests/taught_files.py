@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 _CASES = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
-DAMAGES = _CASES["damages"]  # a place in a file; what stands there, null for nothing
 
 
 def _made(value, there=None):
@@ -14,22 +13,19 @@ def _made(value, there=None):
     return (value.get("of", there) * value["times"])[: value["times"]]
 
 
-# What is no such file at all, and a part of the sentence that it gets.
-NO_TAUGHT_FILES = {
-    what: (_made(content).encode("latin"), why)
-    for what, (content, why) in _CASES["no taught files"].items()
-}
-
-
-def damaged(text: str, what: str) -> str:
-    """A file's text after one of `DAMAGES`."""
-    content = json.loads(text)
-    path, value = DAMAGES[what]
-    *way, last = path.split(".")
-    place = content
-    for key in way:
-        place = place[int(key) if key.isdigit() else key]
-    place[last] = _made(value, place.get(last))
-    if value is None:
-        del place[last]
-    return json.dumps(content)
+def refused_files(good: str) -> dict[str, tuple[bytes, str]]:
+    """What is no such file, and a good one damaged, each with what is said of it."""
+    refused = {
+        what: (_made(content).encode("latin"), why)
+        for what, (content, why) in _CASES["no taught files"].items()
+    }
+    for what, (path, value) in _CASES["damages"].items():
+        content = place = json.loads(good)
+        *way, last = path.split(".")
+        for key in way:
+            place = place[int(key) if key.isdigit() else key]
+        place[last] = _made(value, place.get(last))
+        if value is None:
+            del place[last]
+        refused[what] = (json.dumps(content).encode(), "damaged")
+    return refused

@@ -20,10 +20,10 @@ from pocket_site import (
     start_camera,
     status,
 )
-from taught_files import DAMAGES, NO_TAUGHT_FILES, damaged
+from taught_files import refused_files
 from torch.nn import functional as F
 
-from benchmarks.teaching import ask_all, call, teach
+from benchmarks.teaching import LEARNED, ask_all, call, teach
 from going_modular.app.model import SENTENCES, open_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.stored_features import read_features
@@ -32,11 +32,10 @@ from pocket.runtimes import ORT_WEB
 from pocket.server import serve_folder
 from pocket.site import write_pocket
 from pocket.taught_file import class_more, read_taught, write_taught
-from pocket.teaching import TaughtHead, needed
+from pocket.teaching import TaughtHead
 
 OTHERS = COMMITTED.parents[1] / "data" / "other_dishes_effnet_lite2_224.npz"
 SOUP, NOODLES = "soup", "noodles"
-LEARNED = "#taught:not([hidden])"
 NONE_YET = "Dishes you taught me: none yet"
 LEARN = """async ([taught, asked, knownFile]) => {
     const { makeLearner } = await import("./learner.js");
@@ -58,10 +57,9 @@ def url(committed_url):
 
 
 @pytest.fixture
-def page(context, url):
-    page = opened(context, url)
-    yield page
-    assert page.complaints == []
+def page(page):
+    page.wait_for_selector(LEARNED)
+    return page
 
 
 def opened(context, url):
@@ -81,7 +79,6 @@ def show(page, name: str, number: int) -> None:
 
 
 def see(page, text: str, **options: float) -> None:
-    """Wait for a text, wherever it stands."""
     page.get_by_text(text).first.wait_for(**options)
 
 
@@ -93,7 +90,6 @@ def teach_what_is_seen(page, name: str, said: str = "Learned.") -> None:
 
 
 def add(page, *contents: bytes, said: str = "learned") -> None:
-    """Choose more photos of the open dish."""
     kind = {"mimeType": "image/jpeg"}
     files = [kind | {"name": f"{at}.jpg", "buffer": b} for at, b in enumerate(contents)]
     page.set_input_files("#more-files", files)
@@ -102,7 +98,6 @@ def add(page, *contents: bytes, said: str = "learned") -> None:
 
 @pytest.mark.parametrize("names", [["baklava"], ["baklava", "bibimbap", "steak"]])
 def test_the_page_learns_what_the_lesson_learns(page, names, tmp_path):
-    """Number by number."""
     others, known = read_features(OTHERS), read_known(COMMITTED)
     rows, labels = others.train.tensors
     photos = {n: rows[labels == at][: 20 - 5 * at] for at, n in enumerate(names)}
@@ -124,24 +119,20 @@ def test_the_page_learns_what_the_lesson_learns(page, names, tmp_path):
 
 def left_one_out(known, dishes) -> int:
     """By heads that are fitted anew for each photo."""
-    name = next(iter(dishes))
-    rows, right = dishes[name], 0
-    for place in range(len(rows)):
-        rest = torch.cat([rows[:place], rows[place + 1 :]])
-        head = TaughtHead(known, dishes | {name: rest})
-        leads, likeness = (each[0, 0] for each in head.judge(rows[place : place + 1]))
-        right += bool(leads >= 0 and leads + likeness >= needed(len(dishes)))
+    (name, rows), right = next(iter(dishes.items())), 0
+    for place, row in enumerate(rows.split(1)):
+        rest = {name: torch.cat([rows[:place], rows[place + 1 :]])}
+        right += TaughtHead(known, dishes | rest).find(row).item() == 0
     return right
 
 
 def press(page, selector: str) -> None:
-    """Press a button once it does something: what was asked for before is done."""
+    """Press a button once what was asked for before is done."""
     page.locator("#taught:not([aria-busy=true])").wait_for()
     page.click(selector)
 
 
 def rename(page, name: str, said: str) -> None:
-    """Give the open dish another name; the form may be open already."""
     if page.locator("#rename").is_visible():
         press(page, "#rename")
     page.fill("#name", name)
@@ -321,7 +312,6 @@ def again(page, title: str) -> None:
 
 def test_what_is_kept_survives_a_full_device_broken_records_and_a_new_model(page, url):
     def change_stored(change: str, sentence: str) -> None:
-        """Change each record, and visit once more."""
         other = page.context.new_page()
         other.goto(url + "model.json")
         other.evaluate(CHANGE, change)
@@ -381,7 +371,6 @@ def test_a_browser_that_keeps_nothing_is_told_so(browser, url):
 
 
 def saved(page, with_pictures: bool) -> bytes:
-    """Save to a file, as a visitor does."""
     page.evaluate("taught.open = true")
     page.set_checked("#with-pictures", with_pictures)
     with page.expect_download() as download:
@@ -391,8 +380,7 @@ def saved(page, with_pictures: bool) -> bytes:
 
 def read(page, content: bytes) -> str:
     """Read a file in, as a visitor does; returns what the page says of it."""
-    page.evaluate("document.querySelector('#file-note').textContent = ''")
-    page.evaluate("taught.open = true")
+    page.evaluate("taught.open = true; self['file-note'].textContent = ''")
     file = {"name": "t.json", "mimeType": "application/json", "buffer": content}
     page.set_input_files("#read-file", file)
     page.locator("#file-note:not(:empty)").wait_for()
@@ -438,8 +426,7 @@ def test_page_and_python_keep_the_same_rules_for_a_file(page, tmp_path):
     teach(page, SOUP, some(SOUP, *range(3)))
     good = call(page, "save", withPictures=True)
     call(page, "forgetAll")
-    wrong = {what: (damaged(good, what).encode(), "damaged") for what in DAMAGES}
-    for what, (content, why) in (NO_TAUGHT_FILES | wrong).items():
+    for what, (content, why) in refused_files(good).items():
         assert why in read(page, content), what
     assert page.inner_text("#taught-title") == NONE_YET, "nothing was changed"
 
