@@ -1,9 +1,5 @@
-"""What the tests of the browser demo share: its folder, pictures to show it, a tab.
+"""What the tests of the browser demo share: its folder, pictures to show it, a tab."""
 
-The fixtures are for all tests; `context` and `page` are of a file's `url`.
-"""
-
-import base64
 import tomllib
 from contextlib import contextmanager
 from functools import cache
@@ -32,14 +28,6 @@ AXE = Package("axe-core", {"axe.min.js": "axe.min.js"})
 GRAVE = """axe.run().then(({ violations }) => violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => [id, nodes.map(({ target }) => target)]))"""
-PIXELS = """async ([base64, share]) => {
-    const { openPicture, toPixels } = await import("./picture.js");
-    const { pictures } = await (await fetch("model.json")).json();
-    const file = new Blob([Uint8Array.fromBase64(base64)]);
-    const bitmap = await openPicture(file, pictures);
-    const { data, height, width } = toPixels(bitmap, pictures, share ?? undefined);
-    return [new Uint8Array(data.buffer).toBase64(), height, width];
-}"""
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +102,6 @@ def write_site(folder: Path, **about: str) -> Path:
 
 
 def plate(colour=RED, kind="JPEG", size=(80, 60)) -> bytes:
-    """A picture of one colour, as a file."""
     return as_bytes(Image.new("RGB", size, colour), kind)
 
 
@@ -126,10 +113,9 @@ def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> b
 def open_page(context, url: str, *, wait: bool = True):
     """Open the demo in a new tab, with a list of its complaints."""
     page = context.new_page()
-    page.complaints = []
+    page.complaints, bad = [], ("warning", "error")
     complain = page.complaints.append
-    is_bad = ("warning", "error").__contains__
-    page.on("console", lambda line: is_bad(line.type) and complain(line.text))
+    page.on("console", lambda line: line.type in bad and complain(line.text))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
     if wait:
@@ -138,7 +124,6 @@ def open_page(context, url: str, *, wait: bool = True):
 
 
 def add_code(route, before: str = "", after: str = "") -> None:
-    """Answer with more code."""
     reply = route.fetch()
     route.fulfill(response=reply, body=f"{before}{reply.text()}{after}")
 
@@ -158,28 +143,17 @@ def start_camera(page) -> None:
 
 
 def expect(page, *texts: str) -> None:
-    """Wait for texts in the answer."""
     for text in texts:
         page.locator("#answer").get_by_text(text).first.wait_for(timeout=30_000)
 
 
-def pixels_of(page, content: bytes, share: float | None = None) -> Image.Image:
-    """What the page would show the model of a file, or of the square in its middle."""
-    asked = [base64.b64encode(content).decode(), share]
-    data, height, width = page.evaluate(PIXELS, asked)
-    image = Image.frombytes("RGBA", (width, height), base64.b64decode(data))
-    assert image.getextrema()[3] == (255, 255), "nothing is see-through"
-    return image.convert("RGB")
-
-
 def assert_agree(theirs: dict, ours: Answer, apart: float) -> None:
     """Compare a page's answer with Python's; probabilities may be `apart`."""
+    score = ours.in_distribution_score  # in standard deviations: rounding shows more
     probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
     assert theirs["probabilities"] == pytest.approx(probabilities, abs=apart)
     assert theirs["knn_similarity"] == pytest.approx(ours.knn_similarity, abs=0.02)
-    # Counted in standard deviations, so what rounding does shows more here.
-    apart = theirs["in_distribution_score"] - ours.in_distribution_score
-    assert abs(apart) <= 0.1
+    assert theirs["in_distribution_score"] == pytest.approx(score, abs=0.1)
 
 
 def status(page) -> str:
