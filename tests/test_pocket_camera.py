@@ -48,10 +48,7 @@ NO_MEDIA = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined 
 
 
 def still_plate():
-    """A sushi-green square that stays still, with a sensor's noise.
-
-    Every few seconds the brown on either side moves, outside the page's viewfinder.
-    """
+    """A green square with a sensor's noise; at times what is beside the viewfinder moves."""
     noise = np.random.default_rng(42).normal(0, 10, (7, SIZE[1], SIZE[0], 1))
     for number in range(7 * FPS):
         is_lit = number >= 6 * FPS and number % 10 < 5
@@ -144,11 +141,10 @@ def test_a_camera_that_stays_closed_gets_a_sentence(page):
 
 
 def stays_closed(page, sentence: str) -> None:
-    """Try to start the camera, and then a file, which still works."""
     page.get_by_role("button", name="Start camera").click()
     expect(page, "The camera stays closed.", sentence)
     assert sentence in status(page)
-    try_example(page, 3)
+    try_example(page, 3)  # which still works
     expect(page, "This looks like sushi.")
 
 

@@ -27,7 +27,7 @@ BINARY = (".gz", ".woff2", ".jpg", ".png", ".onnx")
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch, tmp_path):
-    """Stand-ins for what npm brings: these tests need none of it."""
+    """Stand-ins for what npm brings."""
 
     def fetch(engine: Engine) -> Path:
         folder = tmp_path / "brought" / engine.code.name
