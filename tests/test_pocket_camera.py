@@ -48,7 +48,7 @@ NO_MEDIA = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined 
 
 
 def still_plate():
-    """A green square with a sensor's noise; at times what is beside the viewfinder moves."""
+    """A noisy green square; now and then something moves beside the viewfinder."""
     noise = np.random.default_rng(42).normal(0, 10, (7, SIZE[1], SIZE[0], 1))
     for number in range(7 * FPS):
         is_lit = number >= 6 * FPS and number % 10 < 5
