@@ -65,8 +65,8 @@ function counted(size, onBytes) {
   });
 }
 
-/** Keep the whole folder, this version and of the runtime this build, and have sw.js serve
- *  it where the network does not. Returns whether the page will open without network. */
+/** Keep this version of the folder, with this build of the runtime, for sw.js to serve.
+ *  Returns whether the page will open without network. */
 export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https

@@ -41,8 +41,7 @@ function isWholeJpeg(bytes) {
   return false;
 }
 
-// Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last. Nothing
-// of that one but its name counts: no decoder asks for more.
+// Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last one's name.
 function isWholePng(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {

@@ -40,7 +40,6 @@ export function isWhole(record, { sha256, teaching: { dimensions, most } }) {
 
 const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
-/** Write dishes, {name, photos}[], as the text of a file. */
 export function writeFile(dishes, about, withPictures) {
   const { format, version, dimensions } = about.teaching;
   const network = `${about.contender}, ${about.input_size} px`;

@@ -19,7 +19,7 @@ export function openTaughtDb(onChange) {
       return reading.flatMap(({ result }) => result);
     },
 
-    /** Put records, and remove others by id or "all", everything or nothing. */
+    /** Put records, and remove others by id or "all": everything or nothing. */
     async change({ put = [], remove = [] }) {
       await transact("readwrite", (store) => {
         const isHere = ({ dish }) => store.name === (dish ? "photos" : "dishes");

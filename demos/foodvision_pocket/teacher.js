@@ -130,7 +130,7 @@ function named(given) {
   return there ?? { ...newRecord(), name };
 }
 
-/** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
+/** Add a photo to a dish; false if it teaches nothing new. */
 async function addPhoto(dish, { features, scale, picture }) {
   const total = some((record) => record.dish && !isOfOther(record)).length;
   if (total >= about.teaching.most.photos) throw problem("too many photos");
@@ -140,8 +140,7 @@ async function addPhoto(dish, { features, scale, picture }) {
   return true;
 }
 
-/** Take in dishes of a file or of another model, whose pictures are looked at anew; returns
- *  what came of it, in words. */
+/** Take in dishes of a file or of another model, whose pictures are looked at anew. */
 async function takeIn(lists, isOurs) {
   const counts = { added: 0, old: 0, useless: 0 };
   try {
@@ -180,7 +179,6 @@ const calls = {
     return (await wake()).leaveOneOut(id, () => new Promise((resolve) => setTimeout(resolve)));
   },
 
-  /** A dish's small pictures, as the bytes of JPEGs; undefined where there is none. */
   pictures: ({ id }) => photosOf(find(id)).map(({ picture }) => picture),
 
   async rename({ id, name }) {
@@ -191,7 +189,6 @@ const calls = {
     await train();
   },
 
-  /** Forget a dish's last photo, and with the only one the dish. */
   async takeBack({ id }) {
     const photos = photosOf(find(id));
     await remove(photos.length > 1 ? photos.slice(-1) : [...photos, find(id)]);

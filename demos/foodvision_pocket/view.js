@@ -52,7 +52,6 @@ export function showState(state) {
   if (!isLive) $("flip").hidden = true;
 }
 
-/** Show an answer; returns it in words. */
 export function showAnswer(answer, about) {
   const { kind, verdict, detail, numbers, rows } = describe(answer, about);
   showTexts(kind.replace(" ", "-"), verdict, detail, numbers);

@@ -20,9 +20,8 @@ let lastId = 0;
 let clock; // of the worker's silence
 
 /** Start the model in a worker; an error's message is meant for the visitor. `onProgress` is
- *  told {done, total} in bytes, or {isStuck: true} where none come; `onTaught` what was taught,
- *  at first and after each change. `kept`, of what is returned, is fulfilled once the model's
- *  files are stored. */
+ *  told {done, total} in bytes, or {isStuck: true} where none come; `onTaught` what is taught.
+ *  `kept`, of what is returned, is fulfilled once the model's files are stored. */
 export async function startModel(onProgress, onTaught = () => {}) {
   if (!globalThis.OffscreenCanvas || !globalThis.DecompressionStream) throw new Error(TOO_OLD);
   // Half of the cores: the page and the camera want some, too. Threads need shared memory,
@@ -60,9 +59,8 @@ function rejectAll(sentence) {
   waiting.clear();
 }
 
-/** Ask about a Blob or an ImageBitmap; a live one is handed over. The answer has the model's
- *  three outputs, what learner.js says as `taught`, milliseconds, and a `preview` to show, if
- *  it is not live. */
+/** Ask about a Blob or an ImageBitmap; a live one is handed over, for others there is a
+ *  `preview`. What learner.js says is `taught`. */
 export function ask(source, isLive = false) {
   return teach("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }

@@ -59,7 +59,6 @@ async function openTeacher() {
   });
 }
 
-/** The training photos' features, which what is taught is learned beside. */
 function fetchKnown() {
   const coming = fetchOnce(about.teaching.file, list, () => {});
   return within(coming.then((file) => file.arrayBuffer()), LEARNING).catch(() => {
@@ -110,7 +109,6 @@ async function teach(call, given) {
 }
 
 const calls = { start, ask };
-
 self.onmessage = async ({ data: { id, call, given } }) => {
   try {
     const result = await (calls[call]?.(given) ?? teach(call, given));
