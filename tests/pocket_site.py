@@ -1,5 +1,6 @@
 """What the tests of the browser demo share: its folder, pictures to show it, a tab."""
 
+import json
 import tomllib
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from pocket.site import write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+REFUSED = json.loads(Path(__file__).with_name("refused_files.json").read_text("utf-8"))
 CASES = tomllib.loads(Path(__file__).with_name("pocket_cases.toml").read_text("utf-8"))
 EXAMPLES = [RED, BLUE, GREEN, YELLOW, DARK]  # pictures to try, in the page's order
 SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
@@ -171,3 +173,28 @@ def grave_complaints(page) -> list[tuple]:
         found += [(width, scheme, *rule) for rule in page.evaluate(GRAVE)]
         assert not page.evaluate(SIDEWAYS), (width, scheme)
     return found
+
+
+def _made(value, there=None):
+    """A value; or so many times a text, or what is there."""
+    if not isinstance(value, dict) or "times" not in value:
+        return value
+    return (value.get("of", there) * value["times"])[: value["times"]]
+
+
+def refused_files(good: str) -> dict[str, tuple[bytes, str]]:
+    """What is no such file, and a good one damaged, each with what is said of it."""
+    refused = {
+        what: (_made(content).encode("latin"), why)
+        for what, (content, why) in REFUSED["no taught files"].items()
+    }
+    for what, (path, value) in REFUSED["damages"].items():
+        content = place = json.loads(good)
+        *way, last = path.split(".")
+        for key in way:
+            place = place[int(key) if key.isdigit() else key]
+        place[last] = _made(value, place.get(last))
+        if value is None:
+            del place[last]
+        refused[what] = (json.dumps(content).encode(), "damaged")
+    return refused

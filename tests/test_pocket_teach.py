@@ -17,10 +17,10 @@ from pocket_site import (
     drawn_jpeg,
     grave_complaints,
     open_page,
+    refused_files,
     start_camera,
     status,
 )
-from taught_files import refused_files
 from torch.nn import functional as F
 
 from benchmarks.teaching import LEARNED, ask_all, call, teach

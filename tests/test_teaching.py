@@ -8,8 +8,7 @@ import torch
 from demo_model_fixture import make_model
 from drawn_images import drawn_image
 from onnx import numpy_helper
-from pocket_site import COMMITTED, ROOT
-from taught_files import refused_files
+from pocket_site import COMMITTED, ROOT, refused_files
 from torch.nn import functional as F
 
 from going_modular.app.model import Predictor, open_picture
