@@ -130,13 +130,16 @@ def add_code(route, before: str = "", after: str = "") -> None:
     route.fulfill(response=reply, body=f"{before}{reply.text()}{after}")
 
 
-def choose(page, content: bytes, name="plate.jpg", kind="image/jpeg") -> None:
+def choose(page, content, *said: str, name="plate.jpg", kind="image/jpeg") -> None:
+    """Choose a file, bytes, and wait for what the answer says."""
     file = {"name": name, "mimeType": kind, "buffer": content}
     page.set_input_files("#file", file)
+    expect(page, *said)
 
 
-def try_example(page, number: int) -> None:
+def try_example(page, number: int, *said: str) -> None:
     page.get_by_role("button", name=f"Example picture {number}").click()
+    expect(page, *said)
 
 
 def start_camera(page) -> None:

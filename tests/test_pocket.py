@@ -43,8 +43,7 @@ MOODS = {
 def test_files_of_all_formats_are_answered(context, url):
     page = open_page(context, url, wait=False)
     choose(page, plate(RED))  # it waits until the model is ready
-    choose(page, plate(DARK))  # only the latest is answered
-    expect(page, "This looks like steak.")
+    choose(page, plate(DARK), "This looks like steak.")  # only the latest is answered
     for kind, colour in FORMATS.items():
         choose(page, plate(colour, kind), name="plate", kind="")
         expect(page, f"This looks like {NAMES[colour]}.", "Answered in")
@@ -53,14 +52,12 @@ def test_files_of_all_formats_are_answered(context, url):
         assert status(page).startswith(f"This looks like {NAMES[colour]}.")
         assert page.locator("#shown").is_visible()
     choose(page, plate(RED, size=(3000, 2000)))
-    choose(page, plate(GREEN, size=(4000, 3000)))
-    expect(page, "This looks like sushi.")
+    choose(page, plate(GREEN, size=(4000, 3000)), "This looks like sushi.")
     assert page.evaluate("shown.width") == 1200, "a large one is shown smaller"
     choose(page, turned(6))
     page.wait_for_function("() => shown.width === 60 && shown.height === 40")  # upright
     for mood, (colour, verdict) in MOODS.items():
-        choose(page, plate(colour))
-        expect(page, verdict, "Closest of the dishes I know: ")
+        choose(page, plate(colour), verdict, "Closest of the dishes I know: ")
         expect(page, "(0.50 needed), likeness to my dishes", "(0.25 needed). Answered")
         assert page.get_attribute("#answer", "data-mood") == mood
         assert status(page).startswith(f"{verdict} Closest of the dishes I know: ")
@@ -121,8 +118,7 @@ def test_pasted_and_dropped_files_are_answered(context, url):
 
 def test_what_is_no_picture_gets_the_sentence_that_python_gives(page):
     for name, (content, reason) in {**REFUSED, **NOT_IN_BROWSERS}.items():
-        choose(page, content)
-        expect(page, FAILS, SENTENCES[reason])
+        choose(page, content, FAILS, SENTENCES[reason])
         assert SENTENCES[reason] in status(page), name
         assert not page.locator("#bars").is_visible(), name
         choose(page, plate(GREEN))  # and the page goes on working
@@ -139,8 +135,7 @@ def test_a_slow_example_leaves_a_camera_open_that_was_started_meanwhile(page):
     assert page.get_attribute("#stage", "data-state") == "live"
     assert page.evaluate("video.srcObject !== null")
     page.evaluate("() => { globalThis.fetch = () => Promise.reject(new Error()); }")
-    try_example(page, 1)
-    expect(page, FAILS, "It did not arrive. Check the connection.")
+    try_example(page, 1, FAILS, "It did not arrive. Check the connection.")
 
 
 # What the page would show the model of a file, and of the square in its middle.
@@ -213,8 +208,7 @@ def test_it_asks_for_what_it_needs_of_its_own_address_only(
     asked = set()
     context.on("request", lambda request: asked.add(request.url.split("?")[0]))
     page = open_page(context, committed_url)
-    choose(page, drawn_jpeg("sushi", 4))
-    expect(page, "This looks like sushi.")
+    choose(page, drawn_jpeg("sushi", 4), "This looks like sushi.")
     page.locator("#offline").wait_for()
     assert page.evaluate("fetch('http://127.0.0.1:9/').then(() => 0, () => 1)") == 1
     addresses = {url for url in asked if not url.startswith(("blob:", "data:"))}
@@ -239,8 +233,7 @@ def test_more_cores_mean_threads_and_the_same_answer(context, stand_in_site):
             page = open_page(context, served.url)
             threads = "4 threads" if isolated else "1 thread"
             assert page.inner_text("#runs") == f"ONNX Runtime, {threads}"
-            choose(page, plate(GREEN))
-            expect(page, "This looks like sushi.")
+            choose(page, plate(GREEN), "This looks like sushi.")
             answers.append(page.locator(".share").all_text_contents())
             page.close()
     assert answers[0] == answers[1]
@@ -268,8 +261,7 @@ def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, 
                 page = open_page(context, url, wait=False)
                 expect(page, "The model did not start.", RELOAD)
                 assert RELOAD in status(page)
-                choose(page, plate(RED))
-                expect(page, FAILS, RELOAD)
+                choose(page, plate(RED), FAILS, RELOAD)
                 context.unroute(place)
             page.reload()  # what was torn is not kept
             page.wait_for_selector(READY, timeout=60_000)
@@ -294,8 +286,7 @@ def test_scores_become_the_golden_words(page):
 def test_golden_pictures_get_the_golden_answers(context, committed_url):
     page = open_page(context, committed_url)
     for golden in golden_pictures():
-        choose(page, golden["file"], "plate.png", "image/png")
-        expect(page, golden["says"])
+        choose(page, golden["file"], golden["says"], name="plate.png", kind="image/png")
 
 
 FOCUSED = """() => {

@@ -110,8 +110,7 @@ def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
 
     start_camera(page)
     expect(page, "This looks like sushi.")
-    try_example(page, 1)
-    expect(page, "This looks like pizza.")
+    try_example(page, 1, "This looks like pizza.")
     page.wait_for_selector("#stage[data-state=photo]")
     assert page.evaluate(IS_OFF)
 
@@ -144,8 +143,7 @@ def stays_closed(page, sentence: str) -> None:
     page.get_by_role("button", name="Start camera").click()
     expect(page, "The camera stays closed.", sentence)
     assert sentence in status(page)
-    try_example(page, 3)  # which still works
-    expect(page, "This looks like sushi.")
+    try_example(page, 3, "This looks like sushi.")  # which still works
 
 
 @pytest.mark.parametrize("browser", [red_and_green], indirect=True)

@@ -103,8 +103,7 @@ def test_it_works_at_every_visit_behind_clean_urls(site, context, monkeypatch):
     context.set_offline(True)
     page.reload()
     page.wait_for_selector(READY, timeout=60_000)
-    try_example(page, 1)
-    expect(page, "This looks like pizza.")
+    try_example(page, 1, "This looks like pizza.")
 
 
 def test_a_broken_store_is_mended(site, context):
@@ -151,8 +150,7 @@ def test_what_only_helps_never_keeps_an_answer_back(browser, committed_url, odd)
         context.add_init_script(script)
         context.route("**/worker.js", lambda route: add_code(route, script))
         page = open_page(context, committed_url, wait=False)
-        choose(page, plate(GREEN))
-        expect(page, "Closest of the dishes I know", "Answered in")
+        choose(page, plate(GREEN), "Closest of the dishes I know", "Answered in")
 
 
 @pytest.fixture
