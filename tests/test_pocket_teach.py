@@ -73,8 +73,8 @@ def some(name: str, *numbers: int) -> list[Path]:
     return [files[number] for number in numbers]
 
 
-def show(page, name: str, number: int) -> None:
-    choose(page, drawn_jpeg(name, number))
+def show(page, name: str, number: int, *said: str) -> None:
+    choose(page, drawn_jpeg(name, number), *said)
     page.locator("#teach-this").wait_for()
 
 
@@ -126,10 +126,12 @@ def left_one_out(known, dishes) -> int:
     return right
 
 
-def press(page, selector: str) -> None:
+def press(page, selector: str, *said: str) -> None:
     """Press a button once what was asked for before is done."""
     page.locator("#taught:not([aria-busy=true])").wait_for()
     page.click(selector)
+    for text in said:
+        see(page, text)
 
 
 def rename(page, name: str, said: str) -> None:
@@ -160,19 +162,16 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     text = page.inner_text("#teach-note")
     assert "2 photos learned, 1 hardly differed from one that I have." in text
     assert page.locator("#pictures img").count() == 13
-    show(page, SOUP, 15)
-    see(page, f"This looks like {SOUP}.")
+    show(page, SOUP, 15, f"This looks like {SOUP}.")
     assert "You taught me this dish." in page.inner_text("#detail")
     assert "likeness to your photos" in page.inner_text("#numbers")
     assert bars(page)[0] == SOUP and sorted(bars(page)[1:]) == list(CLASS_NAMES)
     assert not page.evaluate(SIDEWAYS)
     page.get_by_role("button", name=f"This is {SOUP}, too").click()
     page.locator("#teach-note").get_by_text("1 photo learned.").wait_for()
-    press(page, "#take-back")
-    page.locator("#teach-note").get_by_text("The last photo is forgotten.").wait_for()
+    press(page, "#take-back", "The last photo is forgotten.")
     assert page.inner_text("#lesson-count").startswith("13 photos.")
-    show(page, "pizza", 4)
-    see(page, "This looks like pizza.")
+    show(page, "pizza", 4, "This looks like pizza.")
     assert len(bars(page)) == 3, "as ever"
 
     rename(page, "\u200b \u202e", "Give the dish a name first.")
@@ -194,16 +193,14 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     press(page, f"[aria-label='Forget {SOUP}']")  # still there: nothing without a yes
     page.click("#sure-yes")
     see(page, f"{SOUP} is forgotten.")
-    press(page, '[aria-label="Teach more of Grandma\'s best"]')
-    page.locator("#lesson-count").get_by_text("1 photo.").wait_for()
+    press(page, '[aria-label="Teach more of Grandma\'s best"]', "1 photo. Show me more")
     press(page, "#take-back")  # the last one: the dish is gone
     page.locator("#teach").wait_for(state="hidden")
     assert page.inner_text("#taught-title") == NONE_YET
 
     teach(page, "PIZZA", some(SOUP, *range(8)))  # a name of ours helps that dish
     assert ask_all(page, some(SOUP, 12, 13)) == ["pizza", "pizza"]
-    show(page, SOUP, 14)
-    see(page, "This looks like pizza.")
+    show(page, SOUP, 14, "This looks like pizza.")
     assert sorted(bars(page)) == list(CLASS_NAMES), "one bar, not two"
     press(page, "#forget-all")
     page.click("#sure-yes")
@@ -219,8 +216,7 @@ def test_the_camera_teaches(page):
     page.locator("#teach-note").get_by_text("learned").wait_for(timeout=60_000)
     assert page.locator("#pictures img").count() > 3
     see(page, "This looks like moving dot.")
-    press(page, "#film")
-    see(page, "Looking at 2 of 10 ...")
+    press(page, "#film", "Looking at 2 of 10 ...")
     page.click("#teach-done")  # and the film ends
     page.locator("#teach").wait_for(state="hidden")
     page.locator("#file-note").get_by_text("learned").wait_for(state="attached")
