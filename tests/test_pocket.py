@@ -79,10 +79,10 @@ HAND_OVER = """([event, files]) => {
         : new DragEvent(event, { dataTransfer: data, cancelable: true }));
 }"""
 SLOW = """() => {
-    const { promise, resolve } = Promise.withResolvers();
-    const really = fetch;
-    globalThis.arrive = resolve;
-    globalThis.fetch = (name) => promise.then(() => really(name));
+    const coming = fetch("examples/1.png");
+    globalThis.fetch = () => new Promise((resolve) => {
+        globalThis.arrive = () => resolve(coming);
+    });
 }"""
 COPY = """async (bytes) => {
     const blob = new Blob([new Uint8Array(bytes)], { type: "image/png" });
