@@ -69,7 +69,6 @@ def visitor(browser, url: str):
 
 @pytest.fixture
 def context(browser, url):
-    """A visitor, whose pages must not crash."""
     with visitor(browser, url) as context:
         yield context
 
@@ -94,7 +93,6 @@ def need_runtime() -> Path:
 
 
 def write_site(folder: Path, **about: str) -> Path:
-    """Write the demo of a stand-in model that says this about itself."""
     need_runtime()
     examples = [folder.with_name(f"{number}.png") for number in range(len(EXAMPLES))]
     for example, colour in zip(examples, EXAMPLES, strict=True):
@@ -108,7 +106,6 @@ def plate(colour=RED, kind="JPEG", size=(80, 60)) -> bytes:
 
 
 def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> bytes:
-    """A drawn dish as a file, the test pictures first."""
     return as_bytes(drawn_image(name, number, size), "JPEG", quality=88)
 
 

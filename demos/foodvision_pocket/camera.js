@@ -28,8 +28,7 @@ const WHY_NOT = {
   NotReadableError: `The camera is busy. Close the other program that uses it, ${HINT}`,
 };
 
-/** Show a camera, the one that faces "environment" or "user", in a video element. An error's
- *  message is meant for the visitor. */
+/** Show a camera in a video element; an error's message is meant for the visitor. */
 export async function openCamera(video, facingMode) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("The camera works on https addresses only. Choose a photo instead.");
@@ -106,8 +105,7 @@ async function* answers(video, isOver) {
   }
 }
 
-/** Make a function that says for how many ms nothing has moved. It compares thumbnails with
- *  the one that moved last, so that slow movement adds up. */
+/** Make a function that says for how many ms nothing has moved; slow movement adds up. */
 function watchStillness(video) {
   const canvas = new OffscreenCanvas(4 * COLUMNS, 4 * ROWS);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
@@ -149,8 +147,7 @@ function meanOf(values) {
   return mean;
 }
 
-/** Make a function that says whether the words may change: they stay long enough to be read,
- *  and a new verdict must be found twice in a row. */
+/** Let words stay long enough to be read; a new verdict must be found twice in a row. */
 function steadyWords() {
   let [shown, changed, doubts] = [undefined, -Infinity, 0];
   return (verdict, now) => {

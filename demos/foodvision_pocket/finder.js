@@ -52,8 +52,7 @@ function setState(state) {
   $("teach-this").hidden = !about?.teaching || !(isLive() || seen);
 }
 
-/** Show a picture (any file, a frozen frame, or the promise of one) and its answer, unless
- *  the visitor asks for something else meanwhile. */
+/** Show a file, a frame, or what was promised, and its answer, if its turn lasts so long. */
 export async function show(coming) {
   const mine = newTurn("waiting");
   try {

@@ -65,9 +65,8 @@ export function makeLearner(content, about) {
       trained = { task, solution, weights, dishes, names, version };
     },
 
-    /** Judge a photo's features (D), if a dish is taught: names and probabilities of all
-     *  classes, the model's own first; leads and likeness, which must come to `needed`, of the
-     *  taught dishes. */
+    /** Judge a photo's features (D), if a dish is taught: names and probabilities are of all
+     *  classes, leads and likeness, which must come to `needed`, of the taught ones. */
     judge(features) {
       if (!trained) return undefined;
       const { weights, solution, dishes, names } = trained;

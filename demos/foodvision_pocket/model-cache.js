@@ -15,10 +15,9 @@ async function load(name) {
 
 export const readJson = async (name) => (await load(name)).json();
 
-/** Fetch a file of this folder, uncompressed, from the store if it is there: some browsers
- *  have none (a private window, an address without https). Returns a Response: reading it
- *  fails if its size is not what `list`, files.json, promises; its `keep` stores it, once all
- *  of it is here. `onBytes` is told the size of each piece that arrives. */
+/** Fetch a file of this folder, uncompressed, from the store if there is one: not in a private
+ *  window, nor without https. Reading the Response fails if its size is not what `list`,
+ *  files.json, promises; `keep` stores it; `onBytes` is told the size of each piece. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];

@@ -1,5 +1,4 @@
-// From a file that a visitor chose to pixels, as open_picture in model.py does it. The
-// rules (what is large enough, what too large, what is said) are model.json's `pictures`.
+// From a chosen file to pixels, as open_picture in model.py does it, by model.json's rules.
 
 import { VisitorError } from "./basics.js";
 

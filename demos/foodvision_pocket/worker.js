@@ -42,8 +42,7 @@ async function start({ build, threads }) {
   return { about, runs, version: list.version };
 }
 
-/** Answer once, unless a visitor was quicker, for the first answer takes longest; then
- *  store what was fetched. */
+/** Answer once, as the first answer takes longest; then store what was fetched. */
 async function finish(files) {
   await new Promise((resolve) => setTimeout(resolve, PAUSE));
   if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
