@@ -12,7 +12,6 @@ from PIL import Image
 from going_modular.demo_folder import TEXTS, copy_app
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
-FORM = "multipart/form-data; boundary=x"
 API = "/gradio_api"
 ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 
@@ -61,7 +60,7 @@ def upload(url: str, content: bytes, name: str = "plate.jpg") -> tuple[int, str]
     """Send a file: the status, and the JSON that names its place."""
     head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"'
     body = head.encode() + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
-    return send(url, "POST", f"{API}/upload", body, FORM)
+    return send(url, "POST", f"{API}/upload", body, "multipart/form-data; boundary=x")
 
 
 def call(url: str, payload: object) -> str:

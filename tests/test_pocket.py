@@ -13,7 +13,6 @@ from pocket_site import (
     COMMITTED,
     SIDEWAYS,
     choose,
-    drawn_jpeg,
     expect,
     grave_complaints,
     open_page,
@@ -202,13 +201,14 @@ def test_a_new_version_replaces_the_old_one(tmp_path, context):
     assert page.complaints == []
 
 
-def test_it_asks_for_what_it_needs_of_its_own_address_only(
+def test_golden_pictures_get_the_golden_answers_and_no_other_address_is_asked(
     context, committed_url, committed_site
 ):
     asked = set()
     context.on("request", lambda request: asked.add(request.url.split("?")[0]))
     page = open_page(context, committed_url)
-    choose(page, drawn_jpeg("sushi", 4), "This looks like sushi.")
+    for golden in golden_pictures():
+        choose(page, golden["file"], golden["says"], name="plate.png", kind="image/png")
     page.locator("#offline").wait_for()
     assert page.evaluate("fetch('http://127.0.0.1:9/').then(() => 0, () => 1)") == 1
     addresses = {url for url in asked if not url.startswith(("blob:", "data:"))}
@@ -281,12 +281,6 @@ def test_scores_become_the_golden_words(page):
         assert told["kind"] == case["verdict"]
         assert [told[key] for key in ("verdict", "detail", "numbers")] == case["says"]
         assert 2 <= len(told["rows"]) <= 5, "bars, however many classes there are"
-
-
-def test_golden_pictures_get_the_golden_answers(context, committed_url):
-    page = open_page(context, committed_url)
-    for golden in golden_pictures():
-        choose(page, golden["file"], golden["says"], name="plate.png", kind="image/png")
 
 
 FOCUSED = """() => {

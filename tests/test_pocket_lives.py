@@ -153,24 +153,17 @@ def test_what_only_helps_never_keeps_an_answer_back(browser, committed_url, odd)
         choose(page, plate(GREEN), "Closest of the dishes I know", "Answered in")
 
 
-@pytest.fixture
-def failing(browser):
-    """A visitor whose pages may crash."""
-    with browser.new_context() as context:
-        yield context
-
-
-def test_a_part_that_does_not_come_is_told(failing, url):
+def test_a_part_that_does_not_come_is_told(context, url):
     for file, reply, sentence in CASES["parts"]:
         of_file = re.compile(f"/{file}$")
-        failing.route(of_file, lambda route, _, told=reply: route.fulfill(**told))
-        page = failing.new_page()
+        context.route(of_file, lambda route, _, told=reply: route.fulfill(**told))
+        page = context.new_page()
         page.goto(url)
         page.get_by_text(sentence).first.wait_for()
         has_not_started = page.locator("#not-started").count() == 1
         assert has_not_started == sentence.startswith("This page"), file
         page.close()
-        failing.unroute(of_file)
+        context.unroute(of_file)
 
 
 def test_a_browser_that_cannot_start_the_page_gets_a_sentence(browser, url):
@@ -190,16 +183,16 @@ DEAF = """const really = self.onmessage;
 self.onmessage = (event) => { if (event.data.call === "start") really(event); }"""
 
 
-def test_a_worker_that_never_speaks_or_falls_silent_is_told(failing, url):
-    failing.add_init_script(HURRY)
-    failing.route("**/worker.js", lambda route: add_code(route, after=QUIET))
-    page = open_page(failing, url, wait=False)
+def test_a_worker_that_never_speaks_or_falls_silent_is_told(context, url):
+    context.add_init_script(HURRY)
+    context.route("**/worker.js", lambda route: add_code(route, after=QUIET))
+    page = open_page(context, url, wait=False)
     choose(page, plate(GREEN))
     page.get_by_text("This takes long.").wait_for()
     assert page.get_attribute("body", "data-model") is None
-    failing.unroute("**/worker.js")
-    failing.route("**/worker.js", lambda route: add_code(route, after=DEAF))
-    page = open_page(failing, url)
+    context.unroute("**/worker.js")
+    context.route("**/worker.js", lambda route: add_code(route, after=DEAF))
+    page = open_page(context, url)
     choose(page, plate(GREEN))
     expect(page, "This picture did not work.", "has not answered for a minute.")
     assert page.locator(READY).count() == 1 and page.locator("#choose").is_enabled()

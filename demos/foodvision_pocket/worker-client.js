@@ -15,7 +15,7 @@ const SILENT = 60_000; // ms without a word from it, while a question waits
 const START = 1; // the first question's id
 const waiting = new Map(); // id: the promise's two functions
 let worker;
-let onStuck;
+let hear; // what the worker tells unasked, by its name
 let lastId = 0;
 let clock; // of the worker's silence
 
@@ -31,8 +31,7 @@ export async function startModel(onProgress, onTaught = () => {}) {
   let build = threads > 1 ? "threads" : "relaxed"; // of a runtime, where there are several
   if (!WebAssembly.validate(RELAXED_SIMD)) build = "plain";
   const { promise: kept, resolve } = Promise.withResolvers();
-  const hear = { progress: onProgress, taught: onTaught, kept: resolve };
-  onStuck = () => onProgress({ isStuck: true });
+  hear = { progress: onProgress, taught: onTaught, kept: resolve };
   worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   worker.onerror = () => rejectAll(STOPPED);
   worker.onmessage = ({ data: { id, result, problem, tell, value } }) => {
@@ -49,7 +48,7 @@ export async function startModel(onProgress, onTaught = () => {}) {
 /** Wait for the next word: a slow start is told, other questions are let go. */
 function listen() {
   clearTimeout(clock);
-  if (waiting.has(START)) clock = setTimeout(onStuck, STUCK);
+  if (waiting.has(START)) clock = setTimeout(hear.progress, STUCK, { isStuck: true });
   else if (waiting.size > 0) clock = setTimeout(rejectAll, SILENT, DEAF);
 }
 
