@@ -184,11 +184,9 @@ def _made(value, there=None):
 
 def refused_files(good: str) -> dict[str, tuple[bytes, str]]:
     """What is no such file, and a good one damaged, each with what is said of it."""
-    refused = {
-        what: (_made(content).encode("latin"), why)
-        for what, (content, why) in REFUSED["no taught files"].items()
-    }
-    for what, (path, value) in REFUSED["damages"].items():
+    others, damages = REFUSED.values()
+    refused = {w: (_made(c).encode("latin"), why) for w, (c, why) in others.items()}
+    for what, (path, value) in damages.items():
         content = place = json.loads(good)
         *way, last = path.split(".")
         for key in way:

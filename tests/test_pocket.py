@@ -201,9 +201,7 @@ def test_a_new_version_replaces_the_old_one(tmp_path, context):
     assert page.complaints == []
 
 
-def test_golden_pictures_get_the_golden_answers_and_no_other_address_is_asked(
-    context, committed_url, committed_site
-):
+def test_one_address_gives_the_golden_answers(context, committed_url, committed_site):
     asked = set()
     context.on("request", lambda request: asked.add(request.url.split("?")[0]))
     page = open_page(context, committed_url)
@@ -267,17 +265,16 @@ def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, 
             page.wait_for_selector(READY, timeout=60_000)
 
 
+DESCRIBE = """async (cases) => {
+    const { describe } = await import("./words.js");
+    const about = await (await fetch("model.json")).json();
+    return cases.map((one) => describe(one.asked, { ...about, ...one.about }));
+}"""
+
+
 def test_scores_become_the_golden_words(page):
     cases = json.loads(GOLDEN.read_text("utf-8"))["words"]
-    said = page.evaluate(
-        """async (cases) => {
-            const { describe } = await import("./words.js");
-            const about = await (await fetch("model.json")).json();
-            return cases.map((one) => describe(one.asked, { ...about, ...one.about }));
-        }""",
-        cases,
-    )
-    for case, told in zip(cases, said, strict=True):
+    for case, told in zip(cases, page.evaluate(DESCRIBE, cases), strict=True):
         assert told["kind"] == case["verdict"]
         assert [told[key] for key in ("verdict", "detail", "numbers")] == case["says"]
         assert 2 <= len(told["rows"]) <= 5, "bars, however many classes there are"
@@ -303,9 +300,7 @@ STATES = {
 }
 
 
-def test_axe_finds_nothing_serious_and_nothing_moves_for_those_who_asked(
-    context, tmp_path
-):
+def test_axe_finds_nothing_serious_and_nothing_moves_if_asked(context, tmp_path):
     site = write_site(tmp_path / "site", is_practice="true")  # its banner counts, too
     with serve_folder(site) as served:
         context.grant_permissions(["camera"], origin=served.url.rstrip("/"))
