@@ -109,16 +109,16 @@ def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> b
     return as_bytes(drawn_image(name, number, size), "JPEG", quality=88)
 
 
-def open_page(context, url: str, *, wait: bool = True):
-    """Open the demo in a new tab, with a list of its complaints."""
+def open_page(context, url: str, *, until: str = READY):
+    """Open the demo in a new tab, with a list of its complaints; wait for a selector."""
     page = context.new_page()
     page.complaints, bad = [], ("warning", "error")
     complain = page.complaints.append
     page.on("console", lambda line: line.type in bad and complain(line.text))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
-    if wait:
-        page.wait_for_selector(READY, timeout=READY_MS)
+    if until:
+        page.wait_for_selector(until, timeout=READY_MS)
     return page
 
 

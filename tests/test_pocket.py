@@ -40,7 +40,7 @@ MOODS = {
 
 
 def test_files_of_all_formats_are_answered(context, url):
-    page = open_page(context, url, wait=False)
+    page = open_page(context, url, until="")
     choose(page, plate(RED))  # it waits until the model is ready
     choose(page, plate(DARK), "This looks like steak.")  # only the latest is answered
     for kind, colour in FORMATS.items():
@@ -256,7 +256,7 @@ def test_a_file_that_does_not_come_or_is_torn_gets_a_sentence(browser, request, 
             for reply in replies:
                 place = f"**/{file}"
                 context.route(place, lambda route, _, how=reply: route.fulfill(**how))
-                page = open_page(context, url, wait=False)
+                page = open_page(context, url, until="")
                 expect(page, "The model did not start.", RELOAD)
                 assert RELOAD in status(page)
                 choose(page, plate(RED), FAILS, RELOAD)

@@ -4,6 +4,7 @@ import os
 import re
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from demo_model_fixture import GREEN
@@ -25,6 +26,7 @@ from pocket import server as pocket_server
 from pocket.server import serve_folder
 from pocket.site import first_visit
 
+visit = partial(open_page, until="#offline:not([hidden])")
 # What a page has that died behind clean URLs: a worker that answers for ever with what
 # came by way of a redirection, which no browser takes for a page.
 DEAD = """self.onfetch = (event) => {
@@ -75,12 +77,6 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setattr(pocket_server, "_Handler", CleanUrls)
     monkeypatch.setattr(CleanUrls, "sent", [])
     return write_site(tmp_path / "site")
-
-
-def visit(context, url: str):
-    page = open_page(context, url)
-    page.locator("#offline").wait_for(timeout=60_000)
-    return page
 
 
 def test_it_works_at_every_visit_behind_clean_urls(site, context, monkeypatch):
@@ -149,7 +145,7 @@ def test_what_only_helps_never_keeps_an_answer_back(browser, committed_url, odd)
     with visitor(browser, committed_url) as context:
         context.add_init_script(script)
         context.route("**/worker.js", lambda route: add_code(route, script))
-        page = open_page(context, committed_url, wait=False)
+        page = open_page(context, committed_url, until="")
         choose(page, plate(GREEN), "Closest of the dishes I know", "Answered in")
 
 
@@ -186,7 +182,7 @@ self.onmessage = (event) => { if (event.data.call === "start") really(event); }"
 def test_a_worker_that_never_speaks_or_falls_silent_is_told(context, url):
     context.add_init_script(HURRY)
     context.route("**/worker.js", lambda route: add_code(route, after=QUIET))
-    page = open_page(context, url, wait=False)
+    page = open_page(context, url, until="")
     choose(page, plate(GREEN))
     page.get_by_text("This takes long.").wait_for()
     assert page.get_attribute("body", "data-model") is None

@@ -3,6 +3,7 @@
 import base64
 import json
 import operator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from pocket.teaching import TaughtHead
 
 OTHERS = COMMITTED.parents[1] / "data" / "other_dishes_effnet_lite2_224.npz"
 SOUP, NOODLES = "soup", "noodles"
+opened = partial(open_page, until=LEARNED)
 NONE_YET = "Dishes you taught me: none yet"
 LEARN = """async ([taught, asked, knownFile]) => {
     const { makeLearner } = await import("./learner.js");
@@ -58,12 +60,6 @@ def url(committed_url):
 
 @pytest.fixture
 def page(page):
-    page.wait_for_selector(LEARNED)
-    return page
-
-
-def opened(context, url):
-    page = open_page(context, url)
     page.wait_for_selector(LEARNED)
     return page
 
