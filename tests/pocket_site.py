@@ -34,7 +34,6 @@ GRAVE = """axe.run().then(({ violations }) => violations
 
 @pytest.fixture(scope="session")
 def stand_in_site(tmp_path_factory):
-    """Of a stand-in model, which answers for a picture's colour."""
     return write_site(tmp_path_factory.mktemp("pocket") / "site")
 
 
@@ -110,7 +109,7 @@ def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> b
 
 
 def open_page(context, url: str, *, until: str = READY):
-    """Open the demo in a new tab, with a list of its complaints; wait for a selector."""
+    """Open the demo in a new tab, which lists its complaints; wait for a selector."""
     page = context.new_page()
     page.complaints, bad = [], ("warning", "error")
     complain = page.complaints.append

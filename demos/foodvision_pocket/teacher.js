@@ -173,13 +173,13 @@ const calls = {
   },
 
   train,
+  pictures: ({ id }) => photosOf(find(id)).map(({ picture }) => picture),
+  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
 
   async check({ id }) {
     find(id);
     return (await wake()).leaveOneOut(id, () => new Promise((resolve) => setTimeout(resolve)));
   },
-
-  pictures: ({ id }) => photosOf(find(id)).map(({ picture }) => picture),
 
   async rename({ id, name }) {
     const renamed = { ...find(id), name: spelled(name) };
@@ -209,8 +209,6 @@ const calls = {
     await train();
     return sentence("all forgotten");
   },
-
-  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
 
   async read({ file }) {
     const { isOurs, dishes: lists } = await readFile(file, about);
