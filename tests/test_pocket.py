@@ -100,7 +100,6 @@ def test_pasted_and_dropped_files_are_answered(context, url):
         expect(page, FAILS, SENTENCES["no picture"])
     page.evaluate(HAND_OVER, ["drop", []])
     expect(page, FAILS, "Drop a picture file, not a link to one.")
-
     rights = ["clipboard-read", "clipboard-write"]
     context.grant_permissions(rights, origin=url.rstrip("/"))
     page.evaluate(COPY, list(plate(GREEN, "PNG")))
@@ -214,7 +213,6 @@ def test_one_address_gives_the_golden_answers(context, committed_url, committed_
     needed = {"", "sw.js", "files.json", *used} - {"index.html"}
     assert addresses == {committed_url + name for name in needed}
     assert sum(used.values()) <= 10_000_000
-
     session = context.new_cdp_session(page)  # it can be installed
     assert session.send("Page.getAppManifest")["errors"] == []
     errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
@@ -329,7 +327,6 @@ def test_everything_can_be_reached_and_used_by_keyboard(page):
     assert reached == ["Choose photo", "Start camera", "Paste", *examples]
     page.keyboard.press("Enter")
     page.get_by_role("status").get_by_text("This looks like steak.").wait_for()
-
     page.locator("#choose").focus()
     with page.expect_file_chooser():
         page.keyboard.press("Enter")

@@ -94,23 +94,19 @@ def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
     *frozen, width, height = page.evaluate(SIZES)  # just what the viewfinder showed
     assert frozen[0] / frozen[1] == pytest.approx(width / height, rel=0.01)
     assert frozen[0] == SIZE[0] or frozen[1] == SIZE[1]
-
     start_camera(page)
     page.get_by_role("button", name="Stop").click()
     expect(page, "What is on your plate?")
     assert page.evaluate(IS_OFF)
-
     start_camera(page)
     expect(page, "This looks like sushi.")
     try_example(page, 1, "This looks like pizza.")
     page.wait_for_selector("#stage[data-state=photo]")
     assert page.evaluate(IS_OFF)
-
     start_camera(page)
     page.evaluate("video.srcObject.getVideoTracks()[0].onended()")  # unplugged
     expect(page, "The camera stopped.")
     assert page.evaluate(IS_OFF)
-
     page.evaluate(TWO_CAMERAS)
     start_camera(page)
     page.get_by_role("button", name="Turn to the other camera").click()

@@ -76,7 +76,6 @@ def test_the_folder_is_complete_and_says_what_the_model_says(examples, tmp_path)
     }
     engine, why = site.choose_engine(model)
     assert engine is ORT_WEB and "floats" in why and why.endswith(".")
-
     folder = site.write_pocket(COMMITTED, tmp_path / "committed")
     engine, why = site.choose_engine(COMMITTED)
     assert engine is LITE_RT and why.startswith("Every step")

@@ -163,7 +163,6 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     assert page.inner_text("#lesson-count").startswith("13 photos.")
     show(page, "pizza", 4, "This looks like pizza.")
     assert len(bars(page)) == 3, "as ever"
-
     rename(page, "\u200b \u202e", "Give the dish a name first.")
     rename(page, "<img src=x onerror=alert(1)>", "onerror")
     assert page.locator("#lesson-title img, #taught-list img").count() == 0
@@ -177,7 +176,6 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     page.click("#taught summary")
     rows = page.locator("#taught-list li .name").all_text_contents()
     assert rows == [SOUP, "Grandma's best"]
-
     press(page, f"[aria-label='Forget {SOUP}']")
     page.keyboard.press("Escape")
     press(page, f"[aria-label='Forget {SOUP}']")  # still there: nothing without a yes
@@ -187,7 +185,6 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     press(page, "#take-back")  # the last one: the dish is gone
     page.locator("#teach").wait_for(state="hidden")
     assert page.inner_text("#taught-title") == NONE_YET
-
     teach(page, "PIZZA", some(SOUP, *range(8)))  # a name of ours helps that dish
     assert ask_all(page, some(SOUP, 12, 13)) == ["pizza", "pizza"]
     show(page, SOUP, 14, "This looks like pizza.")
@@ -278,13 +275,12 @@ BREAK_FIVE = """
 # What a browser does that has no room left: it takes the record, then the change fails.
 FULL = """() => {
     self.really = IDBObjectStore.prototype.put;
-    const error = new DOMException("no room", "QuotaExceededError");
+    const value = new DOMException("no room", "QuotaExceededError");
     IDBObjectStore.prototype.put = function (record) {
-        really.call(this, record);
-        Object.defineProperty(this.transaction, "error", { value: error });
-        const { transaction } = this;
-        if (!transaction.isDoomed) queueMicrotask(() => transaction.abort());
-        transaction.isDoomed = true;
+        really.call(this, record).onsuccess = () => {
+            Object.defineProperty(this.transaction, "error", { value });
+            this.transaction.abort();
+        };
     };
 }"""
 
@@ -317,7 +313,6 @@ def test_what_is_kept_survives_a_full_device_broken_records_and_a_new_model(page
     worker.evaluate("() => { IDBObjectStore.prototype.put = self.really; }")
     teach(page, SOUP, some(SOUP, 10, 8))  # there is room again: all goes in
     again(page, "from 11 photos")
-
     change_stored(BREAK_FIVE, "5 records of what you taught cannot be read")
     assert "1, from 6 photos" in page.inner_text("#taught-title")
     assert ask_all(page, some(SOUP, 12)) == [SOUP]
@@ -325,7 +320,6 @@ def test_what_is_kept_survives_a_full_device_broken_records_and_a_new_model(page
     change_stored("if (!one.dish) delete one.name", "13 records of what you taught")
     call(page, "forgetAll")
     again(page, NONE_YET)
-
     teach(page, SOUP, some(SOUP, *range(8)))
     change_stored("one.model = 'older'", f"You taught {SOUP} (8 photos) to another")
     assert ask_all(page, some(SOUP, 12)) != [SOUP]
@@ -398,7 +392,6 @@ def test_a_file_takes_it_to_another_device_and_to_python(browser, page, tmp_path
         said = read(other, json.dumps(moved).encode())
         assert "has no small pictures to learn from anew. Nothing was changed." in said
         assert other.complaints == []
-
     (tmp_path / "taught.json").write_bytes(large)
     rows = read_taught(tmp_path / "taught.json", model_file=COMMITTED)[SOUP]
     session = onnxruntime.InferenceSession(with_features(COMMITTED))
@@ -415,7 +408,6 @@ def test_page_and_python_keep_the_same_rules_for_a_file(page, tmp_path):
     for what, (content, why) in refused_files(good).items():
         assert why in read(page, content), what
     assert page.inner_text("#taught-title") == NONE_YET, "nothing was changed"
-
     content = json.loads(good)
     photos = content["dishes"][0]["photos"]
     for photo in photos[:2]:
@@ -434,7 +426,6 @@ def test_page_and_python_keep_the_same_rules_for_a_file(page, tmp_path):
     assert [dish["name"] for dish in kept] == [SOUP, "pizza"]
     pictures = ["picture" in photo for dish in kept for photo in dish["photos"]]
     assert pictures == [False, False, True], "false ones are left out"
-
     call(page, "forgetAll")
     rows = read_features(OTHERS).train.tensors[0]
     dishes = {f"dish {at}": rows[30 * at : 30 * at + 1] for at in range(20)}
