@@ -12,13 +12,12 @@ from PIL import Image
 from going_modular.demo_folder import TEXTS, copy_app
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
-FORM = "multipart/form-data; boundary=x"
 API = "/gradio_api"
 ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 
 
 def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
-    """Copy the demo to `folder`, with a stand-in model, as for `make_model`."""
+    """Copy the demo to `folder`, with a stand-in model."""
     copy_app(DEMO, folder, TEXTS)
     make_model(folder / "foodvision_mini.onnx", classes=classes, **changes)
     (folder / "examples").mkdir()
@@ -28,13 +27,11 @@ def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
 
 
 def photo_of(colour: tuple[int, int, int], file: Path) -> Path:
-    """Write a picture of one colour."""
     Image.new("RGB", (80, 60), colour).save(file)
     return file
 
 
 def open_page(browser, url: str, size: tuple[int, int] = DESKTOP):
-    """Open a page and wait until it can be used."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
@@ -43,7 +40,6 @@ def open_page(browser, url: str, size: tuple[int, int] = DESKTOP):
 
 
 def upload_in(page, file: Path) -> None:
-    """Choose a file in the app's page."""
     page.locator("#picture input[type=file]").first.set_input_files(file)
 
 
@@ -64,7 +60,7 @@ def upload(url: str, content: bytes, name: str = "plate.jpg") -> tuple[int, str]
     """Send a file: the status, and the JSON that names its place."""
     head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"'
     body = head.encode() + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
-    return send(url, "POST", f"{API}/upload", body, FORM)
+    return send(url, "POST", f"{API}/upload", body, "multipart/form-data; boundary=x")
 
 
 def call(url: str, payload: object) -> str:
@@ -75,10 +71,7 @@ def call(url: str, payload: object) -> str:
 
 
 def ask(url: str, content: bytes, name: str = "plate.jpg", queued=None) -> tuple:
-    """Upload a picture, call /predict, and read its two values.
-
-    `queued`, a `threading.Event`, is set once the app has taken the question.
-    """
+    """Upload a picture, call /predict, set `queued`, an event; read two values."""
     status, text = upload(url, content, name)
     assert status == 200, text
     picture = {"path": json.loads(text)[0], "meta": {"_type": "gradio.FileData"}}

@@ -1,9 +1,6 @@
-"""What the tests of the browser demo share: its folder, pictures to show it, a tab.
+"""What the tests of the browser demo share: its folder, pictures to show it, a tab."""
 
-The fixtures are for all tests; `context` and `page` are of a file's `url`.
-"""
-
-import base64
+import json
 import tomllib
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +22,7 @@ from pocket.site import write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
+REFUSED = json.loads(Path(__file__).with_name("refused_files.json").read_text("utf-8"))
 CASES = tomllib.loads(Path(__file__).with_name("pocket_cases.toml").read_text("utf-8"))
 EXAMPLES = [RED, BLUE, GREEN, YELLOW, DARK]  # pictures to try, in the page's order
 SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
@@ -32,19 +30,10 @@ AXE = Package("axe-core", {"axe.min.js": "axe.min.js"})
 GRAVE = """axe.run().then(({ violations }) => violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => [id, nodes.map(({ target }) => target)]))"""
-PIXELS = """async ([base64, share]) => {
-    const { openPicture, toPixels } = await import("./picture.js");
-    const { pictures } = await (await fetch("model.json")).json();
-    const file = new Blob([Uint8Array.fromBase64(base64)]);
-    const bitmap = await openPicture(file, pictures);
-    const { data, height, width } = toPixels(bitmap, pictures, share ?? undefined);
-    return [new Uint8Array(data.buffer).toBase64(), height, width];
-}"""
 
 
 @pytest.fixture(scope="session")
 def stand_in_site(tmp_path_factory):
-    """Of a stand-in model, which answers for a picture's colour."""
     return write_site(tmp_path_factory.mktemp("pocket") / "site")
 
 
@@ -79,7 +68,6 @@ def visitor(browser, url: str):
 
 @pytest.fixture
 def context(browser, url):
-    """A visitor, whose pages must not crash."""
     with visitor(browser, url) as context:
         yield context
 
@@ -104,7 +92,6 @@ def need_runtime() -> Path:
 
 
 def write_site(folder: Path, **about: str) -> Path:
-    """Write the demo of a stand-in model that says this about itself."""
     need_runtime()
     examples = [folder.with_name(f"{number}.png") for number in range(len(EXAMPLES))]
     for example, colour in zip(examples, EXAMPLES, strict=True):
@@ -114,42 +101,41 @@ def write_site(folder: Path, **about: str) -> Path:
 
 
 def plate(colour=RED, kind="JPEG", size=(80, 60)) -> bytes:
-    """A picture of one colour, as a file."""
     return as_bytes(Image.new("RGB", size, colour), kind)
 
 
 def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> bytes:
-    """A drawn dish as a file, the test pictures first."""
     return as_bytes(drawn_image(name, number, size), "JPEG", quality=88)
 
 
-def open_page(context, url: str, *, wait: bool = True):
-    """Open the demo in a new tab, with a list of its complaints."""
+def open_page(context, url: str, *, until: str = READY):
+    """Open the demo in a new tab, which lists its complaints; wait for a selector."""
     page = context.new_page()
-    page.complaints = []
+    page.complaints, bad = [], ("warning", "error")
     complain = page.complaints.append
-    is_bad = ("warning", "error").__contains__
-    page.on("console", lambda line: is_bad(line.type) and complain(line.text))
+    page.on("console", lambda line: line.type in bad and complain(line.text))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
-    if wait:
-        page.wait_for_selector(READY, timeout=READY_MS)
+    if until:
+        page.wait_for_selector(until, timeout=READY_MS)
     return page
 
 
 def add_code(route, before: str = "", after: str = "") -> None:
-    """Answer with more code."""
     reply = route.fetch()
     route.fulfill(response=reply, body=f"{before}{reply.text()}{after}")
 
 
-def choose(page, content: bytes, name="plate.jpg", kind="image/jpeg") -> None:
+def choose(page, content, *said: str, name="plate.jpg", kind="image/jpeg") -> None:
+    """Choose a file, bytes, and wait for what the answer says."""
     file = {"name": name, "mimeType": kind, "buffer": content}
     page.set_input_files("#file", file)
+    expect(page, *said)
 
 
-def try_example(page, number: int) -> None:
+def try_example(page, number: int, *said: str) -> None:
     page.get_by_role("button", name=f"Example picture {number}").click()
+    expect(page, *said)
 
 
 def start_camera(page) -> None:
@@ -158,28 +144,17 @@ def start_camera(page) -> None:
 
 
 def expect(page, *texts: str) -> None:
-    """Wait for texts in the answer."""
     for text in texts:
         page.locator("#answer").get_by_text(text).first.wait_for(timeout=30_000)
 
 
-def pixels_of(page, content: bytes, share: float | None = None) -> Image.Image:
-    """What the page would show the model of a file, or of the square in its middle."""
-    asked = [base64.b64encode(content).decode(), share]
-    data, height, width = page.evaluate(PIXELS, asked)
-    image = Image.frombytes("RGBA", (width, height), base64.b64decode(data))
-    assert image.getextrema()[3] == (255, 255), "nothing is see-through"
-    return image.convert("RGB")
-
-
 def assert_agree(theirs: dict, ours: Answer, apart: float) -> None:
     """Compare a page's answer with Python's; probabilities may be `apart`."""
+    score = ours.in_distribution_score  # in standard deviations: rounding shows more
     probabilities = [ours.probabilities[name] for name in CLASS_NAMES]
     assert theirs["probabilities"] == pytest.approx(probabilities, abs=apart)
     assert theirs["knn_similarity"] == pytest.approx(ours.knn_similarity, abs=0.02)
-    # Counted in standard deviations, so what rounding does shows more here.
-    apart = theirs["in_distribution_score"] - ours.in_distribution_score
-    assert abs(apart) <= 0.1
+    assert theirs["in_distribution_score"] == pytest.approx(score, abs=0.1)
 
 
 def status(page) -> str:
@@ -197,3 +172,26 @@ def grave_complaints(page) -> list[tuple]:
         found += [(width, scheme, *rule) for rule in page.evaluate(GRAVE)]
         assert not page.evaluate(SIDEWAYS), (width, scheme)
     return found
+
+
+def _made(value, there=None):
+    """A value; or so many times a text, or what is there."""
+    if not isinstance(value, dict) or "times" not in value:
+        return value
+    return (value.get("of", there) * value["times"])[: value["times"]]
+
+
+def refused_files(good: str) -> dict[str, tuple[bytes, str]]:
+    """What is no such file, and a good one damaged, each with what is said of it."""
+    others, damages = REFUSED.values()
+    refused = {w: (_made(c).encode("latin"), why) for w, (c, why) in others.items()}
+    for what, (path, value) in damages.items():
+        content = place = json.loads(good)
+        *way, last = path.split(".")
+        for key in way:
+            place = place[int(key) if key.isdigit() else key]
+        place[last] = _made(value, place.get(last))
+        if value is None:
+            del place[last]
+        refused[what] = (json.dumps(content).encode(), "damaged")
+    return refused

@@ -27,7 +27,7 @@ BINARY = (".gz", ".woff2", ".jpg", ".png", ".onnx")
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch, tmp_path):
-    """Stand-ins for what npm brings: these tests need none of it."""
+    """Stand-ins for what npm brings."""
 
     def fetch(engine: Engine) -> Path:
         folder = tmp_path / "brought" / engine.code.name
@@ -52,19 +52,16 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def model(tmp_path):
-    return make_model(tmp_path / "any_name.onnx")
-
-
-@pytest.fixture
-def pictures(tmp_path):
+def examples(tmp_path):
+    """Two models, each with its pictures to try."""
     files = [tmp_path / "a.PNG", tmp_path / "b.jpg"]
     for file in files:
         Image.new("RGB", (8, 6), "red").save(file)
-    return files
+    return {make_model(tmp_path / "any_name.onnx"): files, COMMITTED: files[1:]}
 
 
-def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tmp_path):
+def test_the_folder_is_complete_and_says_what_the_model_says(examples, tmp_path):
+    model, pictures = next(iter(examples.items()))
     folder = site.write_pocket(model, tmp_path / "site", examples=pictures)
     assert (folder / site.MODEL).read_bytes() == model.read_bytes()
     assert_complete(folder, ORT_WEB)
@@ -79,7 +76,6 @@ def test_the_folder_is_complete_and_says_what_the_model_says(model, pictures, tm
     }
     engine, why = site.choose_engine(model)
     assert engine is ORT_WEB and "floats" in why and why.endswith(".")
-
     folder = site.write_pocket(COMMITTED, tmp_path / "committed")
     engine, why = site.choose_engine(COMMITTED)
     assert engine is LITE_RT and why.startswith("Every step")
@@ -112,11 +108,8 @@ def assert_complete(folder: Path, engine: Engine) -> None:
         assert file.storage == ("git" if is_text else "LFS"), file.path
 
 
-def test_nothing_of_an_earlier_engine_stays_and_nothing_of_others_goes(
-    model, pictures, tmp_path
-):
-    examples = {model: pictures, COMMITTED: pictures[1:]}
-    alone = {}
+def test_no_earlier_engine_stays_and_nothing_of_others_goes(examples, tmp_path):
+    alone, model = {}, next(iter(examples))
     for source, some in examples.items():
         folder = site.write_pocket(source, tmp_path / source.stem, examples=some)
         alone[source] = files_in(folder)

@@ -8,8 +8,7 @@ import torch
 from demo_model_fixture import make_model
 from drawn_images import drawn_image
 from onnx import numpy_helper
-from pocket_site import COMMITTED, ROOT
-from taught_files import DAMAGES, NO_TAUGHT_FILES, damaged
+from pocket_site import COMMITTED, ROOT, refused_files
 from torch.nn import functional as F
 
 from going_modular.app.model import Predictor, open_picture
@@ -139,9 +138,8 @@ def test_a_file_of_taught_dishes_is_read_as_written_or_refused(tmp_path):
         read_taught(tmp_path / "none.json", model_file=COMMITTED)
     text = file.read_text()
     empty = '"dishes": [{"name": "pho", "photos": []}, '
-    contents = [(damaged(text, what).encode(), "is damaged") for what in DAMAGES]
-    contents += [(text.replace('"dishes": [', empty).encode(), "without photos")]
-    for content, why in [*contents, *NO_TAUGHT_FILES.values()]:
+    hollow = (text.replace('"dishes": [', empty).encode(), "without photos")
+    for content, why in [hollow, *refused_files(text).values()]:
         file.write_bytes(content)
         with pytest.raises(TaughtError, match=why):
             read_taught(file, model_file=COMMITTED)

@@ -10,9 +10,8 @@ const REST_AFTER = 3000; // ms without movement
 const REST = 500; // ms from frame to frame while nothing moves
 const LOOK = 120; // ms between two looks for movement
 const [COLUMNS, ROWS] = [16, 9]; // cells of a look, each the mean of 4 x 4 pixels
-// What a colour of a cell must change by, of 255, to count as movement: a sensor in a dim
-// room is noisy by about 10 a pixel, a cell by 2 to 6. Grey values would not do: the red of
-// a pizza and the green of a salad can be equally light.
+// What a cell's colour must change by, of 255: a sensor in a dim room is noisy by about 10 a
+// pixel, a cell by 2 to 6. Grey would not do: red pizza and green salad can be equally light.
 const NOISE = 8;
 const WINDOW = 500; // ms whose answers are averaged; index.html says so, too
 const READABLE = 250; // ms that words and numbers stay before they may change
@@ -29,8 +28,7 @@ const WHY_NOT = {
   NotReadableError: `The camera is busy. Close the other program that uses it, ${HINT}`,
 };
 
-/** Show a camera in a video element: the one that faces "environment" or "user". Where none
- *  is to be had, the error's message is meant for the visitor. */
+/** Show a camera in a video element; an error's message is meant for the visitor. */
 export async function openCamera(video, facingMode) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("The camera works on https addresses only. Choose a photo instead.");
@@ -46,14 +44,12 @@ export async function openCamera(video, facingMode) {
   }
 }
 
-/** Switch the camera off, its light too. */
 export function closeCamera(video) {
   for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   video.srcObject = null;
 }
 
-/** Take the part of the current frame that the video element shows, as an ImageBitmap: the
- *  model should see neither more nor less than the visitor. */
+/** Take the part of the frame that the element shows: the model sees what the visitor does. */
 export function grabFrame(video) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
   const scale = Math.min(videoWidth / clientWidth, videoHeight / clientHeight);
@@ -63,7 +59,6 @@ export function grabFrame(video) {
   return createImageBitmap(video, left, top, width, height);
 }
 
-/** Answer for what the camera sees until `isOver()`; all of it shows on the page. */
 export async function answerLive(video, about, isOver) {
   const [average, mayChange, paceOf] = [runningMean(), steadyWords(), recentPace()];
   let verdict; // that was shown last
@@ -84,8 +79,7 @@ export async function answerLive(video, about, isOver) {
   }
 }
 
-/** Ask about frame after frame, one at a time: frames that come meanwhile are dropped.
- *  Yields {answer, rests}: whether the page rests, as nothing moves. */
+/** Ask about one frame at a time; those that come meanwhile are dropped. */
 async function* answers(video, isOver) {
   const frameShown = () =>
     new Promise((resolve) => video.requestVideoFrameCallback((_, details) => resolve(details)));
@@ -111,8 +105,7 @@ async function* answers(video, isOver) {
   }
 }
 
-/** Make a function that says for how long, in ms, nothing has moved before the camera. It
- *  compares thumbnails with the one that moved last, so that slow movement adds up. */
+/** Make a function that says for how many ms nothing has moved; slow movement adds up. */
 function watchStillness(video) {
   const canvas = new OffscreenCanvas(4 * COLUMNS, 4 * ROWS);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
@@ -144,7 +137,7 @@ function runningMean() {
   };
 }
 
-/** The mean of numbers, of lists and objects of them; of anything else the first. */
+/** The mean of numbers, lists or objects of them; of anything else the first. */
 function meanOf(values) {
   const [first] = values;
   if (typeof first === "number") return values.reduce((sum, one) => sum + one, 0) / values.length;
@@ -154,8 +147,7 @@ function meanOf(values) {
   return mean;
 }
 
-/** Make a function that says whether the words may change now. They stay long enough to be
- *  read; a new verdict must be found twice in a row, so that the page does not waver. */
+/** Let words stay long enough to be read; a new verdict must be found twice in a row. */
 function steadyWords() {
   let [shown, changed, doubts] = [undefined, -Infinity, 0];
   return (verdict, now) => {

@@ -13,7 +13,6 @@ let facing = "environment";
 let seen; // the picture that the page shows an answer for: a file, or a frozen frame
 let turn = 0; // counts what the visitor asked for: answers to earlier turns are dropped
 
-/** Start the model; `onTaught` is told what was taught, at first and after each change. */
 export function start(onTaught) {
   ready = startModel(view.showProgress, onTaught);
   ready.then(begin, (error) => {
@@ -39,7 +38,6 @@ async function fetchExample(name) {
 
 export const isLive = () => $("stage").dataset.state === "live";
 
-/** Begin something new in the viewfinder. */
 function newTurn(state) {
   turn += 1;
   seen = undefined;
@@ -47,16 +45,14 @@ function newTurn(state) {
   return turn;
 }
 
-/** Show a state; the camera closes unless it is live. What is seen can be taught, if the
- *  model can learn. */
+/** Show a state; the camera closes unless it is live. */
 function setState(state) {
   view.showState(state);
   if (state !== "live") closeCamera(video);
   $("teach-this").hidden = !about?.teaching || !(isLive() || seen);
 }
 
-/** Show a picture and its answer, unless the visitor asks for something else meanwhile; it
- *  is a file, whatever it is, or a frozen frame, or the promise of one. */
+/** Show a file, a frame, or what was promised, and its answer, if its turn lasts so long. */
 export async function show(coming) {
   const mine = newTurn("waiting");
   try {
@@ -74,7 +70,7 @@ export async function show(coming) {
   }
 }
 
-/** Answer once more for the picture that is shown: there may be more to know it by. */
+/** Answer once more for the picture that is shown: more may have been taught. */
 export async function askAgain() {
   const mine = turn;
   if (!seen) return;
@@ -83,22 +79,16 @@ export async function askAgain() {
   if (mine === turn) view.showAnswer(answer, about);
 }
 
-/** What is seen now, for the model to look at: a frame, or the picture that is shown. */
+/** What is seen now, to learn from. */
 export const takePicture = async () => (isLive() ? grabFrame(video) : seen);
 
-/** Freeze what the viewfinder shows, and answer for that. */
 export const freeze = async () => show(await grabFrame(video));
 
 /** Open the camera and answer for what it sees; returns whether it is open. */
 export async function startLive() {
   const mine = newTurn("waiting");
   const keepClosed = ({ message }) => stopWith(mine, "The camera stays closed", message);
-  try {
-    await openCamera(video, facing);
-  } catch (error) {
-    keepClosed(error);
-    return false;
-  }
+  await openCamera(video, facing).catch(keepClosed); // which ends this turn
   if (mine !== turn && !isLive()) closeCamera(video); // it was long in coming
   if (mine !== turn) return false;
   setState("live");
@@ -109,7 +99,6 @@ export async function startLive() {
   return true;
 }
 
-/** Offer to turn to the other camera, if there is one. */
 async function offerFlip() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   $("flip").hidden = devices.filter(({ kind }) => kind === "videoinput").length < 2;
@@ -121,7 +110,6 @@ async function answerWhileOpen(mine) {
   await answerLive(video, about, () => mine !== turn);
 }
 
-/** End a turn with a sentence, unless it is over. */
 function stopWith(mine, title, sentence, state = "problem") {
   if (mine !== turn) return;
   newTurn(state);
@@ -134,7 +122,6 @@ export function stopLive() {
   $("main").focus(); // the button that was pressed is gone
 }
 
-/** Turn to the other camera. */
 export function flip() {
   facing = facing === "environment" ? "user" : "environment";
   startLive();

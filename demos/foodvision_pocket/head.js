@@ -1,8 +1,6 @@
-// A head that learns on stored features: what teaching.py does in the lesson, here.
-//
-// Rows are photos' features, brought to mean 0 and standard deviation 1. The weights that
-// minimise the loss are sums of rows, so all that training needs to know of the rows is
-// their inner products, which are worked out once for each pair of photos.
+// A head that learns on stored features: what teaching.py does in the lesson, here. The best
+// weights are sums of rows (photos' features, of mean 0 and standard deviation 1), so all that
+// training needs of the rows are their inner products, worked out once for each pair.
 
 const MEMORY = 8; // steps that L-BFGS looks back on
 const MOST_STEPS = 200;
@@ -25,11 +23,9 @@ export function dot(one, other) {
 
 const scaled = (vector, factor) => vector.map((number) => number * factor);
 
-/** Bring a row to length 1. */
 export const toUnit = (row) => scaled(row, 1 / Math.max(Math.sqrt(dot(row, row)), 1e-12));
 
-/** Make a function that turns a row of length 1 into one that a head learns from, by the
- *  means and standard deviations of known rows. */
+/** Make a function that turns a row of length 1 into one that a head learns from. */
 export function makeScaler(known) {
   // Square roots, signs kept: a few large features no longer drown the small ones.
   const spread = (row) => row.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
@@ -66,15 +62,10 @@ export function balanced(labels, leftOut = -1) {
   return labels.map((label, row) => (row === leftOut ? 0 : weight(label)));
 }
 
-/** Fit a linear head by L-BFGS: half the squared length of its weights plus `strength` times
- *  the sum of the rows' cross-entropies is to be as small as can be. The bias is free.
- *
- * @param task {products, labels, counts, classes, strength}: products as from innerProducts,
- *   counts as from balanced.
- * @param [start] What an earlier call returned, to begin from.
- * @param [flat] How short the gradient is to be at the end.
- * @returns {shares, bias, logits}: class k's weights are the sum of all rows n times
- *   shares[k * N + n]; logits[k * N + n] are row n's. */
+/** Fit a linear head by L-BFGS to a task, {products, labels, counts, classes, strength}: half
+ *  the squared length of its weights plus `strength` times the sum of the rows' cross-entropies
+ *  is to be as small as can be; the bias is free. Class k's weights are the sum of all rows n
+ *  times shares[k * N + n]; logits[k * N + n] are row n's. */
 export function fit(task, start = { shares: [], bias: [] }, flat = FLAT) {
   const size = task.classes * task.labels.length;
   let point = new Float64Array(2 * size + task.classes);
@@ -112,7 +103,6 @@ function inner({ classes, labels }, one, other) {
   return ofWeights + dot(one.subarray(2 * size), other.subarray(2 * size));
 }
 
-/** One vector and so many times another. */
 const add = (one, other, factor) => one.map((number, at) => number + factor * other[at]);
 
 /** Fill in a vector's shares times the inner products (N, N). */
@@ -127,7 +117,6 @@ function multiply({ products, labels, classes }, vector) {
   }
 }
 
-/** The loss at a point, the gradient there, and the rows' logits. */
 function lossAt(task, point) {
   const { labels, counts, classes, strength } = task;
   const total = labels.length;
@@ -170,7 +159,6 @@ function downhill(task, gradient, past) {
   return way;
 }
 
-/** Logits, an array of numbers, to probabilities. */
 export function softmax(logits) {
   const top = Math.max(...logits);
   const raised = logits.map((logit) => Math.exp(logit - top));
@@ -180,6 +168,5 @@ export function softmax(logits) {
 
 const meanOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
-/** The mean of the largest few of some numbers. */
 export const meanOfLargest = (numbers, few) =>
   meanOf(numbers.toSorted((a, b) => b - a).slice(0, few));

@@ -8,8 +8,7 @@ import { isSameName, unround } from "./records.js";
 const ROUGH = 1e-3; // flat enough for a head that is asked about one photo
 const TOO_ALIKE = 0.995; // cosine from which a photo teaches nothing new
 
-/** Make a learner from the content of known.bin, integers of all rows, then a scale each, and
- *  from what model.json says. */
+/** Make a learner from the content of known.bin and from what model.json says. */
 export function makeLearner(content, about) {
   const { dimensions, counts, strength, nearest, margin, likeness: scales } = about.teaching;
   const own = about.class_names;
@@ -37,7 +36,7 @@ export function makeLearner(content, about) {
     return (head.meanOfLargest(cosines, nearest) - mean) / deviation;
   }
 
-  /** By how much a class's logit exceeds those of all classes with another name. */
+  /** By how much a class's logit exceeds those of all other names. */
   function leadOf(logits, label) {
     const { names } = trained;
     const rivals = logits.filter((_, at) => !isSameName(names[at], names[label]));
@@ -48,7 +47,7 @@ export function makeLearner(content, about) {
   const needed = (total) => margin * (1 + Math.log2(total));
 
   return {
-    /** Learn dishes, {id, name, photos}[]. Forgets what was learned before. */
+    /** Learn dishes, {id, name, photos}[], and forget what was learned before. */
     train(dishes) {
       trained = undefined;
       version += 1;
@@ -66,9 +65,8 @@ export function makeLearner(content, about) {
       trained = { task, solution, weights, dishes, names, version };
     },
 
-    /** Judge a photo by its features (D); undefined if no dish is taught. Names and
-     *  probabilities are of all classes, the model's own first; leads and likeness of the
-     *  taught dishes, which must come to `needed`. */
+    /** Judge a photo's features (D), if a dish is taught: names and probabilities are of all
+     *  classes, leads and likeness, which must come to `needed`, of the taught ones. */
     judge(features) {
       if (!trained) return undefined;
       const { weights, solution, dishes, names } = trained;
@@ -91,8 +89,8 @@ export function makeLearner(content, about) {
       return photos.some((other) => dot(prepare(other).unit, unit) > TOO_ALIKE);
     },
 
-    /** Ask about each photo of a dish a head that learned from all the others: {right, asked}.
-     *  `pause` is waited for after each, as pictures want answers; nothing may be trained. */
+    /** Ask about each photo of a dish a head that learned from all the others. `pause` comes
+     *  after each, as pictures want answers; nothing may be trained. */
     async leaveOneOut(id, pause) {
       const { task, solution, dishes } = trained ?? { dishes: [] };
       const at = dishes.findIndex((dish) => dish.id === id);
@@ -116,7 +114,7 @@ export function makeLearner(content, about) {
   };
 }
 
-/** Rows of numbers from integers (N, D) followed by scales (N), little-endian. */
+/** Rows from integers (N, D) followed by scales (N), little-endian. */
 function readRows(content, dimensions) {
   const total = content.byteLength / (dimensions + 4);
   const integers = new Int8Array(content, 0, total * dimensions);
@@ -128,7 +126,6 @@ function readRows(content, dimensions) {
   });
 }
 
-/** The sum of all rows, each times its share. */
 function combine(rows, shares, label) {
   const sum = new Float64Array(rows[0].length);
   rows.forEach((row, place) => {

@@ -13,17 +13,11 @@ async function load(name) {
   return response;
 }
 
-/** Read a JSON file of this folder. */
 export const readJson = async (name) => (await load(name)).json();
 
-/** Fetch a file of this folder, from the store if it is there. Where a browser has no store
- *  to offer (a private window, an address without https) all works, only not offline.
- *
- * @param name Its path in the folder; .gz is uncompressed as it comes.
- * @param list What files.json says: a version, and files with their sizes.
- * @param onBytes Told about each piece that arrives.
- * @returns A Response: reading it fails if it is not of the size that was promised; its
- *   `keep` stores it, once all of it is here. */
+/** Fetch a file of this folder, uncompressed, from the store if there is one: not in a private
+ *  window, nor without https. Reading the Response fails if its size is not what `list`,
+ *  files.json, promises; `keep` stores it; `onBytes` is told the size of each piece. */
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];
@@ -55,7 +49,7 @@ async function wholeIn(store, url, size) {
   return blob.size === size ? new Response(blob, { headers: stored.headers }) : undefined;
 }
 
-/** What passes a file's pieces on, counts their bytes, and fails at any other size. */
+/** Pass a file's pieces on, counted; fail at any other size. */
 function counted(size, onBytes) {
   let count = 0;
   return new TransformStream({
@@ -70,8 +64,8 @@ function counted(size, onBytes) {
   });
 }
 
-/** Keep the whole folder, this version and of the runtime this build, and have sw.js serve
- *  it where the network does not. Returns whether the page will open without network. */
+/** Keep this version of the folder, with this build of the runtime, for sw.js to serve.
+ *  Returns whether the page will open without network. */
 export async function keepForOffline(version, build) {
   const workers = navigator.serviceWorker;
   if (!workers) return false; // an address without https
@@ -96,7 +90,6 @@ export async function keepForOffline(version, build) {
   }
 }
 
-/** Register a service worker, and wait until it works. */
 async function serveWith(address) {
   const workers = navigator.serviceWorker;
   if (workers.controller?.scriptURL === address) return;

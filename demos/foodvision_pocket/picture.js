@@ -1,5 +1,4 @@
-// From a file that a visitor chose to pixels, as open_picture in model.py does it. The
-// rules (what is large enough, what too large, what is said) are model.json's `pictures`.
+// From a chosen file to pixels, as open_picture in model.py does it, by model.json's rules.
 
 import { VisitorError } from "./basics.js";
 
@@ -9,8 +8,7 @@ const PREVIEW = 1200; // pixels of the longer side: enough for any screen's view
 const LAST_CHUNK = 0x49454e44; // "IEND"
 let pen; // of the last strip's canvas, for the next one
 
-/** Decode a file, anything at all: upright, and in the colours of screens.
- *  Throws a VisitorError if it is empty, broken, too large or not a picture. */
+/** Decode a file, anything at all: upright, in the colours of screens; or a VisitorError. */
 export async function openPicture(file, { sentences, starts, max_pixels }) {
   if (file.size === 0) throw new VisitorError(sentences["empty"]);
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -42,8 +40,7 @@ function isWholeJpeg(bytes) {
   return false;
 }
 
-// Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last. Nothing
-// of that one but its name counts: no decoder asks for more.
+// Follow a PNG's chunks, each of a length, a name, content and 4 bytes, to the last one's name.
 function isWholePng(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
@@ -52,14 +49,10 @@ function isWholePng(bytes) {
   return false;
 }
 
-/** Read a bitmap's pixels; a large one is made smaller by a whole factor. Each pixel is the
- *  mean of a square of the original, as Pillow's `reduce` has it, so that every browser gives
- *  the model the same picture. See-through parts are white. The whole picture's shorter side
- *  keeps at least `enough` pixels.
- *
- * @param [share] Read only a centred square with sides of this share of the shorter side, as
- *   `Preprocess` in the lesson cuts it out.
- * @returns {data, height, width}: data is RGBA, uint8 (height, width, 4). */
+/** Read a bitmap's pixels, RGBA (height, width, 4), or only a centred square whose sides are a
+ *  share of the shorter side, as `Preprocess` in the lesson cuts it out. A large one is made
+ *  smaller by a whole factor, to a shorter side of at least `enough`: each pixel is the mean of
+ *  a square, as Pillow's `reduce` has it, so every browser gives the model the same picture. */
 export function toPixels(bitmap, { enough }, share) {
   const factor = Math.max(1, Math.floor(Math.min(bitmap.width, bitmap.height) / enough));
   let [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side / factor));
@@ -83,7 +76,7 @@ export function toPixels(bitmap, { enough }, share) {
   return { data, height, width };
 }
 
-/** Read a part of a bitmap as RGBA. */
+/** Read a part of a bitmap as RGBA; what is see-through is white. */
 function readStrip(bitmap, left, top, width, height) {
   if (pen?.canvas.width !== width || pen.canvas.height !== height) {
     const canvas = new OffscreenCanvas(width, height);
@@ -95,7 +88,6 @@ function readStrip(bitmap, left, top, width, height) {
   return pen.getImageData(0, 0, width, height);
 }
 
-/** Write the means of factor x factor squares, as RGBA, from a place on. */
 function average({ data, width, height }, factor, means, to) {
   for (let top = 0; top < height; top += factor) {
     const bottom = Math.min(top + factor, height);
@@ -130,7 +122,6 @@ export async function toSmall(bitmap) {
   return new Uint8Array(await blob.arrayBuffer());
 }
 
-/** Shrink a bitmap to what a screen shows. */
 export function toPreview(bitmap) {
   const scale = Math.min(1, PREVIEW / Math.max(bitmap.width, bitmap.height));
   const scaled = (side) => Math.max(1, Math.round(side * scale));

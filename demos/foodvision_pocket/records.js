@@ -1,6 +1,5 @@
-// What is kept of a dish and of a photo, and what a file that travels looks like. Nothing
-// here believes what it reads: every record is checked, every text cleaned. The rules are
-// model.json's `teaching`, which taught_file.py keeps, too.
+// What is kept of a dish and of a photo, and what a file that travels looks like: nothing
+// that is read is believed. The rules are model.json's, which taught_file.py keeps, too.
 
 import { VisitorError } from "./basics.js";
 
@@ -13,7 +12,6 @@ export function cleanName(name, most) {
   return [...plain.trim()].slice(0, most.name).join("").trim();
 }
 
-/** Whether two names are one to people. */
 export const isSameName = (one, other) => one.toLowerCase() === other.toLowerCase();
 
 /** Round features (D) to 8 bits; the integers times the scale are the features. */
@@ -22,11 +20,9 @@ export function round(features) {
   return { features: Int8Array.from(features, (value) => Math.round(value / scale)), scale };
 }
 
-/** The features of a record as numbers. */
 export const unround = ({ features, scale }) =>
   Float64Array.from(features, (value) => value * scale);
 
-/** Whether a record's features can be used. */
 function isUsable({ features, scale }, size, most) {
   const isRight = features instanceof Int8Array && features.length === size;
   const isScale = Number.isFinite(scale) && scale > 0 && scale < most.scale;
@@ -44,7 +40,6 @@ export function isWhole(record, { sha256, teaching: { dimensions, most } }) {
 
 const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
-/** Write dishes, {name, photos}[], as the text of a file; small pictures may go along. */
 export function writeFile(dishes, about, withPictures) {
   const { format, version, dimensions } = about.teaching;
   const network = `${about.contender}, ${about.input_size} px`;
@@ -57,9 +52,8 @@ export function writeFile(dishes, about, withPictures) {
   return JSON.stringify({ format, version, model: about.sha256, network, dimensions, dishes: list });
 }
 
-/** Read such a file, whoever wrote it; a VisitorError if anything is not as it should be.
- *  Returns dishes, {name, photos}[], and `isOurs`, whether they are of the model that runs
- *  here. Photos have features, scale and perhaps a picture, bytes that nobody has looked at. */
+/** Read such a file, or throw a VisitorError. Returns dishes, {name, photos}[], and whether
+ *  they are of the model that runs here. Pictures are bytes that nobody has looked at. */
 export async function readFile(file, about) {
   const { most, format, version, dimensions } = about.teaching;
   const check = (isRight, why = "damaged") => {

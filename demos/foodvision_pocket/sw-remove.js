@@ -4,7 +4,6 @@
 const PREFIX = `pocket ${new URL("./", location)} `;
 
 self.oninstall = () => self.skipWaiting();
-
 self.onactivate = (event) => event.waitUntil(forgetAll());
 
 async function forgetAll() {

@@ -10,7 +10,6 @@ const VISIT = 30_000; // ms for a stored page to bring its stored files: all of 
 let storedUntil = 0;
 
 self.oninstall = () => self.skipWaiting();
-
 self.onactivate = (event) => event.waitUntil(self.clients.claim());
 
 self.onfetch = (event) => {

@@ -7,20 +7,18 @@ const NAME = `taught ${new URL("./", import.meta.url)}`; // other folders of thi
 const STORES = ["dishes", "photos"];
 const LIMITS = { readonly: 3000, readwrite: 10_000 }; // ms that a disk may take
 
-/** Open it, for {readAll, change}; `onChange` is told when another tab has changed something.
- *  Both throw where the browser has no database to offer, or not to this page. */
+/** Open it; all of it throws where the browser has no database to offer, or not to this page. */
 export function openTaughtDb(onChange) {
   const channel = new BroadcastChannel(NAME);
   channel.onmessage = onChange;
 
   return {
-    /** All records, dishes and photos. */
     async readAll() {
       const reading = await transact("readonly", (store) => store.getAll());
       return reading.flatMap(({ result }) => result);
     },
 
-    /** Put records, and remove others by id or "all", everything or nothing. */
+    /** Put records, and remove others by id or "all": everything or nothing. */
     async change({ put = [], remove = [] }) {
       await transact("readwrite", (store) => {
         const isHere = ({ dish }) => store.name === (dish ? "photos" : "dishes");
@@ -40,8 +38,7 @@ const settled = (target, good, bad) =>
     target[bad] = () => reject(target.error);
   });
 
-/** Do some work with each store, in one transaction; returns what came of each once it is
- *  done. It is opened each time: browsers close what is left open. */
+/** Work with each store, in one transaction; opened anew, as browsers close what is open. */
 async function transact(mode, work) {
   const opening = indexedDB.open(NAME, 1);
   opening.onupgradeneeded = () => {

@@ -36,7 +36,6 @@ $("teach-done").onclick = close;
 chooseFiles("more-photos", "more-files", (files) => attempt(() => addAll(files, files.length)));
 chooseFiles("read", "read-file", ([file]) => attempt(() => change("read", { file })));
 
-/** Have a button choose files, and do something with them. */
 export function chooseFiles(button, input, work) {
   $(button).onclick = () => $(input).click();
   $(input).onchange = ({ target }) => {
@@ -46,7 +45,6 @@ export function chooseFiles(button, input, work) {
   };
 }
 
-/** Show what is taught, after any change to it. */
 export function showTaught({ dishes: told, note, canRelearn, canForget }) {
   dishes = told;
   const photos = dishes.reduce((sum, dish) => sum + dish.photos, 0);
@@ -73,8 +71,7 @@ function listed({ id, name, photos }) {
   return row;
 }
 
-/** Do something that may fail, one thing at a time; what fails is said.
- *  Until it is done, buttons do nothing: a work says how it went as its last step. */
+/** Do one thing that may fail; until it is done, buttons do nothing. */
 async function attempt(work) {
   const parts = [$("teach"), $("taught")];
   if (parts[0].ariaBusy === "true") return;
@@ -84,7 +81,6 @@ async function attempt(work) {
   for (const part of parts) part.ariaBusy = "false";
 }
 
-/** Say how it went, where the visitor is looking. */
 function tell(sentence) {
   const isTeaching = !$("teach").hidden;
   write({ "teach-note": isTeaching ? sentence : "", "file-note": isTeaching ? "" : sentence });
@@ -125,7 +121,6 @@ async function rename() {
   await askAgain();
 }
 
-/** Have the teacher change something, show what is new, and say what came of it. */
 async function change(call, given) {
   const sentence = await teach(call, given);
   if (open) await showPictures();
@@ -133,7 +128,6 @@ async function change(call, given) {
   tell(sentence);
 }
 
-/** Show a dish's photos, and what can be done with it. */
 async function showLesson(id) {
   open = id;
   showPart("lesson");
@@ -152,15 +146,13 @@ async function showPictures() {
   write({ "lesson-count": describeLesson(pictures.length, checked) });
 }
 
-/** An image of a small picture's bytes, where there are any. */
 function thumbnail(bytes, at) {
   if (!bytes) return Object.assign(new Image(), { alt: `Photo ${at + 1}, not kept` });
   const [src, alt] = [URL.createObjectURL(new Blob([bytes])), `Photo ${at + 1}`];
   return Object.assign(new Image(), { src, alt, onload: () => URL.revokeObjectURL(src) });
 }
 
-/** Add pictures to the open dish, one after the other, until it is closed. What is no
- *  picture is named and passed over. */
+/** Add pictures to the open dish until it is closed; what is none is named and passed over. */
 async function addAll(sources, total) {
   const id = open;
   const counts = { added: 0, old: 0 };
@@ -199,7 +191,6 @@ async function* frames() {
   }
 }
 
-/** Ask whether it is meant, then forget. */
 async function forget(what, call, given) {
   write({ "sure-text": `Forget ${what}?` });
   $("sure").showModal();

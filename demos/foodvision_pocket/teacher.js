@@ -45,7 +45,6 @@ function find(id) {
   return all.get(id);
 }
 
-/** All dishes to be learned, each with its photos. */
 const lessons = () => dishes().map(withPhotos).filter(({ photos }) => photos.length > 0);
 
 const wake = async () => (learner ??= makeLearner(await model.fetchKnown(), about));
@@ -57,7 +56,7 @@ async function train() {
   asleep = "";
 }
 
-/** Read all records from the device; those that could not be kept stay. */
+/** Read what the device keeps; what could not be kept stays. */
 async function load() {
   const stored = await db.readAll();
   const whole = stored.filter((record) => isWhole(record, about));
@@ -72,8 +71,7 @@ async function load() {
   all = fresh;
 }
 
-/** Hold records, and keep all that is not on the device yet: where there is no room, it
- *  stays here until there is. */
+/** Hold records, and keep all that is not on the device yet, as soon as there is room. */
 async function hold(...held) {
   for (const record of held) {
     all.set(record.id, record);
@@ -94,28 +92,24 @@ async function remove(gone, ids = gone.map(({ id }) => id)) {
   for (const { id } of gone) all.delete(id);
 }
 
-/** What the page shows of all this: the dishes, and what is to be said of the rest. */
 function state() {
   const list = dishes().map(({ id, name }) => ({ id, name, photos: photosOf({ id }).length }));
-  const [old, photos] = [oldDishes(), some((record) => record.dish && isOfOther(record))];
+  const photos = some((record) => record.dish && isOfOther(record));
   const canRelearn = canLookAgain(photos);
-  const names = join(old.map(({ name }) => name), "conjunction");
+  const names = join(oldDishes().map(({ name }) => name), "conjunction");
   const values = { names, photos: count(photos.length, "photo"), records: count(lost, "record") };
-  const notes = [
-    asleep,
-    notKept().length > 0 && sentence(whyUnkept),
-    lost > 0 && sentence("broken", values),
-    names && sentence(canRelearn ? "old" : "old without pictures", values),
-  ];
-  const note = notes.filter(Boolean).join(" ");
+  const notes = [asleep];
+  if (notKept().length > 0) notes.push(sentence(whyUnkept));
+  if (lost > 0) notes.push(sentence("broken", values));
+  if (names) notes.push(sentence(canRelearn ? "old" : "old without pictures", values));
+  const note = notes.join(" ").trim();
   return { dishes: list, note, canRelearn, canForget: all.size + lost > 0 };
 }
 
-/** Whether there are small pictures among photos, and they are large enough. */
 const canLookAgain = (photos) =>
   about.input_size <= SMALL_SIDE && photos.some(({ picture }) => picture);
 
-/** A name fit to be kept; one of the model's own is spelled as the model spells it. */
+/** A name fit to be kept; one of the model's own as the model spells it. */
 function spelled(name) {
   const clean = cleanName(name, about.teaching.most);
   if (clean === "") throw problem("no name");
@@ -136,7 +130,7 @@ function named(given) {
   return there ?? { ...newRecord(), name };
 }
 
-/** Add a photo's features and small picture to a dish; false if it teaches nothing new. */
+/** Add a photo to a dish; false if it teaches nothing new. */
 async function addPhoto(dish, { features, scale, picture }) {
   const total = some((record) => record.dish && !isOfOther(record)).length;
   if (total >= about.teaching.most.photos) throw problem("too many photos");
@@ -146,8 +140,7 @@ async function addPhoto(dish, { features, scale, picture }) {
   return true;
 }
 
-/** Take in dishes of a file or of another model, whose pictures are looked at anew; returns
- *  what came of it, in words. */
+/** Take in dishes of a file or of another model, whose pictures are looked at anew. */
 async function takeIn(lists, isOurs) {
   const counts = { added: 0, old: 0, useless: 0 };
   try {
@@ -167,32 +160,26 @@ async function takeIn(lists, isOurs) {
   return describeAdded(counts);
 }
 
-/** Look at a picture, for what is kept of it. */
 async function lookAt(source) {
   const { features, picture } = await model.look(source);
   return { ...round(features), picture };
 }
 
-// What a visitor can ask for: each call is given one object. What changes more than one photo
-// returns a sentence.
+// What a visitor can ask for. What changes more than one photo returns a sentence.
 const calls = {
-  /** Look at one more photo of a dish, by its id or its name. */
   async add({ id, name, source }) {
     const dish = id ? find(id) : named(name);
     return { id: dish.id, isNew: await addPhoto(dish, await lookAt(source)) };
   },
 
-  /** Learn what was added. */
   train,
+  pictures: ({ id }) => photosOf(find(id)).map(({ picture }) => picture),
+  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
 
-  /** How well a dish is known: leave one out. */
   async check({ id }) {
     find(id);
     return (await wake()).leaveOneOut(id, () => new Promise((resolve) => setTimeout(resolve)));
   },
-
-  /** A dish's small pictures, as the bytes of JPEGs; undefined where there is none. */
-  pictures: ({ id }) => photosOf(find(id)).map(({ picture }) => picture),
 
   async rename({ id, name }) {
     const renamed = { ...find(id), name: spelled(name) };
@@ -202,7 +189,6 @@ const calls = {
     await train();
   },
 
-  /** Forget a dish's last photo, and with the only one the dish. */
   async takeBack({ id }) {
     const photos = photosOf(find(id));
     await remove(photos.length > 1 ? photos.slice(-1) : [...photos, find(id)]);
@@ -224,10 +210,6 @@ const calls = {
     return sentence("all forgotten");
   },
 
-  /** All that was taught, as the text of a file. */
-  save: ({ withPictures }) => writeFile(lessons(), about, withPictures),
-
-  /** Read such a file in; photos that are here already stay as they are. */
   async read({ file }) {
     const { isOurs, dishes: lists } = await readFile(file, about);
     if (!isOurs && !canLookAgain(lists.flatMap(({ photos }) => photos))) throw problem("no use");
@@ -246,8 +228,7 @@ const calls = {
 
 export const judge = (features) => learner?.judge(features);
 
-/** Read what is kept, and learn it, with a worker's {look, fetchKnown} and what model.json
- *  says; `onChange` is told the state, now and later. */
+/** Read what is kept, and learn it; `onChange` is told the state, now and later. */
 export async function open(worker, told, onChange) {
   [model, about, tell] = [worker, told, onChange];
   try {
@@ -264,7 +245,5 @@ export async function open(worker, told, onChange) {
   tell(state());
 }
 
-/** Do what a visitor asks for, by the name of the call, after all that came before. */
-export function call(name, given) {
-  return inTurn(() => calls[name](given), !QUIET.includes(name));
-}
+/** Do what a visitor asks for, after all that came before. */
+export const call = (name, given) => inTurn(() => calls[name](given), !QUIET.includes(name));

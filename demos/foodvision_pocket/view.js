@@ -4,12 +4,10 @@ import { describe, joinNames } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** Write texts into elements, by their ids. */
 export function write(texts) {
   for (const [id, text] of Object.entries(texts)) $(id).textContent = text;
 }
 
-/** Show how much of the model is here, in bytes. */
 export function showProgress({ done, total, isStuck }) {
   const [here, all] = [done, total].map((bytes) => Math.round(bytes / 1e6));
   let loading = `Fetching the model: ${here} of ${all} MB, only this once`;
@@ -19,7 +17,6 @@ export function showProgress({ done, total, isStuck }) {
   write({ loading });
 }
 
-/** Fill in what model.json says, and what runs the model. */
 export function showAbout(about, runs) {
   const { class_names, contender, trained_on, practice, test_result } = about;
   const names = joinNames(class_names);
@@ -31,7 +28,6 @@ export function showAbout(about, runs) {
   $("banner").hidden = !about.is_practice;
 }
 
-/** Offer pictures to try; `onPick` is given the address of the one picked. */
 export function showExamples(names, onPick) {
   names.forEach((src, at) => {
     const [type, alt] = ["image", `Example picture ${at + 1}`];
@@ -46,7 +42,7 @@ export function say(text) {
   if ($("say").textContent !== text) write({ say: text });
 }
 
-/** Show the buttons and the viewfinder of a state: idle, live, waiting, photo, problem. */
+/** Show what belongs to a state: idle, live, waiting, photo, problem. */
 export function showState(state) {
   const isLive = state === "live";
   $("stage").dataset.state = state;
@@ -56,7 +52,6 @@ export function showState(state) {
   if (!isLive) $("flip").hidden = true;
 }
 
-/** Show an answer; returns it in words. */
 export function showAnswer(answer, about) {
   const { kind, verdict, detail, numbers, rows } = describe(answer, about);
   showTexts(kind.replace(" ", "-"), verdict, detail, numbers);
@@ -64,19 +59,16 @@ export function showAnswer(answer, about) {
   return `${verdict} ${detail}`;
 }
 
-/** Show how often live answers come, or that the page rests. */
 export function showPace(rate, rests = false) {
   write({ rate });
   $("stage").classList.toggle("resting", rests);
 }
 
-/** Show one sentence in the place of an answer. */
 export function showProblem(title, sentence) {
   showTexts("problem", `${title}.`, sentence);
   say(`${title}. ${sentence}`);
 }
 
-/** Ask again, as when the page was new. */
 export function showInvitation() {
   showTexts("none", "What is on your plate?", "Point the camera at it, or choose a photo.");
   say("");
@@ -109,7 +101,7 @@ export function moveBars({ rows }) {
   }
 }
 
-/** Draw a picture as it is, and once more behind it, blurred, to fill the frame. */
+/** Draw a picture, and once more behind it, blurred, to fill the frame. */
 export function showPicture(bitmap) {
   const [shown, backdrop] = [$("shown"), $("backdrop")];
   [shown.width, shown.height] = [bitmap.width, bitmap.height];

@@ -15,16 +15,13 @@ const SILENT = 60_000; // ms without a word from it, while a question waits
 const START = 1; // the first question's id
 const waiting = new Map(); // id: the promise's two functions
 let worker;
-let onStuck;
+let hear; // what the worker tells unasked, by its name
 let lastId = 0;
 let clock; // of the worker's silence
 
-/** Start the model in a worker. If it cannot start, the message is meant for the visitor.
- *
- * @param onProgress Told {done, total} in bytes, or {isStuck: true} where none come.
- * @param onTaught Told what was taught, at first and after each change.
- * @returns {about, runs, build, version, kept}: what model.json says; what runs it; `kept`
- *   is fulfilled once its files are stored. */
+/** Start the model in a worker; an error's message is meant for the visitor. `onProgress` is
+ *  told {done, total} in bytes, or {isStuck: true} where none come; `onTaught` what is taught.
+ *  `kept`, of what is returned, is fulfilled once the model's files are stored. */
 export async function startModel(onProgress, onTaught = () => {}) {
   if (!globalThis.OffscreenCanvas || !globalThis.DecompressionStream) throw new Error(TOO_OLD);
   // Half of the cores: the page and the camera want some, too. Threads need shared memory,
@@ -34,8 +31,7 @@ export async function startModel(onProgress, onTaught = () => {}) {
   let build = threads > 1 ? "threads" : "relaxed"; // of a runtime, where there are several
   if (!WebAssembly.validate(RELAXED_SIMD)) build = "plain";
   const { promise: kept, resolve } = Promise.withResolvers();
-  const hear = { progress: onProgress, taught: onTaught, kept: resolve };
-  onStuck = () => onProgress({ isStuck: true });
+  hear = { progress: onProgress, taught: onTaught, kept: resolve };
   worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   worker.onerror = () => rejectAll(STOPPED);
   worker.onmessage = ({ data: { id, result, problem, tell, value } }) => {
@@ -52,7 +48,7 @@ export async function startModel(onProgress, onTaught = () => {}) {
 /** Wait for the next word: a slow start is told, other questions are let go. */
 function listen() {
   clearTimeout(clock);
-  if (waiting.has(START)) clock = setTimeout(onStuck, STUCK);
+  if (waiting.has(START)) clock = setTimeout(hear.progress, STUCK, { isStuck: true });
   else if (waiting.size > 0) clock = setTimeout(rejectAll, SILENT, DEAF);
 }
 
@@ -62,17 +58,13 @@ function rejectAll(sentence) {
   waiting.clear();
 }
 
-/** Ask about a Blob, or a live frame, an ImageBitmap that is handed over. If there is no
- *  answer, the message is meant for the visitor.
- *
- * @returns {probabilities, knn_similarity, in_distribution_score, taught, milliseconds,
- *   preview}: `taught` is what learner.js says, if it learned anything; of a frame nothing
- *   comes back, of a file a `preview` to show. */
+/** Ask about a Blob or an ImageBitmap; a live one is handed over, for others there is a
+ *  `preview`. What learner.js says is `taught`. */
 export function ask(source, isLive = false) {
   return teach("ask", { source, withPreview: !isLive }, isLive ? [source] : []);
 }
 
-/** Ask the teacher for something: a call of teacher.js, by its name. */
+/** Ask the teacher for something: one of `calls` in teacher.js. */
 export function teach(call, given = {}, handedOver = []) {
   const id = (lastId += 1);
   const question = Promise.withResolvers();

@@ -21,7 +21,6 @@ let teacher; // of dishes beside the model's own, where its file carries what is
 let opened; // settled once the teacher knows what is kept on this device
 let isTaught = false; // or may be: answers then need a picture's features, too
 
-/** Fetch all that is needed, and start. */
 async function start({ build, threads }) {
   const coming = import("./engine.js");
   coming.catch(() => {}); // it is waited for below
@@ -43,8 +42,7 @@ async function start({ build, threads }) {
   return { about, runs, version: list.version };
 }
 
-/** Answer once, unless a visitor was quicker, for the first answer takes longest; then
- *  store what was fetched. */
+/** Answer once, as the first answer takes longest; then store what was fetched. */
 async function finish(files) {
   await new Promise((resolve) => setTimeout(resolve, PAUSE));
   if (!isAsked) await run(await createImageBitmap(new ImageData(512, 384)));
@@ -52,7 +50,6 @@ async function finish(files) {
   postMessage({ tell: "kept" });
 }
 
-/** Begin to teach: read what is kept on this device, and learn it. */
 async function openTeacher() {
   teacher = await import("./teacher.js");
   await teacher.open({ look, fetchKnown }, about, (taught) => {
@@ -61,7 +58,6 @@ async function openTeacher() {
   });
 }
 
-/** The training photos' features, which what is taught is learned beside. */
 function fetchKnown() {
   const coming = fetchOnce(about.teaching.file, list, () => {});
   return within(coming.then((file) => file.arrayBuffer()), LEARNING).catch(() => {
@@ -69,7 +65,6 @@ function fetchKnown() {
   });
 }
 
-/** Open a file, or take a frame as it is; do some work with it, and let it go. */
 async function withBitmap(source, work) {
   const bitmap = source instanceof Blob ? await openPicture(source, about.pictures) : source;
   try {
@@ -79,14 +74,12 @@ async function withBitmap(source, work) {
   }
 }
 
-/** Ask about an ImageBitmap of any size; for its features, too. */
 function run(bitmap, withFeatures = false) {
   // Where the page prepares pictures, it needs no more than the part that is looked at.
   const pixels = toPixels(bitmap, about.pictures, about.preparation?.crop);
   return engine.answer(pixels, withFeatures);
 }
 
-/** Answer for a file or a frame. */
 async function ask({ source, withPreview }) {
   isAsked = true;
   const begun = performance.now();
@@ -100,7 +93,6 @@ async function ask({ source, withPreview }) {
   });
 }
 
-/** Look at a file or a frame to learn from it: its features, and a small picture. */
 function look(source) {
   return withBitmap(source, async (bitmap) => {
     const { features } = await run(bitmap, true);
@@ -109,7 +101,6 @@ function look(source) {
   });
 }
 
-/** Do what the page asks of the teacher. */
 async function teach(call, given) {
   await opened;
   if (!teacher) throw new VisitorError(LOST);
@@ -117,7 +108,6 @@ async function teach(call, given) {
 }
 
 const calls = { start, ask };
-
 self.onmessage = async ({ data: { id, call, given } }) => {
   try {
     const result = await (calls[call]?.(given) ?? teach(call, given));
