@@ -335,7 +335,8 @@ def test_what_is_kept_survives_a_full_device_broken_records_and_a_new_model(page
 def test_a_browser_that_keeps_nothing_is_told_so(browser, url):
     asked = []
     refuse = "self.indexedDB.open = () => { throw new DOMException('no', 'X'); };\n"
-    with browser.new_context(service_workers="block") as context:
+    with browser.new_context() as context:
+        context.add_init_script("delete Navigator.prototype.serviceWorker")
         context.route("**/taught-db.js", lambda route: add_code(route, refuse))
         context.on("request", lambda request: asked.append(request.url))
         page = opened(context, url)
