@@ -1,9 +1,13 @@
-"""Load pictures: from train/ and test/, with a folder a class, to datasets."""
+"""Load pictures: from train/ and test/, with a folder a class, to datasets.
+
+And pictures of no food, which installed packages bring: portraits, coins, the moon.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -12,13 +16,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from going_modular.app.model import (
-    FORMATS,
-    KINDS,
-    PictureError,
-    as_pillow_wants,
-    open_picture,
-)
+from going_modular.app import model
+from going_modular.app.model import PictureError, open_picture
 from going_modular.files import LessonError
 
 SPLITS = ("train", "test")
@@ -28,6 +27,14 @@ SYSTEM = re.compile(
     r"lost\+found|[._]?thumb(nail)?s?(\.db)?|desktop\.ini|picasa.*\.ini|ehthumbs.*\.db",
     re.IGNORECASE,
 )
+# A package, and where in it the pictures are that its own examples use.
+PLACES = {
+    "gradio": "media_assets/images",
+    "matplotlib": "mpl-data/sample_data",
+    "skimage": "data",
+    "sklearn": "datasets/images",
+}
+SMALLEST = 100  # pixels a side; smaller ones are icons and test patterns
 Sample = tuple[Path, int]  # a picture's file, and the number of its class
 
 
@@ -57,7 +64,7 @@ def is_picture(path: str | Path) -> bool:
     """Whether a file has the name of a picture: one of `KINDS`, in any case."""
     path = Path(path)
     is_system = any(map(SYSTEM.fullmatch, (path.name, path.parent.name)))
-    return path.suffix.lower() in KINDS and not is_system
+    return path.suffix.lower() in model.KINDS and not is_system
 
 
 class PictureDataset(ImageFolder):
@@ -106,8 +113,7 @@ def count_pictures(folder: Path) -> pd.DataFrame:
             "run this again."
         )
     rows = [
-        Counter(half.classes[number] for number in half.targets)
-        for half in (train, test)
+        Counter(map(half.classes.__getitem__, half.targets)) for half in (train, test)
     ]
     table = pd.DataFrame(rows, index=SPLITS, columns=train.classes)
     table = table.fillna(0).astype(int).rename_axis("split")
@@ -118,8 +124,29 @@ def count_pictures(folder: Path) -> pd.DataFrame:
 
 def _opens(path: Path) -> bool:
     """Whether its beginning is a picture's, as it is or as the app opens it."""
-    for read in (lambda: path, lambda: as_pillow_wants(path.read_bytes())):
+    for read in (lambda: path, lambda: model.as_pillow_wants(path.read_bytes())):
         # Decoders fail in many ways on a broken file.
-        with suppress(Exception), Image.open(read(), formats=FORMATS):
+        with suppress(Exception), Image.open(read(), formats=model.FORMATS):
             return True
     return False
+
+
+def find_strangers() -> dict[Path, str]:
+    """Pictures of no food, each once, that installed packages bring, and which does.
+
+    Which ones there are depends on the packages' versions: say how many you found.
+    """
+    found = {}  # by content
+    for package, place in PLACES.items():
+        if spec := find_spec(package):
+            folder = Path(spec.submodule_search_locations[0], place)
+            for file in sorted(folder.glob("*.[jp][pn]*g")):
+                found.setdefault(file.read_bytes(), (file, package))
+    return {file: package for file, package in found.values() if _is_large(file)}
+
+
+def _is_large(file: Path) -> bool:
+    try:
+        return min(open_picture(file).shape[:2]) >= SMALLEST
+    except PictureError:
+        return False

@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from going_modular.app.model import spoken
 from going_modular.datasets import SPLITS, DataError, load_picture, make_datasets
+from going_modular.drawn import OTHER_NAMES, drawn_pictures
 from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
@@ -196,3 +198,26 @@ def read_features(file: Path) -> StoredFeatures:
             "Fetch the course's file again, or make it anew: "
             "python -m tools.store_features --help"
         ) from error
+
+
+def find_other_dishes(
+    built: Built, slug: str, data_dir: Path, *, ours: Sequence[str], is_practice=False
+) -> StoredFeatures:
+    """Other dishes' stored features, if there are any that this very base has made.
+
+    There are none of `ours` among them. If ours are drawn (`is_practice`), then the
+    others are, too; else there are none where there is no file, and one that is not
+    whole raises a LessonError.
+    """
+    if is_practice:
+        folder = drawn_pictures() / "other_dishes"
+        names = [spoken(name) for name in OTHER_NAMES]
+        halves = [store_pictures(built, folder, half) for half in HALVES]
+    elif stored := find_features(built, slug, data_dir, what="other_dishes"):
+        return stored.without(*ours)
+    else:
+        width = built.model.head[-1].in_features
+        names, nobody = [], TensorDataset(torch.empty(0, width), torch.empty(0).long())
+        halves = [nobody, nobody]
+    stored = StoredFeatures(names, *halves, probe_features(built), is_practice)
+    return stored.without(*ours)

@@ -23,21 +23,19 @@ from going_modular import files
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.big import features, food101
-from going_modular.big.dishes import find_dishes
-from going_modular.big.features import FeatureStore, FeatureStoreError
+from going_modular.big.features import FeatureStore, FeatureStoreError, find_dishes
 from going_modular.big.food101 import Tree, choose_photos, find_tree
-from going_modular.big.many_classes import score_features, top_k_right
 from going_modular.companion import train_head
 from going_modular.datasets import DataError, load_picture
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 from going_modular.engine import store_features
-from going_modular.export import export_onnx, make_deployable, ship
+from going_modular.evaluation import score_features, top_k_right
+from going_modular.export import export_onnx, make_deployable, quantize, ship
 from going_modular.files import FileError
 from going_modular.gate import sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
 from going_modular.predictions import answer_all
-from going_modular.quantize import quantize
 from going_modular.stored_features import Extractor
 
 MANY = {"train": 10, "test": 5}

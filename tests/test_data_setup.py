@@ -13,11 +13,10 @@ from torchvision.transforms import functional
 
 from going_modular import data_setup, datasets, downloads
 from going_modular.app.model import open_picture
-from going_modular.data_setup import find_pictures
+from going_modular.data_setup import find_pictures, lay_out
 from going_modular.datasets import DataError, count_pictures, load_picture
 from going_modular.drawn import MARKER
 from going_modular.files import file_sha256
-from going_modular.own_pictures import lay_out
 
 
 def add(path, number):
@@ -67,7 +66,7 @@ def published(data_dir, site, tmp_path, monkeypatch):
     name = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
     monkeypatch.setattr(data_setup, "PHOTOS_BLOB", name)
     monkeypatch.setattr(data_setup, "PHOTOS_COUNTS", [4, 2])
-    monkeypatch.setattr(data_setup, "PHOTOS_URL", site.put("/p.zip", body))
+    monkeypatch.setattr(downloads, "PHOTOS_URL", site.put("/p.zip", body))
     monkeypatch.setenv("FOODVISION_OFFLINE", "0")
     return body
 

@@ -16,8 +16,14 @@ from torch import nn
 from torchvision.transforms.functional import to_tensor
 
 from going_modular import evaluation, predictions
-from going_modular.big.many_classes import confused_pairs, top_k_right
-from going_modular.evaluation import Report, choose_winner, compare_counts, judge_app
+from going_modular.evaluation import (
+    Report,
+    choose_winner,
+    compare_counts,
+    confused_pairs,
+    judge_app,
+    top_k_right,
+)
 from going_modular.model_builder import CONTENDERS
 from tools.course import LESSON, ROOT
 

@@ -21,9 +21,9 @@ from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
+from going_modular.export import quantize
 from going_modular.gate import make_gate
 from going_modular.predictions import compare_answers
-from going_modular.quantize import quantize
 from pocket.carried import with_features
 from pocket.preparation import constants_of
 from tools.model_card import CARD, MODEL, describe

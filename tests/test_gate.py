@@ -1,4 +1,4 @@
-"""Stored features, strangers, the gate that tells them apart, and calibration."""
+"""Stored features, strangers, the gate that tells them apart, and evaluation."""
 
 from pathlib import Path
 from unittest.mock import Mock
@@ -13,15 +13,16 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular import calibration, model_builder, ood_data
+from going_modular import evaluation, model_builder, stored_features
 from going_modular import gate as module
 from going_modular.app.model import DISH, Predictor
+from going_modular.datasets import PLACES, find_strangers
 from going_modular.drawn import OTHER_NAMES
 from going_modular.files import LessonError
 from going_modular.gate import fit_second_head, knn_similarity, make_gate
-from going_modular.ood_data import find_other_dishes, find_strangers
 from going_modular.stored_features import (
     StoredFeatures,
+    find_other_dishes,
     is_same,
     probe_features,
     read_features,
@@ -175,22 +176,22 @@ def answers(temperature, count=4000):
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(temperature):
     logits, labels = answers(temperature)
-    found = calibration.fit_temperature(logits, labels)
+    found = evaluation.fit_temperature(logits, labels)
     assert found == pytest.approx(temperature, rel=0.06)
     before = logits.softmax(dim=1)
-    after = calibration.held_out_probabilities(logits, labels)
+    after = evaluation.held_out_probabilities(logits, labels)
     assert torch.equal(before.argmax(dim=1), after.argmax(dim=1))
-    tables = [calibration.reliability(p, labels) for p in (before, after)]
-    first, second = map(calibration.expected_calibration_error, tables)
+    tables = [evaluation.reliability(p, labels) for p in (before, after)]
+    first, second = map(evaluation.expected_calibration_error, tables)
     assert first > 0.08 and second < 0.03
 
 
 def test_no_picture_helps_to_fit_its_own_temperature():
     """A label turned round changes other pictures' probabilities and not its own."""
     logits, labels = answers(2.0, count=40)
-    before = calibration.held_out_probabilities(logits, labels)
+    before = evaluation.held_out_probabilities(logits, labels)
     labels[7] = (labels[7] + 1) % 3
-    after = calibration.held_out_probabilities(logits, labels)
+    after = evaluation.held_out_probabilities(logits, labels)
     assert torch.equal(before[7], after[7])
     assert (before != after).any(dim=1).sum() == 36  # all but its own fold of four
 
@@ -198,20 +199,20 @@ def test_no_picture_helps_to_fit_its_own_temperature():
 def test_bins_count_and_average_what_is_in_them():
     sure = torch.tensor([1.0, 0.92, 0.94, 0.55, 0.59, 0.61])
     labels = torch.tensor([0, 0, 1, 0, 0, 1])
-    table = calibration.reliability(torch.stack([sure, 1 - sure], dim=1), labels)
+    table = evaluation.reliability(torch.stack([sure, 1 - sure], dim=1), labels)
     assert table.index.tolist()[:3] == ["50% to 60%", "60% to 70%", "90% to 95%"]
     counted = table[["total", "right", "share"]].to_numpy().tolist()
     assert counted == [[2, 2, 1], [1, 0, 0], [2, 1, 0.5], [1, 1, 1]]
     assert table.said.tolist() == pytest.approx([0.57, 0.61, 0.93, 1], abs=1e-6)
     assert (table.low <= table.share).all() and (table.share <= table.high + 1e-9).all()
     by_hand = (2 * 0.43 + 1 * 0.61 + 2 * 0.43 + 0) / 6
-    found = calibration.expected_calibration_error(table)
+    found = evaluation.expected_calibration_error(table)
     assert found == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_strangers_come_from_every_package_once_and_the_model_lets_none_in():
     found, predictor = find_strangers(), Predictor(ROOT / "models/foodvision_mini.onnx")
-    assert set(found.values()) == set(ood_data.PLACES) and len(found) >= 25
+    assert set(found.values()) == set(PLACES) and len(found) >= 25
     assert len({file.read_bytes() for file in found}) == len(found)
     verdicts = [predictor.predict(file).verdict for file in found]
     assert sum(verdict != DISH for verdict in verdicts) >= 0.95 * len(verdicts)
@@ -275,7 +276,7 @@ def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(slug):
 
 def test_drawn_plates_stand_in_for_photos(lite2, tmp_path, monkeypatch):
     copy_few(tmp_path / "other_dishes", train=2, test=1, names=OTHER_NAMES)
-    monkeypatch.setattr(ood_data, "drawn_pictures", lambda: tmp_path)
+    monkeypatch.setattr(stored_features, "drawn_pictures", lambda: tmp_path)
     drawn = find_other_dishes(lite2, "lite2", tmp_path, ours=["soup"], is_practice=True)
     assert drawn.names == ["fried eggs", "noodles", "pancakes", "salad"]
     assert is_same(drawn.probe, probe_features(lite2))
