@@ -85,7 +85,7 @@ class PictureDataset(ImageFolder):
 def make_datasets(
     folder: Path, transform: Callable | None
 ) -> tuple[PictureDataset, PictureDataset]:
-    """Make the training and the test dataset; pictures in order of class and name."""
+    """The training and the test dataset; pictures in order of class and name."""
     return tuple(PictureDataset(Path(folder) / split, transform) for split in SPLITS)
 
 
@@ -100,8 +100,7 @@ def make_loader(
 def count_pictures(folder: Path) -> pd.DataFrame:
     """Count pictures: a row for each split, a column for each class, and totals.
 
-    Files that are no pictures raise a DataError, which names up to five. Only the
-    beginning of each file is read; a torn end shows on loading.
+    Files that begin as no picture does raise a DataError, which names up to five.
     """
     train, test = make_datasets(folder, None)
     if bad := [file for file, _ in train.samples + test.samples if not _opens(file)]:
@@ -134,7 +133,7 @@ def _opens(path: Path) -> bool:
 def find_strangers() -> dict[Path, str]:
     """Pictures of no food, each once, that installed packages bring, and which does.
 
-    Which ones there are depends on the packages' versions: say how many you found.
+    How many there are depends on the packages' versions.
     """
     found = {}  # by content
     for package, place in PLACES.items():

@@ -74,10 +74,7 @@ def summarise_all(
     *,
     published: bool,
 ) -> dict[str, Report]:
-    """Each contender's report, from `take_turns` and its saved file.
-
-    If these photos are the `published` ones, published counts stand in for rehearsals.
-    """
+    """From `take_turns` and saved files; `published` counts stand in for rehearsals."""
     reports = {}
     for contender in CONTENDERS:
         name, table = contender.name, predictions[contender.name]
@@ -150,10 +147,7 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """By how many pictures and predictions a second each contender misses the goals.
-
-    Of rehearsed contenders only the speed is judged.
-    """
+    """How far each contender misses the goals; of rehearsed ones only the speed."""
     rows = {}
     for name, report in reports.items():
         slower = GOAL_PER_SECOND - report.per_second
@@ -187,10 +181,9 @@ def _pictures(number: int) -> str:
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
     """Can two contenders' counts on the same pictures tell them apart, in three lines?
 
-    Whether their 95% Wilson intervals overlap; on how many pictures exactly one of them
-    is right, with the p-value of the exact two-sided sign test on those (McNemar,
-    Psychometrika 12, 1947); what follows at the level of 5%. Asked about different
-    pictures, they cannot be compared: a ValueError.
+    Whether their 95% Wilson intervals overlap; the exact two-sided sign test of those
+    that only one has right (McNemar, Psychometrika 12, 1947); what follows at 5%. A
+    ValueError if the pictures differ.
     """
     if list(predictions[one].file) != list(predictions[other].file):
         raise ValueError(f"{one} and {other} were asked about different pictures")
@@ -230,9 +223,8 @@ def judge_app(
 ) -> pd.DataFrame:
     """The finished app beside all goals; what was not measured is not reached.
 
-    `about` has its right answers and its gate; `median_ms` is from picture file to
-    answer, `in_browser` answers a second and where that was measured, `megabytes` the
-    model file's 10^6 bytes, `start_seconds` from starting the app to its first answer.
+    `median_ms` is from picture file to answer, `in_browser` answers a second and where
+    that was measured, `start_seconds` from the app's start to its first answer.
     """
     right, total = about.test_result["correct"], about.test_result["total"]
     speed, (browser_speed, where) = 1000 / median_ms, in_browser or (0, "")
@@ -288,8 +280,8 @@ def held_out_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
 def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
     """How often the answers of each bin of confidence were right: probabilities (N, C).
 
-    Returns a row a bin that has any: total, right, said (the mean probability of the
-    answers), share (of right ones), low and high (its 95% Wilson interval).
+    A row a bin that has any; said is the answers' mean probability, share that of right
+    ones, low and high are its 95% Wilson interval.
     """
     said, guesses = probabilities.double().max(dim=1)
     names = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(EDGES)]
@@ -326,9 +318,8 @@ def confused_pairs(
 ) -> pd.DataFrame:
     """The pairs of classes that are most often taken for each other, `count` at most.
 
-    Guesses and labels, (N,), are places in `class_names`. Returns a row a pair, most
-    confused first: one and other, its classes; confused, how often, both ways; of,
-    pictures of the two; and one_as_other, other_as_one.
+    Guesses and labels, (N,), are places in `class_names`. Of a pair, confused is how
+    often, both ways, and of the pictures of the two.
     """
     names = np.array(class_names, object)
     matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
@@ -350,10 +341,7 @@ def confused_pairs(
 def class_table(
     guesses: Tensor, labels: Tensor, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """How each class that has pictures did, a row a class, best first.
-
-    The columns are right, total, share, and the ends of its 95% Wilson interval.
-    """
+    """How each class that has pictures did, best first, with 95% Wilson intervals."""
     matrix = confusion_matrix(labels, guesses, labels=range(len(class_names)))
     counts = zip(class_names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
     rows = {

@@ -88,10 +88,9 @@ def make_deployable(
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 
-    Cross-validation gives every training picture, of features (N, D), logits by a head
-    that has not seen it; they set temperature and thresholds. The gate learns from
-    features of `others`, (M, D), if there are any, and the file carries those that are
-    `carried`, (N,) bool, or all. Returns also what `ModelMetadata` says about it.
+    Logits of training pictures, of features (N, D), by heads that have not seen them,
+    set temperature and thresholds; `others` and `carried` are as for `make_gate`.
+    Returns also what `ModelMetadata` says about it.
     """
     rows, labels = features.tensors
     head = built.model.head
@@ -137,9 +136,8 @@ def save_onnx(
 ) -> Path:
     """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
 
-    Its input is "picture", its outputs are `OUTPUTS`; the file says `about` of itself.
-    One that does not run, or lacks a part that others look for, is an ExportError; one
-    that cannot be written a FileError.
+    Its input is "picture", its outputs are `OUTPUTS`. One that does not run, or lacks
+    a part that others look for, is an ExportError; a full disk a FileError.
     """
     return _save(name_parts(program), about, file)
 
@@ -167,7 +165,7 @@ def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
 
 @contextlib.contextmanager
 def quiet():
-    """Keep the exporter's progress and its notes to developers off the page."""
+    """Keep the exporter's notes to developers off the page."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
@@ -209,8 +207,6 @@ def check_runs(file: Path) -> None:
 
 
 class _Pictures(quantization.CalibrationDataReader):
-    """Hands training pictures to the calibration, one at a time."""
-
     def __init__(self, files: Sequence[Path]):
         self._inputs = ({"picture": open_picture(file)} for file in files)
 
@@ -221,14 +217,11 @@ class _Pictures(quantization.CalibrationDataReader):
 def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Path:
     """Write an int8 version of an exported convolutional model, all or nothing.
 
-    Weights get a scale per channel. Activations get one scale a layer, from the
-    smallest and largest value met while `calibrate_on` runs through (static, MinMax): a
-    hundred training pictures or so, never test pictures. Weights use 7 of their 8 bits:
-    older x86 processors add products of two full 8-bit numbers up in 16 bits, which can
-    overflow, and answers must agree everywhere.
-
-    A model with hardly any convolutions, or without the names that `export_onnx` gives,
-    is an ExportError; a file that cannot be written a FileError.
+    Weights get a scale a channel, activations one a layer, from the smallest and largest
+    value that `calibrate_on` gives: a hundred training pictures or so, never test ones.
+    Weights use 7 of their 8 bits: older x86 processors add products of full 8-bit
+    numbers up in 16 bits, which can overflow, and answers must agree everywhere. One
+    with hardly any convolutions, or without `export_onnx`'s names, is an ExportError.
     """
     exported = onnx.load(source)
     if KNOWN not in {constant.name for constant in exported.graph.initializer}:
@@ -245,10 +238,7 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
                 prepared,
                 part,
                 _Pictures(calibrate_on),
-                quant_format=quantization.QuantFormat.QDQ,
-                calibrate_method=quantization.CalibrationMethod.MinMax,
                 activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 reduce_range=True,
                 nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
@@ -279,12 +269,10 @@ def _round_known_features(graph: onnx_ir.Graph) -> None:
     """Store the training pictures' features, (D, N), as int8, a scale a picture."""
     floats = graph.initializers.pop(KNOWN)
     rounded, scale = round_columns(floats.const_value.numpy())
-    parts = [
-        onnx_ir.val(f"{KNOWN}_int8", const_value=onnx_ir.tensor(rounded)),
-        onnx_ir.val(f"{KNOWN}_scale", const_value=onnx_ir.tensor(scale)),
-    ]
-    for part in parts:
-        graph.initializers.add(part)
+    parts = []
+    for name, values in (("int8", rounded), ("scale", scale)):
+        parts.append(onnx_ir.val(f"{KNOWN}_{name}", const_value=onnx_ir.tensor(values)))
+        graph.initializers.add(parts[-1])
     restore = onnx_ir.node(
         "DequantizeLinear", parts, {"axis": 1}, name=KNOWN, outputs=[onnx_ir.val(KNOWN)]
     )

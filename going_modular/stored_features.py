@@ -66,10 +66,9 @@ class StoredFeatures:
 
 
 class Extractor:
-    """Gets the features of photo files, 8 together, or on a GPU 64, if nothing is said.
+    """Gets the features of photo files, 8 together, or on a GPU 64.
 
-    A GPU waits for photos: two threads decode them meanwhile, and what a `Preprocess`
-    does is done on the GPU, too.
+    A GPU waits for photos: two threads decode them, and a `Preprocess` runs on it, too.
     """
 
     def __init__(self, built: Built, *, device="cpu", batch_size: int | None = None):
@@ -122,8 +121,7 @@ def store_pictures(
 ) -> TensorDataset:
     """Features (N, D) and labels (N,) of one half, "train" or "test", in file order.
 
-    Of a base with random weights about sixty pictures have to do. A DataError names a
-    picture that cannot be read.
+    Of a base with random weights sixty pictures do. A bad picture is a DataError.
     """
     samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
@@ -203,11 +201,9 @@ def read_features(file: Path) -> StoredFeatures:
 def find_other_dishes(
     built: Built, slug: str, data_dir: Path, *, ours: Sequence[str], is_practice=False
 ) -> StoredFeatures:
-    """Other dishes' stored features, if there are any that this very base has made.
+    """Other dishes' features, without `ours`, if this very base has made any.
 
-    There are none of `ours` among them. If ours are drawn (`is_practice`), then the
-    others are, too; else there are none where there is no file, and one that is not
-    whole raises a LessonError.
+    If ours are drawn (`is_practice`), the others are, too. A torn file: a LessonError.
     """
     if is_practice:
         folder = drawn_pictures() / "other_dishes"

@@ -19,7 +19,6 @@ from plain_dishes import NAMES, write_dishes
 from torch.utils.data import DataLoader
 from torchvision.datasets import Food101
 
-from going_modular import files
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.big import features, food101
@@ -50,7 +49,6 @@ def folder(tmp_path):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """The lesson's data folder, with nothing in it, and no internet."""
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     return tmp_path / "data"
 
@@ -60,7 +58,6 @@ def names_of(samples):
 
 
 def zipped(folder, *, top):
-    """A zip of a tree, with or without the tree's own folder on top."""
     inside = {"base_dir": folder.name} if top else {}
     root = folder.parent if top else folder
     return shutil.make_archive(str(folder.parent / f"{top}"), "zip", root, **inside)
@@ -171,7 +168,6 @@ def test_what_cannot_be_downloaded_says_what_to_do(data, tmp_path, monkeypatch):
 
 
 def test_listings_that_cannot_be_used(folder):
-    """A case has the text of train.json, or its dishes; test.json may be the same."""
     meta, tree = folder / "meta", Tree(folder, is_practice=False)
     for case in LISTINGS:
         for half in ("train", "test"):
@@ -195,13 +191,12 @@ def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
     gone = [file for file, _ in choose_photos(tree).train[:3]]
     for file in gone:  # as when unpacking was interrupted
         file.unlink()
-    with pytest.raises(
-        DataError, match=f"3 of 18 .* such as {gone[0]}.*delete {folder}"
-    ):
+    told = f"3 of 18 .* such as {gone[0]}.*delete {folder}"
+    with pytest.raises(DataError, match=told):
         choose_photos(tree)
 
 
-CHUNK, PHOTOS = 4, 18  # four whole files and a short one
+CHUNK = 4  # of 18 photos: four whole files and a short one
 
 
 @pytest.fixture
@@ -230,9 +225,9 @@ def fill(store, stop_after=None):
     def colours(photos):
         if len(asked) == stop_after:
             raise KeyboardInterrupt
+        asked.extend(photos)
         rows, reasons = [], {}
         for place, photo in enumerate(photos):
-            asked.append(photo)
             try:
                 rows.append(mean_colours(photo))
             except OSError as error:
@@ -244,7 +239,6 @@ def fill(store, stop_after=None):
 
 
 def assert_holds(store, samples):
-    """It gives the features of these photos, in order, and their labels."""
     stored = store.read()
     rows, labels = stored.features.tensors
     expected = torch.tensor(np.array([mean_colours(file) for file, _ in samples]))
@@ -307,7 +301,7 @@ def test_what_cannot_be_stored_is_said_and_leaves_nothing(samples, monkeypatch):
         store.write(range(4), np.full((4, 3), np.nan), {})
     error = OSError(28, "No space left on device")
     with monkeypatch.context() as full_disk:
-        full_disk.setattr(files.os, "fsync", mock.Mock(side_effect=error))
+        full_disk.setattr(os, "fsync", mock.Mock(side_effect=error))
         with pytest.raises(FileError, match="Make room"):
             fill(store)
     assert os.listdir(store.folder) == []

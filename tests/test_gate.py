@@ -30,12 +30,11 @@ from going_modular.stored_features import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-
 WIDE = 16  # features
 
 
 def dishes(numbers, count, seed=0):
-    """Pictures of dishes, each around a place of its own, all features positive."""
+    """Each dish around a place of its own, all features positive."""
     clusters = []
     for number in numbers:
         random = torch.Generator().manual_seed(1000 * number + seed)
@@ -74,7 +73,6 @@ def test_familiarity_is_the_mean_cosine_to_five_others_and_a_line_keeps_its_shar
 
 
 def test_the_second_head_is_a_strict_softmax_regression():
-    """Scikit-learn's, with the scaling in its weights and without the last class."""
     together = module.signed_sqrt(torch.cat([ROWS, THEIRS]))
     regression = LogisticRegression(C=module.STRENGTH, class_weight="balanced")
     model = make_pipeline(StandardScaler(), regression)
@@ -102,13 +100,10 @@ def test_each_kind_of_picture_gets_its_verdict(others):
     assert far == 1 and is_far.all() and ours < 0.2 and (near > 0.9 or not len(others))
 
 
-@pytest.mark.parametrize(
-    ("carried", "names"),
-    [
-        (None, [0, 1, 2]),  # some right
-        (torch.tensor([True, True, False]), [2, 1, 2]),  # none right
-    ],
-)
+RIGHT = (None, [0, 1, 2]), (torch.tensor([True, True, False]), [2, 1, 2])  # some, none
+
+
+@pytest.mark.parametrize(("carried", "names"), RIGHT)
 def test_scores_that_are_all_alike_make_no_gate_of_nothing(carried, names):
     rows, labels = ROWS[:1].repeat(3, 1), torch.tensor(names)
     gate, limits = make_gate(rows, labels, HEAD(rows), carried=carried)
@@ -187,7 +182,6 @@ def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(tempera
 
 
 def test_no_picture_helps_to_fit_its_own_temperature():
-    """A label turned round changes other pictures' probabilities and not its own."""
     logits, labels = answers(2.0, count=40)
     before = evaluation.held_out_probabilities(logits, labels)
     labels[7] = (labels[7] + 1) % 3
@@ -221,7 +215,7 @@ def test_strangers_come_from_every_package_once_and_the_model_lets_none_in():
 def some_dishes(probe):
     features = torch.arange(6.0 * len(probe)).reshape(6, -1)
     half = TensorDataset(features, torch.tensor([0, 0, 1, 2, 2, 2]))
-    return StoredFeatures(["pie", "ribs", "soup"], half, half, probe, is_practice=False)
+    return StoredFeatures(NAMES, half, half, probe, is_practice=False)
 
 
 SPOIL = (
@@ -248,13 +242,11 @@ def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(spoil, tmp_
 
 
 def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
-    """Another size, other weights or another width: nobody takes part."""
     width, mine = lite2.model.head[-1].in_features, some_dishes(probe_features(lite2))
     place = {"data_dir": tmp_path, "ours": ["pie"]}
     assert find_other_dishes(lite2, "lite2", **place).names == []
     write_features(mine, tmp_path / "other_dishes_lite2_224.npz")
     assert find_other_dishes(lite2, "lite2", **place).names == ["ribs", "soup"]
-
     larger = model_builder.build_effnet_lite2(3, input_size=260)
     write_features(mine, tmp_path / "other_dishes_lite2_260.npz")
     nobody = find_other_dishes(larger, "lite2", **place)

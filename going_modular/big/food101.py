@@ -78,7 +78,7 @@ class Food101Part:
 
     @property
     def where(self) -> str:
-        """What the photos are, in words to put beside every result."""
+        """To put beside every result."""
         if self.is_whole:
             return "Food-101"
         if self.is_practice:
@@ -99,11 +99,10 @@ def spoken(class_names: Iterable[str]) -> list[str]:
 def find_tree(named: str, data_dir: Path) -> Tree:
     """Find the photos that FOODVISION_BIG names; fetch or unpack them if need be.
 
-    It can be "photos" (all of Food-101, downloaded to `data_dir` if it is not there),
-    "practice" (drawn pictures), a folder that holds images/ and meta/ or one folder
-    that does, or a .zip of such a folder. Nothing: Food-101 if it is there, else drawn.
-
-    There is no silent fallback: no such tree is a DataError, a torn zip a FileError.
+    It can be "photos" (all of Food-101, downloaded to `data_dir`), "practice" (drawn),
+    a folder that holds images/ and meta/ or one folder that does, or a .zip of one.
+    Nothing: Food-101 if it is there, else drawn. No such tree is a DataError, a torn
+    zip a FileError.
     """
     named, data_dir = named.strip(), Path(data_dir)
     if named == "photos" or (not named and is_tree(data_dir / "food-101")):
@@ -121,7 +120,6 @@ def is_tree(folder: Path) -> bool:
 
 
 def _drawn(data_dir: Path) -> Path:
-    """Lay the drawn practice pictures out as Food-101's photos are, once."""
     folder, source = data_dir / "drawn-food-101", drawn_pictures(data_dir)
     if is_tree(folder):
         return folder
@@ -140,7 +138,6 @@ def _drawn(data_dir: Path) -> Path:
 
 
 def _food101(data_dir: Path) -> Path:
-    """Return Food-101's folder, downloading it if need be."""
     folder = data_dir / "food-101"
     if is_tree(folder):
         return folder
@@ -200,15 +197,13 @@ def choose_photos(
 ) -> Food101Part:
     """Choose a share of each class's photos, of both halves.
 
-    A class's choice depends on the seed and its name alone, and a larger share, in
-    (0, 1], holds every photo of a smaller one. If none is given it is all of up to
-    `ALL_UP_TO` photos, `SHARE` of more. Another share is a ValueError; if meta/ cannot
-    be used, or not all of the photos chosen are there, it is a DataError.
+    A class's choice depends on the seed and its name alone, and a larger share holds
+    every photo of a smaller one. If none is given it is all of up to `ALL_UP_TO`
+    photos, `SHARE` of more. A share outside (0, 1] is a ValueError; if meta/ cannot be
+    used, or not all of the photos chosen are there, it is a DataError.
     """
     if share is not None and not 0 < share <= 1:
-        raise ValueError(
-            f"share must be over 0 and at most 1 (all photos), not {share}"
-        )
+        raise ValueError(f"share must be over 0, at most 1 (all photos), not {share}")
     listings, halves = _read_listings(tree.folder), {}
     images = tree.folder / "images"
     if share is None:
@@ -237,7 +232,6 @@ def choose_photos(
 
 
 def _read_listings(folder: Path) -> dict[str, Listing]:
-    """Both files of meta/; a DataError says what is wrong with them."""
     listings = {}
     try:
         for half, least in LEAST.items():
