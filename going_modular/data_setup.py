@@ -47,9 +47,7 @@ class Pictures(NamedTuple):
         return "drawn practice pictures" if self.is_practice else "real photos"
 
 
-def find_pictures(
-    data_dir: Path, *, photos: str | None = None, fetch: bool = True
-) -> Pictures:
+def find_pictures(data_dir: Path, *, photos: str | None = None, fetch=True) -> Pictures:
     """Find pictures to learn from; what must be fetched or unpacked goes to `data_dir`.
 
     Tried in this order: what FOODVISION_DATA names (a folder, a zip, or the web address

@@ -89,9 +89,7 @@ def make_datasets(
     return tuple(PictureDataset(Path(folder) / split, transform) for split in SPLITS)
 
 
-def make_loader(
-    pictures: PictureDataset, *, batch_size: int = 32, seed: int | None = None
-) -> DataLoader:
+def make_loader(pictures: PictureDataset, *, batch_size=32, seed=None) -> DataLoader:
     """Make a dataloader: in order, or shuffled, always alike, by a seed."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     return DataLoader(pictures, batch_size, generator is not None, generator=generator)

@@ -115,9 +115,7 @@ def milliseconds_a_picture(base: nn.Module, batch_size: int, *, pictures: int) -
     return 1000 * statistics.median(times[1:]) / batch_size
 
 
-def feature_loader(
-    features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
-) -> DataLoader:
+def feature_loader(features: TensorDataset, *, batch_size=32, seed=None) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
     order = range(len(features))
     if seed is not None:
@@ -129,11 +127,7 @@ def feature_loader(
 
 
 def train(
-    model: nn.Module,
-    loader: DataLoader,
-    *,
-    settings: Settings,
-    val_loader: DataLoader | None = None,
+    model: nn.Module, loader: DataLoader, *, settings: Settings, val_loader=None
 ) -> list[Epoch]:
     """Train, in place, what is not frozen; `val_loader` is scored after every epoch.
 
@@ -182,20 +176,14 @@ def fresh_copy(head: nn.Module) -> nn.Module:
 
 
 def cross_validate(
-    head: nn.Module,
-    features: TensorDataset,
-    *,
-    settings: Settings,
-    copies: Sequence[TensorDataset] = (),
-    folds: int = FOLDS,
-    seed: int = 42,
+    head: nn.Module, features: TensorDataset, *, settings: Settings, copies=(), seed=42
 ) -> CVResult:
     """Check a fresh copy of a head on each fold; it trains on all the others.
 
     `copies` are features of changed copies of the same pictures, to train on, too.
     """
     histories, rows, logits = [], [], []
-    for held_out, rest in deal(len(features), folds=folds, seed=seed):
+    for held_out, rest in deal(len(features), seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
         parts = zip(*(each[rest] for each in (features, *copies)), strict=True)

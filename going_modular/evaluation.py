@@ -338,12 +338,10 @@ def confused_pairs(
     return pd.DataFrame(columns)
 
 
-def class_table(
-    guesses: Tensor, labels: Tensor, class_names: Sequence[str]
-) -> pd.DataFrame:
+def class_table(guesses: Tensor, labels: Tensor, names: Sequence[str]) -> pd.DataFrame:
     """How each class that has pictures did, best first, with 95% Wilson intervals."""
-    matrix = confusion_matrix(labels, guesses, labels=range(len(class_names)))
-    counts = zip(class_names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
+    matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
+    counts = zip(names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
     rows = {
         name: (right, total, right / total, *wilson_interval(right, total))
         for name, right, total in counts

@@ -80,11 +80,7 @@ class Deployable(nn.Module):
 
 
 def make_deployable(
-    built: Built,
-    features: TensorDataset,
-    others: Tensor | None = None,
-    *,
-    carried: Tensor | None = None,
+    built: Built, features: TensorDataset, others: Tensor | None = None, *, carried=None
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 
@@ -217,11 +213,11 @@ class _Pictures(quantization.CalibrationDataReader):
 def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Path:
     """Write an int8 version of an exported convolutional model, all or nothing.
 
-    Weights get a scale a channel, activations one a layer, from the smallest and largest
-    value that `calibrate_on` gives: a hundred training pictures or so, never test ones.
-    Weights use 7 of their 8 bits: older x86 processors add products of full 8-bit
-    numbers up in 16 bits, which can overflow, and answers must agree everywhere. One
-    with hardly any convolutions, or without `export_onnx`'s names, is an ExportError.
+    Weights get a scale a channel, activations one a layer, from the smallest and
+    largest value that `calibrate_on` gives: a hundred training pictures or so, never
+    test ones. Weights use 7 of their 8 bits: older x86 processors add products of full
+    8-bit numbers up in 16 bits, which can overflow, and answers must agree everywhere.
+    Without convolutions, or `export_onnx`'s names, it is an ExportError.
     """
     exported = onnx.load(source)
     if KNOWN not in {constant.name for constant in exported.graph.initializer}:

@@ -30,9 +30,7 @@ KEPT = 0.93  # true positive rate, of the training pictures that are named right
 STRENGTH = 1e-3  # of the second head's fit: scikit-learn's C, small is strict
 
 
-def knn_similarity(
-    features: Tensor, known: Tensor, *, leave_out_self: bool = False
-) -> Tensor:
+def knn_similarity(features: Tensor, known: Tensor, *, leave_out_self=False) -> Tensor:
     """Mean cosine of features (M, D) to their five nearest in known (N, D): (M,).
 
     The known have length 1. With `leave_out_self`, row m of both is not compared.
@@ -152,12 +150,7 @@ class Thresholds:
 
 
 def make_gate(
-    features: Tensor,
-    labels: Tensor,
-    logits: Tensor,
-    others: Tensor | None = None,
-    *,
-    carried: Tensor | None = None,
+    features: Tensor, labels: Tensor, logits: Tensor, others=None, *, carried=None
 ) -> tuple[OODDetector, Thresholds]:
     """Make a gate, and set its thresholds, by training pictures alone.
 

@@ -53,11 +53,7 @@ def is_refused(reply: Reply) -> bool:
 
 
 def make_cases(
-    folder: Path,
-    predictor: Predictor,
-    *,
-    plates: Sequence[Path],
-    strangers: Mapping[str, Path],
+    folder: Path, predictor: Predictor, *, plates: list, strangers: dict[str, Path]
 ) -> list[Case]:
     """Put together what strangers send; files that are made for it go into a folder.
 

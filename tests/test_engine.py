@@ -96,20 +96,18 @@ def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone(clouds
     assert epoch.val.loss == pytest.approx(plain, rel=1e-5) != smoothed
 
 
-@pytest.mark.parametrize(
-    ("count", "folds", "extras"), [(23, 5, ()), (4, 10, ()), (11, 3, (100, 200))]
-)
+@pytest.mark.parametrize(("count", "extras"), [(23, ()), (4, ()), (11, (100, 200))])
 def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
-    count, folds, extras, monkeypatch
+    count, extras, monkeypatch
 ):
     spy = Mock(wraps=engine.train)
     monkeypatch.setattr(engine, "train", spy)
     numbers, labels = torch.arange(float(count)).unsqueeze(1), torch.arange(count) % 3
     copies = [TensorDataset(numbers + extra, labels) for extra in extras]
-    head, settings = nn.Linear(1, 3), Settings(epochs=2, batch_size=4)
-    options = {"settings": settings, "copies": copies, "folds": folds}
-    trial = cross_validate(head, TensorDataset(numbers, labels), **options)
-    checked, folds = [], min(folds, count)
+    options = {"settings": Settings(epochs=2, batch_size=4), "copies": copies}
+    head, pictures = nn.Linear(1, 3), TensorDataset(numbers, labels)
+    trial = cross_validate(head, pictures, **options)
+    checked, folds = [], min(engine.FOLDS, count)
     for call in spy.call_args_list:
         assert call.args[0] is not head, "copies of the head train"
         seen, held_out = call.args[1].dataset, call.kwargs["val_loader"].dataset
@@ -129,14 +127,14 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
 
 def test_cross_validation_repeats_whatever_its_head_has_learned(clouds):
     head = model_builder.make_head(6, 3)
-    first = cross_validate(head, clouds, settings=QUICK, folds=4)
+    first = cross_validate(head, clouds, settings=QUICK)
     train(head, feature_loader(clouds, seed=1), settings=QUICK)
     learned = snapshot(head)
     torch.manual_seed(99)
-    again = cross_validate(head, clouds, settings=QUICK, folds=4)
+    again = cross_validate(head, clouds, settings=QUICK)
     assert again.history == first.history and torch.equal(again.logits, first.logits)
     assert unchanged(head, learned) == set(learned)
-    other = cross_validate(head, clouds, settings=QUICK, folds=4, seed=1)
+    other = cross_validate(head, clouds, settings=QUICK, seed=1)
     assert other.history != first.history
 
 

@@ -227,8 +227,7 @@ SPOIL = (
 )
 
 
-@pytest.mark.parametrize("spoil", SPOIL, ids=["gone", "torn", "text", "code", "other"])
-def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(spoil, tmp_path):
+def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(tmp_path):
     before = some_dishes(torch.ones(8))
     file = write_features(before, tmp_path / "a.npz")
     after = read_features(file)
@@ -236,9 +235,10 @@ def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(spoil, tmp_
     for half in ("train", "test"):
         mine, theirs = getattr(before, half).tensors, getattr(after, half).tensors
         torch.testing.assert_close(theirs, mine, rtol=0, atol=0)
-    spoil(file)
-    with pytest.raises(LessonError, match="store_features"):
-        read_features(file)
+    for spoil in SPOIL:
+        spoil(write_features(before, file))
+        with pytest.raises(LessonError, match="store_features"):
+            read_features(file)
 
 
 def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):

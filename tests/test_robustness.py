@@ -36,7 +36,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    """What the companion's cells make: small apps in a folder, cases, a tour."""
+    """What the companion's cells make: small apps, cases, a tour."""
     folder = copy_app(APP, tmp_path_factory.mktemp("strangers") / "apps", COPIED)
     shutil.copyfile(MODEL, folder / MODEL.name)
     names = {"small": folder, "model": MODEL, "predictor": Predictor(MODEL)}
@@ -85,7 +85,7 @@ def test_a_model_of_many_classes_gets_its_cases(tmp_path):
 
 @pytest.mark.parametrize("classes", [2, 101])
 def test_an_upright_answer_is_told_from_a_lying_one(classes, tmp_path):
-    """With however many classes, of which an app shows the likeliest five."""
+    """Of many classes an app shows the likeliest five."""
 
     def predict(pixels):
         is_lying = pixels.shape[0] > pixels.shape[1]

@@ -74,9 +74,7 @@ class FeatureStore:
     of several may lie in one folder. A photo that is gone is a FeatureStoreError.
     """
 
-    def __init__(
-        self, folder: Path, samples: Sequence[Sample], *, network: str, width: int
-    ):
+    def __init__(self, folder: Path, samples: list, *, network: str, width: int):
         self.folder, self.samples, self.width = Path(folder), list(samples), width
         self.files = {}  # by their first rows
         for chunk in in_chunks([(_name(p), _size(p)) for p, _ in self.samples]):
@@ -99,17 +97,15 @@ class FeatureStore:
                 self.write(rows, *extract([self.samples[row][0] for row in rows]))
                 bar.update(len(rows))
 
-    def write(
-        self, rows: Sequence[int], features: np.ndarray, reasons: dict[int, str]
-    ) -> None:
-        """Write a file of n rows: features (n - m, D); why, by place, m have none.
+    def write(self, rows: Sequence[int], features: np.ndarray, why: dict[int, str]):
+        """Write a file of n rows: features (n - m, D), and why, by place, m have none.
 
         What is no number is a FeatureStoreError; what the disk refuses, a FileError.
         """
         if not np.isfinite(features).all():
             name = _name(self.samples[rows[0]][0])
             raise FeatureStoreError(f"the network gave no number for {name} or near it")
-        skipped = json.dumps({rows[at]: why for at, why in reasons.items()})
+        skipped = json.dumps({rows[at]: reason for at, reason in why.items()})
         table = np.asarray(features, np.float32).reshape(-1, self.width)
         with atomic_write(self.files[rows[0]]) as part, part.open("wb") as file:
             np.savez(file, features=table, skipped=skipped)
@@ -172,13 +168,7 @@ class ManyDishes(StoredFeatures):
 
 
 def find_dishes(
-    built: Built,
-    slug: str,
-    data_dir: Path = DATA,
-    *,
-    share: float | None = None,
-    seed: int = 42,
-    device: str | torch.device = "cpu",
+    built: Built, slug: str, data_dir: Path = DATA, *, share=None, seed=42, device="cpu"
 ) -> ManyDishes:
     """Find the dishes that the environment variable FOODVISION_BIG names.
 

@@ -192,9 +192,7 @@ def _tree_in(folder: Path, advice: str) -> Path:
     return trees[0]
 
 
-def choose_photos(
-    tree: Tree, *, share: float | None = None, seed: int = 42
-) -> Food101Part:
+def choose_photos(tree: Tree, *, share: float | None = None, seed=42) -> Food101Part:
     """Choose a share of each class's photos, of both halves.
 
     A class's choice depends on the seed and its name alone, and a larger share holds
