@@ -134,16 +134,10 @@ def find_strangers() -> dict[Path, str]:
     How many there are depends on the packages' versions.
     """
     found = {}  # by content
-    for package, place in PLACES.items():
-        if spec := find_spec(package):
-            folder = Path(spec.submodule_search_locations[0], place)
-            for file in sorted(folder.glob("*.[jp][pn]*g")):
-                found.setdefault(file.read_bytes(), (file, package))
-    return {file: package for file, package in found.values() if _is_large(file)}
-
-
-def _is_large(file: Path) -> bool:
-    try:
-        return min(open_picture(file).shape[:2]) >= SMALLEST
-    except PictureError:
-        return False
+    for package in filter(find_spec, PLACES):
+        (top, *_) = find_spec(package).submodule_search_locations
+        for file in sorted(Path(top, PLACES[package]).glob("*.[jp][pn]*g")):
+            with suppress(PictureError):
+                if min(open_picture(file).shape[:2]) >= SMALLEST:
+                    found.setdefault(file.read_bytes(), (file, package))
+    return dict(found.values())

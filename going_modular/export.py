@@ -132,14 +132,9 @@ def save_onnx(
 ) -> Path:
     """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
 
-    Its input is "picture", its outputs are `OUTPUTS`. One that does not run, or lacks
-    a part that others look for, is an ExportError; a full disk a FileError.
+    Its input is "picture", its outputs are `OUTPUTS`; other parts get their names. One
+    that lacks such a part, or does not run, is an ExportError; a full disk a FileError.
     """
-    return _save(name_parts(program), about, file)
-
-
-def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
-    """Name what others look for in the file; drop notes with paths of this machine."""
     model, known = program.model, program.exported_program.state_dict["gate.known"]
     constants, columns = model.graph.initializers, known.T.numpy()
     try:
@@ -152,11 +147,11 @@ def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
             "install the versions of torch and onnxscript in constraints.txt"
         ) from error
     head.inputs[0].name, turned.name = FEATURES, KNOWN
-    passes.ClearMetadataAndDocStringPass()(model)
+    passes.ClearMetadataAndDocStringPass()(model)  # paths of this machine, too
     for value in (v for node in model.graph for v in node.outputs):
         value.metadata_props.clear()
     model.metadata_props.clear()
-    return program.model_proto
+    return _save(program.model_proto, about, file)
 
 
 @contextlib.contextmanager

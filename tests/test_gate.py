@@ -13,21 +13,15 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular import evaluation, model_builder, stored_features
+from going_modular import evaluation, model_builder
 from going_modular import gate as module
+from going_modular import stored_features as store
 from going_modular.app.model import DISH, Predictor
 from going_modular.datasets import PLACES, find_strangers
 from going_modular.drawn import OTHER_NAMES
 from going_modular.files import LessonError
 from going_modular.gate import fit_second_head, knn_similarity, make_gate
-from going_modular.stored_features import (
-    StoredFeatures,
-    find_other_dishes,
-    is_same,
-    probe_features,
-    read_features,
-    write_features,
-)
+from going_modular.stored_features import StoredFeatures, find_other_dishes
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDE = 16  # features
@@ -229,48 +223,48 @@ SPOIL = (
 
 def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(tmp_path):
     before = some_dishes(torch.ones(8))
-    file = write_features(before, tmp_path / "a.npz")
-    after = read_features(file)
+    file = store.write_features(before, tmp_path / "a.npz")
+    after = store.read_features(file)
     assert after.names == before.names and after.is_practice is False
     for half in ("train", "test"):
         mine, theirs = getattr(before, half).tensors, getattr(after, half).tensors
         torch.testing.assert_close(theirs, mine, rtol=0, atol=0)
     for spoil in SPOIL:
-        spoil(write_features(before, file))
+        spoil(store.write_features(before, file))
         with pytest.raises(LessonError, match="store_features"):
-            read_features(file)
+            store.read_features(file)
 
 
 def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
-    width, mine = lite2.model.head[-1].in_features, some_dishes(probe_features(lite2))
-    place = {"data_dir": tmp_path, "ours": ["pie"]}
+    width, probe = lite2.model.head[-1].in_features, store.probe_features(lite2)
+    mine, place = some_dishes(probe), {"data_dir": tmp_path, "ours": ["pie"]}
     assert find_other_dishes(lite2, "lite2", **place).names == []
-    write_features(mine, tmp_path / "other_dishes_lite2_224.npz")
+    store.write_features(mine, tmp_path / "other_dishes_lite2_224.npz")
     assert find_other_dishes(lite2, "lite2", **place).names == ["ribs", "soup"]
     larger = model_builder.build_effnet_lite2(3, input_size=260)
-    write_features(mine, tmp_path / "other_dishes_lite2_260.npz")
+    store.write_features(mine, tmp_path / "other_dishes_lite2_260.npz")
     nobody = find_other_dishes(larger, "lite2", **place)
     assert nobody.names == [] and nobody.train.tensors[0].shape == (0, width)
-    assert not is_same(torch.ones(3), probe_features(lite2)), "nor by another width"
+    assert not store.is_same(torch.ones(3), probe), "nor by another width"
 
 
 @pytest.mark.parametrize("slug", ["effnet_lite2", "effnet_lite0"])
 def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(slug):
     file = ROOT / "data" / f"other_dishes_{slug}_224.npz"
-    stored = read_features(file)
+    stored = store.read_features(file)
     assert len(stored.names) == 5 and "baklava" in stored.names
     assert (len(stored.train), len(stored.test)) == (750, 375)
     assert not {"pizza", "steak", "sushi"} & set(stored.names)
     (contender,) = (c for c in model_builder.CONTENDERS if c.slug == slug)
-    assert is_same(stored.probe, probe_features(contender.build(3)))
+    assert store.is_same(stored.probe, store.probe_features(contender.build(3)))
     assert file.stat().st_size < 2.5e6
 
 
 def test_drawn_plates_stand_in_for_photos(lite2, tmp_path, monkeypatch):
     copy_few(tmp_path / "other_dishes", train=2, test=1, names=OTHER_NAMES)
-    monkeypatch.setattr(stored_features, "drawn_pictures", lambda: tmp_path)
+    monkeypatch.setattr(store, "drawn_pictures", lambda: tmp_path)
     drawn = find_other_dishes(lite2, "lite2", tmp_path, ours=["soup"], is_practice=True)
     assert drawn.names == ["fried eggs", "noodles", "pancakes", "salad"]
-    assert is_same(drawn.probe, probe_features(lite2))
+    assert store.is_same(drawn.probe, store.probe_features(lite2))
     assert (len(drawn.train), len(drawn.test)) == (8, 4)
     assert drawn.label == "drawn pictures"
