@@ -30,6 +30,7 @@ PHOTOS_NAME = Path(urlsplit(downloads.PHOTOS_URL).path).stem
 PHOTOS_BLOB = "dfc8ad2ae9415304d69cc6a0ee443c340cb29049"
 PHOTOS_COUNTS = [450, 150]  # to train on, to test on
 TEST_SHARE, SEED = 0.2, 42
+ADVICE = "Put that right and run this again."
 HALVES = ("train(ing)?", "test(ing)?", "val|valid|validation")  # names, in any case
 Paths = dict[Path, tuple[str, ...]]  # files, each with the parts of its path from a top
 Classes = dict[str, list[Path]]  # the pictures of each class
@@ -86,10 +87,7 @@ def find_pictures(data_dir: Path, *, photos: str | None = None, fetch=True) -> P
 
 def _own(given: str, data_dir: Path) -> Path:
     def laid_out(folder: Path, advice: str) -> Path:
-        try:
-            return lay_out(folder, data_dir)
-        except DataError as error:
-            raise DataError(f"{error} {advice}") from error
+        return lay_out(folder, data_dir, advice)
 
     if given.lower().startswith(("http://", "https://")):
         # The name holds a hash of the address: two addresses never share a file.
@@ -104,7 +102,7 @@ def _own(given: str, data_dir: Path) -> Path:
             raise
     path = Path(given).expanduser().absolute()
     if path.is_dir():
-        return laid_out(path, "Put that right and run this again.")
+        return lay_out(path, data_dir)
     if path.is_file():
         return downloads.unpack(path, data_dir / path.stem, laid_out)
     raise DataError(
@@ -136,7 +134,7 @@ def photos_complaint(archive: Path) -> str | None:
     return downloads.zip_complaint(archive) or differs
 
 
-def lay_out(folder: Path, data_dir: Path) -> Path:
+def lay_out(folder: Path, data_dir: Path, advice=ADVICE) -> Path:
     """Find train/ and test/ in a folder of pictures, or make them in `data_dir`.
 
     Nothing in the folder changes. What is made has links to its files, or copies;
@@ -147,7 +145,7 @@ def lay_out(folder: Path, data_dir: Path) -> Path:
     files = {file: file.relative_to(folder).parts for file in _files(folder)}
     train, test, remarks = _halves(files)
     if wrong := _complaint(train, test):
-        raise DataError(f"{folder} cannot be used: {wrong}.")
+        raise DataError(f"{folder} cannot be used: {wrong}. {advice}")
     halves = {"train": train, "test": test}
     if not all(_is_in_place(folder / half, halves[half]) for half in halves):
         folder = _copy(folder, halves, Path(data_dir))

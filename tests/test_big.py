@@ -22,7 +22,7 @@ from torchvision.datasets import Food101
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.big import features, food101
-from going_modular.big.features import FeatureStore, FeatureStoreError, find_dishes
+from going_modular.big.features import FeatureStore, find_dishes
 from going_modular.big.food101 import Tree, choose_photos, find_tree
 from going_modular.companion import train_head
 from going_modular.datasets import DataError, load_picture
@@ -31,7 +31,7 @@ from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 from going_modular.engine import store_features
 from going_modular.evaluation import score_features, top_k_right
 from going_modular.export import export_onnx, make_deployable, quantize, ship
-from going_modular.files import FileError
+from going_modular.files import FileError, LessonError
 from going_modular.gate import sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
 from going_modular.predictions import answer_all
@@ -275,7 +275,7 @@ def test_what_is_damaged_is_made_again_and_a_broken_photo_is_named(samples):
     for damaged in (b"", content[:at], b"my shopping list", one_bit):
         file.write_bytes(damaged)
         store = make_store(samples)
-        with pytest.raises(FeatureStoreError, match="4 of 18.*makes what is missing"):
+        with pytest.raises(LessonError, match="4 of 18.*makes what is missing"):
             store.read()
         assert fill(store) == second
         assert_holds(store, samples)
@@ -294,10 +294,10 @@ def test_what_is_damaged_is_made_again_and_a_broken_photo_is_named(samples):
 
 
 def test_what_cannot_be_stored_is_said_and_leaves_nothing(samples, monkeypatch):
-    with pytest.raises(FeatureStoreError, match="gone.jpg cannot be read"):
+    with pytest.raises(LessonError, match="gone.jpg cannot be read"):
         make_store([*samples, (samples[0][0].with_name("gone.jpg"), 0)])
     store = make_store(samples)
-    with pytest.raises(FeatureStoreError, match="no number"):
+    with pytest.raises(LessonError, match="no number"):
         store.write(range(4), np.full((4, 3), np.nan), {})
     error = OSError(28, "No space left on device")
     with monkeypatch.context() as full_disk:
@@ -308,7 +308,7 @@ def test_what_cannot_be_stored_is_said_and_leaves_nothing(samples, monkeypatch):
     for file, _ in samples:
         file.write_bytes(b"not a photo")
     fill(store := make_store(samples))
-    with pytest.raises(FeatureStoreError, match="None of the 18 photos"):
+    with pytest.raises(LessonError, match="None of the 18 photos"):
         store.read()
 
 

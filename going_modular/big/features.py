@@ -32,10 +32,6 @@ CHUNK = 128  # photos of a file; a run that is killed loses fewer
 TORN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
-class FeatureStoreError(LessonError):
-    """Features cannot be stored: what happened, what to do next."""
-
-
 def weights_fingerprint(built: Built) -> str:
     """A text that changes with any weight of the base and any step before it."""
     digest = hashlib.sha256(f"{built.preprocess}".encode())
@@ -71,7 +67,7 @@ class FeatureStore:
     """The features of a list of photos, `width` of each, by one network.
 
     `network` is any text that changes with the network and its preparation: the stores
-    of several may lie in one folder. A photo that is gone is a FeatureStoreError.
+    of several may lie in one folder. A photo that is gone is a LessonError.
     """
 
     def __init__(self, folder: Path, samples: list, *, network: str, width: int):
@@ -100,20 +96,20 @@ class FeatureStore:
     def write(self, rows: Sequence[int], features: np.ndarray, why: dict[int, str]):
         """Write a file of n rows: features (n - m, D), and why, by place, m have none.
 
-        What is no number is a FeatureStoreError; what the disk refuses, a FileError.
+        What is no number is a LessonError; what the disk refuses, a FileError.
         """
         if not np.isfinite(features).all():
             name = _name(self.samples[rows[0]][0])
-            raise FeatureStoreError(f"the network gave no number for {name} or near it")
+            raise LessonError(f"the network gave no number for {name} or near it")
         skipped = json.dumps({rows[at]: reason for at, reason in why.items()})
         table = np.asarray(features, np.float32).reshape(-1, self.width)
         with atomic_write(self.files[rows[0]]) as part, part.open("wb") as file:
             np.savez(file, features=table, skipped=skipped)
 
     def read(self) -> Stored:
-        """All features; if any or all are missing, it is a FeatureStoreError."""
+        """All features; if any or all are missing, it is a LessonError."""
         if missing := self.missing():
-            raise FeatureStoreError(
+            raise LessonError(
                 f"{len(missing)} of {len(self.samples)} photos have no features in "
                 f"{self.folder}. Run the cell that stores the features again: it makes "
                 "what is missing and nothing else."
@@ -124,7 +120,7 @@ class FeatureStore:
         named = {_name(self.samples[row][0]): why for row, why in skipped.items()}
         if not samples:
             name, reason = min(named.items())
-            raise FeatureStoreError(
+            raise LessonError(
                 f"None of the {len(skipped)} photos could be opened, such as {name}: "
                 f"{reason} Put good copies in their place, then run this again."
             )
@@ -151,7 +147,7 @@ def _size(photo: Path) -> int:
     try:
         return photo.stat().st_size
     except OSError as error:
-        raise FeatureStoreError(
+        raise LessonError(
             f"{photo} cannot be read ({error.strerror}). Put it back, or fetch the "
             "photos again, then run this again."
         ) from error
