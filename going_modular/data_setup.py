@@ -44,7 +44,6 @@ class Pictures(NamedTuple):
 
     @property
     def label(self) -> str:
-        """A short text to put beside every result."""
         return "drawn practice pictures" if self.is_practice else "real photos"
 
 
@@ -53,8 +52,8 @@ def find_pictures(data_dir: Path, *, photos: str | None = None, fetch=True) -> P
 
     Tried in this order: what FOODVISION_DATA names (a folder, a zip, or the web address
     of a zip); the published photos, there or from `photos`, their address, if they may
-    be fetched; with no internet, the drawn ones. There is no silent fallback: if the
-    first that applies fails, it is a DataError (a FileError: drawn ones not unpacked).
+    be fetched; with no internet, the drawn ones. There is no silent fallback: the first
+    that applies works, or is a DataError (of the drawn ones, a FileError).
     """
     data_dir = Path(data_dir)
     if os.environ.get("FOODVISION_OFFLINE"):
@@ -156,10 +155,11 @@ def lay_out(folder: Path, data_dir: Path, advice=ADVICE) -> Path:
 
 
 def _is_in_place(half: Path, classes: Classes) -> bool:
-    if not half.is_dir() or datasets.class_names(half) != sorted(classes):
+    if not half.is_dir():
         return False
-    found = {file for file, _ in datasets.PictureDataset(half).samples}
-    return found == {*chain(*classes.values())}
+    found = datasets.PictureDataset(half)
+    files = {file for file, _ in found.samples}
+    return found.classes == sorted(classes) and files == {*chain(*classes.values())}
 
 
 def _copy(folder: Path, halves: dict[str, Classes], data_dir: Path) -> Path:
@@ -206,7 +206,6 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _halves(files: Paths) -> tuple[Classes, Classes, list[str]]:
-    """Training and test pictures, and remarks on them."""
     found, skipped, spelling, remarks = [], [], {}, []
     for half in HALVES:
         is_half = partial(re.fullmatch, half, flags=re.IGNORECASE)

@@ -54,12 +54,6 @@ def load_picture(path: Path) -> Image.Image:
         ) from error
 
 
-def class_names(split: Path) -> list[str]:
-    """Name the class folders in train/ or test/, in alphabetical order."""
-    folders = (entry.name for entry in Path(split).iterdir() if entry.is_dir())
-    return sorted(name for name in folders if not SYSTEM.fullmatch(name))
-
-
 def is_picture(path: str | Path) -> bool:
     """Whether a file has the name of a picture: one of `KINDS`, in any case."""
     path = Path(path)
@@ -78,7 +72,8 @@ class PictureDataset(ImageFolder):
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         """Name the classes in alphabetical order and number them from 0."""
-        names = class_names(directory)
+        folders = (entry.name for entry in Path(directory).iterdir() if entry.is_dir())
+        names = sorted(name for name in folders if not SYSTEM.fullmatch(name))
         return names, {name: number for number, name in enumerate(names)}
 
 

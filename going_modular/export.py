@@ -212,7 +212,7 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
     largest value that `calibrate_on` gives: a hundred training pictures or so, never
     test ones. Weights use 7 of their 8 bits: older x86 processors add products of full
     8-bit numbers up in 16 bits, which can overflow, and answers must agree everywhere.
-    Without convolutions, or `export_onnx`'s names, it is an ExportError.
+    Too few convolutions, or no names of `export_onnx`, is an ExportError.
     """
     exported = onnx.load(source)
     if KNOWN not in {constant.name for constant in exported.graph.initializer}:
@@ -245,7 +245,6 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
 
 
 def _outside_the_network(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes before the first convolution and after the last ones."""
     kinds = [node.op_type for node in graph.node]
     first, *more = [n for n, kind in enumerate(kinds) if kind == "Conv"] or [0]
     if len(more) < MIN_CONVOLUTIONS - 1:

@@ -80,8 +80,8 @@ def compare_answers(
 ) -> pd.DataFrame:
     """Ask PyTorch's `Deployable` and the exported file, by the app's own `Predictor`.
 
-    Returns a row a picture; difference is the largest of any probability, onnx_ms the
-    milliseconds from picture file to answer, all else but same_class the file's.
+    Returns a row a picture: label, guess, same_class, difference (the largest of any
+    probability), the file's scores and verdict, onnx_ms (from photo to ONNX's answer).
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
     names, photos = predictor.about.class_names, [photo for photo, _ in samples]

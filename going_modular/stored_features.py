@@ -42,7 +42,6 @@ class StoredFeatures:
 
     @property
     def label(self) -> str:
-        """What the pictures are, to put beside every result."""
         return "drawn pictures" if self.is_practice else "real photos"
 
     def without(self, *names: str) -> Self:

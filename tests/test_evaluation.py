@@ -30,10 +30,8 @@ from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
-from going_modular.export import quantize
 from going_modular.gate import make_gate
 from going_modular.model_builder import CONTENDERS
-from going_modular.predictions import compare_answers
 from pocket.carried import with_features
 from pocket.preparation import constants_of
 from tools.course import LESSON, ROOT
@@ -238,7 +236,7 @@ def test_the_file_answers_as_pytorch_does(deployable, onnx_file, tmp_path):
     samples = [(tmp_path / f"{n}.png", n % 3) for n in range(len(SIZES))]
     for (file, label), size in zip(samples, SIZES, strict=True):
         drawn_image(CLASS_NAMES[label], 40, size).save(file)
-    table = compare_answers(deployable, onnx_file, samples)
+    table = predictions.compare_answers(deployable, onnx_file, samples)
     assert list(table.label) == [label for _, label in samples]
     assert table.same_class.all() and table.difference.max() < FLOAT
     assert (table.onnx_ms > 0).all()
@@ -290,7 +288,9 @@ def test_a_model_that_does_not_run_is_not_kept(tmp_path):
 
 def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_path):
     some = [file for name in CLASS_NAMES for file in drawn_files(name, "test")[:8]]
-    int8_file = quantize(onnx_file, tmp_path / "int8.onnx", calibrate_on=some[::2])
+    int8_file = export.quantize(
+        onnx_file, tmp_path / "int8.onnx", calibrate_on=some[::2]
+    )
     assert list(tmp_path.iterdir()) == [int8_file]
     assert int8_file.stat().st_size < onnx_file.stat().st_size / 3
     exact, rounded = (Predictor(f, threads=1) for f in (onnx_file, int8_file))
@@ -311,13 +311,13 @@ def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_pa
 def test_what_cannot_be_rounded_is_refused(tmp_path):
     file = make_model(tmp_path / "m.onnx")
     with pytest.raises(export.ExportError, match="no known_features.*Export it"):
-        quantize(file, tmp_path / "8.onnx", calibrate_on=[])
+        export.quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     model = onnx.load(file)
     known = numpy_helper.from_array(np.eye(3, dtype=np.float32), "known_features")
     model.graph.initializer.append(known)
     onnx.save(model, file)
     with pytest.raises(export.ExportError, match="hardly any convolutions"):
-        quantize(file, tmp_path / "8.onnx", calibrate_on=[])
+        export.quantize(file, tmp_path / "8.onnx", calibrate_on=[])
     assert list(tmp_path.iterdir()) == [file]
 
 

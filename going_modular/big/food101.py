@@ -78,7 +78,6 @@ class Food101Part:
 
     @property
     def where(self) -> str:
-        """To put beside every result."""
         if self.is_whole:
             return "Food-101"
         if self.is_practice:
@@ -179,7 +178,6 @@ def _own(named: str, data_dir: Path) -> Path:
 
 
 def _tree_in(folder: Path, advice: str) -> Path:
-    """The folder, or the one folder in it, that is a tree whose listings are fit."""
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     trees = [folder] if is_tree(folder) else sorted(filter(is_tree, visible))
     if len(trees) != 1:
@@ -266,8 +264,7 @@ def _check_both(train: Listing, test: Listing) -> None:
     _refuse(train.keys() ^ test.keys(), "of both files one lacks")
     if len(train) < 2:
         raise ValueError(f"it names {len(train)} classes, and needs at least two")
-    classes = Counter(spoken(train))
-    alike = [name for name, count in classes.items() if count > 1]
+    alike = [name for name, count in Counter(spoken(train)).items() if count > 1]
     _refuse(alike, "a space and an underscore do not tell classes apart:")
     photos = Counter(chain(*train.values(), *test.values()))
     again = [name for name, count in photos.items() if count > 1]
