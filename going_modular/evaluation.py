@@ -327,15 +327,11 @@ def confused_pairs(
     one, other = np.nonzero(np.triu(both, 1))
     first = np.argsort(-both[one, other], kind="stable")[:count]
     one, other = one[first], other[first]
-    columns = {
-        "one": names[one],
-        "other": names[other],
-        "confused": both[one, other],
-        "of": pictures[one] + pictures[other],
-        "one_as_other": matrix[one, other],
-        "other_as_one": matrix[other, one],
-    }
-    return pd.DataFrame(columns)
+    table = pd.DataFrame({"one": names[one], "other": names[other]})
+    table["confused"], table["of"] = both[one, other], pictures[one] + pictures[other]
+    table["one_as_other"] = matrix[one, other]
+    table["other_as_one"] = matrix[other, one]
+    return table
 
 
 def class_table(guesses: Tensor, labels: Tensor, names: Sequence[str]) -> pd.DataFrame:

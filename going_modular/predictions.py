@@ -125,11 +125,8 @@ def precision_table(
 def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
     """The precision that goes out: the smallest file that decides like fp32."""
     right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
-    allowed = [
-        name
-        for name, check in checks.items()
-        if right[name] >= right["fp32"] - MOST_LOST and check.same_class.mean() >= ALIKE
-    ]
+    alike = [name for name, c in checks.items() if c.same_class.mean() >= ALIKE]
+    allowed = [name for name in alike if right[name] >= right["fp32"] - MOST_LOST]
     return min(allowed, key=lambda name: files[name].stat().st_size)
 
 

@@ -378,7 +378,6 @@ def test_the_app_answers_with_101_names_as_stored_features_do(built, dishes, tmp
     with torch.inference_mode():
         expected = deployable.answer(dishes.test.tensors[0])[0].numpy()
     assert np.array(found) == pytest.approx(expected, abs=1e-4)
-
     folder = copy_app(APP, tmp_path / "foodvision_big", [*COPIED, *WRITTEN])
     some = dishes.photos["train"][::8]
     int8 = quantize(fp32, tmp_path / "int8.onnx", calibrate_on=some)

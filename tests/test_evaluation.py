@@ -288,9 +288,8 @@ def test_a_model_that_does_not_run_is_not_kept(tmp_path):
 
 def test_int8_is_smaller_decides_alike_and_is_shipped_as_it_is(onnx_file, tmp_path):
     some = [file for name in CLASS_NAMES for file in drawn_files(name, "test")[:8]]
-    int8_file = export.quantize(
-        onnx_file, tmp_path / "int8.onnx", calibrate_on=some[::2]
-    )
+    int8_file = tmp_path / "int8.onnx"
+    export.quantize(onnx_file, int8_file, calibrate_on=some[::2])
     assert list(tmp_path.iterdir()) == [int8_file]
     assert int8_file.stat().st_size < onnx_file.stat().st_size / 3
     exact, rounded = (Predictor(f, threads=1) for f in (onnx_file, int8_file))
