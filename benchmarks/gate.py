@@ -11,9 +11,9 @@ from benchmarks.networks import LITE2
 from benchmarks.plan import ROOT, Bench, goal, progress
 from going_modular import gate
 from going_modular.companion import train_head
+from going_modular.datasets import find_strangers
 from going_modular.engine import HEAD, cross_validate
-from going_modular.ood_data import find_other_dishes, find_strangers
-from going_modular.stored_features import Extractor, find_features
+from going_modular.stored_features import Extractor, find_features, find_other_dishes
 
 LIKE, SURE, SECOND = range(3)  # knn_similarity, confidence, the second head
 LESSONS = "confidence and second head, familiarity as a floor (the lesson's gate)"

@@ -25,11 +25,11 @@ from going_modular.files import LessonError
 from going_modular.gate import Thresholds
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.notebook_tools import set_seeds
-from going_modular.ood_data import find_other_dishes
 from going_modular.stored_features import (
     StoredFeatures,
     features_file,
     find_features,
+    find_other_dishes,
     probe_features,
     write_features,
 )

@@ -1,9 +1,13 @@
-"""Load pictures: from train/ and test/, with a folder a class, to datasets."""
+"""Load pictures: from train/ and test/, with a folder a class, to datasets.
+
+And pictures of no food, which installed packages bring: portraits, coins, the moon.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -12,13 +16,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from going_modular.app.model import (
-    FORMATS,
-    KINDS,
-    PictureError,
-    as_pillow_wants,
-    open_picture,
-)
+from going_modular.app import model
+from going_modular.app.model import PictureError, open_picture
 from going_modular.files import LessonError
 
 SPLITS = ("train", "test")
@@ -28,6 +27,14 @@ SYSTEM = re.compile(
     r"lost\+found|[._]?thumb(nail)?s?(\.db)?|desktop\.ini|picasa.*\.ini|ehthumbs.*\.db",
     re.IGNORECASE,
 )
+# A package, and where in it the pictures are that its own examples use.
+PLACES = {
+    "gradio": "media_assets/images",
+    "matplotlib": "mpl-data/sample_data",
+    "skimage": "data",
+    "sklearn": "datasets/images",
+}
+SMALLEST = 100  # pixels a side; smaller ones are icons and test patterns
 Sample = tuple[Path, int]  # a picture's file, and the number of its class
 
 
@@ -47,17 +54,11 @@ def load_picture(path: Path) -> Image.Image:
         ) from error
 
 
-def class_names(split: Path) -> list[str]:
-    """Name the class folders in train/ or test/, in alphabetical order."""
-    folders = (entry.name for entry in Path(split).iterdir() if entry.is_dir())
-    return sorted(name for name in folders if not SYSTEM.fullmatch(name))
-
-
 def is_picture(path: str | Path) -> bool:
     """Whether a file has the name of a picture: one of `KINDS`, in any case."""
     path = Path(path)
     is_system = any(map(SYSTEM.fullmatch, (path.name, path.parent.name)))
-    return path.suffix.lower() in KINDS and not is_system
+    return path.suffix.lower() in model.KINDS and not is_system
 
 
 class PictureDataset(ImageFolder):
@@ -71,20 +72,19 @@ class PictureDataset(ImageFolder):
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         """Name the classes in alphabetical order and number them from 0."""
-        names = class_names(directory)
+        folders = (entry.name for entry in Path(directory).iterdir() if entry.is_dir())
+        names = sorted(name for name in folders if not SYSTEM.fullmatch(name))
         return names, {name: number for number, name in enumerate(names)}
 
 
 def make_datasets(
     folder: Path, transform: Callable | None
 ) -> tuple[PictureDataset, PictureDataset]:
-    """Make the training and the test dataset; pictures in order of class and name."""
+    """The training and the test dataset; pictures in order of class and name."""
     return tuple(PictureDataset(Path(folder) / split, transform) for split in SPLITS)
 
 
-def make_loader(
-    pictures: PictureDataset, *, batch_size: int = 32, seed: int | None = None
-) -> DataLoader:
+def make_loader(pictures: PictureDataset, *, batch_size=32, seed=None) -> DataLoader:
     """Make a dataloader: in order, or shuffled, always alike, by a seed."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     return DataLoader(pictures, batch_size, generator is not None, generator=generator)
@@ -93,8 +93,7 @@ def make_loader(
 def count_pictures(folder: Path) -> pd.DataFrame:
     """Count pictures: a row for each split, a column for each class, and totals.
 
-    Files that are no pictures raise a DataError, which names up to five. Only the
-    beginning of each file is read; a torn end shows on loading.
+    Files that begin as no picture does raise a DataError, which names up to five.
     """
     train, test = make_datasets(folder, None)
     if bad := [file for file, _ in train.samples + test.samples if not _opens(file)]:
@@ -106,8 +105,7 @@ def count_pictures(folder: Path) -> pd.DataFrame:
             "run this again."
         )
     rows = [
-        Counter(half.classes[number] for number in half.targets)
-        for half in (train, test)
+        Counter(map(half.classes.__getitem__, half.targets)) for half in (train, test)
     ]
     table = pd.DataFrame(rows, index=SPLITS, columns=train.classes)
     table = table.fillna(0).astype(int).rename_axis("split")
@@ -118,8 +116,23 @@ def count_pictures(folder: Path) -> pd.DataFrame:
 
 def _opens(path: Path) -> bool:
     """Whether its beginning is a picture's, as it is or as the app opens it."""
-    for read in (lambda: path, lambda: as_pillow_wants(path.read_bytes())):
+    for read in (lambda: path, lambda: model.as_pillow_wants(path.read_bytes())):
         # Decoders fail in many ways on a broken file.
-        with suppress(Exception), Image.open(read(), formats=FORMATS):
+        with suppress(Exception), Image.open(read(), formats=model.FORMATS):
             return True
     return False
+
+
+def find_strangers() -> dict[Path, str]:
+    """Pictures of no food, each once, that installed packages bring, and which does.
+
+    How many there are depends on the packages' versions.
+    """
+    found = {}  # by content
+    for package in filter(find_spec, PLACES):
+        (top, *_) = find_spec(package).submodule_search_locations
+        for file in sorted(Path(top, PLACES[package]).glob("*.[jp][pn]*g")):
+            with suppress(PictureError):
+                if min(open_picture(file).shape[:2]) >= SMALLEST:
+                    found.setdefault(file.read_bytes(), (file, package))
+    return dict(found.values())

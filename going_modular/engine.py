@@ -48,7 +48,7 @@ class Score:
         return self.loss_sum / self.total
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor):
-        """Count a batch: logits (N, C), labels (N,), loss () its mean over the N."""
+        """Count a batch: logits (N, C), labels (N,), loss () their mean."""
         self.loss_sum += loss.item() * len(labels)
         self.right += int((logits.argmax(dim=1) == labels).sum())
         self.total += len(labels)
@@ -115,9 +115,7 @@ def milliseconds_a_picture(base: nn.Module, batch_size: int, *, pictures: int) -
     return 1000 * statistics.median(times[1:]) / batch_size
 
 
-def feature_loader(
-    features: TensorDataset, *, batch_size: int = 32, seed: int | None = None
-) -> DataLoader:
+def feature_loader(features: TensorDataset, *, batch_size=32, seed=None) -> DataLoader:
     """Batches of stored features; shuffled, always alike, when a seed is given."""
     order = range(len(features))
     if seed is not None:
@@ -129,23 +127,16 @@ def feature_loader(
 
 
 def train(
-    model: nn.Module,
-    loader: DataLoader,
-    *,
-    settings: Settings,
-    val_loader: DataLoader | None = None,
+    model: nn.Module, loader: DataLoader, *, settings: Settings, val_loader=None
 ) -> list[Epoch]:
-    """Train what is not frozen, in place, where it is.
+    """Train, in place, what is not frozen; `val_loader` is scored after every epoch.
 
     `model` is a head for features (N, D), or a whole model for pictures (N, 3, S, S).
-    `val_loader` is scored after every epoch and never trained on.
     """
     loss_fn = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(
-        weights, settings.lr, weight_decay=settings.weight_decay
-    )
-    steps = settings.epochs * len(loader)
+    decay, steps = settings.weight_decay, settings.epochs * len(loader)
+    optimizer = torch.optim.Adam(weights, settings.lr, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     history = []
     for _ in range(settings.epochs):
@@ -185,21 +176,14 @@ def fresh_copy(head: nn.Module) -> nn.Module:
 
 
 def cross_validate(
-    head: nn.Module,
-    features: TensorDataset,
-    *,
-    settings: Settings,
-    copies: Sequence[TensorDataset] = (),
-    folds: int = FOLDS,
-    seed: int = 42,
+    head: nn.Module, features: TensorDataset, *, settings: Settings, copies=(), seed=42
 ) -> CVResult:
-    """How well would this head do on pictures it has not seen?
+    """Check a fresh copy of a head on each fold; it trains on all the others.
 
-    For each fold a fresh copy trains on the others and is checked on it. `copies` are
-    features of changed copies of the same pictures in that order, to train on, too.
+    `copies` are features of changed copies of the same pictures, to train on, too.
     """
     histories, rows, logits = [], [], []
-    for held_out, rest in deal(len(features), folds=folds, seed=seed):
+    for held_out, rest in deal(len(features), seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
         parts = zip(*(each[rest] for each in (features, *copies)), strict=True)
@@ -211,16 +195,12 @@ def cross_validate(
             logits.append(fold_head(unseen[0]).detach())
         histories.append(history)
         rows.append(held_out)
-    history = [
-        Epoch(*map(pooled, zip(*epochs, strict=True)))
-        for epochs in zip(*histories, strict=True)
-    ]
+    of_epochs = (zip(*epochs, strict=True) for epochs in zip(*histories, strict=True))
+    history = [Epoch(*map(pooled, scores)) for scores in of_epochs]
     return CVResult(settings, history, torch.cat(logits)[torch.cat(rows).argsort()])
 
 
-def deal(
-    total: int, *, folds: int = FOLDS, seed: int = 42
-) -> Iterator[tuple[Tensor, Tensor]]:
+def deal(total: int, *, folds=FOLDS, seed=42) -> Iterator[tuple[Tensor, Tensor]]:
     """Deal pictures into folds; gives each fold's rows, then all the other rows."""
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     folds = min(folds, total)  # there are no more than pictures
@@ -244,9 +224,7 @@ def one_thread() -> Iterator[None]:
 def try_settings(
     head: nn.Module, features: TensorDataset, grid: Iterable[Settings]
 ) -> list[CVResult]:
-    """Cross-validate a head with every setting; the lowest held-out loss comes first.
-
-    On a few hundred pictures counts often tie; the loss tells how sure answers were.
-    """
+    """Cross-validate a head with every setting; lowest held-out loss first."""
+    # On a few hundred pictures counts often tie; the loss tells how sure answers were.
     trials = [cross_validate(head, features, settings=settings) for settings in grid]
     return sorted(trials, key=lambda trial: trial.held_out.loss)

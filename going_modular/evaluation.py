@@ -1,13 +1,27 @@
-"""The goals, what a contender reached of them, how sure a count is, and who wins."""
+"""The goals, what a contender reached of them, how sure a count is, and who wins.
+
+And are probabilities worth what they say? Of the answers given with 80%, four in five
+should be right. One number that all logits are divided by, the temperature, brings them
+closer to that and changes no answer (Guo et al., arXiv 1706.04599).
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
+from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from going_modular.app.model import ModelMetadata
+from going_modular.engine import deal
 from going_modular.model_builder import CONTENDERS, Built
 
 # For every contender: the share of the test pictures, and predictions a second, one at
@@ -19,6 +33,9 @@ HOPED_RIGHT, HOPED_PER_SECOND, HOPED_MEGABYTES, HOPED_SECONDS = 0.97, 100, 6, 3
 # our own that may go with them, and how well it tells the two apart.
 HOPED_AWAY, MOST_OURS_AWAY, HOPED_AUROC = 0.60, 0.05, 0.90
 PUBLISHED_TOTAL = 150  # photos that the published counts are of
+# Of confidence; a bin holds its upper one.
+EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+RANGE = (0.05, 20.0)  # temperatures that are tried
 
 
 @dataclass(frozen=True)
@@ -57,10 +74,7 @@ def summarise_all(
     *,
     published: bool,
 ) -> dict[str, Report]:
-    """Each contender's report, from `take_turns` and its saved file.
-
-    If these photos are the `published` ones, published counts stand in for rehearsals.
-    """
+    """From `take_turns` and saved files; `published` counts stand in for rehearsals."""
     reports = {}
     for contender in CONTENDERS:
         name, table = contender.name, predictions[contender.name]
@@ -133,10 +147,7 @@ def reports_table(reports: dict[str, Report]) -> pd.DataFrame:
 
 
 def shortfalls_table(reports: dict[str, Report]) -> pd.DataFrame:
-    """By how many pictures and predictions a second each contender misses the goals.
-
-    Of rehearsed contenders only the speed is judged.
-    """
+    """How far each contender misses the goals; of rehearsed ones only the speed."""
     rows = {}
     for name, report in reports.items():
         slower = GOAL_PER_SECOND - report.per_second
@@ -170,10 +181,9 @@ def _pictures(number: int) -> str:
 def compare_counts(predictions: dict[str, pd.DataFrame], one: str, other: str) -> str:
     """Can two contenders' counts on the same pictures tell them apart, in three lines?
 
-    Whether their 95% Wilson intervals overlap; on how many pictures exactly one of them
-    is right, with the p-value of the exact two-sided sign test on those (McNemar,
-    Psychometrika 12, 1947); what follows at the level of 5%. Asked about different
-    pictures, they cannot be compared: a ValueError.
+    Whether their 95% Wilson intervals overlap; the exact two-sided sign test of those
+    that only one has right (McNemar, Psychometrika 12, 1947); what follows at 5%. A
+    ValueError if the pictures differ.
     """
     if list(predictions[one].file) != list(predictions[other].file):
         raise ValueError(f"{one} and {other} were asked about different pictures")
@@ -213,9 +223,8 @@ def judge_app(
 ) -> pd.DataFrame:
     """The finished app beside all goals; what was not measured is not reached.
 
-    `about` has its right answers and its gate; `median_ms` is from picture file to
-    answer, `in_browser` answers a second and where that was measured, `megabytes` the
-    model file's 10^6 bytes, `start_seconds` from starting the app to its first answer.
+    `median_ms` is from picture file to answer, `in_browser` answers a second and where
+    that was measured, `start_seconds` from the app's start to its first answer.
     """
     right, total = about.test_result["correct"], about.test_result["total"]
     speed, (browser_speed, where) = 1000 / median_ms, in_browser or (0, "")
@@ -246,3 +255,94 @@ def judge_app(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.reached = table.reached.map({True: "yes", False: "no"})
     return table.rename_axis("goal")
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature by which logits (N, C), of unseen pictures, are likeliest."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits.double() / np.exp(log_temperature)
+        return F.cross_entropy(scaled, labels).item()
+
+    best = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded")
+    return float(np.exp(best.x))
+
+
+def held_out_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
+    """Calibrated probabilities (N, C), each fold's by the other folds' temperature."""
+    probabilities = torch.empty_like(logits)
+    for held_out, rest in deal(len(logits)):
+        temperature = fit_temperature(logits[rest], labels[rest])
+        probabilities[held_out] = (logits[held_out] / temperature).softmax(dim=1)
+    return probabilities
+
+
+def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
+    """How often the answers of each bin of confidence were right: probabilities (N, C).
+
+    A row a bin that has any; said is the answers' mean probability, share that of right
+    ones, low and high are its 95% Wilson interval.
+    """
+    said, guesses = probabilities.double().max(dim=1)
+    names = [f"{low:.0%} to {high:.0%}" for low, high in pairwise(EDGES)]
+    answers = pd.DataFrame({"said": said.numpy(), "right": (guesses == labels).numpy()})
+    bins = pd.cut(answers.said.clip(upper=1), EDGES, labels=names).rename("bin")
+    grouped = answers.groupby(bins, observed=True)
+    table = grouped.right.agg(total="size", right="sum", share="mean")
+    table.insert(2, "said", grouped.said.mean())
+    counts = zip(table.right, table.total, strict=True)
+    table[["low", "high"]] = [wilson_interval(*count) for count in counts]
+    return table
+
+
+def expected_calibration_error(table: pd.DataFrame) -> float:
+    """The mean gap between said and share in `reliability`, every picture alike."""
+    gaps = (table.said - table.share).abs() * table.total
+    return float(gaps.sum() / table.total.sum())
+
+
+@torch.inference_mode()
+def score_features(head: nn.Module, features: Tensor) -> Tensor:
+    """Logits (N, C) of stored features (N, D)."""
+    return head.eval()(features)
+
+
+def top_k_right(scores: Tensor, labels: Tensor, k: int) -> int:
+    """How many of N pictures have their class among the k highest of scores (N, C)."""
+    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
+    return int((best == labels.unsqueeze(1)).any(dim=1).sum())
+
+
+def confused_pairs(
+    guesses: Tensor, labels: Tensor, class_names: Sequence[str], *, count=10
+) -> pd.DataFrame:
+    """The pairs of classes that are most often taken for each other, `count` at most.
+
+    Guesses and labels, (N,), are places in `class_names`. Of a pair, confused is how
+    often, both ways, and of the pictures of the two.
+    """
+    names = np.array(class_names, object)
+    matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
+    both, pictures = matrix + matrix.T, matrix.sum(axis=1)
+    one, other = np.nonzero(np.triu(both, 1))
+    first = np.argsort(-both[one, other], kind="stable")[:count]
+    one, other = one[first], other[first]
+    table = pd.DataFrame({"one": names[one], "other": names[other]})
+    table["confused"], table["of"] = both[one, other], pictures[one] + pictures[other]
+    table["one_as_other"] = matrix[one, other]
+    table["other_as_one"] = matrix[other, one]
+    return table
+
+
+def class_table(guesses: Tensor, labels: Tensor, names: Sequence[str]) -> pd.DataFrame:
+    """How each class that has pictures did, best first, with 95% Wilson intervals."""
+    matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
+    counts = zip(names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
+    rows = {
+        name: (right, total, right / total, *wilson_interval(right, total))
+        for name, right, total in counts
+        if total
+    }
+    columns = ["right", "total", "share", "low", "high"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.sort_values("share", ascending=False, kind="stable")

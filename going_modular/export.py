@@ -7,21 +7,27 @@ What a program must know to show them, such as class names, travels in its metad
 import contextlib
 import io
 import logging
+import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir
 import onnxruntime
 import torch
+from onnx import numpy_helper
 from onnx_ir.passes import common as passes
+from onnxruntime import quantization
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from going_modular import calibration
-from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata
+from going_modular import evaluation
+from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata, open_picture
 from going_modular.engine import HEAD as HEAD_SETTINGS
 from going_modular.engine import cross_validate
 from going_modular.files import LessonError, atomic_write
@@ -33,6 +39,9 @@ EXAMPLE_SHAPE = (384, 512, 3)  # traced with; any other height and width works t
 HEAD = "model.head.1"  # the linear layer; its weights are `HEAD`.weight and .bias
 FEATURES = "features"  # what it is given, (1, D)
 KNOWN = "known_features"  # (D, N); in an int8 file made of KNOWN_int8 and KNOWN_scale
+MIN_CONVOLUTIONS = 10
+POOLING = ("ReduceMean", "GlobalAveragePool")
+MOST_SHARED = 100_000  # numbers of a constant that may occur twice: zero points, mostly
 
 
 class ExportError(LessonError):
@@ -71,27 +80,22 @@ class Deployable(nn.Module):
 
 
 def make_deployable(
-    built: Built,
-    features: TensorDataset,
-    others: Tensor | None = None,
-    *,
-    carried: Tensor | None = None,
+    built: Built, features: TensorDataset, others: Tensor | None = None, *, carried=None
 ) -> tuple[Deployable, dict[str, object]]:
     """Put temperature and gate around a trained model. No test picture is asked.
 
-    Cross-validation gives every training picture, of features (N, D), logits by a head
-    that has not seen it; they set temperature and thresholds. The gate learns from
-    features of `others`, (M, D), if there are any, and the file carries those that are
-    `carried`, (N,) bool, or all. Returns also what `ModelMetadata` says about it.
+    Logits of training pictures, of features (N, D), by heads that have not seen them,
+    set temperature and thresholds; `others` and `carried` are as for `make_gate`.
+    Returns also what `ModelMetadata` says about it.
     """
     rows, labels = features.tensors
     head = built.model.head
     logits = cross_validate(head, features, settings=HEAD_SETTINGS).logits
-    temperature, errors = calibration.fit_temperature(logits, labels), {}
-    fair = calibration.held_out_probabilities(logits, labels)
+    temperature, errors = evaluation.fit_temperature(logits, labels), {}
+    fair = evaluation.held_out_probabilities(logits, labels)
     for when, answers in {"before": logits.softmax(dim=1), "after": fair}.items():
-        table = calibration.reliability(answers, labels)
-        errors[when] = calibration.expected_calibration_error(table)
+        table = evaluation.reliability(answers, labels)
+        errors[when] = evaluation.expected_calibration_error(table)
     gate, thresholds = make_gate(rows, labels, logits, others, carried=carried)
     kept = labels if carried is None else labels[carried]
     facts = {
@@ -128,15 +132,9 @@ def save_onnx(
 ) -> Path:
     """Write what `torch.onnx.export` has made of a `Deployable`, all or nothing.
 
-    Its input is "picture", its outputs are `OUTPUTS`; the file says `about` of itself.
-    One that does not run, or lacks a part that others look for, is an ExportError; one
-    that cannot be written a FileError.
+    Its input is "picture", its outputs are `OUTPUTS`; other parts get their names. One
+    that lacks such a part, or does not run, is an ExportError; a full disk a FileError.
     """
-    return _save(name_parts(program), about, file)
-
-
-def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
-    """Name what others look for in the file; drop notes with paths of this machine."""
     model, known = program.model, program.exported_program.state_dict["gate.known"]
     constants, columns = model.graph.initializers, known.T.numpy()
     try:
@@ -149,16 +147,16 @@ def name_parts(program: torch.onnx.ONNXProgram) -> onnx.ModelProto:
             "install the versions of torch and onnxscript in constraints.txt"
         ) from error
     head.inputs[0].name, turned.name = FEATURES, KNOWN
-    passes.ClearMetadataAndDocStringPass()(model)
+    passes.ClearMetadataAndDocStringPass()(model)  # paths of this machine, too
     for value in (v for node in model.graph for v in node.outputs):
         value.metadata_props.clear()
     model.metadata_props.clear()
-    return program.model_proto
+    return _save(program.model_proto, about, file)
 
 
 @contextlib.contextmanager
 def quiet():
-    """Keep the exporter's progress and its notes to developers off the page."""
+    """Keep the exporter's notes to developers off the page."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
@@ -197,3 +195,90 @@ def check_runs(file: Path) -> None:
         session.run(None, {"picture": np.zeros((37, 53, 3), np.uint8)})
     except Exception as error:
         raise ExportError(f"the exported model does not run: {error}") from error
+
+
+class _Pictures(quantization.CalibrationDataReader):
+    def __init__(self, files: Sequence[Path]):
+        self._inputs = ({"picture": open_picture(file)} for file in files)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._inputs, None)
+
+
+def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Path:
+    """Write an int8 version of an exported convolutional model, all or nothing.
+
+    Weights get a scale a channel, activations one a layer, from the smallest and
+    largest value that `calibrate_on` gives: a hundred training pictures or so, never
+    test ones. Weights use 7 of their 8 bits: older x86 processors add products of full
+    8-bit numbers up in 16 bits, which can overflow, and answers must agree everywhere.
+    Too few convolutions, or no names of `export_onnx`, is an ExportError.
+    """
+    exported = onnx.load(source)
+    if KNOWN not in {constant.name for constant in exported.graph.initializer}:
+        raise ExportError(
+            f"{source.name} names no {KNOWN}: it was made before its parts had names. "
+            "Export it anew"
+        )
+    with atomic_write(target) as part, tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        with quiet():
+            # Folds BatchNorm into the convolutions, so that both are rounded once.
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quantization.quantize_static(
+                prepared,
+                part,
+                _Pictures(calibrate_on),
+                activation_type=quantization.QuantType.QUInt8,
+                per_channel=True,
+                reduce_range=True,
+                nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
+            )
+        model = onnx_ir.load(part)
+        _round_known_features(model.graph)
+        passes.DeduplicateInitializersPass(size_limit=MOST_SHARED)(model)
+        model.metadata_props.clear()
+        model.metadata_props.update(metadata_of(exported) | {"precision": "int8"})
+        onnx.save(onnx_ir.to_proto(model), part)
+        check_runs(part)
+    return target
+
+
+def _outside_the_network(graph: onnx.GraphProto) -> list[str]:
+    kinds = [node.op_type for node in graph.node]
+    first, *more = [n for n, kind in enumerate(kinds) if kind == "Conv"] or [0]
+    if len(more) < MIN_CONVOLUTIONS - 1:
+        raise ExportError(
+            "this model has hardly any convolutions to quantise; ship the float file"
+        )
+    end = next(n for n, kind in enumerate(kinds) if n > more[-1] and kind in POOLING)
+    return [node.name for node in [*graph.node[:first], *graph.node[end:]]]
+
+
+def _round_known_features(graph: onnx_ir.Graph) -> None:
+    """Store the training pictures' features, (D, N), as int8, a scale a picture."""
+    floats = graph.initializers.pop(KNOWN)
+    rounded, scale = round_columns(floats.const_value.numpy())
+    parts = []
+    for name, values in (("int8", rounded), ("scale", scale)):
+        parts.append(onnx_ir.val(f"{KNOWN}_{name}", const_value=onnx_ir.tensor(values)))
+        graph.initializers.add(parts[-1])
+    restore = onnx_ir.node(
+        "DequantizeLinear", parts, {"axis": 1}, name=KNOWN, outputs=[onnx_ir.val(KNOWN)]
+    )
+    floats.replace_all_uses_with(restore.outputs[0])
+    graph.insert_before(graph[0], restore)
+
+
+def round_columns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values (D, N) as int8, and the scale (N,) by which each column is multiplied."""
+    scale = np.abs(values).max(axis=0) / 127
+    return np.round(values / scale).astype(np.int8), scale
+
+
+def activation_ranges(file: Path) -> dict[str, float]:
+    """How wide the range of each rounded activation of an int8 file is, in order."""
+    graph = onnx.load(file).graph
+    values = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+    rounding = (node for node in graph.node if node.op_type == "QuantizeLinear")
+    return {n.input[0]: 255 * float(values[n.input[1]]) for n in rounding}

@@ -30,13 +30,10 @@ KEPT = 0.93  # true positive rate, of the training pictures that are named right
 STRENGTH = 1e-3  # of the second head's fit: scikit-learn's C, small is strict
 
 
-def knn_similarity(
-    features: Tensor, known: Tensor, *, leave_out_self: bool = False
-) -> Tensor:
+def knn_similarity(features: Tensor, known: Tensor, *, leave_out_self=False) -> Tensor:
     """Mean cosine of features (M, D) to their five nearest in known (N, D): (M,).
 
-    The known rows have length 1. With `leave_out_self`, row m of the features is row m
-    of the known and not compared.
+    The known have length 1. With `leave_out_self`, row m of both is not compared.
     """
     similarity = F.normalize(features, dim=1) @ known.T
     neighbours = min(NEIGHBOURS, known.shape[0] - leave_out_self)
@@ -153,19 +150,13 @@ class Thresholds:
 
 
 def make_gate(
-    features: Tensor,
-    labels: Tensor,
-    logits: Tensor,
-    others: Tensor | None = None,
-    *,
-    carried: Tensor | None = None,
+    features: Tensor, labels: Tensor, logits: Tensor, others=None, *, carried=None
 ) -> tuple[OODDetector, Thresholds]:
     """Make a gate, and set its thresholds, by training pictures alone.
 
-    Their logits (N, C) are by heads that had not seen them: `CVResult.logits`. `others`
-    are features of other dishes to learn from, (M, D), if there are any. The gate
-    compares with those `carried`, (N,) bool, and the rest set the thresholds; without
-    it, each is compared with all the others.
+    Their logits (N, C) are by heads that had not seen them; `others` are other dishes'
+    features to learn from, (M, D). The gate compares with those `carried`, (N,) bool,
+    and the rest set the thresholds; without it, each is compared with all the others.
     """
     compares_all = carried is None
     kept, asked = (slice(None),) * 2 if compares_all else (carried, ~carried)
@@ -200,8 +191,7 @@ def held_out_second(features: Tensor, labels: Tensor, others: Tensor) -> Tensor:
 def sample_references(labels: Tensor, *, per_class: int = 15, seed: int = 42) -> Tensor:
     """Choose by a seed whose features a file carries, (N,) bool, of labels (N,).
 
-    Of each class `per_class`, but at most half, to leave some to set thresholds by; an
-    only picture is carried.
+    Of each class `per_class`, at most half (the rest set thresholds), at least one.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     chosen = torch.zeros(len(labels), dtype=torch.bool)
@@ -242,23 +232,20 @@ def leave_one_dish_out(
 ) -> dict[str, LeaveOneOutResult]:
     """Judge, for every other dish, a gate that was made without it.
 
-    `ours` and `logits` are of our training pictures, as for `make_gate`; `test` are
-    features (T, D) of our test pictures.
+    `ours` and `logits` are of our training pictures, `test` our tests' features (T, D).
     """
     judged = {}
     for dish in others.names:
         met = others.without(dish).train.tensors[0]
         gate, thresholds = make_gate(*ours.tensors, logits, met)
-        ranks = (
-            thresholds.rank(*gate(rows, head(rows))) - thresholds.in_distribution_score
-            for rows in (others.test_of(dish), test)
-        )
+        line, both = thresholds.in_distribution_score, (others.test_of(dish), test)
+        ranks = (thresholds.rank(*gate(rows, head(rows))) - line for rows in both)
         judged[dish] = LeaveOneOutResult(*ranks)
     return judged
 
 
 def unmet_auroc(judged: dict[str, LeaveOneOutResult]) -> float:
-    """The AUROC of all dishes together, each by the gate that had not met it."""
+    """Of all dishes together, each by the gate that had not met it."""
     ranks = [(unmet.our_rank, unmet.rank) for unmet in judged.values()]
     return auroc(*map(torch.cat, zip(*ranks, strict=True)))
 

@@ -42,16 +42,15 @@ class FeatureExtractor(nn.Module):
         return self
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Score pictures (N, 3, S, S); returns logits (N, C)."""
+        """From pictures (N, 3, S, S) to logits (N, C)."""
         return self.head(self.base(pictures))
 
 
 class Preprocess(nn.Module):
     """Turn one picture of any size into what a base was trained on, in the file, too.
 
-    A centred square is cut out, with sides of the share `crop` of the shorter side, and
-    resized to `size` pixels ("bicubic" or "bilinear"). Channels, in [0, 1], have their
-    mean subtracted and are divided by their `std`.
+    A centred square, with sides of the share `crop` of the shorter side, is resized to
+    `size` pixels ("bicubic" or "bilinear") and standardised channel by channel.
     """
 
     def __init__(
@@ -103,11 +102,10 @@ class Built:
 
 
 def load_weights(base: nn.Module, weights: WeightsEnum) -> bool:
-    """Fill a torchvision model with its published weights, checked by their hash.
+    """Fill a torchvision model with its published weights; False offline without them.
 
     Torchvision's own loader would wait for ever where a connection stalls, and trusts
-    any file that is there. Returns False, untrained, offline without a file; a file
-    that cannot be had or is not the published one is a FileError.
+    any file that is there. One that cannot be had or has another hash is a FileError.
     """
     file = weights_file(weights)
     if not file.exists() and is_offline():
@@ -199,10 +197,7 @@ def save_checkpoint(model: nn.Module, file: Path) -> Path:
 
 
 def load_checkpoint(model: nn.Module, file: Path) -> nn.Module:
-    """Load weights into a model, as tensors alone: no code is run.
-
-    A LessonError says if the file is missing, torn, or of another model.
-    """
+    """Load weights, as tensors alone: no code is run; a LessonError if that fails."""
     try:
         model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # torn files fail in many ways

@@ -22,10 +22,9 @@ MOST_LOST, ALIKE = 1, 0.98  # pictures a smaller file may lose; answers as PyTor
 def predict_picture(
     model: nn.Module, transform: Transform, file: Path
 ) -> tuple[Tensor, dict[str, float]]:
-    """Probabilities (C,) of one picture, on the CPU, and what they took.
+    """Probabilities (C,) of one picture, on the CPU, and the milliseconds they took.
 
-    In milliseconds: total_ms, from the file to the answer; of that decode_ms, for
-    opening and decoding the file, and forward_ms, the network.
+    total_ms is from the file to the answer; decode_ms and forward_ms are part of it.
     """
     start = time.perf_counter()
     picture = load_picture(file)
@@ -50,9 +49,8 @@ def take_turns(
 ) -> dict[str, pd.DataFrame]:
     """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 
-    So a slow spell of the computer meets all of them. A turn begins with an untimed
-    warm-up. Returns by name a row for each of the samples, in order: file, truth,
-    guess, right, prob_guess, prob_truth, and the milliseconds of `predict_picture`.
+    So a slow spell of the computer meets all of them; a turn begins with an untimed
+    warm-up. Returns by name a row a sample, in order, with `predict_picture`'s times.
     """
     rows = {name: [] for name in contenders}
     for start in range(0, len(samples), turn):
@@ -82,9 +80,8 @@ def compare_answers(
 ) -> pd.DataFrame:
     """Ask PyTorch's `Deployable` and the exported file, by the app's own `Predictor`.
 
-    Returns a row a picture: label; guess, the file's class number; same_class;
-    difference, the largest of any probability; the file's two scores and verdict;
-    onnx_ms, milliseconds from picture file to the ONNX answer.
+    Returns a row a picture: label, guess, same_class, difference (the largest of any
+    probability), the file's scores and verdict, onnx_ms (from photo to ONNX's answer).
     """
     predictor = Predictor(file, threads=torch.get_num_threads())
     names, photos = predictor.about.class_names, [photo for photo, _ in samples]
@@ -128,11 +125,8 @@ def precision_table(
 def choose_file(checks: dict[str, pd.DataFrame], files: dict[str, Path]) -> str:
     """The precision that goes out: the smallest file that decides like fp32."""
     right = {name: (check.guess == check.label).sum() for name, check in checks.items()}
-    allowed = [
-        name
-        for name, check in checks.items()
-        if right[name] >= right["fp32"] - MOST_LOST and check.same_class.mean() >= ALIKE
-    ]
+    alike = [name for name, c in checks.items() if c.same_class.mean() >= ALIKE]
+    allowed = [name for name in alike if right[name] >= right["fp32"] - MOST_LOST]
     return min(allowed, key=lambda name: files[name].stat().st_size)
 
 

@@ -53,17 +53,12 @@ def is_refused(reply: Reply) -> bool:
 
 
 def make_cases(
-    folder: Path,
-    predictor: Predictor,
-    *,
-    plates: Sequence[Path],
-    strangers: Mapping[str, Path],
+    folder: Path, predictor: Predictor, *, plates: list, strangers: dict[str, Path]
 ) -> list[Case]:
     """Put together what strangers send; files that are made for it go into a folder.
 
-    `plates` are photos that the model names; the one is sent sideways whose answer, by
-    the `predictor`, depends most on which way up it is. `strangers` are files by what
-    they show, none of which is one of our dishes.
+    Of `plates`, photos that the model names, the one is sent sideways whose answer
+    depends most on which way up it is. `strangers` are files by what they show.
     """
     names = ("empty", "list", "huge", "sideways")
     empty, text, huge, sideways = (Path(folder) / f"{name}.jpg" for name in names)
@@ -173,7 +168,6 @@ def _complaint(response: requests.Response) -> str:
 
 
 def _read(event: str, content: list | dict | None, *, seconds: float) -> Reply:
-    """The last event of an answer: `complete` with outputs, or `error`."""
     if event != "complete":
         return Reply((content or {}).get("error") or "", seconds=seconds)
     label, note = content[0] or {}, content[1] if len(content) > 1 else ""

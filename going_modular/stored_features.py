@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from going_modular.app.model import spoken
 from going_modular.datasets import SPLITS, DataError, load_picture, make_datasets
+from going_modular.drawn import OTHER_NAMES, drawn_pictures
 from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
@@ -40,7 +42,6 @@ class StoredFeatures:
 
     @property
     def label(self) -> str:
-        """What the pictures are, to put beside every result."""
         return "drawn pictures" if self.is_practice else "real photos"
 
     def without(self, *names: str) -> Self:
@@ -64,10 +65,9 @@ class StoredFeatures:
 
 
 class Extractor:
-    """Gets the features of photo files, 8 together, or on a GPU 64, if nothing is said.
+    """Gets the features of photo files, 8 together, or on a GPU 64.
 
-    A GPU waits for photos: two threads decode them meanwhile, and what a `Preprocess`
-    does is done on the GPU, too.
+    A GPU waits for photos: two threads decode them, and a `Preprocess` runs on it, too.
     """
 
     def __init__(self, built: Built, *, device="cpu", batch_size: int | None = None):
@@ -120,8 +120,7 @@ def store_pictures(
 ) -> TensorDataset:
     """Features (N, D) and labels (N,) of one half, "train" or "test", in file order.
 
-    Of a base with random weights about sixty pictures have to do. A DataError names a
-    picture that cannot be read.
+    Of a base with random weights sixty pictures do. A bad picture is a DataError.
     """
     samples = make_datasets(folder, None)[HALVES.index(half)].samples
     if not built.pretrained:
@@ -196,3 +195,24 @@ def read_features(file: Path) -> StoredFeatures:
             "Fetch the course's file again, or make it anew: "
             "python -m tools.store_features --help"
         ) from error
+
+
+def find_other_dishes(
+    built: Built, slug: str, data_dir: Path, *, ours: Sequence[str], is_practice=False
+) -> StoredFeatures:
+    """Other dishes' features, without `ours`, if this very base has made any.
+
+    If ours are drawn (`is_practice`), the others are, too. A torn file: a LessonError.
+    """
+    if is_practice:
+        folder = drawn_pictures() / "other_dishes"
+        names = [spoken(name) for name in OTHER_NAMES]
+        halves = [store_pictures(built, folder, half) for half in HALVES]
+    elif stored := find_features(built, slug, data_dir, what="other_dishes"):
+        return stored.without(*ours)
+    else:
+        width = built.model.head[-1].in_features
+        names, nobody = [], TensorDataset(torch.empty(0, width), torch.empty(0).long())
+        halves = [nobody, nobody]
+    stored = StoredFeatures(names, *halves, probe_features(built), is_practice)
+    return stored.without(*ours)

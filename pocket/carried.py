@@ -9,9 +9,8 @@ import onnx
 import torch
 
 from going_modular.app.model import ModelMetadata
-from going_modular.export import FEATURES, KNOWN, metadata_of
+from going_modular.export import FEATURES, KNOWN, metadata_of, round_columns
 from going_modular.files import LessonError
-from going_modular.quantize import round_columns
 from pocket.preparation import as_model, constants_of
 
 KNOWN_FILE = "known.bin.gz"

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from going_modular.export import round_columns
 from going_modular.files import LessonError, atomic_write, file_sha256
-from going_modular.quantize import round_columns
 from pocket.carried import read_known
 
 RULES = tomllib.loads(Path(__file__).with_name("taught_rules.toml").read_text("utf-8"))

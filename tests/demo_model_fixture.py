@@ -29,18 +29,11 @@ def make_model(path: Path, *, classes: int = 3, **changes: str | None) -> Path:
     more = max(0, classes - 3)  # that are never likely
     # Columns: pizza, steak, sushi; rows: red, green, blue.
     weights = np.pad([[7, -5, -4], [-4, -5, 7], [0, -5, 0]], ((0, 0), (0, more)))
-    floats = {
-        "weights": weights[:, :classes],
-        "bias": ([0, 4, 0] + more * [-9])[:classes],
-        "bluish": [[0.8], [0.6], [-1.5]],
-        "yellowish": [[-20], [-20], [20]],
-        "no_yellow": 25,
-        "one_half": 0.5,
-        "white": 255,
+    arrays = {
+        "weights": weights[:, :classes].astype(np.float32),
+        "bias": np.array(([0, 4, 0] + more * [-9])[:classes], np.float32),
+        "scalar": np.array([], np.int64),
     }
-    arrays = {name: np.array(values, np.float32) for name, values in floats.items()}
-    arrays["height_and_width"] = np.array([0, 1], np.int64)
-    arrays["scalar"] = np.array([], np.int64)
     model = onnx.parser.parse_model(GRAPH.replace("CLASSES", str(classes)))
     for name, values in arrays.items():
         model.graph.initializer.append(numpy_helper.from_array(values, name))

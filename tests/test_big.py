@@ -19,25 +19,22 @@ from plain_dishes import NAMES, write_dishes
 from torch.utils.data import DataLoader
 from torchvision.datasets import Food101
 
-from going_modular import files
 from going_modular.app.model import Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.big import features, food101
-from going_modular.big.dishes import find_dishes
-from going_modular.big.features import FeatureStore, FeatureStoreError
+from going_modular.big.features import FeatureStore, find_dishes
 from going_modular.big.food101 import Tree, choose_photos, find_tree
-from going_modular.big.many_classes import score_features, top_k_right
 from going_modular.companion import train_head
 from going_modular.datasets import DataError, load_picture
 from going_modular.demo_folder import APP, COPIED, WRITTEN, copy_app, write_readme
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES
 from going_modular.engine import store_features
-from going_modular.export import export_onnx, make_deployable, ship
-from going_modular.files import FileError
+from going_modular.evaluation import score_features, top_k_right
+from going_modular.export import export_onnx, make_deployable, quantize, ship
+from going_modular.files import FileError, LessonError
 from going_modular.gate import sample_references
 from going_modular.model_builder import build_effnet_lite2, with_classes
 from going_modular.predictions import answer_all
-from going_modular.quantize import quantize
 from going_modular.stored_features import Extractor
 
 MANY = {"train": 10, "test": 5}
@@ -52,7 +49,6 @@ def folder(tmp_path):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """The lesson's data folder, with nothing in it, and no internet."""
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     return tmp_path / "data"
 
@@ -62,7 +58,6 @@ def names_of(samples):
 
 
 def zipped(folder, *, top):
-    """A zip of a tree, with or without the tree's own folder on top."""
     inside = {"base_dir": folder.name} if top else {}
     root = folder.parent if top else folder
     return shutil.make_archive(str(folder.parent / f"{top}"), "zip", root, **inside)
@@ -173,7 +168,6 @@ def test_what_cannot_be_downloaded_says_what_to_do(data, tmp_path, monkeypatch):
 
 
 def test_listings_that_cannot_be_used(folder):
-    """A case has the text of train.json, or its dishes; test.json may be the same."""
     meta, tree = folder / "meta", Tree(folder, is_practice=False)
     for case in LISTINGS:
         for half in ("train", "test"):
@@ -197,13 +191,12 @@ def test_photos_that_are_not_there_are_counted_and_one_is_named(folder):
     gone = [file for file, _ in choose_photos(tree).train[:3]]
     for file in gone:  # as when unpacking was interrupted
         file.unlink()
-    with pytest.raises(
-        DataError, match=f"3 of 18 .* such as {gone[0]}.*delete {folder}"
-    ):
+    told = f"3 of 18 .* such as {gone[0]}.*delete {folder}"
+    with pytest.raises(DataError, match=told):
         choose_photos(tree)
 
 
-CHUNK, PHOTOS = 4, 18  # four whole files and a short one
+CHUNK = 4  # of 18 photos: four whole files and a short one
 
 
 @pytest.fixture
@@ -232,9 +225,9 @@ def fill(store, stop_after=None):
     def colours(photos):
         if len(asked) == stop_after:
             raise KeyboardInterrupt
+        asked.extend(photos)
         rows, reasons = [], {}
         for place, photo in enumerate(photos):
-            asked.append(photo)
             try:
                 rows.append(mean_colours(photo))
             except OSError as error:
@@ -246,7 +239,6 @@ def fill(store, stop_after=None):
 
 
 def assert_holds(store, samples):
-    """It gives the features of these photos, in order, and their labels."""
     stored = store.read()
     rows, labels = stored.features.tensors
     expected = torch.tensor(np.array([mean_colours(file) for file, _ in samples]))
@@ -283,7 +275,7 @@ def test_what_is_damaged_is_made_again_and_a_broken_photo_is_named(samples):
     for damaged in (b"", content[:at], b"my shopping list", one_bit):
         file.write_bytes(damaged)
         store = make_store(samples)
-        with pytest.raises(FeatureStoreError, match="4 of 18.*makes what is missing"):
+        with pytest.raises(LessonError, match="4 of 18.*makes what is missing"):
             store.read()
         assert fill(store) == second
         assert_holds(store, samples)
@@ -302,21 +294,21 @@ def test_what_is_damaged_is_made_again_and_a_broken_photo_is_named(samples):
 
 
 def test_what_cannot_be_stored_is_said_and_leaves_nothing(samples, monkeypatch):
-    with pytest.raises(FeatureStoreError, match="gone.jpg cannot be read"):
+    with pytest.raises(LessonError, match="gone.jpg cannot be read"):
         make_store([*samples, (samples[0][0].with_name("gone.jpg"), 0)])
     store = make_store(samples)
-    with pytest.raises(FeatureStoreError, match="no number"):
+    with pytest.raises(LessonError, match="no number"):
         store.write(range(4), np.full((4, 3), np.nan), {})
     error = OSError(28, "No space left on device")
     with monkeypatch.context() as full_disk:
-        full_disk.setattr(files.os, "fsync", mock.Mock(side_effect=error))
+        full_disk.setattr(os, "fsync", mock.Mock(side_effect=error))
         with pytest.raises(FileError, match="Make room"):
             fill(store)
     assert os.listdir(store.folder) == []
     for file, _ in samples:
         file.write_bytes(b"not a photo")
     fill(store := make_store(samples))
-    with pytest.raises(FeatureStoreError, match="None of the 18 photos"):
+    with pytest.raises(LessonError, match="None of the 18 photos"):
         store.read()
 
 
@@ -386,7 +378,6 @@ def test_the_app_answers_with_101_names_as_stored_features_do(built, dishes, tmp
     with torch.inference_mode():
         expected = deployable.answer(dishes.test.tensors[0])[0].numpy()
     assert np.array(found) == pytest.approx(expected, abs=1e-4)
-
     folder = copy_app(APP, tmp_path / "foodvision_big", [*COPIED, *WRITTEN])
     some = dishes.photos["train"][::8]
     int8 = quantize(fp32, tmp_path / "int8.onnx", calibrate_on=some)

@@ -5,10 +5,10 @@ import os
 import pytest
 import torch
 
-from going_modular import companion, data_setup
-from going_modular.big import dishes as many
+from going_modular import companion, data_setup, downloads
+from going_modular.big import features as many
 from going_modular.companion import COMMITTED
-from going_modular.quantize import activation_ranges
+from going_modular.export import activation_ranges
 from going_modular.stored_features import read_features
 from going_modular.your_turn.shipping import first_step
 
@@ -37,7 +37,7 @@ def test_what_the_committed_file_knows_without_pictures():
 def test_pictures_at_hand_are_no_download(tmp_path, monkeypatch):
     monkeypatch.delenv("FOODVISION_DATA", raising=False)
     monkeypatch.setenv("FOODVISION_OFFLINE", "0")
-    monkeypatch.setattr(data_setup, "download", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr(downloads, "download", lambda *_, **__: pytest.fail("asked"))
     assert data_setup.find_pictures(tmp_path, fetch=False).is_practice
 
 

@@ -13,27 +13,23 @@ from torchvision.transforms import functional
 
 from going_modular import data_setup, datasets, downloads
 from going_modular.app.model import open_picture
-from going_modular.data_setup import find_pictures
+from going_modular.data_setup import find_pictures, lay_out
 from going_modular.datasets import DataError, count_pictures, load_picture
 from going_modular.drawn import MARKER
 from going_modular.files import file_sha256
-from going_modular.own_pictures import lay_out
 
 
 def add(path, number):
-    """Write a picture that no other number gives."""
+    """A picture that no other number gives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", (8, 6), (number % 256, number // 256, 9))
     path.write_bytes(as_bytes(image, "PNG"))
 
 
 def make_pictures(folder, classes=("pizza", "steak")):
-    """Two training pictures and a test picture of each class."""
     for name in classes:
-        for number, file in enumerate(
-            ("train/{}/0.png", "train/{}/1.png", "test/{}/0.png")
-        ):
-            add(folder / file.format(name), number)
+        for number, place in enumerate(("train/{}/0", "train/{}/1", "test/{}/0")):
+            add(folder / f"{place.format(name)}.png", number)
     return folder
 
 
@@ -45,7 +41,6 @@ def zip_of(folder, top=""):
 
 @pytest.fixture
 def data_dir(tmp_path, monkeypatch):
-    """An empty data folder; nothing set, and no request leaves the machine."""
     monkeypatch.delenv("FOODVISION_DATA", raising=False)
     monkeypatch.setenv("FOODVISION_OFFLINE", "1")
     (tmp_path / "data").mkdir()
@@ -54,7 +49,6 @@ def data_dir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def own(tmp_path, data_dir, monkeypatch):
-    """A small folder of pictures that FOODVISION_DATA names."""
     folder = make_pictures(tmp_path / "own")
     monkeypatch.setenv("FOODVISION_DATA", str(folder))
     return folder
@@ -67,7 +61,7 @@ def published(data_dir, site, tmp_path, monkeypatch):
     name = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
     monkeypatch.setattr(data_setup, "PHOTOS_BLOB", name)
     monkeypatch.setattr(data_setup, "PHOTOS_COUNTS", [4, 2])
-    monkeypatch.setattr(data_setup, "PHOTOS_URL", site.put("/p.zip", body))
+    monkeypatch.setattr(downloads, "PHOTOS_URL", site.put("/p.zip", body))
     monkeypatch.setenv("FOODVISION_OFFLINE", "0")
     return body
 
@@ -208,10 +202,9 @@ def test_datasets_are_in_order_of_class_and_name(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Ten photos of each of two dishes, a folder a class, with nothing else."""
-    for start, name in ((0, "pizza"), (100, "soup")):
-        for number in range(10):
-            add(tmp_path / f"own/{name}/IMG_{number}.PNG", start + number)
+    for number in range(10):
+        add(tmp_path / f"own/pizza/IMG_{number}.PNG", number)
+        add(tmp_path / f"own/soup/IMG_{number}.PNG", 100 + number)
     return tmp_path / "own"
 
 
@@ -241,7 +234,6 @@ def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
     "places", [("photos/mine", "photos/mine"), ("train", "train"), ("i/pizza/May", "i")]
 )
 def test_where_the_folders_lie_does_not_matter(places, photos, tmp_path):
-    """With folders on top, with only train/, with albums inside."""
     for dish, place in zip(("pizza", "soup"), places, strict=True):
         shutil.copytree(photos / dish, tmp_path / "top" / place / dish)
     (tmp_path / "top/meta").mkdir()

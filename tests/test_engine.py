@@ -17,14 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from going_modular import engine, model_builder
-from going_modular.engine import (
-    Settings,
-    cross_validate,
-    evaluate,
-    feature_loader,
-    features_of,
-    train,
-)
+from going_modular.engine import Settings, cross_validate, feature_loader, train
 from going_modular.files import FileError, LessonError
 from going_modular.model_builder import Contender, Preprocess, load_weights
 
@@ -45,7 +38,6 @@ def clouds():
 
 
 def snapshot(module):
-    """Copies of all parameters and buffers, by name."""
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
@@ -65,12 +57,11 @@ def test_training_on_pictures_leaves_every_bit_of_the_base_as_it_was(lite2, plat
 
 
 def test_pictures_are_pooled_where_batches_are_unequal():
-    """Seven pictures, which are their own logits, in batches of 3, 3 and 1."""
     logits = 2 * torch.randn(7, 3)
     labels = logits.argmax(dim=1)
     labels[5:] = (labels[5:] + 1) % 3  # the last two are wrong
     pictures = DataLoader(TensorDataset(logits, labels), batch_size=3)
-    score = evaluate(nn.Identity(), pictures)
+    score = engine.evaluate(nn.Identity(), pictures)
     assert (score.right, score.total) == (5, 7)
     assert score.loss == pytest.approx(F.cross_entropy(logits, labels).item())
 
@@ -105,21 +96,18 @@ def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone(clouds
     assert epoch.val.loss == pytest.approx(plain, rel=1e-5) != smoothed
 
 
-@pytest.mark.parametrize(
-    ("count", "folds", "extras"), [(23, 5, ()), (4, 10, ()), (11, 3, (100, 200))]
-)
+@pytest.mark.parametrize(("count", "extras"), [(23, ()), (4, ()), (11, (100, 200))])
 def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
-    count, folds, extras, monkeypatch
+    count, extras, monkeypatch
 ):
-    """Each picture's number is its feature, and its copies' plus 100 and plus 200."""
     spy = Mock(wraps=engine.train)
     monkeypatch.setattr(engine, "train", spy)
     numbers, labels = torch.arange(float(count)).unsqueeze(1), torch.arange(count) % 3
     copies = [TensorDataset(numbers + extra, labels) for extra in extras]
-    head, settings = nn.Linear(1, 3), Settings(epochs=2, batch_size=4)
-    options = {"settings": settings, "copies": copies, "folds": folds}
-    trial = cross_validate(head, TensorDataset(numbers, labels), **options)
-    checked, folds = [], min(folds, count)
+    options = {"settings": Settings(epochs=2, batch_size=4), "copies": copies}
+    head, pictures = nn.Linear(1, 3), TensorDataset(numbers, labels)
+    trial = cross_validate(head, pictures, **options)
+    checked, folds = [], min(engine.FOLDS, count)
     for call in spy.call_args_list:
         assert call.args[0] is not head, "copies of the head train"
         seen, held_out = call.args[1].dataset, call.kwargs["val_loader"].dataset
@@ -138,16 +126,15 @@ def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
 
 
 def test_cross_validation_repeats_whatever_its_head_has_learned(clouds):
-    """Held-out pictures must not be known from training before: heads start anew."""
     head = model_builder.make_head(6, 3)
-    first = cross_validate(head, clouds, settings=QUICK, folds=4)
+    first = cross_validate(head, clouds, settings=QUICK)
     train(head, feature_loader(clouds, seed=1), settings=QUICK)
     learned = snapshot(head)
-    torch.manual_seed(99)  # whatever happened before does not matter
-    again = cross_validate(head, clouds, settings=QUICK, folds=4)
+    torch.manual_seed(99)
+    again = cross_validate(head, clouds, settings=QUICK)
     assert again.history == first.history and torch.equal(again.logits, first.logits)
     assert unchanged(head, learned) == set(learned)
-    other = cross_validate(head, clouds, settings=QUICK, folds=4, seed=1)
+    other = cross_validate(head, clouds, settings=QUICK, seed=1)
     assert other.history != first.history
 
 
@@ -158,7 +145,7 @@ def test_lite_networks_know_pictures_and_take_any_input_size(build, plates):
     assert built.preprocess.size == 96
     assert built.model.head[-1].weight.shape == (3, 1280)
     pictures, labels = plates.tensors  # cut for Lite2, a trifle less at the edges
-    features = F.normalize(features_of(built.model.base, pictures), dim=1)
+    features = F.normalize(engine.features_of(built.model.base, pictures), dim=1)
     # With weights in the wrong order they could not tell dishes apart.
     nearest = (features @ features.T).fill_diagonal_(-1).argmax(dim=1)
     assert (labels[nearest] == labels).float().mean() > 0.75
@@ -196,7 +183,7 @@ class Touches:
 
 
 def published(site, body, *, claimed=None):
-    """Weights on a local site, under the hash that they have or claim to have."""
+    """Under the hash that they have or claim to have."""
     digest = hashlib.sha256(claimed or body).hexdigest()
     return SimpleNamespace(url=site.put(f"/tiny_net-{digest[:8]}.pth", body))
 
@@ -237,8 +224,6 @@ def test_weights_are_downloaded_once_checked_and_serve_without_internet(
     with pytest.raises(pickle.UnpicklingError):
         load_weights(nn.Linear(4, 2), published(site, body))
     assert not (tmp_path / "ran").exists()
-    pickle.loads(body)  # plain unpickling would have run it
-    assert (tmp_path / "ran").exists()
 
 
 SPOILED = {

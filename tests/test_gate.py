@@ -1,4 +1,4 @@
-"""Stored features, strangers, the gate that tells them apart, and calibration."""
+"""Stored features, strangers, the gate that tells them apart, and evaluation."""
 
 from pathlib import Path
 from unittest.mock import Mock
@@ -13,28 +13,22 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular import calibration, model_builder, ood_data
+from going_modular import evaluation, model_builder
 from going_modular import gate as module
+from going_modular import stored_features as store
 from going_modular.app.model import DISH, Predictor
+from going_modular.datasets import PLACES, find_strangers
 from going_modular.drawn import OTHER_NAMES
 from going_modular.files import LessonError
 from going_modular.gate import fit_second_head, knn_similarity, make_gate
-from going_modular.ood_data import find_other_dishes, find_strangers
-from going_modular.stored_features import (
-    StoredFeatures,
-    is_same,
-    probe_features,
-    read_features,
-    write_features,
-)
+from going_modular.stored_features import StoredFeatures, find_other_dishes
 
 ROOT = Path(__file__).resolve().parents[1]
-
 WIDE = 16  # features
 
 
 def dishes(numbers, count, seed=0):
-    """Pictures of dishes, each around a place of its own, all features positive."""
+    """Each dish around a place of its own, all features positive."""
     clusters = []
     for number in numbers:
         random = torch.Generator().manual_seed(1000 * number + seed)
@@ -73,7 +67,6 @@ def test_familiarity_is_the_mean_cosine_to_five_others_and_a_line_keeps_its_shar
 
 
 def test_the_second_head_is_a_strict_softmax_regression():
-    """Scikit-learn's, with the scaling in its weights and without the last class."""
     together = module.signed_sqrt(torch.cat([ROWS, THEIRS]))
     regression = LogisticRegression(C=module.STRENGTH, class_weight="balanced")
     model = make_pipeline(StandardScaler(), regression)
@@ -101,13 +94,10 @@ def test_each_kind_of_picture_gets_its_verdict(others):
     assert far == 1 and is_far.all() and ours < 0.2 and (near > 0.9 or not len(others))
 
 
-@pytest.mark.parametrize(
-    ("carried", "names"),
-    [
-        (None, [0, 1, 2]),  # some right
-        (torch.tensor([True, True, False]), [2, 1, 2]),  # none right
-    ],
-)
+RIGHT = (None, [0, 1, 2]), (torch.tensor([True, True, False]), [2, 1, 2])  # some, none
+
+
+@pytest.mark.parametrize(("carried", "names"), RIGHT)
 def test_scores_that_are_all_alike_make_no_gate_of_nothing(carried, names):
     rows, labels = ROWS[:1].repeat(3, 1), torch.tensor(names)
     gate, limits = make_gate(rows, labels, HEAD(rows), carried=carried)
@@ -175,22 +165,21 @@ def answers(temperature, count=4000):
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(temperature):
     logits, labels = answers(temperature)
-    found = calibration.fit_temperature(logits, labels)
+    found = evaluation.fit_temperature(logits, labels)
     assert found == pytest.approx(temperature, rel=0.06)
     before = logits.softmax(dim=1)
-    after = calibration.held_out_probabilities(logits, labels)
+    after = evaluation.held_out_probabilities(logits, labels)
     assert torch.equal(before.argmax(dim=1), after.argmax(dim=1))
-    tables = [calibration.reliability(p, labels) for p in (before, after)]
-    first, second = map(calibration.expected_calibration_error, tables)
+    tables = [evaluation.reliability(p, labels) for p in (before, after)]
+    first, second = map(evaluation.expected_calibration_error, tables)
     assert first > 0.08 and second < 0.03
 
 
 def test_no_picture_helps_to_fit_its_own_temperature():
-    """A label turned round changes other pictures' probabilities and not its own."""
     logits, labels = answers(2.0, count=40)
-    before = calibration.held_out_probabilities(logits, labels)
+    before = evaluation.held_out_probabilities(logits, labels)
     labels[7] = (labels[7] + 1) % 3
-    after = calibration.held_out_probabilities(logits, labels)
+    after = evaluation.held_out_probabilities(logits, labels)
     assert torch.equal(before[7], after[7])
     assert (before != after).any(dim=1).sum() == 36  # all but its own fold of four
 
@@ -198,20 +187,20 @@ def test_no_picture_helps_to_fit_its_own_temperature():
 def test_bins_count_and_average_what_is_in_them():
     sure = torch.tensor([1.0, 0.92, 0.94, 0.55, 0.59, 0.61])
     labels = torch.tensor([0, 0, 1, 0, 0, 1])
-    table = calibration.reliability(torch.stack([sure, 1 - sure], dim=1), labels)
+    table = evaluation.reliability(torch.stack([sure, 1 - sure], dim=1), labels)
     assert table.index.tolist()[:3] == ["50% to 60%", "60% to 70%", "90% to 95%"]
     counted = table[["total", "right", "share"]].to_numpy().tolist()
     assert counted == [[2, 2, 1], [1, 0, 0], [2, 1, 0.5], [1, 1, 1]]
     assert table.said.tolist() == pytest.approx([0.57, 0.61, 0.93, 1], abs=1e-6)
     assert (table.low <= table.share).all() and (table.share <= table.high + 1e-9).all()
     by_hand = (2 * 0.43 + 1 * 0.61 + 2 * 0.43 + 0) / 6
-    found = calibration.expected_calibration_error(table)
+    found = evaluation.expected_calibration_error(table)
     assert found == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_strangers_come_from_every_package_once_and_the_model_lets_none_in():
     found, predictor = find_strangers(), Predictor(ROOT / "models/foodvision_mini.onnx")
-    assert set(found.values()) == set(ood_data.PLACES) and len(found) >= 25
+    assert set(found.values()) == set(PLACES) and len(found) >= 25
     assert len({file.read_bytes() for file in found}) == len(found)
     verdicts = [predictor.predict(file).verdict for file in found]
     assert sum(verdict != DISH for verdict in verdicts) >= 0.95 * len(verdicts)
@@ -220,7 +209,7 @@ def test_strangers_come_from_every_package_once_and_the_model_lets_none_in():
 def some_dishes(probe):
     features = torch.arange(6.0 * len(probe)).reshape(6, -1)
     half = TensorDataset(features, torch.tensor([0, 0, 1, 2, 2, 2]))
-    return StoredFeatures(["pie", "ribs", "soup"], half, half, probe, is_practice=False)
+    return StoredFeatures(NAMES, half, half, probe, is_practice=False)
 
 
 SPOIL = (
@@ -232,52 +221,50 @@ SPOIL = (
 )
 
 
-@pytest.mark.parametrize("spoil", SPOIL, ids=["gone", "torn", "text", "code", "other"])
-def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(spoil, tmp_path):
+def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(tmp_path):
     before = some_dishes(torch.ones(8))
-    file = write_features(before, tmp_path / "a.npz")
-    after = read_features(file)
+    file = store.write_features(before, tmp_path / "a.npz")
+    after = store.read_features(file)
     assert after.names == before.names and after.is_practice is False
     for half in ("train", "test"):
         mine, theirs = getattr(before, half).tensors, getattr(after, half).tensors
         torch.testing.assert_close(theirs, mine, rtol=0, atol=0)
-    spoil(file)
-    with pytest.raises(LessonError, match="store_features"):
-        read_features(file)
+    for spoil in SPOIL:
+        spoil(store.write_features(before, file))
+        with pytest.raises(LessonError, match="store_features"):
+            store.read_features(file)
 
 
 def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
-    """Another size, other weights or another width: nobody takes part."""
-    width, mine = lite2.model.head[-1].in_features, some_dishes(probe_features(lite2))
-    place = {"data_dir": tmp_path, "ours": ["pie"]}
+    width, probe = lite2.model.head[-1].in_features, store.probe_features(lite2)
+    mine, place = some_dishes(probe), {"data_dir": tmp_path, "ours": ["pie"]}
     assert find_other_dishes(lite2, "lite2", **place).names == []
-    write_features(mine, tmp_path / "other_dishes_lite2_224.npz")
+    store.write_features(mine, tmp_path / "other_dishes_lite2_224.npz")
     assert find_other_dishes(lite2, "lite2", **place).names == ["ribs", "soup"]
-
     larger = model_builder.build_effnet_lite2(3, input_size=260)
-    write_features(mine, tmp_path / "other_dishes_lite2_260.npz")
+    store.write_features(mine, tmp_path / "other_dishes_lite2_260.npz")
     nobody = find_other_dishes(larger, "lite2", **place)
     assert nobody.names == [] and nobody.train.tensors[0].shape == (0, width)
-    assert not is_same(torch.ones(3), probe_features(lite2)), "nor by another width"
+    assert not store.is_same(torch.ones(3), probe), "nor by another width"
 
 
 @pytest.mark.parametrize("slug", ["effnet_lite2", "effnet_lite0"])
 def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(slug):
     file = ROOT / "data" / f"other_dishes_{slug}_224.npz"
-    stored = read_features(file)
+    stored = store.read_features(file)
     assert len(stored.names) == 5 and "baklava" in stored.names
     assert (len(stored.train), len(stored.test)) == (750, 375)
     assert not {"pizza", "steak", "sushi"} & set(stored.names)
     (contender,) = (c for c in model_builder.CONTENDERS if c.slug == slug)
-    assert is_same(stored.probe, probe_features(contender.build(3)))
+    assert store.is_same(stored.probe, store.probe_features(contender.build(3)))
     assert file.stat().st_size < 2.5e6
 
 
 def test_drawn_plates_stand_in_for_photos(lite2, tmp_path, monkeypatch):
     copy_few(tmp_path / "other_dishes", train=2, test=1, names=OTHER_NAMES)
-    monkeypatch.setattr(ood_data, "drawn_pictures", lambda: tmp_path)
+    monkeypatch.setattr(store, "drawn_pictures", lambda: tmp_path)
     drawn = find_other_dishes(lite2, "lite2", tmp_path, ours=["soup"], is_practice=True)
     assert drawn.names == ["fried eggs", "noodles", "pancakes", "salad"]
-    assert is_same(drawn.probe, probe_features(lite2))
+    assert store.is_same(drawn.probe, store.probe_features(lite2))
     assert (len(drawn.train), len(drawn.test)) == (8, 4)
     assert drawn.label == "drawn pictures"

@@ -17,12 +17,10 @@ from test_evaluation import make_report
 
 from going_modular import drawn, plots
 from going_modular.app.model import DISH, OTHER, Predictor
-from going_modular.big.many_classes import class_table
-from going_modular.calibration import reliability
 from going_modular.companion import COMMITTED
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files, drawn_pictures
 from going_modular.engine import Epoch, Score
-from going_modular.evaluation import wilson_interval
+from going_modular.evaluation import class_table, reliability, wilson_interval
 from going_modular.files import FileError
 
 PAGE = 9  # inches

@@ -12,8 +12,8 @@ from pocket_site import COMMITTED, ROOT, refused_files
 from torch.nn import functional as F
 
 from going_modular.app.model import Predictor, open_picture
+from going_modular.datasets import find_strangers
 from going_modular.export import FEATURES, KNOWN
-from going_modular.ood_data import find_strangers
 from going_modular.stored_features import read_features
 from pocket.carried import CarriedError, ReferenceFeatures, read_known, with_features
 from pocket.taught_file import TaughtError, clean_name, read_taught, write_taught

@@ -78,7 +78,6 @@ class Food101Part:
 
     @property
     def where(self) -> str:
-        """What the photos are, in words to put beside every result."""
         if self.is_whole:
             return "Food-101"
         if self.is_practice:
@@ -99,11 +98,10 @@ def spoken(class_names: Iterable[str]) -> list[str]:
 def find_tree(named: str, data_dir: Path) -> Tree:
     """Find the photos that FOODVISION_BIG names; fetch or unpack them if need be.
 
-    It can be "photos" (all of Food-101, downloaded to `data_dir` if it is not there),
-    "practice" (drawn pictures), a folder that holds images/ and meta/ or one folder
-    that does, or a .zip of such a folder. Nothing: Food-101 if it is there, else drawn.
-
-    There is no silent fallback: no such tree is a DataError, a torn zip a FileError.
+    It can be "photos" (all of Food-101, downloaded to `data_dir`), "practice" (drawn),
+    a folder that holds images/ and meta/ or one folder that does, or a .zip of one.
+    Nothing: Food-101 if it is there, else drawn. No such tree is a DataError, a torn
+    zip a FileError.
     """
     named, data_dir = named.strip(), Path(data_dir)
     if named == "photos" or (not named and is_tree(data_dir / "food-101")):
@@ -121,7 +119,6 @@ def is_tree(folder: Path) -> bool:
 
 
 def _drawn(data_dir: Path) -> Path:
-    """Lay the drawn practice pictures out as Food-101's photos are, once."""
     folder, source = data_dir / "drawn-food-101", drawn_pictures(data_dir)
     if is_tree(folder):
         return folder
@@ -140,7 +137,6 @@ def _drawn(data_dir: Path) -> Path:
 
 
 def _food101(data_dir: Path) -> Path:
-    """Return Food-101's folder, downloading it if need be."""
     folder = data_dir / "food-101"
     if is_tree(folder):
         return folder
@@ -182,7 +178,6 @@ def _own(named: str, data_dir: Path) -> Path:
 
 
 def _tree_in(folder: Path, advice: str) -> Path:
-    """The folder, or the one folder in it, that is a tree whose listings are fit."""
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     trees = [folder] if is_tree(folder) else sorted(filter(is_tree, visible))
     if len(trees) != 1:
@@ -195,20 +190,16 @@ def _tree_in(folder: Path, advice: str) -> Path:
     return trees[0]
 
 
-def choose_photos(
-    tree: Tree, *, share: float | None = None, seed: int = 42
-) -> Food101Part:
+def choose_photos(tree: Tree, *, share: float | None = None, seed=42) -> Food101Part:
     """Choose a share of each class's photos, of both halves.
 
-    A class's choice depends on the seed and its name alone, and a larger share, in
-    (0, 1], holds every photo of a smaller one. If none is given it is all of up to
-    `ALL_UP_TO` photos, `SHARE` of more. Another share is a ValueError; if meta/ cannot
-    be used, or not all of the photos chosen are there, it is a DataError.
+    A class's choice depends on the seed and its name alone, and a larger share holds
+    every photo of a smaller one. If none is given it is all of up to `ALL_UP_TO`
+    photos, `SHARE` of more. A share outside (0, 1] is a ValueError; if meta/ cannot be
+    used, or not all of the photos chosen are there, it is a DataError.
     """
     if share is not None and not 0 < share <= 1:
-        raise ValueError(
-            f"share must be over 0 and at most 1 (all photos), not {share}"
-        )
+        raise ValueError(f"share must be over 0, at most 1 (all photos), not {share}")
     listings, halves = _read_listings(tree.folder), {}
     images = tree.folder / "images"
     if share is None:
@@ -237,7 +228,6 @@ def choose_photos(
 
 
 def _read_listings(folder: Path) -> dict[str, Listing]:
-    """Both files of meta/; a DataError says what is wrong with them."""
     listings = {}
     try:
         for half, least in LEAST.items():
@@ -274,8 +264,7 @@ def _check_both(train: Listing, test: Listing) -> None:
     _refuse(train.keys() ^ test.keys(), "of both files one lacks")
     if len(train) < 2:
         raise ValueError(f"it names {len(train)} classes, and needs at least two")
-    classes = Counter(spoken(train))
-    alike = [name for name, count in classes.items() if count > 1]
+    alike = [name for name, count in Counter(spoken(train)).items() if count > 1]
     _refuse(alike, "a space and an underscore do not tell classes apart:")
     photos = Counter(chain(*train.values(), *test.values()))
     again = [name for name, count in photos.items() if count > 1]

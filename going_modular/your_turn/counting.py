@@ -9,9 +9,8 @@ from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from going_modular.big.food101 import ALL_PHOTOS
-from going_modular.big.many_classes import class_table
 from going_modular.engine import HEAD, CVResult, Settings
-from going_modular.evaluation import wilson_interval
+from going_modular.evaluation import class_table, wilson_interval
 from going_modular.monitoring import OUTCOMES
 
 from .checking import expect, expect_count, given, need, pair, says

@@ -19,10 +19,9 @@ from going_modular.app.model import Predictor
 from going_modular.app_process import run_demo
 from going_modular.companion import Mini
 from going_modular.drawn import CLASS_NAMES, drawn_files
-from going_modular.export import metadata_of
+from going_modular.export import activation_ranges, metadata_of
 from going_modular.files import FileError, patch_file
 from going_modular.model_builder import Built
-from going_modular.quantize import activation_ranges
 from going_modular.robustness import Case, is_refused, run_cases
 from pocket.carried import ReferenceFeatures
 from pocket.teaching import TaughtHead
