@@ -19,7 +19,7 @@ CODE = (  # of an adapter; each keeps its place, so that imports read the same t
 
 
 def server_options(
-    description: str, port: int, *, folder: str = ""
+    description: str, port: int, *, folder=""
 ) -> argparse.ArgumentParser:
     """What a server's command can be told; `folder`: of build/, where it puts files."""
     parser = argparse.ArgumentParser(description=description)

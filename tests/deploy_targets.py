@@ -23,8 +23,8 @@ from odd_pictures import as_bytes
 from PIL import Image
 
 from deploy import ROOT
-from deploy.asking import TARGETS, Client, Server, Target, python_of
 from deploy.reply import as_json
+from deploy.try_it import TARGETS, Client, Server, Target, python_of
 from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
 

@@ -24,10 +24,9 @@ from onnx import numpy_helper
 from torch import nn
 
 from deploy import DEFAULT_MODEL, ROOT, reference, try_it
-from deploy.converting import convert_command
 from deploy.litert.convert import try_all, write_tflite
 from deploy.litert.metadata import with_metadata
-from deploy.reference import RebuildError, read_about, read_deployable
+from deploy.reference import convert_command, read_about, read_deployable
 from deploy.try_it import WARM_UPS, ask_all, read_trials
 from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_picture
 from going_modular.app_process import run
@@ -99,7 +98,7 @@ def test_what_is_no_such_file_is_refused(tmp_path):
         make_model(tmp_path / "stand-in.onnx"): "lacks a part",
         old: "lacks a part .*gate.second_width.*make the file anew",
     }.items():
-        with pytest.raises(RebuildError, match=sentence):
+        with pytest.raises(LessonError, match=sentence):
             read_deployable(file)
 
 

@@ -34,12 +34,20 @@ from deploy_targets import (
 from fastapi.testclient import TestClient
 from odd_pictures import JPEG
 
-from deploy import DEFAULT_MODEL, ROOT, asking, stage
-from deploy.asking import HOST, PLACES, Server, free_port, is_up, running
+from deploy import DEFAULT_MODEL, ROOT, free_ports, stage, try_it
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
 from deploy.reply import reply
-from deploy.try_it import KEPT, TargetResult, read_trials
+from deploy.try_it import (
+    HOST,
+    KEPT,
+    PLACES,
+    Server,
+    TargetResult,
+    is_up,
+    read_trials,
+    running,
+)
 from deploy.web import PLACES as MOST
 from deploy.web import SECONDS
 from going_modular.app.model import Predictor
@@ -277,7 +285,7 @@ def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
             shutil.copy(ROOT / source, file)
     start = f"python -m {target.package}.serve --host 0.0.0.0"
     assert start in text.replace('", "', " ")
-    monkeypatch.setattr(asking, "ROOT", tmp_path)
+    monkeypatch.setattr(try_it, "ROOT", tmp_path)
     model = tmp_path / "models" / DEFAULT_MODEL.name
     with running(target, model=model) as server:
         assert_answers(server, target)
@@ -292,7 +300,7 @@ def test_the_image_answers(target, tmp_path):
     file = DEPLOY / target.place / "Dockerfile"
     built = command("docker", "build", "-f", file, "-t", name, ".")
     assert built.returncode == 0, built.stderr[-3000:]
-    port, log = free_port(), tmp_path / "log.txt"
+    port, log = free_ports(1)[0], tmp_path / "log.txt"
     start = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
     start += [name, *(["serve"] if target is SAGEMAKER else [])]  # as each starts it
     how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": 300}

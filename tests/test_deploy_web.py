@@ -49,8 +49,8 @@ from deploy_targets import (
 from odd_pictures import JPEG, READABLE, REFUSED, black_png
 
 from deploy import CODE, DEFAULT_MODEL, web
-from deploy.asking import HOST, TARGETS, Client, Server, running
 from deploy.reply import reply
+from deploy.try_it import HOST, TARGETS, Client, Server, running
 from going_modular.app.model import DISH, NO_PLATE, OTHER, SENTENCES, Predictor
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from browsing import lay_out
 from deploy_targets import ROOT, SERVERS, post
 from odd_pictures import JPEG
 
-from deploy import asking
+from deploy.try_it import python_of, running
 from going_modular.app_process import ask_demo, run_demo
 
 pytestmark = [
@@ -71,8 +71,8 @@ def test_no_server_reports(watched):
         demo = stack.enter_context(run_demo(lay_out(watched / "demo")))
         ask_demo(demo.url, photo)
         for target in SERVERS:
-            if asking.python_of(target.place).exists():
-                server = stack.enter_context(asking.running(target))
+            if python_of(target.place).exists():
+                server = stack.enter_context(running(target))
                 assert post(server, target, JPEG)[0] == 200
         time.sleep(SECONDS)
     assert watching.reported(watched) == []

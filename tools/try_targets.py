@@ -14,8 +14,14 @@ from functools import partial
 from pathlib import Path
 
 from deploy import ROOT
-from deploy.asking import ENVIRONMENTS, PLACES, TARGETS, python_of
-from deploy.try_it import TargetResult, read_trials
+from deploy.try_it import (
+    ENVIRONMENTS,
+    PLACES,
+    TARGETS,
+    TargetResult,
+    python_of,
+    read_trials,
+)
 from going_modular import app_process
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets

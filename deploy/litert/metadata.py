@@ -15,7 +15,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
-from deploy.converting import LICENCE, descriptions
+from deploy.reference import LICENCE, descriptions
 from going_modular.app.model import ModelMetadata
 from going_modular.model_builder import Preprocess
 from pocket.preparation import Preparation
@@ -89,10 +89,7 @@ def _tables(
 
 
 def _write(builder: flatbuffers.Builder, value: Any) -> int:
-    """Write a text, floats, tables or a table behind its parts; return where it stands.
-
-    A field that is a pair is a plain number with its kind.
-    """
+    """Write a table behind its parts; where it stands. Pairs are numbers with kinds."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, list) and isinstance(value[0], float):
