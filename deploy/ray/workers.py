@@ -1,7 +1,6 @@
 """What the commands share: Ray, and the model file on workers of one core.
 
-The workers get the model and this code from whoever starts them, so the machines of a
-cluster need deploy/ray/requirements.txt installed and nothing of this repository.
+The workers get the model and this code from whoever starts them.
 """
 
 import argparse
@@ -48,17 +47,12 @@ def start_ray(workers: int) -> None:
         ray.cloudpickle.register_pickle_by_value(module)
 
 
-def on_workers(
-    work: type, *arguments: object, rows: list[dict], workers: int
-) -> list[dict]:
+def on_workers(work: type, *arguments, rows: list[dict], workers: int) -> list[dict]:
     """What each row becomes; each worker makes `work(*arguments)`, and calls it."""
     start_ray(workers)
-    done = ray.data.from_items(rows).map(
-        work,
-        fn_constructor_args=arguments,
-        compute=ray.data.ActorPoolStrategy(size=workers),
-        num_cpus=1,
-    )
+    pool = ray.data.ActorPoolStrategy(size=workers)
+    how = {"fn_constructor_args": arguments, "compute": pool, "num_cpus": 1}
+    done = ray.data.from_items(rows).map(work, **how)
     try:
         return done.take_all()
     except ray.exceptions.GetTimeoutError as error:
