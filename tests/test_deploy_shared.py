@@ -97,9 +97,6 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
         assert port() == "9000"
 
 
-# What only one of the web apps has
-
-
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"), threads=1)
@@ -130,11 +127,8 @@ def test_vertex_ai_gets_one_prediction_an_instance_or_what_is_wrong(ask, predict
     pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
     texts = [base64.b64encode(picture).decode() for picture in pictures]
     safe = base64.urlsafe_b64encode(pictures[0]).decode()
-    lines, in_a_page = (
-        base64.encodebytes(pictures[0]).decode(),
-        "data:image/jpeg;base64,",
-    )
-    ways = lines, safe, safe.rstrip("="), in_a_page + texts[0]
+    lines, head = base64.encodebytes(pictures[0]).decode(), "data:image/jpeg;base64,"
+    ways = lines, safe, safe.rstrip("="), head + texts[0]
     wanted = [expected(predictor, one) for one in [*pictures, *4 * [pictures[0]]]]
     assert post(*texts, *ways) == (200, {"predictions": wanted})
     for text, words in CASES["vertex_ai"]["instances"]:
@@ -172,9 +166,6 @@ def test_a_form_may_hold_more_but_not_less(ask, target, predictor):
         status, answer = ask(sent, as_kind)
         assert status in wanted and '"picture"' in answer["detail"]
     assert ask(note + body, kind) == reply(predictor, JPEG)
-
-
-# The commands
 
 
 @pytest.mark.slow
@@ -259,9 +250,6 @@ def test_every_folder_is_a_place_has_one_shape_and_was_tried():
     rows = re.findall(row, try_targets.RESULTS.read_text("utf-8"), re.MULTILINE)
     assert len(rows) == len(PLACES) + 2  # two files of LiteRT, two kinds of Space
     assert all(said.startswith(("yes", "converted")) for said in rows)
-
-
-# The images of deploy/sagemaker and deploy/vertex_ai
 
 
 def assert_answers(server: Server, target) -> None:
