@@ -1,8 +1,4 @@
-"""deploy/reference.py, litert/, core_ml/ and executorch/: networks that answer alike.
-
-Core ML itself answers on Apple's systems only, so nothing here asks it: what we tell
-coremltools is looked up in its package.
-"""
+"""deploy/reference.py, litert/, core_ml/ and executorch/: networks that answer alike."""
 
 import base64
 import copy
@@ -27,7 +23,7 @@ from deploy import DEFAULT_MODEL, ROOT, reference, try_it
 from deploy.litert.convert import try_all, write_tflite
 from deploy.litert.metadata import with_metadata
 from deploy.reference import convert_command, read_about, read_deployable
-from deploy.try_it import WARM_UPS, ask_all, read_trials
+from deploy.try_it import read_trials
 from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_picture
 from going_modular.app_process import run
 from going_modular.drawn import CLASS_NAMES
@@ -59,9 +55,6 @@ print(json.dumps({
     "head": head.inputs["weight"].val.tolist(),
 }))
 """
-
-
-# PyTorch, from a model file
 
 
 @pytest.mark.parametrize("has_second_head", [True, False], ids=["two heads", "one"])
@@ -137,19 +130,6 @@ def test_the_reference_is_much_like_the_int8_file(drawn):
     assert same >= len(files) - 1
 
 
-def test_every_photo_is_answered_once_after_the_warm_up(tmp_path):
-    photos, asked = [tmp_path / str(number) for number in range(WARM_UPS + 2)], []
-    for photo in photos:
-        photo.write_text(photo.name)
-    facts = {"versions": {}, "file_bytes": 1}
-    trial = ask_all("A", lambda photo: asked.append(photo) or {}, photos, **facts)
-    assert len(trial.answers) == len(photos)
-    assert asked == [*asked[:WARM_UPS], *(photo.read_bytes() for photo in photos)]
-
-
-# What phones run
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["executorch", "litert"])
 def test_floats_answer_as_the_reference(place, drawn, tmp_path):
@@ -197,11 +177,8 @@ def test_core_mls_package_says_and_holds_what_it_must(tmp_path):
 
 def test_metadata_changes_no_answer_and_ml_kit_gets_one(tmp_path):
     noise = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype("float32")
-    names = "int8", "again", "kit"
-    files = [
-        write_tflite(DEFAULT_MODEL, tmp_path / name, for_ml_kit=name == "kit")
-        for name in names
-    ]
+    kinds = {"int8": False, "again": False, "kit": True}.items()
+    files = [write_tflite(DEFAULT_MODEL, tmp_path / n, for_ml_kit=k) for n, k in kinds]
     int8, again, kit = (file.read_bytes() for file in files)
     assert again == int8, "another file of the same model"
     plain, answer, alone = (

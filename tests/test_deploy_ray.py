@@ -57,9 +57,6 @@ def start():
         yield start
 
 
-# A folder to a table
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Pictures in folders, one of them unlike food, and four files that are broken."""
@@ -131,9 +128,6 @@ def test_on_a_cluster_one_setting_changes(start, network, folder, tmp_path):
                 os.kill(process, signal.SIGKILL)
     assert_all_stopped(network)
     check_table(pd.read_parquet(file), folder, model)
-
-
-# A folder to the lesson's own files of features
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,11 @@ AZURE = DEPLOY / "azure_ml"
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"), threads=1)
+
+
 def test_azures_files_name_what_azure_gets(tmp_path):
     """That it is enough is seen where its server starts: it gets nothing else."""
     wanted, given = (
@@ -74,7 +79,7 @@ def test_azures_files_name_what_azure_gets(tmp_path):
 
 @of(*SERVERS)
 def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
-    target, monkeypatch, capsys, tmp_path
+    target, monkeypatch, capsys, tmp_path, predictor
 ):
     def run_serve(*words: object) -> str:
         monkeypatch.setattr("sys.argv", ["serve", *map(str, words)])
@@ -92,14 +97,15 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
         model = tmp_path / "model.onnx"
         model.write_text("version https://git-lfs.github.com/spec/v1")
         assert "git lfs pull" in run_serve("--model", model)
-    if target is VERTEX_AI:
+    if target is VERTEX_AI:  # which says in the environment where it asks
         monkeypatch.setenv("AIP_HTTP_PORT", "9000")
+        monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/up")
+        monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/m:predict")
         assert port() == "9000"
-
-
-@pytest.fixture(scope="module")
-def predictor(tmp_path_factory):
-    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"), threads=1)
+        app = import_module("deploy.vertex_ai.serve").make(predictor)
+        asked = {route.path for route in app.routes}
+        assert asked >= {"/v1/up", "/v1/m:predict"}
+        assert asked.isdisjoint({target.health, target.predict})
 
 
 @pytest.fixture
@@ -139,17 +145,6 @@ def test_vertex_ai_gets_one_prediction_an_instance_or_what_is_wrong(ask, predict
     for body in [*bodies, b"\xff\xfe", b"[" * 1_000_000]:
         status, answer = ask(body, "application/json")
         assert status in (400, 422) and "1 to 16 pictures" in answer["detail"]
-
-
-def test_vertex_ai_says_where_it_asks(monkeypatch, predictor):
-    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/up")
-    monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/m:predict")
-    app = import_module("deploy.vertex_ai.serve").make(predictor)
-    with TestClient(app) as client:
-        assert client.get("/v1/up").is_success and client.get("/health").is_client_error
-        body, kind = VERTEX_AI.pack(JPEG)
-        how = {"content": body, "headers": {"Content-Type": kind}}
-        assert client.post("/v1/m:predict", **how).is_success
 
 
 @of(FASTAPI)

@@ -1,8 +1,4 @@
-"""The servers of deploy/ that are asked over HTTP, the real ones, on this machine.
-
-FastAPI, SageMaker and Vertex AI share their limits and the lesson's environment.
-Azure's server and TorchServe have their own. Ray makes all run in a network of its own.
-"""
+"""The servers of deploy/ that are asked over HTTP, the real ones, on this machine."""
 
 import asyncio
 import contextlib
@@ -71,7 +67,7 @@ CLIENTS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def alone():
+def alone():  # for Ray's sake
     with own_network() as number:
         yield number
 
@@ -136,9 +132,6 @@ def lines(server):
     return gained
 
 
-# What is answered, and what is refused
-
-
 @of(*TARGETS.values())
 def test_a_picture_gets_the_apps_answer_and_else_a_sentence_and_a_line(
     server, target, predictor, lines
@@ -178,7 +171,6 @@ def test_the_readmes_clients(server, target, tmp_path, client):
 
 @of(*TARGETS.values())
 def test_what_matters_of_a_request_and_what_does_not(server, target, predictor):
-    """Its content type, its method and its address."""
     case = CASES[target.place]
     form = FASTAPI.pack(JPEG)[0]
     for kind in case["refused"]:
@@ -205,9 +197,9 @@ def test_it_keeps_what_it_describes(server, target):
     assert set(answer["properties"]) == set(answer["required"])
     assert answer["properties"]["verdict"]["enum"] == [DISH, OTHER, NO_PLATE]
     rules = Path(__file__).with_name("schemathesis.toml")
-    words = ["-m", "schemathesis.cli", "--config-file", rules, "run"]
-    words += [f"http://{HOST}:{server.port}/openapi.json", "--warnings", "off"]
-    words += ["--max-examples", "20", "--seed", "1"]
+    words = ["-m", "schemathesis.cli", "--config-file", rules, "run", "--warnings=off"]
+    words += [f"http://{HOST}:{server.port}/openapi.json"]
+    words += ["--max-examples=20", "--seed=1"]
     done = command(sys.executable, *words, cwd=server.log.parent, timeout=300)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
 
@@ -224,9 +216,6 @@ def test_only_this_machine_can_ask(server, target):
         socket.create_connection((HOST, port), timeout=5).close()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", port), timeout=5)
-
-
-# How much, and for how long
 
 
 def beginning(target) -> bytes:
@@ -246,7 +235,6 @@ def stall(server: Server, target) -> HTTPConnection:
 def test_who_sends_too_much_can_read_why_and_who_hangs_up_is_forgotten(
     server, target, lines
 ):
-    """Most clients look for an answer only once they have sent all."""
     process = psutil.Process(server.process.pid)
     used = process.memory_info().rss
     with contextlib.suppress(AttributeError):  # not on Linux
