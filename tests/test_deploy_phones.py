@@ -1,4 +1,4 @@
-"""deploy/reference.py, litert/, core_ml/ and executorch/: networks that answer alike."""
+"""deploy/reference.py, litert/, core_ml/, executorch/: networks that answer alike."""
 
 import base64
 import copy
