@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
+ENVIRONMENTS = ROOT / "build" / "targets"  # of places that have one of their own
 CODE = (  # of an adapter; each keeps its place, so that imports read the same there
     "deploy/__init__.py",
     "deploy/reply.py",

@@ -17,7 +17,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from deploy import DEFAULT_MODEL, ROOT
+from deploy import DEFAULT_MODEL, ENVIRONMENTS
 from deploy.try_it import KEPT, TargetResult, ask_all, versions_of
 from going_modular.app.model import ModelMetadata, Predictor, open_picture
 from going_modular.export import HEAD, KNOWN, Deployable
@@ -150,7 +150,7 @@ def descriptions(about: ModelMetadata) -> dict[str, str]:
 def convert_command(write: Callable[..., Path], default: str, *flags: tuple) -> None:
     """Convert a model file as the command line says; flags are names and helps."""
     parser = argparse.ArgumentParser(description=f"Write {default}, converted.")
-    own = {"default": ROOT / "build" / "targets" / default}
+    own = {"default": ENVIRONMENTS / default}
     parser.add_argument("out", type=Path, nargs="?", **own, help="default: %(default)s")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     for name, text in flags:

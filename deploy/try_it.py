@@ -1,7 +1,4 @@
-"""Start a place's server, ask a place about photos, write down what it said.
-
-python -m deploy.try_it PLACE PHOTOS.json OUT.json
-"""
+"""Start a place's server, ask a place about photos, write down what it said."""
 
 import argparse
 import base64
@@ -22,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deploy import DEFAULT_MODEL, ROOT, free_ports
+from deploy import DEFAULT_MODEL, ENVIRONMENTS, ROOT, free_ports
 from going_modular.app_process import HOST, less_astray, run, started
 
 SECONDS = 60  # longest wait for an answer
@@ -32,7 +29,6 @@ WARM_UPS = 5  # a runtime's first answers take longer
 BOUNDARY = "a-plate-of-food-f0a1b2c3d4e5f6"
 FORM_HEAD = 'Content-Disposition: form-data; name="picture"; filename="plate.jpg"'
 PLACES = tomllib.loads(Path(__file__).with_name("places.toml").read_text("utf-8"))
-ENVIRONMENTS = ROOT / "build" / "targets"  # of those that have one of their own
 VERSIONS = """import sys
 from importlib.metadata import version
 print(*map(version, sys.argv[1:]))"""
@@ -51,10 +47,6 @@ class Target(NamedTuple):
     stages: bool = False
     archive: str = ""
     environment: str = ""
-
-    @property
-    def package(self) -> str:
-        return f"deploy.{self.place}"
 
     def pack(self, picture: bytes) -> tuple[bytes, str]:
         """Make a request's body and content type from a picture file's bytes."""
@@ -131,10 +123,9 @@ def is_up(target: Target, port: int) -> bool:
 def running(
     target: Target, *, model: Path = DEFAULT_MODEL, environment: dict | None = None
 ) -> Iterator[Server]:
-    """Run a target's server, as its README says, for as long as a with-block.
+    """Run a target's server, with `environment`'s variables set, for a with-block.
 
-    The variables of `environment` are set. A server that does not start is a
-    LessonError with what it said.
+    A server that does not start is a LessonError with what it said.
     """
     env = {k: v for k, v in less_astray().items() if not k.startswith("AIP_")}
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -146,7 +137,7 @@ def running(
             Path(name, "log.txt"),
             Path(name, "staged"),
         )
-        command = [python_of(target.place), "-m", f"{target.package}.serve"]
+        command = [python_of(target.place), "-m", f"deploy.{target.place}.serve"]
         command += ["--port", port, "--model", model.resolve()]
         command += ["--folder", staged] if target.stages else []
         how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": TO_START}
@@ -218,7 +209,7 @@ def try_server(place: str, model: Path, photos: list[Path]) -> TargetResult:
 
 def main() -> None:
     """Read the command line, ask, write the answers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("place", choices=[*PLACES, "reference"], help="whom to ask")
     parser.add_argument("photos", type=Path, help="a JSON file: a list of paths")
     parser.add_argument("out", type=Path, help="the JSON file to write")

@@ -38,20 +38,11 @@ from deploy import DEFAULT_MODEL, ROOT, free_ports, stage, try_it
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
 from deploy.reply import reply
-from deploy.try_it import (
-    HOST,
-    KEPT,
-    PLACES,
-    Server,
-    TargetResult,
-    is_up,
-    read_trials,
-    running,
-)
+from deploy.try_it import PLACES, Server, TargetResult, is_up, read_trials, running
 from deploy.web import PLACES as MOST
 from deploy.web import SECONDS
 from going_modular.app.model import Predictor
-from going_modular.app_process import run, started
+from going_modular.app_process import HOST, run, started
 from tools import try_targets
 
 AZURE = DEPLOY / "azure_ml"
@@ -84,7 +75,7 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
     def run_serve(*words: object) -> str:
         monkeypatch.setattr("sys.argv", ["serve", *map(str, words)])
         with pytest.raises(SystemExit) as end:
-            runpy.run_module(f"{target.package}.serve", run_name="__main__")
+            runpy.run_module(f"deploy.{target.place}.serve", run_name="__main__")
         return capsys.readouterr().out + str(end.value)
 
     def port() -> str:
@@ -111,7 +102,7 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
 @pytest.fixture
 def ask(target, predictor):
     """Posts a body with a content type to a target's app, in this process."""
-    app = import_module(f"{target.package}.serve").make(predictor)
+    app = import_module(f"deploy.{target.place}.serve").make(predictor)
     with TestClient(app) as client:
 
         def ask(body: bytes, kind: str) -> tuple[int, dict]:
@@ -180,7 +171,7 @@ def test_a_target_is_tried(target, tmp_path, monkeypatch):
     for photo, said in zip(photos, found.answers, strict=True):
         near = 0.0 if here else 1e-3  # another environment, another ONNX Runtime
         answer = expected(predictor, photo.read_bytes(), near)
-        assert said == {key: answer[key] for key in KEPT}
+        assert said == {key: answer[key] for key in try_it.KEPT}
 
 
 @pytest.mark.slow
@@ -266,7 +257,7 @@ def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
             file = tmp_path / place / Path(source).name
             file.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, file)
-    start = f"python -m {target.package}.serve --host 0.0.0.0"
+    start = f"python -m deploy.{target.place}.serve --host 0.0.0.0"
     assert start in text.replace('", "', " ")
     monkeypatch.setattr(try_it, "ROOT", tmp_path)
     model = tmp_path / "models" / DEFAULT_MODEL.name

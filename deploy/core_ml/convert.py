@@ -1,7 +1,4 @@
-"""Write the model as .mlpackage, which Core ML runs on iPhones, iPads and Macs.
-
-python -m deploy.core_ml.convert [--model FILE] [OUT]
-"""
+"""Write the model as .mlpackage, which Core ML runs on iPhones, iPads and Macs."""
 
 import io
 import tempfile

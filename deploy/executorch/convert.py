@@ -1,7 +1,4 @@
-"""Write the model as .pte, which ExecuTorch runs on Android, iOS and in C++.
-
-python -m deploy.executorch.convert [--model FILE] [OUT]
-"""
+"""Write the model as .pte, which ExecuTorch runs on Android, iOS and in C++."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,9 +1,6 @@
 """Count answers a second: the FastAPI server beside the Gradio app, in turns.
 
-    python -m deploy.fastapi.measure PHOTO [PHOTO ...]
-
-The same clients ask both, on the same machine, whose cores they share with them: each
-sends a photo, waits for the answer and sends the next.
+The same clients ask both, on the same machine, whose cores they share with them.
 """
 
 import json

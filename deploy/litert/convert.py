@@ -1,10 +1,4 @@
-"""Write the model as .tflite with labels, for LiteRT and ML Kit.
-
-    python -m deploy.litert.convert [--model FILE] [--fp32] [--for-ml-kit] [OUT]
-
-The int8 file is the one that the browser demo runs: weights and scales are copied from
-the ONNX file. Floats are converted from the PyTorch model by litert-torch.
-"""
+"""Write the model as .tflite with labels, for LiteRT and ML Kit."""
 
 import os
 import tempfile

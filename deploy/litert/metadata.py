@@ -7,7 +7,6 @@ of the classes are a text file, in a zip that is put after the model's own end.
 
 import io
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -28,10 +27,7 @@ IMAGE, FEATURE, NORMALIZATION = (Uint8Flags, 2), (Uint8Flags, 1), (Uint8Flags, 1
 
 
 def with_metadata(
-    content: bytes,
-    about: ModelMetadata,
-    how: Preparation | Preprocess,
-    outputs: Sequence[str],
+    content: bytes, about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple
 ) -> bytes:
     """Add metadata and labels to a .tflite file's content, and name its outputs.
 
@@ -64,8 +60,8 @@ def with_metadata(
 
 
 def _tables(
-    about: ModelMetadata, how: Preparation | Preprocess, outputs: Sequence[str]
-) -> dict[int, Any]:
+    about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple
+) -> dict:
     """The metadata: a table is its fields, by their number in the schema."""
     size, meaning = (Uint32Flags, about.input_size), descriptions(about)
     # An app computes (value - mean) / std. Rounded to 32 bits it was not quite 127.5.
