@@ -38,10 +38,7 @@ def read_about(onnx_file: Path) -> ModelMetadata:
 
 
 def read_deployable(onnx_file: Path) -> Deployable:
-    """Build the float PyTorch model that a file of `export_onnx` or `quantize` has.
-
-    If it is not such a file, or its base's weights are not here, it is a LessonError.
-    """
+    """Build the float PyTorch model behind a model file; a LessonError says why not."""
     about, graph = read_about(onnx_file), onnx.load(onnx_file).graph
     known = {contender.name: contender for contender in CONTENDERS}
     if not (contender := known.get(about.contender)):
@@ -172,10 +169,9 @@ def size_of(path: Path) -> int:
 def try_runtime(
     name: str, write: Callable, runner: Callable, model: Path, photos: list, **facts
 ) -> TargetResult:
-    """Convert a model file, and ask a phone's runtime about photos prepared here.
+    """Convert a model file by `write`, and ask a phone's runtime about prepared photos.
 
-    `write` converts a file to another; `runner` makes of that one a function from a
-    prepared picture, (1, 3, S, S), to its answer, on one thread.
+    `runner` makes of it a function from (1, 3, S, S) to its answer, on one thread.
     """
     prepare = read_deployable(model).preprocess
     with tempfile.TemporaryDirectory() as folder:

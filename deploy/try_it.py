@@ -77,9 +77,7 @@ class Client(contextlib.AbstractContextManager):
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def send(
-        self, method: str, path: str, body: Any = None, kind=""
-    ) -> tuple[int, str]:
+    def send(self, method: str, path: str, body=None, kind="") -> tuple[int, str]:
         """Send one request and return the status and the text of its answer."""
         headers = {"Content-Type": kind} if kind else {}
         self._connection.request(method, path, body, headers)

@@ -133,9 +133,7 @@ def make_app(
     return app
 
 
-def serve(
-    make: Callable[[model.Predictor], FastAPI], description: str, *, port: int
-) -> None:
+def serve(make: Callable, description: str, *, port: int) -> None:
     """Serve a place's app as the command line says, until Ctrl+C or SIGTERM."""
     args = server_options(description, port).parse_args()
     try:

@@ -1,8 +1,7 @@
 """Write into a .tflite file what it expects and what its outputs mean.
 
-ML Kit and other readers look for two things. The buffer `TFLITE_METADATA` holds tables
-in flatbuffers, described by `metadata_schema.fbs` of TensorFlow Lite Support. The names
-of the classes are a text file, in a zip that is put after the model's own end.
+ML Kit and others read the buffer `TFLITE_METADATA`, tables by `metadata_schema.fbs` of
+TensorFlow Lite Support, and the classes' names, a zip after the model's own end.
 """
 
 import io
@@ -59,9 +58,7 @@ def with_metadata(
     return bytes(builder.Output()) + labels.getvalue()
 
 
-def _tables(
-    about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple
-) -> dict:
+def _tables(about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple):
     """The metadata: a table is its fields, by their number in the schema."""
     size, meaning = (Uint32Flags, about.input_size), descriptions(about)
     # An app computes (value - mean) / std. Rounded to 32 bits it was not quite 127.5.
