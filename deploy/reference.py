@@ -25,7 +25,6 @@ from going_modular.files import LessonError
 from going_modular.gate import OODDetector
 from going_modular.model_builder import CONTENDERS
 
-SECOND_HEAD = "gate.second_head.weight"
 LICENCE = "MIT; the base's pretrained weights have a licence of their own"
 
 
@@ -59,8 +58,9 @@ def read_deployable(onnx_file: Path) -> Deployable:
             f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
             "Run the lesson to make the file anew."
         ) from error
-    parts = built.preprocess, built.model, gate
-    return Deployable(*parts, temperature=about.temperature)
+    return Deployable(
+        built.preprocess, built.model, gate, temperature=about.temperature
+    )
 
 
 def _gate(values: dict[str, np.ndarray]) -> OODDetector:
@@ -68,7 +68,7 @@ def _gate(values: dict[str, np.ndarray]) -> OODDetector:
         known = values[KNOWN].T  # stored (D, N)
     else:  # as int8, with a scale a column
         known = (values[f"{KNOWN}_int8"] * values[f"{KNOWN}_scale"]).T
-    second = values.get(SECOND_HEAD)
+    second = values.get("gate.second_head.weight")
     second_head = None if second is None else nn.Linear(*second.T.shape)
     nothing = dict.fromkeys(("confidence", "second"), torch.zeros(2))
     gate = OODDetector(torch.tensor(known), second_head, **nothing)

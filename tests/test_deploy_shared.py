@@ -1,7 +1,6 @@
 """What deploy/ says and does with no server, or with one for each: files, commands."""
 
-import base64
-import json
+import asyncio
 import re
 import runpy
 import shlex
@@ -11,8 +10,8 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
-from demo_model_fixture import BLUE, DARK, GREEN, RED, make_model
 from deploy_targets import (
     ADDRESS,
     CASES,
@@ -25,33 +24,23 @@ from deploy_targets import (
     command,
     draw_photos,
     expected,
-    file_of,
     need,
     of,
     post,
     readme,
 )
-from fastapi.testclient import TestClient
 from odd_pictures import JPEG
 
-from deploy import DEFAULT_MODEL, ROOT, free_ports, stage, try_it
+from deploy import DEFAULT_MODEL, ROOT, free_ports, stage, try_it, web
 from deploy.azure_ml.serve import OWN
 from deploy.fastapi.measure import measure
-from deploy.reply import reply
 from deploy.try_it import PLACES, Server, TargetResult, is_up, read_trials, running
-from deploy.web import PLACES as MOST
-from deploy.web import SECONDS
 from going_modular.app.model import Predictor
 from going_modular.app_process import HOST, run, started
 from tools import try_targets
 
 AZURE = DEPLOY / "azure_ml"
 COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def predictor(tmp_path_factory):
-    return Predictor(make_model(tmp_path_factory.mktemp("model") / "m.onnx"), threads=1)
 
 
 def test_azures_files_name_what_azure_gets(tmp_path):
@@ -70,7 +59,7 @@ def test_azures_files_name_what_azure_gets(tmp_path):
 
 @of(*SERVERS)
 def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
-    target, monkeypatch, capsys, tmp_path, predictor
+    target, monkeypatch, capsys, tmp_path
 ):
     def run_serve(*words: object) -> str:
         monkeypatch.setattr("sys.argv", ["serve", *map(str, words)])
@@ -83,8 +72,8 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
 
     assert set(ADDRESS.findall(readme(target))) == {(port(), target.predict)}
     if target is FASTAPI:
-        assert f"over {SECONDS} s, or was over 15 MB" in readme(target)
-        assert f"{MOST} requests" in readme(target)
+        assert f"over {web.SECONDS} s, or was over 15 MB" in readme(target)
+        assert f"{web.PLACES} requests" in readme(target)
         model = tmp_path / "model.onnx"
         model.write_text("version https://git-lfs.github.com/spec/v1")
         assert "git lfs pull" in run_serve("--model", model)
@@ -93,65 +82,37 @@ def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
         monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/up")
         monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/m:predict")
         assert port() == "9000"
+        predictor = Predictor(DEFAULT_MODEL, threads=1)
         app = import_module("deploy.vertex_ai.serve").make(predictor)
         asked = {route.path for route in app.routes}
         assert asked >= {"/v1/up", "/v1/m:predict"}
         assert asked.isdisjoint({target.health, target.predict})
 
 
-@pytest.fixture
-def ask(target, predictor):
-    """Posts a body with a content type to a target's app, in this process."""
-    app = import_module(f"deploy.{target.place}.serve").make(predictor)
-    with TestClient(app) as client:
+def test_a_stalled_upload_loses_its_place(monkeypatch):
+    monkeypatch.setattr(web, "PLACES", 1)
+    monkeypatch.setattr(web, "SECONDS", 1)
 
-        def ask(body: bytes, kind: str) -> tuple[int, dict]:
-            how = {"content": body, "headers": {"Content-Type": kind}}
-            answer = client.post(target.predict, **how)
-            return answer.status_code, answer.json()
+    async def uploading():
+        yield b"some"
+        is_on_its_way.set()
+        await asyncio.sleep(60)
 
-        yield ask
+    async def visit() -> None:
+        app = httpx.ASGITransport(web.RequestLimits(web.JSONResponse({}), limit=9))
+        async with httpx.AsyncClient(transport=app, base_url="http://app") as client:
+            stalled = asyncio.create_task(client.post("/", content=uploading()))
+            await is_on_its_way.wait()
+            full = await client.post("/")
+            assert (full.status_code, full.json()) == (503, {"detail": web.FULL})
+            assert (await client.get("/")).is_success
+            slow = await stalled
+            assert (slow.status_code, slow.json()) == (408, {"detail": web.SLOW})
+            assert slow.headers["connection"] == "close"
+            assert (await client.post("/")).is_success
 
-
-@of(VERTEX_AI)
-def test_vertex_ai_gets_one_prediction_an_instance_or_what_is_wrong(ask, predictor):
-    """Also for base64 as clients write it."""
-
-    def post(*texts: str) -> tuple[int, dict]:
-        question = {"instances": [{"b64": text} for text in texts], "parameters": [1]}
-        return ask(json.dumps(question).encode(), "application/json")
-
-    pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
-    texts = [base64.b64encode(picture).decode() for picture in pictures]
-    safe = base64.urlsafe_b64encode(pictures[0]).decode()
-    lines, head = base64.encodebytes(pictures[0]).decode(), "data:image/jpeg;base64,"
-    ways = lines, safe, safe.rstrip("="), head + texts[0]
-    wanted = [expected(predictor, one) for one in [*pictures, *4 * [pictures[0]]]]
-    assert post(*texts, *ways) == (200, {"predictions": wanted})
-    for text, words in CASES["vertex_ai"]["instances"]:
-        status, answer = post(texts[0], text)
-        assert status == 400 and answer["detail"].startswith(f"instances[1]: {words}")
-    too_many = json.dumps({"instances": [{"b64": ""}] * 17})
-    bodies = map(str.encode, [*CASES["vertex_ai"]["bodies"], too_many])
-    for body in [*bodies, b"\xff\xfe", b"[" * 1_000_000]:
-        status, answer = ask(body, "application/json")
-        assert status in (400, 422) and "1 to 16 pictures" in answer["detail"]
-
-
-@of(FASTAPI)
-def test_a_form_may_hold_more_but_not_less(ask, target, predictor):
-    body, kind = target.pack(JPEG)
-    end = f"--{kind.split('=')[1]}\r\n".encode()
-    note = end + b'Content-Disposition: form-data; name="note"\r\n\r\nlunch\r\n'
-    for sent, as_kind, wanted in [
-        (body.replace(b'name="picture"', b'name="file"'), kind, [422]),
-        (body.replace(b'; filename="plate.jpg"', b""), kind, [422]),
-        *((broken, kind, [400, 422]) for broken in (body[:-20], b"", b"no form")),
-        (body, "multipart/form-data", [400]),
-    ]:
-        status, answer = ask(sent, as_kind)
-        assert status in wanted and '"picture"' in answer["detail"]
-    assert ask(note + body, kind) == reply(predictor, JPEG)
+    is_on_its_way = asyncio.Event()
+    asyncio.run(visit())
 
 
 @pytest.mark.slow
