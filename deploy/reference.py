@@ -58,9 +58,8 @@ def read_deployable(onnx_file: Path) -> Deployable:
             f"{onnx_file.name} lacks a part that the lesson's files have ({error!r}). "
             "Run the lesson to make the file anew."
         ) from error
-    return Deployable(
-        built.preprocess, built.model, gate, temperature=about.temperature
-    )
+    parts = built.preprocess, built.model, gate
+    return Deployable(*parts, temperature=about.temperature)
 
 
 def _gate(values: dict[str, np.ndarray]) -> OODDetector:

@@ -81,9 +81,7 @@ class RequestLimits:
         finally:
             self.taken -= not is_full
 
-    async def take_in(
-        self, scope: Scope, receive: Receive, body: bytearray, is_full: bool
-    ) -> tuple[int, str]:
+    async def take_in(self, scope: Scope, receive: Receive, body, is_full) -> tuple:
         try:
             async with asyncio.timeout(SECONDS):
                 async for chunk in Request(scope, receive).stream():

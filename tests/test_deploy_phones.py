@@ -32,9 +32,7 @@ from going_modular.files import LessonError
 from going_modular.gate import OODDetector, softmax_head
 from pocket.convert import tflite_of
 
-GOLDEN = Path(__file__).with_name("tflite_metadata.txt")
-FP32 = 1e-4  # how far floats may be from the reference
-SAME = 1e-5  # and the reference from itself
+SAME = 1e-5  # how far the reference may be from itself
 READ = """
 import json, sys
 import coremltools as ct
@@ -57,14 +55,12 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("has_second_head", [True, False], ids=["two heads", "one"])
-def test_what_the_lesson_learned_is_read(
-    has_second_head, lite2, stored, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize("two_heads", [True, False], ids=["two heads", "one"])
+def test_what_was_learned_is_read(two_heads, lite2, stored, tmp_path, monkeypatch):
     torch.manual_seed(0)
     second = softmax_head(torch.randn(3, 1280) / 10, torch.randn(3))
     scores = {"confidence": torch.randn(9), "second": torch.rand(9)}
-    gate = OODDetector(stored.tensors[0], second if has_second_head else None, **scores)
+    gate = OODDetector(stored.tensors[0], second if two_heads else None, **scores)
     model = copy.deepcopy(lite2.model)
     nn.init.normal_(model.head[-1].weight, std=0.1)
     original = Deployable(lite2.preprocess, model, gate, temperature=1.5)
@@ -140,7 +136,7 @@ def test_floats_answer_as_the_reference(place, drawn, tmp_path):
     assert 15e6 < floats.file_bytes < 30e6 and floats.median_ms > 0
     for answer, wanted in zip(floats.answers, truth.answers, strict=True):
         for part, value in wanted.items():
-            assert answer[part] == pytest.approx(value, abs=FP32)
+            assert answer[part] == pytest.approx(value, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -199,7 +195,8 @@ def test_metadata_is_as_when_it_was_read_field_by_field():
     model = ModelT.InitFromPackedBuf(content)
     (entry,) = [each for each in model.metadata if each.name == b"TFLITE_METADATA"]
     found = bytes(model.buffers[entry.buffer].data)
-    assert found == base64.b64decode(GOLDEN.read_text("utf-8"))
+    golden = Path(__file__).with_name("tflite_metadata.txt").read_text("utf-8")
+    assert found == base64.b64decode(golden)
 
 
 def test_int8_is_of_the_reference_s_mind(drawn, monkeypatch):

@@ -139,9 +139,7 @@ def data(tmp_path_factory) -> Tree:
     return tree
 
 
-def test_workers_make_the_features_that_the_lesson_makes(
-    start, network, data, tmp_path
-):
+def test_workers_make_the_lessons_features(start, network, data, tmp_path):
     words = "effnet_lite2", data.folder, "--share", 0.5, "--input-size", 64
     assert "24 photos, 24 made now" in start("deploy.ray.features", *words)
     assert_all_stopped(network)

@@ -58,9 +58,7 @@ def test_azures_files_name_what_azure_gets(tmp_path):
 
 
 @of(*SERVERS)
-def test_the_readmes_address_is_the_codes_and_a_wrong_model_is_told(
-    target, monkeypatch, capsys, tmp_path
-):
+def test_a_page_says_the_address_of_its_code(target, monkeypatch, capsys, tmp_path):
     def run_serve(*words: object) -> str:
         monkeypatch.setattr("sys.argv", ["serve", *map(str, words)])
         with pytest.raises(SystemExit) as end:
@@ -143,9 +141,7 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
     assert re.search(r"^\d+\.\d times as many", said, re.M)
 
 
-def test_the_page_is_renewed_with_a_row_for_each_and_for_what_failed(
-    tmp_path, monkeypatch, capsys
-):
+def test_the_page_is_renewed_with_a_row_for_each(tmp_path, monkeypatch, capsys):
     """A row says how alike the answers are, and whether that is as promised."""
     pizza, sushi = ({"probabilities": {"pizza": p, "süß": 1 - p}} for p in (0.9, 0.4))
     truth = TargetResult("PyTorch", {}, 1, [pizza, sushi], 1.0, "fp32")

@@ -131,9 +131,7 @@ def lines(server):
 
 
 @of(*TARGETS.values())
-def test_a_picture_gets_the_apps_answer_and_else_a_sentence_and_a_line(
-    server, target, predictor, lines
-):
+def test_a_picture_gets_the_apps_answer_or_a_sentence(server, target, predictor, lines):
     """Every format is answered, a phone's 48 megapixels, and 14 MB."""
     for name, (picture, wanted, sentence) in BAD.items():
         status, answer = post(server, target, picture)
@@ -203,9 +201,7 @@ def test_it_keeps_what_it_describes(server, target):
 
 
 @of(VERTEX_AI)
-def test_vertex_ai_gets_one_prediction_an_instance_or_what_is_wrong(
-    server, target, predictor
-):
+def test_vertex_ai_gets_one_prediction_an_instance(server, target, predictor):
     """Also for base64 as clients write it."""
 
     def ask(body: bytes) -> tuple[int, dict]:
@@ -277,7 +273,7 @@ def stall(server: Server, target) -> HTTPConnection:
 
 
 @of(*WEB)
-def test_who_sends_too_much_can_read_why_and_who_hangs_up_is_forgotten(
+def test_who_sends_too_much_reads_why_and_who_leaves_is_forgotten(
     server, target, lines
 ):
     process = psutil.Process(server.process.pid)
