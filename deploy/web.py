@@ -52,9 +52,8 @@ PROBLEMS = {
 class RequestLimits:
     """ASGI middleware: a whole body, of `limit` bytes at most, before the app is asked.
 
-    So no upload holds a thread or fills the disk. What is not wanted is read, too,
-    or its sender would see a broken connection, not the answer. uvicorn's own
-    `limit_concurrency` counts idle connections, refuses health checks, and has no JSON.
+    So no upload holds a thread. What is refused is read, too, or its sender would see a
+    broken connection. uvicorn's own `limit_concurrency` would refuse health checks, too.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:

@@ -57,14 +57,13 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + end
 
 
+# The two halves, with something beside the pixels: a chunk, an APP segment, metadata.
 def png_and(beside: bytes) -> bytes:
-    """The two halves, with something between the header and the pixels."""
     png = as_bytes(halves(), "PNG")
     return png[:33] + beside + png[33:]
 
 
 def jpeg_and(number: int, data: bytes) -> bytes:
-    """The two halves, with an APP segment before all others."""
     jpeg = as_bytes(halves(), "JPEG", quality=95)
     segment = struct.pack(">BBH", 0xFF, 0xE0 + number, len(data) + 2) + data
     return jpeg[:2] + segment + jpeg[2:]

@@ -40,7 +40,6 @@ from going_modular.app_process import HOST, run, started
 from tools import try_targets
 
 AZURE = DEPLOY / "azure_ml"
-COPY = re.compile(r"^COPY (.+)$", re.MULTILINE)
 
 
 def test_azures_files_name_what_azure_gets(tmp_path):
@@ -123,8 +122,7 @@ def test_a_target_is_tried(target, tmp_path, monkeypatch):
     (found,), predictor = read_trials(out), Predictor(DEFAULT_MODEL, threads=1)
     assert found.target == target.name and found.median_ms > 0
     assert list(found.versions) == target.packages.split()
-    if here:
-        assert found.versions["onnxruntime"] == version("onnxruntime")
+    assert not here or found.versions["onnxruntime"] == version("onnxruntime")
     size = DEFAULT_MODEL.stat().st_size
     assert found.file_bytes == size or (target.archive and found.file_bytes > size / 2)
     for photo, said in zip(photos, found.answers, strict=True):
@@ -141,7 +139,7 @@ def test_fastapi_is_measured_beside_the_app(tmp_path):
     assert re.search(r"^\d+\.\d times as many", said, re.M)
 
 
-def test_the_page_is_renewed_with_a_row_for_each(tmp_path, monkeypatch, capsys):
+def test_the_page_is_renewed_with_a_row_for_each(tmp_path, monkeypatch):
     """A row says how alike the answers are, and whether that is as promised."""
     pizza, sushi = ({"probabilities": {"pizza": p, "süß": 1 - p}} for p in (0.9, 0.4))
     truth = TargetResult("PyTorch", {}, 1, [pizza, sushi], 1.0, "fp32")
@@ -173,9 +171,6 @@ def test_the_page_is_renewed_with_a_row_for_each(tmp_path, monkeypatch, capsys):
         for line in CASES["table"]["rows"]:
             assert text.count(line) == 1, line
         assert "FastAPI, int8" not in text
-    with pytest.raises(SystemExit):
-        try_targets.main(["mars"])
-    assert "invalid choice: 'mars' (choose from" in capsys.readouterr().err
 
 
 def test_every_folder_is_a_place_has_one_shape_and_was_tried():
@@ -207,7 +202,7 @@ def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
     text = (DEPLOY / target.place / "Dockerfile").read_text("utf-8")
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     let_in = {line[1:] for line in ignored if line.startswith("!")}
-    for line in COPY.findall(text):
+    for line in re.findall("^COPY (.+)$", text, re.MULTILINE):
         *sources, place = shlex.split(line)
         for source in sources:
             assert source in let_in or source.split("/")[0] in let_in, source

@@ -157,8 +157,8 @@ def test_the_readmes_clients(server, target, tmp_path, client):
     assert len(code.splitlines()) <= 14
     assert {path for _, path in ADDRESS.findall(code)} == {target.predict}
     code = ADDRESS.sub(rf"http://127.0.0.1:{server.port}\2", code)
-    told = {"env": {**os.environ, "no_proxy": "127.0.0.1"}, "cwd": tmp_path}
-    told |= {"input": code}
+    env = os.environ | {"no_proxy": "127.0.0.1"}
+    told = {"env": env, "cwd": tmp_path, "input": code}
     for picture, words in ((file_of(RED), "pizza"), (b"x", SENTENCES["no picture"])):
         (tmp_path / "plate.jpg").write_bytes(picture)
         done = command(*CLIENTS[client], **told)
@@ -167,8 +167,7 @@ def test_the_readmes_clients(server, target, tmp_path, client):
 
 @of(*TARGETS.values())
 def test_what_matters_of_a_request_and_what_does_not(server, target, predictor):
-    case = CASES[target.place]
-    form = FASTAPI.pack(JPEG)[0]
+    case, form = CASES[target.place], FASTAPI.pack(JPEG)[0]
     for kind in case["refused"]:
         status, answer = send(server, "POST", target.predict, form, kind)
         assert status == case["status"] and case["words"] in answer["detail"]
@@ -194,8 +193,8 @@ def test_it_keeps_what_it_describes(server, target):
     assert answer["properties"]["verdict"]["enum"] == [DISH, OTHER, NO_PLATE]
     rules = Path(__file__).with_name("schemathesis.toml")
     words = ["-m", "schemathesis.cli", "--config-file", rules, "run", "--warnings=off"]
-    words += [f"http://{HOST}:{server.port}/openapi.json"]
-    words += ["--max-examples=20", "--seed=1"]
+    url = f"http://{HOST}:{server.port}/openapi.json"
+    words += [url, "--max-examples=20", "--seed=1"]
     done = command(sys.executable, *words, cwd=server.log.parent, timeout=300)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
 
@@ -273,9 +272,7 @@ def stall(server: Server, target) -> HTTPConnection:
 
 
 @of(*WEB)
-def test_who_sends_too_much_reads_why_and_who_leaves_is_forgotten(
-    server, target, lines
-):
+def test_who_sends_too_much_reads_why_who_leaves_is_forgotten(server, target, lines):
     process = psutil.Process(server.process.pid)
     used = process.memory_info().rss
     with contextlib.suppress(AttributeError):  # not on Linux
