@@ -53,7 +53,7 @@ class RequestLimits:
     """ASGI middleware: a whole body, of `limit` bytes at most, before the app is asked.
 
     So no upload holds a thread. What is refused is read, too, or its sender would see a
-    broken connection. uvicorn's own `limit_concurrency` would refuse health checks, too.
+    broken connection. uvicorn's own `limit_concurrency` refuses health checks, too.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:

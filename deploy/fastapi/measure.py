@@ -1,7 +1,4 @@
-"""Count answers a second: the FastAPI server beside the Gradio app, in turns.
-
-The same clients ask both, on the same machine, whose cores they share with them.
-"""
+"""Count answers a second: the FastAPI server beside the Gradio app, in turns."""
 
 import json
 import statistics

@@ -1,7 +1,4 @@
-"""What the commands share: Ray, and the model file on workers of one core.
-
-The workers get the model and this code from whoever starts them.
-"""
+"""What the commands share: Ray; workers that get model and code from the starter."""
 
 import argparse
 import os
