@@ -47,9 +47,12 @@ def start_ray(workers: int) -> None:
 def on_workers(work: type, *arguments, rows: list[dict], workers: int) -> list[dict]:
     """What each row becomes; each worker makes `work(*arguments)`, and calls it."""
     start_ray(workers)
-    pool = ray.data.ActorPoolStrategy(size=workers)
-    how = {"fn_constructor_args": arguments, "compute": pool, "num_cpus": 1}
-    done = ray.data.from_items(rows).map(work, **how)
+    done = ray.data.from_items(rows).map(
+        work,
+        fn_constructor_args=arguments,
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
+    )
     try:
         return done.take_all()
     except ray.exceptions.GetTimeoutError as error:
