@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODEL = ROOT / "models" / "foodvision_mini.onnx"
+ENVIRONMENTS = ROOT / "build" / "targets"  # of places that have one of their own
 CODE = (  # of an adapter; each keeps its place, so that imports read the same there
     "deploy/__init__.py",
     "deploy/reply.py",
@@ -18,11 +19,9 @@ CODE = (  # of an adapter; each keeps its place, so that imports read the same t
 )
 
 
-def server_options(
-    description: str, port: int, *, folder: str = ""
-) -> argparse.ArgumentParser:
+def server_options(about: str, port: int, *, folder="") -> argparse.ArgumentParser:
     """What a server's command can be told; `folder`: of build/, where it puts files."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=about)
     told = "default: %(default)s"
     parser.add_argument("--port", type=int, default=port, help=told)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)

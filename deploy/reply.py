@@ -11,13 +11,7 @@ FORM = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """Put an answer into words and numbers that JSON knows.
-
-    Returns:
-        The likeliest "class" and its "probability" in [0, 1], all "probabilities" by
-        class, likeliest first, the gate's scores "knn_similarity" and
-        "in_distribution_score", its "verdict", and the "text" that the app shows.
-    """
+    """Put an answer into words and numbers that JSON knows, likeliest class first."""
     name, probability = answer.best
     return {
         "class": name,
@@ -30,19 +24,11 @@ def as_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def reply(
-    predictor: Predictor, body: bytes | bytearray, kind: str = ""
-) -> tuple[int, dict]:
-    """Answer for a picture, or say what is wrong with it.
+def reply(predictor: Predictor, body: bytes | bytearray, kind="") -> tuple[int, dict]:
+    """200 and the answer for a picture, or a status of the 400s and a sentence.
 
-    Args:
-        predictor: Which model answers.
-        body: The request's. What it is is read from its first bytes.
-        kind: The request's content type. Clients rarely set it right, so it matters
-            only where it says that the picture is wrapped in a form.
-
-    Returns:
-        200 and the answer, or a status of the 400s and a sentence as "detail".
+    Clients rarely set the content type `kind` right, so it matters only where it says
+    that the picture is wrapped in a form.
     """
     if kind.strip().lower().startswith("multipart/"):
         return 415, say(FORM)

@@ -1,7 +1,4 @@
-"""What the web apps of this folder share: one model, limits, errors as sentences.
-
-Each place adds the one route that it is asked at, in its own `serve.py`.
-"""
+"""What three places' web apps share: all but the route that each is asked at."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -53,13 +50,10 @@ PROBLEMS = {
 
 
 class RequestLimits:
-    """ASGI middleware that takes a whole body in before the app is asked.
+    """ASGI middleware: a whole body, of `limit` bytes at most, before the app is asked.
 
-    So no upload holds a thread, and none fills the disk. A body is read to its end also
-    where it is not wanted, or its sender would see a broken connection in place of the
-    answer; no more of it is kept than shows that it is longer than `limit` bytes.
-    uvicorn's own `limit_concurrency` would count idle connections, refuse health checks
-    when busy, and answer without JSON.
+    So no upload holds a thread. What is refused is read, too, or its sender would see a
+    broken connection. uvicorn's own `limit_concurrency` refuses health checks, too.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
@@ -70,8 +64,7 @@ class RequestLimits:
             return await self.app(scope, receive, send)
         is_full, body, waiting = self.taken >= PLACES, bytearray(), []
 
-        async def hand_on() -> Message:
-            """The body, then what else may come: that the visitor hangs up."""
+        async def hand_on() -> Message:  # then what may come: that the visitor hangs up
             return waiting.pop() if waiting else await receive()
 
         self.taken += not is_full
@@ -87,10 +80,7 @@ class RequestLimits:
         finally:
             self.taken -= not is_full
 
-    async def take_in(
-        self, scope: Scope, receive: Receive, body: bytearray, is_full: bool
-    ) -> tuple[int, str]:
-        """Read a body; return a status, and a sentence where it is refused."""
+    async def take_in(self, scope: Scope, receive: Receive, body, is_full) -> tuple:
         try:
             async with asyncio.timeout(SECONDS):
                 async for chunk in Request(scope, receive).stream():
@@ -107,11 +97,7 @@ class RequestLimits:
 
 @asynccontextmanager
 async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
-    """Let Starlette's pool, in which plain `def` routes run, have a thread a core.
-
-    More would only share the cores and hold more pictures in memory. ONNX Runtime and
-    Pillow's decoders let go of Python's lock while they work.
-    """
+    """Let the pool of `def` routes have a thread a core; more would fill the memory."""
     to_thread.current_default_thread_limiter().total_tokens = model.CPUS
     yield
 
@@ -119,9 +105,9 @@ async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
 def make_app(
     predictor: model.Predictor, *, health: str, limit: int, how: str
 ) -> FastAPI:
-    """Make an app that says at `health` that it is up, and turns errors into sentences.
+    """An app that says at `health` that it is up, and turns errors into sentences.
 
-    `limit` is of bytes of a body, `how` what is told who sends something else.
+    `limit` is of bytes of a body; `how` is told to who sends something else.
     """
     about = {"title": predictor.about.title, "description": how, "redoc_url": None}
     app = FastAPI(**about, lifespan=one_thread_a_core, responses=PROBLEMS)
@@ -144,9 +130,7 @@ def make_app(
     return app
 
 
-def serve(
-    make: Callable[[model.Predictor], FastAPI], description: str, *, port: int
-) -> None:
+def serve(make: Callable, description: str, *, port: int) -> None:
     """Serve a place's app as the command line says, until Ctrl+C or SIGTERM."""
     args = server_options(description, port).parse_args()
     try:

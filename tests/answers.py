@@ -10,14 +10,13 @@ BLOCK = re.compile(
     r"<details><summary>Answer</summary>\n\n```python\n(.*?)```\n\n</details>",
     re.DOTALL,
 )
-TO_WRITE = ("your-turn", "exercise")  # tags
 
 
 def cells_to_write(notebook: nbformat.NotebookNode) -> dict[str, str]:
     """Ids of the cells that the reader fills in, and the code of their answers."""
     found = {}
     for cell, after in zip(notebook.cells, notebook.cells[1:], strict=False):
-        if set(cell.metadata.get("tags", [])) & set(TO_WRITE):
+        if {"your-turn", "exercise"} & set(cell.metadata.get("tags", [])):
             answer = BLOCK.search(after.source)
             assert answer, f"{cell.id} has no folded answer below it"
             found[cell.id] = answer[1].strip()

@@ -23,8 +23,8 @@ from odd_pictures import as_bytes
 from PIL import Image
 
 from deploy import ROOT
-from deploy.asking import TARGETS, Client, Server, Target, python_of
 from deploy.reply import as_json
+from deploy.try_it import TARGETS, Client, Server, Target, python_of
 from going_modular.app.model import Predictor
 from going_modular.drawn import CLASS_NAMES
 
@@ -39,7 +39,6 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*\w)")
 
 
 def of(*targets: Target) -> pytest.MarkDecorator:
-    """Runs a test for each of some targets."""
     return pytest.mark.parametrize("target", targets, ids=lambda target: target.name)
 
 
@@ -58,14 +57,11 @@ def need(place: str, network: int = 0) -> Path:
     return python
 
 
-# Ray opens ports for the whole network, so it runs in a network of its own.
-
-
 @contextlib.contextmanager
 def own_network() -> Iterator[int]:
-    """A network with only a loopback, for this thread and what it starts.
+    """A network with only a loopback, for Ray, which opens ports for all of a network.
 
-    Yields its number, 0 if it may not be made. What is started ends with the block.
+    It is of this thread and what it starts. Yields its number, 0 if it cannot be made.
     """
     with contextlib.ExitStack() as stack:
         number = 0
@@ -79,7 +75,7 @@ def own_network() -> Iterator[int]:
 
 
 def left_over(network: int) -> dict[int, str]:
-    """Return the processes in that network, but for this one: id, command line."""
+    """The processes in that network, but for this one: id, command line."""
     found = {}
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
@@ -103,11 +99,8 @@ def rays_home() -> Iterator[dict[str, str]]:
     """What Ray is told by its environment; its files are gone afterwards."""
     # Short: the names of Ray's sockets hold it, and may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as home:
-        told = {"HOME": home, "RAY_TMPDIR": home}  # Ray writes a token to the one
-        yield told | {"RAY_USAGE_STATS_ENABLED": "0"}
-
-
-# What is sent, and what must come back
+        # Ray writes a token to its HOME.
+        yield {"HOME": home, "RAY_TMPDIR": home, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
@@ -123,41 +116,32 @@ def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
 
 
 def command(*arguments: object, **how) -> subprocess.CompletedProcess:
-    """Run a program in the repository's root."""
     told = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900} | how
     return subprocess.run(list(map(str, arguments)), **told)
 
 
 def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
-    """A picture file of one colour."""
     return as_bytes(Image.new("RGB", size, colour), kind)
 
 
 def send(server: Server, method: str, path: str, *request) -> tuple[int, dict]:
-    """Send a request over a connection of its own: status and JSON."""
     with Client(server.port) as client:
         status, text = client.send(method, path, *request)
     return status, json.loads(text)
 
 
 def post(server: Server, target: Target, picture: bytes) -> tuple[int, dict]:
-    """Ask about a picture."""
     return send(server, "POST", target.predict, *target.pack(picture))
 
 
 def expected(predictor: Predictor, picture: bytes, near: float = 0.0) -> dict:
     """What a server must answer; its numbers may be off by `near`."""
     answer = as_json(predictor.predict(io.BytesIO(picture)))
-    return {
-        key: value if isinstance(value, str) else pytest.approx(value, abs=near)
-        for key, value in answer.items()
-    }
+    texts = {key: value for key, value in answer.items() if isinstance(value, str)}
+    return {k: pytest.approx(v, abs=near) for k, v in answer.items()} | texts
 
 
-def assert_right(
-    target: Target, reply: tuple[int, dict], predictor: Predictor, picture: bytes
-) -> None:
-    """Hold a server's reply against the Predictor's answer."""
+def assert_right(target: Target, reply: tuple, predictor: Predictor, picture: bytes):
     assert reply[0] == 200, reply
     wanted, found = expected(predictor, picture), dict(target.unpack(reply[1]))
     if target.environment:  # another ONNX Runtime differs in the last digits
@@ -168,5 +152,4 @@ def assert_right(
 
 
 def readme(target: Target) -> str:
-    """A target's page."""
     return (DEPLOY / target.place / "README.md").read_text("utf-8")

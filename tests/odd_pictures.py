@@ -15,15 +15,10 @@ P3 = {  # Display P3's colours, adapted to the white of profiles
     b"bXYZ": (0.15710, 0.06657, 0.78407),
 }
 LEFT, RIGHT = (200, 40, 40), (40, 60, 200)  # colours of the two halves below
-UNDO = {  # what stores a picture so that EXIF's orientation turns it upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
+# What stores a picture so that EXIF's orientations from 2 on turn it upright.
+TURNS = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE"]
+TURNS += ["ROTATE_90", "TRANSVERSE", "ROTATE_270"]
+UNDO = {number: Image.Transpose[turn] for number, turn in enumerate(TURNS, 2)}
 # A shorter side of 671 pixels is kept; 672 is halved, and so on: a third, a sixth.
 SIZES = [(1, 1000), (1000, 1), (700, 671), (673, 672), (1013, 1700), (2400, 2020)]
 
@@ -36,7 +31,6 @@ def halves(width=60, height=40) -> Image.Image:
 
 
 def as_bytes(image: Image.Image, kind: str, **options) -> bytes:
-    """The picture as a file of this kind."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -59,26 +53,23 @@ def animated(kind: str) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A piece of a PNG."""
     end = struct.pack(">I", zlib.crc32(kind + data))
     return struct.pack(">I", len(data)) + kind + data + end
 
 
+# The two halves, with something beside the pixels: a chunk, an APP segment, metadata.
 def png_and(beside: bytes) -> bytes:
-    """The two halves, with something between the header and the pixels."""
     png = as_bytes(halves(), "PNG")
     return png[:33] + beside + png[33:]
 
 
 def jpeg_and(number: int, data: bytes) -> bytes:
-    """The two halves, with an APP segment before all others."""
     jpeg = as_bytes(halves(), "JPEG", quality=95)
     segment = struct.pack(">BBH", 0xFF, 0xE0 + number, len(data) + 2) + data
     return jpeg[:2] + segment + jpeg[2:]
 
 
 def webp_and(kind: str, data: bytes) -> bytes:
-    """The two halves, with EXIF, a profile or XMP that may be anything."""
     return as_bytes(halves(), "WEBP", lossless=True, **{kind: data})
 
 

@@ -57,9 +57,6 @@ def start():
         yield start
 
 
-# A folder to a table
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Pictures in folders, one of them unlike food, and four files that are broken."""
@@ -133,9 +130,6 @@ def test_on_a_cluster_one_setting_changes(start, network, folder, tmp_path):
     check_table(pd.read_parquet(file), folder, model)
 
 
-# A folder to the lesson's own files of features
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Tree:
     """A small tree, with one photo that is broken."""
@@ -145,9 +139,7 @@ def data(tmp_path_factory) -> Tree:
     return tree
 
 
-def test_workers_make_the_features_that_the_lesson_makes(
-    start, network, data, tmp_path
-):
+def test_workers_make_the_lessons_features(start, network, data, tmp_path):
     words = "effnet_lite2", data.folder, "--share", 0.5, "--input-size", 64
     assert "24 photos, 24 made now" in start("deploy.ray.features", *words)
     assert_all_stopped(network)

@@ -1,6 +1,5 @@
 """Nobody is told unasked: no name is looked up, no file lies below the home folder."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from importlib.util import find_spec
 import pytest
 import watching
 from browsing import lay_out
-from deploy_targets import ROOT, SERVERS, post
+from deploy_targets import ROOT, SERVERS, draw_photos, post
 from odd_pictures import JPEG
 
-from deploy import asking
+from deploy.try_it import python_of, running
 from going_modular.app_process import ask_demo, run_demo
 
 pytestmark = [
@@ -71,8 +70,8 @@ def test_no_server_reports(watched):
         demo = stack.enter_context(run_demo(lay_out(watched / "demo")))
         ask_demo(demo.url, photo)
         for target in SERVERS:
-            if asking.python_of(target.place).exists():
-                server = stack.enter_context(asking.running(target))
+            if python_of(target.place).exists():
+                server = stack.enter_context(running(target))
                 assert post(server, target, JPEG)[0] == 200
         time.sleep(SECONDS)
     assert watching.reported(watched) == []
@@ -84,9 +83,7 @@ def test_no_server_reports(watched):
 )
 def test_ray_reports_only_what_no_switch_stops(watched, monkeypatch):
     monkeypatch.setattr(watching.Watched, "flags", "")
-    photo, photos = watched / "plate.jpg", watched / "photos.json"
-    photo.write_bytes(JPEG)
-    photos.write_text(json.dumps([str(photo)] * 20))
+    photos, _ = draw_photos(watched, each=7)
     alone = ["unshare", "-n", "sh", "-c", ALONE, NAME_SERVER, watched, sys.executable]
     ray = [sys.executable, "-m", "deploy.try_it", "ray", photos, watched / "out"]
     # Unchecked: on a busy machine Serve misses its own 60 s; it must not report then.

@@ -1,8 +1,4 @@
-"""Install and try every place of deploy/, and write what came of it to results.md.
-
-`deploy.try_it` asks the real runtime of each about a list of photos. Where a place's
-packages would change those of the lesson it gets an environment of its own.
-"""
+"""Install and try every place of deploy/, and write what came of it to results.md."""
 
 import argparse
 import json
@@ -13,9 +9,8 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from deploy import ROOT
-from deploy.asking import ENVIRONMENTS, PLACES, TARGETS, python_of
-from deploy.try_it import TargetResult, read_trials
+from deploy import ENVIRONMENTS, ROOT
+from deploy.try_it import PLACES, TARGETS, TargetResult, python_of, read_trials
 from going_modular import app_process
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import make_datasets
@@ -87,7 +82,7 @@ def row(trial: TargetResult, truth: TargetResult) -> tuple[list[str], bool]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Try the places that the command line names, or all; write the table for all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("places", nargs="*", choices=[[], *PLACES], metavar="PLACE")
     there = "install nothing: it is all there"
     parser.add_argument("--installed", action="store_true", help=there)

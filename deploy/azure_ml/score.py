@@ -1,7 +1,4 @@
-"""Azure ML's entry script: `init` runs once, `run` for every request.
-
-The body of a request is the picture itself. The answer is JSON, in every server's form.
-"""
+"""Azure ML's entry script: `init` runs once, `run` for every request."""
 
 import os
 import sys

@@ -1,8 +1,4 @@
-"""Run Azure's own inference server on this machine, from the folder that is uploaded.
-
-Its command `azmlinfsrv` would listen on every network that this machine is in. Here the
-same application runs under the same gunicorn, for this machine only.
-"""
+"""Run Azure's inference server, for this machine only, from the uploaded folder."""
 
 import os
 import shutil

@@ -1,7 +1,4 @@
-"""Write the model as .mlpackage, which Core ML runs on iPhones, iPads and Macs.
-
-python -m deploy.core_ml.convert [--model FILE] [OUT]
-"""
+"""Write the model as .mlpackage, which Core ML runs on iPhones, iPads and Macs."""
 
 import io
 import tempfile
@@ -11,8 +8,7 @@ from pathlib import Path
 import coremltools as ct
 import torch
 
-from deploy.converting import LICENCE, Network, convert_command, descriptions, size_of
-from deploy.reference import read_about, read_deployable
+from deploy import reference
 from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import OUTPUTS, ModelMetadata
 from going_modular.export import quiet
@@ -26,22 +22,17 @@ NOTES = "executorch_debug_handle_mapping.json"  # which no app needs
 def write_mlpackage(model: Path, out: Path) -> Path:
     """Write a model file's network in floats of 32 bits, all or nothing.
 
-    The package, whose name must end in .mlpackage, takes an image and gives the
-    likeliest class, all probabilities by name, knn_similarity and
-    in_distribution_score. Floats of 16 bits, Core ML's own choice, would move
-    probabilities by some hundredths.
-
-    Raises:
-        LessonError: If the model file is not one of the lesson's, if its base scales
-            each colour otherwise, which Core ML's images cannot, or if the package
-            cannot be written; what was there before is as it was.
+    The package's name must end in .mlpackage. If the model file is not one of the
+    lesson's, if its base scales each colour otherwise, or if the package cannot be
+    written, it is a LessonError, and what was there before is as it was.
     """
-    network, about = Network(read_deployable(model)), read_about(model)
+    network = reference.Network(reference.read_deployable(model))
+    about = reference.read_about(model)
     package = _convert(network, about)
     package.short_description = f"{about.title}: {', '.join(about.class_names)}"
-    package.license, package.version = LICENCE, "1.0"
+    package.license, package.version = reference.LICENCE, "1.0"
     package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
-    meaning = {LABEL: "The likeliest class"} | descriptions(about)
+    meaning = {LABEL: "The likeliest class"} | reference.descriptions(about)
     package.input_description[PICTURE] = meaning.pop(PICTURE)
     for output, words in meaning.items():
         package.output_description[output] = words
@@ -51,7 +42,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
     return out
 
 
-def _convert(network: Network, about: ModelMetadata) -> ct.models.MLModel:
+def _convert(network: reference.Network, about: ModelMetadata) -> ct.models.MLModel:
     how = network.deployable.preprocess
     if how.scale.numel() > 1:
         raise LessonError(
@@ -88,11 +79,11 @@ def _convert(network: Network, about: ModelMetadata) -> ct.models.MLModel:
 def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     """Convert, and say how large the package is: answers need Apple's hardware."""
     with tempfile.TemporaryDirectory() as folder:
-        size = size_of(write_mlpackage(model, Path(folder, NAME)))
+        size = reference.size_of(write_mlpackage(model, Path(folder, NAME)))
     note = "converted; it answers on Apple's systems only"
     versions = versions_of("coremltools torch")
     return [TargetResult("Core ML", versions, size, [], None, "fp32", note)]
 
 
 if __name__ == "__main__":
-    convert_command(write_mlpackage, NAME)
+    reference.convert_command(write_mlpackage, NAME)

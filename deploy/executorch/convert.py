@@ -1,7 +1,4 @@
-"""Write the model as .pte, which ExecuTorch runs on Android, iOS and in C++.
-
-python -m deploy.executorch.convert [--model FILE] [OUT]
-"""
+"""Write the model as .pte, which ExecuTorch runs on Android, iOS and in C++."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +11,14 @@ from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 
-from deploy.converting import Network, convert_command, try_runtime
-from deploy.reference import read_deployable
+from deploy.reference import Network, convert_command, read_deployable, try_runtime
 from deploy.try_it import TargetResult, versions_of
 from going_modular.export import quiet
 from going_modular.files import atomic_write
 
 
 def write_pte(model: Path, out: Path) -> Path:
-    """Write a model file's network in floats, all or nothing.
-
-    XNNPACK, the library for phones' processors, does the convolutions. The file takes
-    a prepared picture, (1, 3, S, S), and gives what `Network` does.
-    """
+    """Write a model file's `Network` in floats, all or nothing."""
     network = Network(read_deployable(model))
     with atomic_write(out) as part, quiet(), torch.no_grad():
         traced = torch.export.export(network, (network.example,))

@@ -1,11 +1,4 @@
-"""Count answers a second: the FastAPI server beside the Gradio app, in turns.
-
-    python -m deploy.fastapi.measure PHOTO [PHOTO ...]
-
-Both are started as their users start them and answer from the same model file. The same
-clients ask both, on the same machine, whose cores they share with them: each sends a
-photo, waits for the answer and sends the next.
-"""
+"""Count answers a second: the FastAPI server beside the Gradio app, in turns."""
 
 import json
 import statistics
@@ -18,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy import DEFAULT_MODEL
-from deploy.asking import TARGETS, Client, running
 from deploy.spaces.try_it import app_running
+from deploy.try_it import TARGETS, Client, running
 
 CLIENTS, FASTAPI = 8, TARGETS["fastapi"]
 CALL = "/gradio_api/call/predict"

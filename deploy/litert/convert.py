@@ -1,10 +1,4 @@
-"""Write the model as .tflite with labels, for LiteRT and ML Kit.
-
-    python -m deploy.litert.convert [--model FILE] [--fp32] [--for-ml-kit] [OUT]
-
-The int8 file is the one that the browser demo runs: weights and scales are copied from
-the ONNX file. Floats are converted from the PyTorch model by litert-torch.
-"""
+"""Write the model as .tflite with labels, for LiteRT and ML Kit."""
 
 import os
 import tempfile
@@ -17,9 +11,8 @@ import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from deploy.converting import Network, convert_command, try_runtime
+from deploy import reference
 from deploy.litert.metadata import with_metadata
-from deploy.reference import read_about, read_deployable
 from deploy.try_it import TargetResult, versions_of
 from going_modular.app.model import OUTPUTS
 from going_modular.export import Deployable, quiet
@@ -38,14 +31,11 @@ def write_tflite(
     """Write an int8 model file's network, channels last, all or nothing.
 
     With `fp32` it is made of floats from the PyTorch model; `for_ml_kit` gives out the
-    probabilities alone, since ML Kit takes one output.
-
-    Raises:
-        LessonError: If the model file cannot be converted, or the file not written.
+    probabilities alone. If it cannot be converted or written, it is a LessonError.
     """
-    about, outputs = read_about(model), OUTPUTS[:1] if for_ml_kit else OUTPUTS
+    about, outputs = reference.read_about(model), OUTPUTS[:1] if for_ml_kit else OUTPUTS
     if fp32:
-        deployable = read_deployable(model)
+        deployable = reference.read_deployable(model)
         content, how = _floats(deployable), deployable.preprocess
     else:
         content, how = tflite_of(model), preparation_of(model)
@@ -60,7 +50,7 @@ def _floats(deployable: Deployable) -> bytes:
     os.environ["LITERT_TORCH_FULL_TFL_DECOMPS"] = "1"
     import litert_torch  # here: the int8 file needs none of it
 
-    network = Network(deployable, channels_last=True)
+    network = reference.Network(deployable, channels_last=True)
     with quiet(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder, NAME)
         litert_torch.convert(network, (network.example,)).export(str(file))
@@ -87,11 +77,12 @@ def try_all(model: Path, photos: list[Path]) -> list[TargetResult]:
     for precision in ["int8", *(["fp32"] if find_spec("litert_torch") else [])]:
         write = partial(write_tflite, fp32=precision == "fp32")
         facts = {"versions": versions_of(PACKAGES[precision]), "precision": precision}
-        trials.append(try_runtime("LiteRT", write, runner, model, photos, **facts))
+        how = "LiteRT", write, runner, model, photos
+        trials.append(reference.try_runtime(*how, **facts))
     return trials
 
 
 if __name__ == "__main__":
     fp32 = "--fp32", "floats in place of int8; needs litert-torch"
     for_ml_kit = "--for-ml-kit", "probabilities only, without the gate"
-    convert_command(write_tflite, NAME, fp32, for_ml_kit)
+    reference.convert_command(write_tflite, NAME, fp32, for_ml_kit)

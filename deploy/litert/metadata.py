@@ -1,13 +1,11 @@
 """Write into a .tflite file what it expects and what its outputs mean.
 
-ML Kit and other readers look for two things. The buffer `TFLITE_METADATA` holds tables
-in flatbuffers, described by `metadata_schema.fbs` of TensorFlow Lite Support. The names
-of the classes are a text file, in a zip that is put after the model's own end.
+ML Kit and others read the buffer `TFLITE_METADATA`, tables by `metadata_schema.fbs` of
+TensorFlow Lite Support, and the classes' names, a zip after the model's own end.
 """
 
 import io
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -15,7 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 
-from deploy.converting import LICENCE, descriptions
+from deploy.reference import LICENCE, descriptions
 from going_modular.app.model import ModelMetadata
 from going_modular.model_builder import Preprocess
 from pocket.preparation import Preparation
@@ -28,10 +26,7 @@ IMAGE, FEATURE, NORMALIZATION = (Uint8Flags, 2), (Uint8Flags, 1), (Uint8Flags, 1
 
 
 def with_metadata(
-    content: bytes,
-    about: ModelMetadata,
-    how: Preparation | Preprocess,
-    outputs: Sequence[str],
+    content: bytes, about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple
 ) -> bytes:
     """Add metadata and labels to a .tflite file's content, and name its outputs.
 
@@ -63,9 +58,7 @@ def with_metadata(
     return bytes(builder.Output()) + labels.getvalue()
 
 
-def _tables(
-    about: ModelMetadata, how: Preparation | Preprocess, outputs: Sequence[str]
-) -> dict[int, Any]:
+def _tables(about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple):
     """The metadata: a table is its fields, by their number in the schema."""
     size, meaning = (Uint32Flags, about.input_size), descriptions(about)
     # An app computes (value - mean) / std. Rounded to 32 bits it was not quite 127.5.
@@ -89,10 +82,7 @@ def _tables(
 
 
 def _write(builder: flatbuffers.Builder, value: Any) -> int:
-    """Write a text, floats, tables or a table behind its parts; return where it stands.
-
-    A field that is a pair is a plain number with its kind.
-    """
+    """Write a table behind its parts; where it stands. Pairs are numbers with kinds."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, list) and isinstance(value[0], float):

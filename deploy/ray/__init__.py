@@ -1,7 +1,4 @@
-"""On many machines, with Ray; each module but `workers` is a command.
-
-Ray reads these settings when it is imported.
-"""
+"""On many machines, with Ray, which reads these settings when it is imported."""
 
 import os
 

@@ -1,8 +1,4 @@
-"""What the commands share: Ray, and the model file on workers of one core.
-
-The workers get the model and this code from whoever starts them, so the machines of a
-cluster need deploy/ray/requirements.txt installed and nothing of this repository.
-"""
+"""What the commands share: Ray; workers that get model and code from the starter."""
 
 import argparse
 import os
@@ -48,9 +44,7 @@ def start_ray(workers: int) -> None:
         ray.cloudpickle.register_pickle_by_value(module)
 
 
-def on_workers(
-    work: type, *arguments: object, rows: list[dict], workers: int
-) -> list[dict]:
+def on_workers(work: type, *arguments, rows: list[dict], workers: int) -> list[dict]:
     """What each row becomes; each worker makes `work(*arguments)`, and calls it."""
     start_ray(workers)
     done = ray.data.from_items(rows).map(

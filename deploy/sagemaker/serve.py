@@ -1,8 +1,7 @@
 """Answer as SageMaker asks: POST a picture's bytes to /invocations, get JSON."""
 
-from typing import Annotated
-
-from fastapi import Depends, FastAPI, Header, Request
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from deploy.reply import MAX_BYTES, reply
@@ -15,22 +14,15 @@ CONTENT = dict.fromkeys(("image/*", "application/octet-stream"), BODY)
 TAKES = {"requestBody": {"required": True, "content": CONTENT}}  # for the OpenAPI page
 
 
-async def read_body(request: Request) -> bytes:
-    """The body as it is, whatever its content type says."""
-    return await request.body()
-
-
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     app = make_app(predictor, health="/ping", limit=MAX_BYTES, how=HOW)
 
     @app.post("/invocations", response_model=Reply, openapi_extra=TAKES)
-    def invoke(
-        picture: Annotated[bytes, Depends(read_body)],
-        content_type: Annotated[str, Header(include_in_schema=False)] = "",
-    ) -> JSONResponse:
+    async def invoke(request: Request) -> JSONResponse:
         """Say what is on a picture, or why there is no answer."""
-        status, answer = reply(predictor, picture, content_type)
+        body, kind = await request.body(), request.headers.get("content-type", "")
+        status, answer = await run_in_threadpool(reply, predictor, body, kind)
         return JSONResponse(answer, status)
 
     return app

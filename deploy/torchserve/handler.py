@@ -1,7 +1,4 @@
-"""TorchServe's handler: it answers with ONNX Runtime, from the archived model file.
-
-TorchServe starts its worker with the unpacked archive on Python's path.
-"""
+"""TorchServe's handler: it answers with ONNX Runtime, from the archived model file."""
 
 import json
 from pathlib import Path

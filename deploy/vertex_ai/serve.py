@@ -1,7 +1,4 @@
-"""Answer as Vertex AI asks: POST pictures in base64 in JSON, get JSON.
-
-Vertex AI says in the environment at which port and routes it will ask.
-"""
+"""Answer as Vertex AI asks: POST pictures in base64 in JSON, get JSON."""
 
 import base64
 import io
@@ -54,15 +51,11 @@ def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
     health = os.environ.get("AIP_HEALTH_ROUTE", "/health")
     app = make_app(predictor, health=health, limit=LIMIT, how=HOW)
-
     route = os.environ.get("AIP_PREDICT_ROUTE", "/predict")
 
     @app.post(route, response_model=Predictions)
     def predict(question: Question) -> dict:
-        """Say what is on every picture, or of the first that cannot be used, why.
-
-        Answers for the others alone could not be told apart.
-        """
+        """Say what is on every picture, or of the first that cannot be used, why."""
         found = []
         for number, instance in enumerate(question.instances):
             try:
