@@ -163,10 +163,9 @@ def published(tmp_path) -> str:
 
 
 @pytest.fixture
-def alone(tmp_path) -> Path:
+def alone(tmp_path_factory) -> Path:
     """An empty folder."""
-    (tmp_path / "colab").mkdir()
-    return tmp_path / "colab"
+    return tmp_path_factory.mktemp("colab")
 
 
 def find_course(folder, book=LESSON, repo="", **variables):
@@ -209,8 +208,6 @@ def test_a_notebook_finds_the_course_around_it_or_says_what_to_do(book, alone):
     done = find_course(alone, book)
     assert done.returncode and "Open this notebook inside the course" in done.stderr
     assert "Traceback" not in done.stderr and not list(alone.iterdir())
-
-
-def test_the_course_is_found_when_jupyter_was_started_elsewhere(alone):
-    done = find_course(alone, JPY_SESSION_NAME=str(ROOT / LESSON))
-    assert done.stdout.strip() == str(ROOT)
+    if book == LESSON:  # it asks Jupyter, too, which may have been started elsewhere
+        done = find_course(alone, JPY_SESSION_NAME=str(ROOT / LESSON))
+        assert done.stdout.strip() == str(ROOT)
