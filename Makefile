@@ -47,7 +47,7 @@ demo: $(READY)  ## serve the Gradio app on this computer
 	$(BIN)/python -m tools.serve_demo
 
 pocket: $(READY)  ## serve the demo that runs in the browser itself
-	$(BIN)/python -m tools.serve_pocket
+	$(BIN)/python -m tools.serve_demo --pocket
 
 check: $(READY)  ## style, and every quick test: in about a minute
 	$(BIN)/ruff check .
@@ -69,7 +69,7 @@ bench: $(READY)  ## measure everything against the usual way
 
 reliability: $(READY)  ## renew the README's reliability table
 	$(BIN)/python -m pytest --renew-reliability \
-	    tests/test_app_model.py tests/test_demo*.py tests/test_lesson_f*.py
+	    tests/test_app_model.py tests/test_demo*.py tests/test_lesson_faults.py
 
 stick: $(READY)  ## fill build/stick/ for a classroom without internet
 	$(BIN)/python -m tools.fill_stick

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from answers import check_answers
-from few_photos import keep_few
+from course_copy import keep_few
 
 from tools.readme_block import read_block, renew_block
 
@@ -32,11 +32,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        "--renew-reliability",
-        action="store_true",
-        help="write what these tests counted into the README's table",
-    )
+    told = "write what these tests counted into the README's table"
+    parser.addoption("--renew-reliability", action="store_true", help=told)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by the marks
@@ -86,9 +83,8 @@ def pytest_sessionfinish(session, exitstatus):
         return
     for row in (said.keys() | tried.keys()) - skipped.keys():
         if tried[row] != said.get(row):
-            print(
-                f"\nREADME.md is out of date: {row}: {tried[row]}. Run make reliability"
-            )
+            out_of_date = f"README.md is out of date: {row}: {tried[row]}"
+            print(f"\n{out_of_date}. Run make reliability")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -96,7 +92,6 @@ def claims(reports) -> Counter:
     """How many things were tried, by row."""
     tried = Counter()
     for report in reports:
-        for name, claim in getattr(report, "user_properties", ()):
-            if name == "reliability":
-                tried[claim[0]] += claim[1]
+        for _, (row, number) in getattr(report, "user_properties", ()):
+            tried[row] += number
     return tried

@@ -55,13 +55,10 @@ def plates(lite2):
 
     from going_modular.drawn import CLASS_NAMES
 
-    pictures, labels = [], []
-    for number in range(8):
-        for label, name in enumerate(CLASS_NAMES):
-            picture = drawn_image(name, number, size=(256, 192))
-            pictures.append(lite2.transform(picture))
-            labels.append(label)
-    return TensorDataset(torch.stack(pictures), torch.tensor(labels))
+    dishes = [(name, number) for number in range(8) for name in CLASS_NAMES]
+    pictures = [lite2.transform(drawn_image(*dish, size=(256, 192))) for dish in dishes]
+    labels = torch.arange(len(CLASS_NAMES)).repeat(8)
+    return TensorDataset(torch.stack(pictures), labels)
 
 
 @pytest.fixture(scope="session")

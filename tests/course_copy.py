@@ -1,29 +1,25 @@
-"""A copy of the course to run and to spoil, and checks of what a run leaves behind."""
+"""A copy of the course to run and to spoil, with fewer pictures where few will do."""
 
+import json
 import zipfile
 from pathlib import Path
 
-import onnxruntime
-import torch
-
+from going_modular.files import atomic_write
 from tools.course import LESSON, ROOT, copy_course  # noqa: F401
 
 
-def zip_pictures(folder: Path) -> Path:
-    """Pack a folder of drawn pictures, without what says that they are drawn."""
-    archive = folder.with_suffix(".zip")
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for file in sorted(folder.rglob("*.jpg")):
-            zipped.write(file, file.relative_to(folder))
-    return archive
-
-
-def assert_files_are_whole(course: Path) -> None:
-    """Everything under its own name can be used from end to end."""
-    for file in (course / "models").rglob("*.pth"):
-        torch.load(file, weights_only=True)
-    for file in course.rglob("*.onnx"):
-        onnxruntime.InferenceSession(file)
-    for file in course.rglob("*.zip"):
-        assert zipfile.ZipFile(file).testzip() is None
-    assert not [p for p in course.rglob("*.part") if p.is_file()]
+def keep_few(archive: Path, target: Path, every: int = 4) -> None:
+    """Write a zip with each so-manyth picture of another; listings name only those."""
+    with zipfile.ZipFile(archive) as whole:
+        files = {info: whole.read(info) for info in whole.infolist()}
+    photos = [info for info in files if info.filename.endswith(".jpg")]
+    kept = set(photos[::every])
+    ids = {"/".join(Path(info.filename).with_suffix("").parts[-2:]) for info in kept}
+    with atomic_write(target) as part, zipfile.ZipFile(part, "w") as few:
+        for info, content in files.items():
+            if info.filename.endswith(".json"):
+                lists = json.loads(content).items()
+                lists = {dish: [n for n in names if n in ids] for dish, names in lists}
+                few.writestr(info, json.dumps(lists))
+            elif info in kept or not info.filename.endswith(".jpg"):
+                few.writestr(info, content)

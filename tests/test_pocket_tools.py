@@ -28,7 +28,7 @@ from pocket import runtimes, stopwatch
 from pocket.runtimes import LOCK, RECORD, TFLITE, Package, vendor
 from pocket.server import ISOLATION, serve_folder
 from pocket.stopwatch import ON_LITE_RT, ON_ORT_WEB, BrowserSpeed, browser_speed
-from tools import serve_demo, serve_pocket
+from tools import serve_demo
 
 CONTENT = {"dist/a.mjs": b"export {}", "dist/b.wasm": bytes(5000), "dist/c.js": b"no"}
 COMPLAINT = "npm error code EINTEGRITY\nnpm error A complete log of this run: x\n"
@@ -176,8 +176,8 @@ def test_the_command_takes_the_wanted_port_or_says_which_other(
     monkeypatch, tmp_path, capsys, port
 ):
     (tmp_path / "index.html").write_text("the page")
-    monkeypatch.setattr(serve_pocket, "PORT", port)
-    monkeypatch.setattr(serve_pocket, "write", lambda: tmp_path)
+    monkeypatch.setattr(serve_demo, "PORT", port)
+    monkeypatch.setattr(serve_demo, "write_page", lambda: tmp_path)
     printed = []
 
     def visit():
@@ -187,20 +187,20 @@ def test_the_command_takes_the_wanted_port_or_says_which_other(
         raise KeyboardInterrupt  # Ctrl+C
 
     forever = SimpleNamespace(Event=lambda: SimpleNamespace(wait=visit))
-    monkeypatch.setattr(serve_pocket, "threading", forever)
+    monkeypatch.setattr(serve_demo, "threading", forever)
     for _ in range(2):  # just let go is free, too
-        serve_pocket.main()
+        serve_demo.serve_pocket()
         assert f"at http://127.0.0.1:{port}/; stop it" in printed[-1]
     with socket.create_server(("127.0.0.1", port)):
-        serve_pocket.main()
+        serve_demo.serve_pocket()
     assert f"Port {port} is taken" in printed[-1] and f":{port}/" not in printed[-1]
 
     def write():
         raise FileError("npm is missing.")
 
-    monkeypatch.setattr(serve_pocket, "write", write)
+    monkeypatch.setattr(serve_demo, "write_page", write)
     with pytest.raises(SystemExit, match="^npm is missing.$"):
-        serve_pocket.main()
+        serve_demo.serve_pocket()
 
 
 def test_a_fresh_clone_gets_the_committed_model_and_drawn_examples(

@@ -21,10 +21,8 @@ from going_modular.files import LessonError
 from going_modular.model_builder import Contender
 from tools import fill_stick, run_lesson
 
-PIP = [
-    "python -m pip install --upgrade pip",
-    "python -m pip install -r tests/requirements.txt -e .",
-]
+PIP = ["python -m pip install --upgrade pip"]
+PIP += ["python -m pip install -r tests/requirements.txt -e ."]
 UV = ["uv pip install --python .venv/bin/python -r tests/requirements.txt -e ."]
 # Stands in for every program: notes its words and does nothing.
 PROGRAM = """#!/bin/sh

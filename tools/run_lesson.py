@@ -34,7 +34,6 @@ from tools.readme_block import renew_block
 LESSON = ROOT / course.LESSON
 DEMO_MODEL = ROOT / "demos" / "foodvision_mini" / MODEL.name
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
-SLOW = 5  # seconds; a cell that takes as long is named
 SHOWS_PHOTOS = "shows-photos"  # a tag: what such cells show of photos is not committed
 PNG = "image/png"
 MARK = {"drawn": True}  # the metadata of an output
@@ -47,26 +46,19 @@ def run(
 ) -> None:
     """Execute all cells in place, in a fresh kernel that starts in a folder.
 
-    Prints a line for each section and each slow cell, as they happen.
+    Prints each heading as its cells begin, with the seconds until then.
     """
-    began = started = time.monotonic()
+    began = time.monotonic()
 
-    def before(cell: NotebookNode, cell_index: int) -> None:
-        nonlocal started
-        started = time.monotonic()
+    def tell(cell: NotebookNode, cell_index: int) -> None:
         if cell.cell_type == "markdown":
             text = CODE_BLOCK.sub("", cell.source)
             for heading in re.findall(r"^#+ (.*)", text, re.MULTILINE):
-                print(f"{started - began:6.0f} s  {heading}", flush=True)
+                print(f"{time.monotonic() - began:6.0f} s  {heading}", flush=True)
 
-    def after(cell: NotebookNode, cell_index: int, **_) -> None:
-        if (seconds := time.monotonic() - started) >= SLOW:
-            first_line = cell.source.strip().splitlines()[0]
-            print(f"          {seconds:.0f} s in: {first_line[:60]}", flush=True)
-
-    told = {"on_cell_start": before, "on_cell_executed": after}
     with tempfile.TemporaryDirectory(prefix="lesson-") as scratch:
-        client_for(notebook, folder, Path(scratch), **told).execute(env=env)
+        client = client_for(notebook, folder, Path(scratch), on_cell_start=tell)
+        client.execute(env=env)
 
 
 def save(notebook: NotebookNode, file: Path) -> None:

@@ -1,18 +1,27 @@
-"""Serve the app on this computer only: the folder that the lesson wrote last."""
+"""Serve a demo on this computer only, made with the model that the lesson wrote last.
+
+python -m tools.serve_demo             the app
+python -m tools.serve_demo --pocket    the page that runs in the browser itself
+"""
 
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from going_modular.app_process import app_environment
+from going_modular.app_process import HOST, app_environment
 from going_modular.demo_folder import copy_examples
 from going_modular.drawn import CLASS_NAMES, drawn_files
-from going_modular.files import atomic_write
+from going_modular.files import LessonError, atomic_write
+from pocket.server import serve_folder
+from pocket.site import PAGE, write_pocket
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMOS = ROOT / "demos"
 MODEL = "foodvision_mini.onnx"
+PORT = 8000  # if it is free: then browsers find what they kept of an earlier time
 
 
 def newest_demo() -> Path:
@@ -44,5 +53,32 @@ def main() -> int:
         return 0
 
 
+def write_page() -> Path:
+    """Write the page; a practice model gets its own folder, beside the real one."""
+    demo, practice = newest_demo(), PAGE.with_name("practice_pocket")
+    folder = PAGE if demo.name == "foodvision_mini" else practice
+    return write_pocket(demo / MODEL, folder, examples=list(drawn_examples().values()))
+
+
+def serve_pocket() -> None:
+    """Write the page and serve it until Ctrl+C, at any free port if ours is taken."""
+    port = PORT
+    try:
+        folder = write_page()
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            print(f"Port {port} is taken: this takes another one.")
+            port = 0
+        with serve_folder(folder, port=port) as served:
+            where = f"demos/{folder.name} at {served.url}"
+            print(f"Serving {where}; stop it with Ctrl+C.", flush=True)
+            threading.Event().wait()
+    except LessonError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        print()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve_pocket() if sys.argv[1:] == ["--pocket"] else main())
