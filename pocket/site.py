@@ -19,9 +19,15 @@ from going_modular.demo_folder import DeployError, copy_shown, shown_suffix
 from going_modular.export import metadata_of
 from going_modular.files import FileError, file_sha256, staged_folder
 from going_modular.gate import STRENGTH
-from pocket.carried import KNOWN_FILE, ReferenceFeatures, read_known, with_features
 from pocket.convert import tflite_of
-from pocket.preparation import ConvertError, preparation_of
+from pocket.model_file import (
+    KNOWN_FILE,
+    ConvertError,
+    ReferenceFeatures,
+    preparation_of,
+    read_known,
+    with_features,
+)
 from pocket.runtimes import BUILDS, LITE_RT, MODEL, ORT_WEB, TFLITE, Engine, packed
 from pocket.taught_file import RULES
 from pocket.teaching import MARGIN, NEAREST, own_likeness
@@ -100,7 +106,7 @@ def write_pocket(
     Without an engine, LiteRT runs the model if it can be written for it.
 
     Raises:
-        CarriedError: If the file's known features are not what it says of them.
+        LessonError: If the file's known features are not what it says of them.
         ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
         DeployError: If the model is missing or says too little about itself.
         FileError: If the folder cannot be written, or the program that runs the model

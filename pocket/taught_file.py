@@ -16,7 +16,7 @@ import torch
 
 from going_modular.files import LessonError, atomic_write, file_sha256
 from going_modular.quantize import round_columns
-from pocket.carried import read_known
+from pocket.model_file import read_known
 
 RULES = tomllib.loads(Path(__file__).with_name("taught_rules.toml").read_text("utf-8"))
 MOST = RULES["most"]

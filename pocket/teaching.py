@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from going_modular.gate import fit_softmax, middle_and_width, signed_sqrt
 from going_modular.stored_features import StoredFeatures
-from pocket.carried import ReferenceFeatures
+from pocket.model_file import ReferenceFeatures
 
 NEAREST = 3  # photos of a dish that likeness is the mean over
 # Chosen on training photos of five dishes, 20 to learn from and 130 to ask about.

@@ -24,8 +24,7 @@ from going_modular.engine import Settings, feature_loader, train
 from going_modular.gate import make_gate
 from going_modular.predictions import compare_answers
 from going_modular.quantize import quantize
-from pocket.carried import with_features
-from pocket.preparation import constants_of
+from pocket.model_file import constants_of, with_features
 from tools.model_card import CARD, MODEL, describe
 
 FLOAT = 2e-5  # probabilities and similarities: two runtimes add up in other orders

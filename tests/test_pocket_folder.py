@@ -16,7 +16,7 @@ from going_modular.app import model as app
 from going_modular.demo_folder import DeployError, upload_plan
 from going_modular.files import file_sha256
 from pocket import site
-from pocket.preparation import ConvertError, preparation_of
+from pocket.model_file import ConvertError, preparation_of
 from pocket.runtimes import FONTS, LITE_RT, ORT_WEB, RECORD, Engine
 from pocket.server import ISOLATION
 from pocket.taught_file import RULES

