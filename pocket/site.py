@@ -29,8 +29,7 @@ from pocket.model_file import (
     with_features,
 )
 from pocket.runtimes import BUILDS, LITE_RT, MODEL, ORT_WEB, TFLITE, Engine, packed
-from pocket.taught_file import RULES
-from pocket.teaching import MARGIN, NEAREST, own_likeness
+from pocket.teaching import MARGIN, NEAREST, RULES, own_likeness
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "demos" / "foodvision_pocket"
@@ -43,14 +42,11 @@ NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside t
 
 
 def fill_first_page(model_file: Path, folder: Path) -> Path:
-    """Put beside the reader's own index.html what it loads; it writes the page itself.
+    """Put beside the reader's own index.html what it loads.
 
     That is the model, facts.json (class names as people read them, and both thresholds)
     and the two files of ONNX Runtime Web, by the names that npm gives. Where those
     cannot be had, a sentence says why: the page cannot run then.
-
-    Raises:
-        FileError: If the folder cannot be written.
     """
     about = app.ModelMetadata.from_metadata(metadata_of(onnx.load(model_file)))
     facts = {
@@ -82,11 +78,7 @@ def choose_engine(model_file: Path) -> tuple[Engine, str]:
 
 
 def as_carried(model: Path | onnx.ModelProto, engine: Engine) -> bytes:
-    """A model's content as an engine reads it, with its features as an output more.
-
-    Raises:
-        ConvertError: If the engine is LiteRT and the model cannot be written for it.
-    """
+    """A model's content as an engine reads it, with its features as an output more."""
     if engine is ORT_WEB:
         return with_features(model)
     return tflite_of(model, with_features=True)
@@ -103,21 +95,19 @@ def write_pocket(
 
     Files of the same names are replaced; examples, models and engines of an earlier run
     are removed. `examples` are pictures that the page offers to try, in this order.
-    Without an engine, LiteRT runs the model if it can be written for it.
-
-    Raises:
-        LessonError: If the file's known features are not what it says of them.
-        ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
-        DeployError: If the model is missing or says too little about itself.
-        FileError: If the folder cannot be written, or the program that runs the model
-            cannot be had.
+    Without an engine, LiteRT runs the model if it can be written for it; if it cannot
+    and `engine` is LiteRT, that is a ConvertError. A model that is missing or says too
+    little about itself is a DeployError; what npm or the disk refuses, a FileError.
     """
     model_file, folder = Path(model_file), Path(folder)
     model, about = _read(model_file)
     engine, content = _carried(model, engine)
     fetched, known, file = engine.fetch(), read_known(model), engine.starts_with[1]
     about |= {"file": file, "starts_with": engine.starts_with}
-    about |= _needed(model, engine, known)
+    if engine is LITE_RT:
+        about["preparation"] = asdict(preparation_of(model))
+    if known:
+        about["teaching"] = _teaching(known)
     # Times of change are not copied: servers go by them, and an older engine would not
     # get past a newer one that is stored.
     how = {"copy_function": shutil.copyfile, "dirs_exist_ok": True}
@@ -141,9 +131,9 @@ def write_pocket(
         new = {path.relative_to(part) for path in part.rglob("*")}
     kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
     made_here = {path for kind in kinds for path in folder.glob(kind) if path.is_file()}
-    for old in made_here - {folder / path for path in new}:
-        if not old.samefile(model_file):
-            old.unlink()
+    kept = {folder / path for path in new}
+    for old in (old for old in made_here - kept if not old.samefile(model_file)):
+        old.unlink()
     return folder
 
 
@@ -157,29 +147,20 @@ def _carried(model: onnx.ModelProto, engine: Engine | None) -> tuple[Engine, byt
         return ORT_WEB, as_carried(model, ORT_WEB)
 
 
-def _needed(
-    model: onnx.ModelProto, engine: Engine, known: ReferenceFeatures | None
-) -> dict:
-    """What the page must do itself: prepare pictures for LiteRT, and teach."""
-    about = {}
-    if engine is LITE_RT:
-        about["preparation"] = asdict(preparation_of(model))
-    if known:
-        about["teaching"] = {
-            "file": KNOWN_FILE,
-            "dimensions": known.rounded.shape[1],
-            "counts": known.counts,
-            "strength": STRENGTH,
-            "nearest": NEAREST,
-            "margin": MARGIN,
-            # by how many photos a dish has; more than half of ours make no difference
-            "likeness": [
-                own_likeness(known, count + 1)
-                for count in range(max(1, max(known.counts) // 2))
-            ],
-            **RULES,
-        }
-    return about
+def _teaching(known: ReferenceFeatures) -> dict:
+    """What the page must know to teach."""
+    # by how many photos a dish has; more than half of ours make no difference
+    counts = range(1, max(1, max(known.counts) // 2) + 1)
+    return {
+        "file": KNOWN_FILE,
+        "dimensions": known.rounded.shape[1],
+        "counts": known.counts,
+        "strength": STRENGTH,
+        "nearest": NEAREST,
+        "margin": MARGIN,
+        "likeness": [own_likeness(known, count) for count in counts],
+        **RULES,
+    }
 
 
 def _write_json(file: Path, content: dict) -> None:

@@ -59,11 +59,8 @@ def measure_in_browser(
 ) -> BrowserSpeed:
     """Let the browser demo answer for pictures, one by one, after a warm-up.
 
-    The folder, written by `write_pocket`, stays as it is; `timeout` is for all of it.
-
-    Raises:
-        DeployError: If there is no browser, it or the model cannot be started, or time
-            runs out.
+    `timeout` is the seconds for all of it. If they run out, or no browser or model can
+    be started, that is a DeployError.
     """
     files = json.dumps([str(Path(file).resolve()) for file in (folder, *pictures)])
     how = {"input": files, "cwd": COURSE, "timeout": timeout}

@@ -19,7 +19,7 @@ from pocket import site
 from pocket.model_file import ConvertError, preparation_of
 from pocket.runtimes import FONTS, LITE_RT, ORT_WEB, RECORD, Engine
 from pocket.server import ISOLATION
-from pocket.taught_file import RULES
+from pocket.teaching import RULES
 
 NOT_KEPT = {"README.md", ".gitattributes", "sw-remove.js", "sw.js", "files.json"}
 BINARY = (".gz", ".woff2", ".jpg", ".png", ".onnx")

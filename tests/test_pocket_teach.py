@@ -31,8 +31,7 @@ from pocket.model_file import FEATURES, KNOWN_FILE, read_known, with_features
 from pocket.runtimes import ORT_WEB
 from pocket.server import serve_folder
 from pocket.site import write_pocket
-from pocket.taught_file import class_more, read_taught, write_taught
-from pocket.teaching import TaughtHead, needed
+from pocket.teaching import TaughtHead, class_more, needed, read_taught, write_taught
 
 OTHERS = COMMITTED.parents[1] / "data" / "other_dishes_effnet_lite2_224.npz"
 SOUP, NOODLES = "soup", "noodles"

@@ -18,8 +18,15 @@ from going_modular.files import LessonError
 from going_modular.ood_data import find_strangers
 from going_modular.stored_features import read_features
 from pocket.model_file import ReferenceFeatures, read_known, with_features
-from pocket.taught_file import TaughtError, clean_name, read_taught, write_taught
-from pocket.teaching import TaughtHead, own_likeness, taught_table
+from pocket.teaching import (
+    TaughtError,
+    TaughtHead,
+    clean_name,
+    own_likeness,
+    read_taught,
+    taught_table,
+    write_taught,
+)
 
 PHOTOS = 20
 OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
@@ -78,13 +85,13 @@ def test_a_file_without_known_features_or_with_others_than_it_says(tmp_path):
     model = onnx.load(COMMITTED)
     texts = {prop.key: prop.value for prop in model.metadata_props}
     onnx.helper.set_model_props(model, texts | {"reference_counts": "[1, 2, 3]"})
-    with pytest.raises(match="6 known features, but has 450"):
+    with pytest.raises(LessonError, match="6 known features, but has 450"):
         read_known(model)
     for node in model.graph.node:  # as in a file that was made before it had names
         for names in (node.input, node.output):
             names[:] = [name.replace(FEATURES, "view") for name in names]
     model.graph.initializer.append(numpy_helper.from_array(np.eye(3), KNOWN))
-    with pytest.raises(match="names no features.*make it anew"):
+    with pytest.raises(LessonError, match="names no features.*make it anew"):
         read_known(model)
 
 

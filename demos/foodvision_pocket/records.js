@@ -1,6 +1,6 @@
 // What is kept of a dish and of a photo, and what a file that travels looks like. Nothing
 // here believes what it reads: every record is checked, every text cleaned. The rules are
-// model.json's `teaching`, which taught_file.py keeps, too.
+// model.json's `teaching`, which teaching.py keeps, too.
 
 import { VisitorError } from "./basics.js";
 
