@@ -58,11 +58,10 @@ def run(how_much: Plan, names: Sequence[str]) -> dict[str, dict]:
             teaching.find_photos(bench)  # what is missing is told now
         parts = {name: PARTS[name](bench) for name in PARTS if name in names}
     minutes = (time.monotonic() - start) / 60
-    return {"circumstances": circumstances(bench, load_average, minutes), **parts}
+    return {"circumstances": _circumstances(bench, load_average, minutes), **parts}
 
 
-def circumstances(bench: Bench, load_average: float, minutes: float) -> dict:
-    """What the numbers depend on."""
+def _circumstances(bench: Bench, load_average: float, minutes: float) -> dict:
     train, test = bench.datasets()
     threads, label = bench.plan.threads, bench.pictures.label
     facts = {
