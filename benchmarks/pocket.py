@@ -47,10 +47,8 @@ PROFILE = """async ([model, runs]) => {
     for (let run = 0; run < runs; run += 1) await session.run({ picture });
     session.endProfiling();
 }"""
-CAMERA = (
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",  # nobody is there to allow it
-)
+# The second for nobody is there to allow it.
+CAMERA = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 FILM_SIZE = (1280, 720)  # pixels, what the page asks a camera for
 FILM_PHOTOS = 12  # the film shows one after another, then begins again
 FILM_FPS = 30  # what Chromium plays a film of JPEG pictures at
@@ -156,10 +154,7 @@ def measure(bench: Bench) -> dict:
 
 
 def _ask_all(
-    browser: Browser,
-    place: str,
-    tabs: Sequence[tuple[str, str]],
-    pictures: Sequence[bytes],
+    browser: Browser, place: str, tabs: Sequence[tuple], pictures: Sequence[bytes]
 ) -> dict[tuple[str, str], pd.DataFrame]:
     """What Python and every tab, of an address and what runs there first, says."""
     predictor = Predictor(MODEL, threads=1)
@@ -241,16 +236,11 @@ def _convolutions() -> pd.DataFrame:
         places = [size.dim_value for size in shapes[node.output[0]].dim[2:]]
         kind = DEPTHWISE if kernel[1] == 1 else OTHER
         rows[node.name] = kind, int(np.prod([*places, *kernel]))
-    columns = ["kind", "multiplications"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return pd.DataFrame(rows, index=["kind", "multiplications"]).T
 
 
 def watch_camera(bench: Bench) -> dict:
-    """Let the page answer for a film of test photos that never stands still.
-
-    Raises:
-        RuntimeError: If the page is not live from beginning to end.
-    """
+    """Let the page answer for a film of test photos that never stands still."""
     seconds, film = bench.plan.camera_seconds, bench.workdir / "film.mjpeg"
     _write_film([file for file, _ in bench.test_pictures(FILM_PHOTOS)], film)
     progress(f"the live camera, for {seconds:g} seconds")
@@ -265,10 +255,8 @@ def watch_camera(bench: Bench) -> dict:
         page.wait_for_timeout(CAMERA_WARM_UP_MS)
         # The page with its worker and the model, and what draws it.
         listed = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
-        kinds = {process["id"]: process["type"] for process in listed["processInfo"]}
-        processes = [
-            psutil.Process(n) for n in kinds if kinds[n] in ("renderer", "GPU")
-        ]
+        listed = [p for p in listed["processInfo"] if p["type"] in ("renderer", "GPU")]
+        processes = [psutil.Process(process["id"]) for process in listed]
         page.evaluate("notes.splice(0)")
         for _ in progress_bar("watching the live camera", iterable=range(looks)):
             page.wait_for_timeout(1000 * seconds / looks)
@@ -292,16 +280,11 @@ def watch_camera(bench: Bench) -> dict:
         "last tenth": round(late),
     }
     growth = goal("camera_memory", late / early - 1, minutes=minutes)
-    return {
-        "goals": [growth, goal("camera_age", oldest)],
-        "watched": [row],
-        "runs": runs,
-        "film_fps": FILM_FPS,
-    }
+    goals = [growth, goal("camera_age", oldest)]
+    return {"goals": goals, "watched": [row], "runs": runs, "film_fps": FILM_FPS}
 
 
 def _write_film(files: Sequence[Path], film: Path) -> None:
-    """Write a film in which every photo slides by for a second."""
     width, height = FILM_SIZE
     wide = (round(width * (1 + SLIDE)), height)
     with film.open("wb") as out:
