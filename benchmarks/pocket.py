@@ -236,7 +236,8 @@ def _convolutions() -> pd.DataFrame:
         places = [size.dim_value for size in shapes[node.output[0]].dim[2:]]
         kind = DEPTHWISE if kernel[1] == 1 else OTHER
         rows[node.name] = kind, int(np.prod([*places, *kernel]))
-    return pd.DataFrame(rows, index=["kind", "multiplications"]).T
+    columns = ["kind", "multiplications"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def watch_camera(bench: Bench) -> dict:

@@ -106,11 +106,9 @@ def _tab(browser: Browser, url: str) -> Iterator[Page]:
         yield page
 
 
-def _teach_alone(
-    page: Page, dish: str, lesson: list, asked: list, ours: Photos
-) -> dict:
+def _teach_alone(page: Page, dish: str, files: list, asked: list, ours: dict) -> dict:
     before = _right(page, ours)
-    taught = teach(page, dish, lesson)
+    taught = teach(page, dish, files)
     named, after = _right(page, {dish: asked}), _right(page, ours)
     page.locator("#offline").wait_for()
     page.context.set_offline(True)
