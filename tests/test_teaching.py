@@ -17,16 +17,9 @@ from going_modular.export import FEATURES, KNOWN
 from going_modular.files import LessonError
 from going_modular.ood_data import find_strangers
 from going_modular.stored_features import read_features
+from pocket import teaching
 from pocket.model_file import ReferenceFeatures, read_known, with_features
-from pocket.teaching import (
-    TaughtError,
-    TaughtHead,
-    clean_name,
-    own_likeness,
-    read_taught,
-    taught_table,
-    write_taught,
-)
+from pocket.teaching import TaughtError, TaughtHead, read_taught, taught_table
 
 PHOTOS = 20
 OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
@@ -114,7 +107,6 @@ def test_taught_dishes_are_named_and_little_else_is(known, session):
 
 
 def share_named(head: TaughtHead, dish: str, place: int) -> float:
-    """The share of a dish's test photos that are called by this number."""
     return (head.find(OTHERS.test_of(dish)) == place).float().mean().item()
 
 
@@ -130,12 +122,12 @@ def test_the_table_counts_what_it_says(known):
     alone = taught_table(known, few.without(*few.names), ours=ours, right=right)
     assert list(alone.index) == [0], "nothing to teach, nothing to say"
     one_each = ReferenceFeatures(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
-    assert own_likeness(one_each, 5) == (0.0, 1.0), "nothing to compare with"
+    assert teaching.own_likeness(one_each, 5) == (0.0, 1.0), "nothing to compare with"
 
 
 def test_a_file_of_taught_dishes_is_read_as_written_or_refused(tmp_path):
     dishes = {"baklava": some_of("baklava", 5), "bibimbap": some_of("bibimbap", 3)}
-    file = write_taught(tmp_path / "taught.json", dishes, model_file=COMMITTED)
+    file = teaching.write_taught(tmp_path / "taught.json", dishes, model_file=COMMITTED)
     read = read_taught(file, model_file=COMMITTED)
     assert list(read) == list(dishes)
     for name, rows in dishes.items():
@@ -153,6 +145,6 @@ def test_a_file_of_taught_dishes_is_read_as_written_or_refused(tmp_path):
         file.write_bytes(content)
         with pytest.raises(TaughtError, match=why):
             read_taught(file, model_file=COMMITTED)
-    assert clean_name("  pho\u202e \n  bo\x00 ") == "pho bo"
-    assert clean_name("x" * 99) == "x" * 40
-    assert clean_name("cre\u0300me") == "cr\u00e8me"
+    assert teaching.clean_name("  pho\u202e \n  bo\x00 ") == "pho bo"
+    assert teaching.clean_name("x" * 99) == "x" * 40
+    assert teaching.clean_name("cre\u0300me") == "cr\u00e8me"
