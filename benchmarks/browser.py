@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from websocket import WebSocket, create_connection
 
 from going_modular.app_process import HOST, started
@@ -69,10 +69,6 @@ def ask_page(page: "Page | FirefoxPage", picture: bytes) -> dict:
     return page.evaluate(ASK, base64.b64encode(picture).decode())
 
 
-class FirefoxError(RuntimeError):
-    """What Firefox was asked to do failed."""
-
-
 class FirefoxPage:
     """As much of a Playwright page as the lesson needs, in Firefox."""
 
@@ -89,7 +85,7 @@ class FirefoxPage:
     def evaluate(self, expression: str, argument: Any = None) -> Any:
         """The value of an expression; of a function and of a promise, what comes of it.
 
-        If it throws, that is a FirefoxError with JavaScript's message.
+        If it throws, that is Playwright's Error, too, with JavaScript's message.
         """
         result = self._command(
             "script.callFunction",
@@ -99,7 +95,7 @@ class FirefoxPage:
             target={"context": self._tab},
         )
         if result["type"] == "exception":
-            raise FirefoxError(result["exceptionDetails"]["text"])
+            raise Error(result["exceptionDetails"]["text"])
         return json.loads(result["result"]["value"])
 
     def inner_text(self, selector: str) -> str:
@@ -113,7 +109,7 @@ class FirefoxPage:
         self._connection.send(json.dumps(command))
         reply = json.loads(self._connection.recv())  # the next: no event is asked for
         if reply["type"] == "error":
-            raise FirefoxError(f"{method}: {reply['message']}")
+            raise Error(f"{method}: {reply['message']}")
         return reply["result"]
 
 

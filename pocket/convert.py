@@ -2,18 +2,12 @@
 
 LiteRT's engine in a browser is several times as fast with this network as ONNX
 Runtime's. Nothing is quantised a second time: weights, biases and scales are copied, so
-both files hold one network and answer alike. Three things differ:
-
-* The picture goes in prepared (cropped, resized, scaled), for LiteRT knows no
-  antialiased bicubic resizing. `preparation_of` says what is to be done.
-* Channels come last in every array (NHWC), as LiteRT wants it.
-* Activations are int8, not uint8: both integers and zero points are less by 128, which
-  changes none of the numbers that they stand for.
+both files hold one network and answer alike. Three things differ: the picture goes in
+prepared, for LiteRT knows no antialiased bicubic resizing; channels come last (NHWC);
+and activations are int8, not uint8: integers and zero points are less by 128.
 
 Sums of two branches are computed in floats: LiteRT's int8 addition rounds differently.
-
-The format's schema comes with `ai-edge-litert`, whose names are used here;
-https://ai.google.dev/edge/litert explains the operators.
+The format's schema comes with `ai-edge-litert`, whose names are used here.
 """
 
 from pathlib import Path

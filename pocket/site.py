@@ -68,13 +68,13 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
     return Path(folder)
 
 
-def choose_engine(model_file: Path) -> tuple[Engine, str]:
-    """The engine for a model file, LiteRT if it can be written so, and why it is."""
+def choose_engine(model: Path | onnx.ModelProto) -> tuple[Engine, bytes, str]:
+    """The engine for a model, LiteRT if it can be written so; its content; and why."""
     try:
-        as_carried(model_file, LITE_RT)
+        content = as_carried(model, LITE_RT)
     except ConvertError as reason:
-        return ORT_WEB, str(reason)
-    return LITE_RT, "Every step of the model can be written for LiteRT."
+        return ORT_WEB, as_carried(model, ORT_WEB), str(reason)
+    return LITE_RT, content, "Every step of the model can be written for LiteRT."
 
 
 def as_carried(model: Path | onnx.ModelProto, engine: Engine) -> bytes:
@@ -101,7 +101,8 @@ def write_pocket(
     """
     model_file, folder = Path(model_file), Path(folder)
     model, about = _read(model_file)
-    engine, content = _carried(model, engine)
+    chosen = (engine, as_carried(model, engine)) if engine else choose_engine(model)[:2]
+    engine, content = chosen
     fetched, known, file = engine.fetch(), read_known(model), engine.starts_with[1]
     about |= {"file": file, "starts_with": engine.starts_with}
     if engine is LITE_RT:
@@ -135,16 +136,6 @@ def write_pocket(
     for old in (old for old in made_here - kept if not old.samefile(model_file)):
         old.unlink()
     return folder
-
-
-def _carried(model: onnx.ModelProto, engine: Engine | None) -> tuple[Engine, bytes]:
-    """An engine, the fastest that can run the model if none is wanted, and its file."""
-    try:
-        return engine or LITE_RT, as_carried(model, engine or LITE_RT)
-    except ConvertError:
-        if engine:
-            raise
-        return ORT_WEB, as_carried(model, ORT_WEB)
 
 
 def _teaching(known: ReferenceFeatures) -> dict:

@@ -3,9 +3,8 @@
 The file carries what it learned from as numbers. A new dish's photos join them, and one
 more head is fitted to all: the lesson's strict one, in which every dish counts alike. A
 picture is named as a taught dish if that dish **leads**, its logit being the largest;
-and if its lead over the next dish and its **likeness** to the dish's own photos, in
-standard deviations, come to enough together: see `needed`. The scale of likeness is
-what the model's own dishes reach: a taught dish has no photos to spare for one.
+and if its lead over the next dish and its **likeness** to the dish's own photos, on the
+scale of the model's own dishes, come to enough together: see `needed`.
 
 FoodVision Pocket does the same in JavaScript (`head.js`); tests hold it to this file.
 It saves what it was taught as JSON: names, and of each photo the features, rounded to 8
