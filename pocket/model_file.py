@@ -132,7 +132,7 @@ def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
         rounded, scale = constants[f"{KNOWN}_int8"], constants[f"{KNOWN}_scale"]
     else:
         return None
-    if not has_features(model.graph):
+    if not any(FEATURES in node.output for node in model.graph.node):
         raise LessonError(
             f"The model file names no {FEATURES}: it was made before its parts had "
             "names. Run the lesson to make it anew."
@@ -146,16 +146,11 @@ def read_known(model: Path | onnx.ModelProto) -> ReferenceFeatures | None:
     return ReferenceFeatures(rows, scale, about.reference_counts, about.class_names)
 
 
-def has_features(graph: onnx.GraphProto) -> bool:
-    """Whether a graph names the features (1, D) of a picture."""
-    return any(FEATURES in node.output for node in graph.node)
-
-
 def with_features(model: Path | onnx.ModelProto) -> bytes:
     """A model's content with its pictures' features (1, D), if named, as an output."""
     changed, kind = onnx.ModelProto(), onnx.TensorProto.FLOAT
     changed.CopyFrom(as_model(model))
-    if has_features(changed.graph):
+    if any(FEATURES in node.output for node in changed.graph.node):
         output = onnx.helper.make_tensor_value_info(FEATURES, kind, None)
         changed.graph.output.append(output)
     return changed.SerializeToString()

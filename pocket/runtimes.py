@@ -138,17 +138,13 @@ def _record(packages: tuple[Package, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read_packages(part: str) -> tuple[Package, ...]:
-    wanted = json.loads((HERE / "packages.json").read_text("utf-8"))[part]
-    return tuple(Package(**package) for package in wanted)
-
-
 def _as_bytes(text: str) -> bytes:
     """A text of engine_edits.json; after "hex " come bytes as numbers."""
     return bytes.fromhex(text[4:]) if text.startswith("hex ") else text.encode()
 
 
-FONTS, ORT, LITE = (_read_packages(part) for part in ("fonts", "onnx", "litert"))
+PACKAGES = json.loads((HERE / "packages.json").read_text("utf-8"))
+FONTS, ORT, LITE = (tuple(Package(**p) for p in part) for part in PACKAGES.values())
 CHANGES = json.loads((HERE / "engine_edits.json").read_text("utf-8"))
 EDITS = [edit for change in CHANGES for edit in change["edits"]]
 EDITS = tuple((file, *map(_as_bytes, texts)) for file, *texts in EDITS)

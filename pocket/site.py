@@ -127,8 +127,9 @@ def write_pocket(
             name = f"examples/{number}{shown_suffix(picture).lower()}"
             copy_shown(picture, part / name)
             about["examples"].append(name)
-        _write_json(part / "model.json", about)
-        _write_json(part / "files.json", _list_files(part))
+        (part / "model.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        listed = json.dumps(_list_files(part), indent=2)
+        (part / "files.json").write_text(f"{listed}\n", "utf-8")
         new = {path.relative_to(part) for path in part.rglob("*")}
     kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
     made_here = {path for kind in kinds for path in folder.glob(kind) if path.is_file()}
@@ -152,10 +153,6 @@ def _teaching(known: ReferenceFeatures) -> dict:
         "likeness": [own_likeness(known, count) for count in counts],
         **RULES,
     }
-
-
-def _write_json(file: Path, content: dict) -> None:
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:

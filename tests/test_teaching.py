@@ -42,7 +42,7 @@ def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
     return rows[labels == OTHERS.names.index(dish)][start : start + count]
 
 
-def test_the_committed_file_carries_its_training_photos(known, tmp_path):
+def test_the_committed_file_carries_its_training_photos(known, session):
     about = Predictor(COMMITTED).about
     assert known.counts == about.reference_counts
     assert known.class_names == about.class_names
@@ -53,22 +53,17 @@ def test_the_committed_file_carries_its_training_photos(known, tmp_path):
     alike = (known.features @ known.features.T).fill_diagonal_(-1)
     nearest = known.labels[alike.topk(5, dim=1).indices].mode(dim=1).values
     assert (nearest == known.labels).float().mean() > 0.85
+    # Its features are those that familiarity compares with them.
+    names, asked = ["knn_similarity", FEATURES], np.asarray(drawn_image("pizza", 3))
+    similarity, features = session.run(names, {"picture": asked})
+    unit = F.normalize(torch.from_numpy(features), dim=1)
+    ours = (unit @ known.features.T).topk(5).values.mean()
+    assert ours.item() == pytest.approx(float(similarity), abs=1e-3)
     floats = onnx.load(COMMITTED)  # a float file carries the same
     columns = numpy_helper.from_array(known.features.T.numpy(), KNOWN)
     floats.graph.initializer.append(columns)
     theirs = read_known(floats)
     assert (theirs.features - known.features).abs().max() < 1e-3
-
-
-def test_features_are_those_that_familiarity_compares(session, known):
-    picture = np.asarray(drawn_image("pizza", 3))
-    names = ["knn_similarity", FEATURES]
-    knn_similarity, features = session.run(names, {"picture": picture})
-    unit = F.normalize(torch.from_numpy(features), dim=1)
-    ours = (unit @ known.features.T).topk(5).values.mean()
-    assert ours.item() == pytest.approx(float(knn_similarity), abs=1e-3)
-    plain = onnxruntime.InferenceSession(COMMITTED)
-    assert plain.run(["knn_similarity"], {"picture": picture})[0] == knn_similarity
 
 
 def test_a_file_without_known_features_or_with_others_than_it_says(tmp_path):
