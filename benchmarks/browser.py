@@ -1,7 +1,7 @@
 """The browser demo in a headless Chromium, which Playwright drives, and in Firefox.
 
-Playwright drives only a Firefox that was built for it, or one as new as itself. Any
-understands WebDriver BiDi, JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
+Playwright drives only a Firefox that was built for it. Any understands WebDriver BiDi,
+JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
 """
 
 import base64

@@ -13,7 +13,7 @@ import onnx
 import pandas as pd
 import psutil
 from PIL import Image, ImageOps
-from playwright.sync_api import Browser, Request
+from playwright.sync_api import Browser
 
 from benchmarks.browser import FIREFOX, ask_page, chromium, firefox_page, open_pocket
 from benchmarks.plan import MODEL, TURN, Bench, goal, in_turns, progress, speed
@@ -26,7 +26,6 @@ from pocket.stopwatch import ON_LITE_RT, ON_ORT_WEB
 
 NO_RELAXED_SIMD = "WebAssembly.validate = () => false"  # all that the page asks it
 FOUR_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 })"
-# Where the model runs, and what it runs on in its own words.
 PYTHON = "Python", "the app's own Predictor, 1 thread"
 RUNS = 20  # that are profiled, after a warm-up
 NODE = r"^(node_Conv_\d+)"  # as ONNX Runtime names what it made of one
@@ -57,8 +56,7 @@ CAMERA_WARM_UP_MS = 5000  # of live answers that do not count
 SAMPLE = 2.5  # seconds between two looks at the memory
 TENTHS = 10  # parts of the time; of ten minutes, each is a minute
 # Runs before the page's own code. Of every answer it notes when the viewfinder showed
-# its frame, when the worker answered, and how many answers came since the former, its
-# own included.
+# its frame, when the worker answered, and how many answers came since, itself included.
 NOTES = """globalThis.notes = [];
 (() => {
     const times = [];
@@ -180,9 +178,9 @@ def _ask_all(
 
 def _visit(browser: Browser, url: str, picture: bytes) -> dict[str, float]:
     """Seconds to a first answer, and megabytes until it works without network."""
-    loaded: list[Request] = []
+    loaded = []
     with browser.new_context() as context:
-        context.on("requestfinished", lambda request: loaded.append(request))
+        context.on("requestfinished", loaded.append)
         start = time.perf_counter()
         page = open_pocket(context.new_page(), url)
         ask_page(page, picture)

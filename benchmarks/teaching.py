@@ -1,7 +1,6 @@
 """Teach FoodVision Pocket dishes in Chromium, and count what it names afterwards.
 
-Real dishes come from a tree in Food-101's format, which FOODVISION_BIG names; on drawn
-practice pictures the other dishes are drawn, too.
+Real dishes are of a tree in Food-101's format; on drawn pictures, others are drawn.
 """
 
 import base64

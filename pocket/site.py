@@ -1,7 +1,6 @@
 """Put together the demo that runs in the visitor's own browser.
 
-The folder that comes out is a whole web site of plain files: page, model, the program
-that runs it, icons. Any web server can serve it, and none of them ever sees a picture.
+It is a folder of plain files: any web server can serve it, and none sees a picture.
 """
 
 import gzip

@@ -1,7 +1,6 @@
 """How many answers a second does the browser demo give, in this computer's browser?
 
-Playwright starts Chromium, Chrome or Edge without a window, in a process of its own:
-notebooks do not let it.
+Playwright starts one in a process of its own: notebooks do not let it.
 """
 
 import base64
@@ -109,8 +108,8 @@ def browser_speed(
 ) -> FoundSpeed:
     """Answers a second in a browser: measured here, or else as reported.
 
-    `folder` is None if the demo could not be written. `report` is the results.json that
-    `make bench` wrote, on whatever computer; `runs` says in its words what runs there.
+    `folder` is None if the demo could not be written. `report` is the results.json of
+    `make bench`; `runs` says in its words what runs there.
     """
     if folder:
         try:

@@ -1,8 +1,4 @@
-"""The page, its .tflite file and Python say the same of a picture, in every browser.
-
-A page prepares pictures as the ONNX file does: every number, every bit. What follows is
-another container of the same network, in three builds of LiteRT, whose answers agree.
-"""
+"""The page, its .tflite file and Python say the same of a picture, in every browser."""
 
 import base64
 import io
@@ -89,9 +85,7 @@ def pictures():
 
 
 @pytest.mark.slow
-def test_the_tflite_file_answers_as_the_onnx_file_without_remarks(
-    tmp_path, predictor, capfd
-):
+def test_the_tflite_file_answers_as_the_onnx_file(tmp_path, predictor, capfd):
     tflite, file = write_tflite(COMMITTED, tmp_path / "m.tflite"), tmp_path / "p.npy"
     shown = [np.asarray(drawn_image(n, at)) for n in CLASS_NAMES for at in range(4)]
     np.save(file, list(map(preparing_session(COMMITTED), shown)))
@@ -147,9 +141,7 @@ def test_every_number_is_that_of_the_onnx_file(page):
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_each_build_answers_as_python(
-    context, committed_site, predictor, pictures, build
-):
+def test_builds_answer_as_python(context, committed_site, predictor, pictures, build):
     runs, script, isolated = BUILDS[build]
     context.add_init_script(f"{EIGHT_CORES}; {script}")
     asked = []

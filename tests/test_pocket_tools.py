@@ -1,7 +1,4 @@
-"""Around the page: packages from npm, a server, `make demo` and `make pocket`, a speed.
-
-Packages are pinned, checked, all or nothing; a speed is measured or as reported.
-"""
+"""Around the page: npm, a server, `make demo` and `make pocket`, a speed."""
 
 import gzip
 import json
@@ -164,9 +161,7 @@ def test_a_folder_is_served_as_what_it_is_and_nothing_outside(tmp_path, port, ca
     assert "".join(capfd.readouterr()) == "", "nothing is told to the notebook"
 
 
-def test_the_command_takes_the_wanted_port_or_says_which_other(
-    monkeypatch, tmp_path, capsys, port
-):
+def test_the_command_says_which_port_it_takes(monkeypatch, tmp_path, capsys, port):
     (tmp_path / "index.html").write_text("the page")
     monkeypatch.setattr(serve_pocket, "PORT", port)
     monkeypatch.setattr(serve_pocket, "write", lambda: tmp_path)
@@ -195,9 +190,7 @@ def test_the_command_takes_the_wanted_port_or_says_which_other(
         serve_pocket.main()
 
 
-def test_a_fresh_clone_gets_the_committed_model_and_drawn_examples(
-    tmp_path, monkeypatch
-):
+def test_a_fresh_clone_gets_a_model_and_drawn_examples(tmp_path, monkeypatch):
     monkeypatch.setattr(serve_demo, "DEMOS", tmp_path)
     folder = serve_demo.newest_demo()
     assert folder == tmp_path / "foodvision_mini"
@@ -233,9 +226,7 @@ def test_what_is_asked_to_end_ends_its_app(tmp_path):
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="needs the system package chromium"
 )
-def test_a_real_browser_answers_as_python_does_or_says_why_not(
-    committed_site, tmp_path
-):
+def test_a_real_browser_answers_or_says_why_not(committed_site, tmp_path):
     before = sorted(committed_site.rglob("*"))
     speed = stopwatch.measure_in_browser(committed_site, PICTURES)
     assert re.fullmatch(r"Chromium \d+", speed.browser)
