@@ -14,17 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import (
-    MODEL,
-    ROOT,
-    SEED,
-    TURN,
-    Bench,
-    goal,
-    in_turns,
-    progress,
-    speed,
-)
+from benchmarks import plan
+from benchmarks.plan import SEED, Bench, goal, in_turns, progress, speed
 from going_modular import engine, gate
 from going_modular.app.model import Predictor
 from going_modular.big import food101
@@ -115,7 +106,7 @@ def _train(bench: Bench, way: str, _: int) -> dict[str, object]:
 def prediction(bench: Bench) -> dict:
     """Time whole predictions, from a JPEG's bytes to a class, and big pictures."""
     files = [file.read_bytes() for file, _ in bench.test_pictures()]
-    app = Predictor(MODEL, threads=bench.plan.threads)
+    app = Predictor(plan.MODEL, threads=bench.plan.threads)
     usual = EFFNETB2.build(len(bench.class_names))
     network = usual.model.eval()  # a head that nothing has trained takes as long
 
@@ -144,7 +135,7 @@ def prediction(bench: Bench) -> dict:
         ],
         "on": bench.pictures.label,
         "predictions": bench.plan.rounds * len(files),
-        "turn": TURN,
+        "turn": plan.TURN,
         "warm_up": WARM_UP,
         "routes": [
             {"route": name, **speed(run.ms), "times faster": round(slow / middle, 1)}
@@ -219,8 +210,8 @@ def strangers(bench: Bench) -> dict:
     """Judge every way on every other dish, each by a gate that has not met it."""
     progress("training a head, and gates that leave one dish out")
     built = LITE2.build(len(bench.class_names))
-    photos = find_features(built, LITE2.slug, ROOT / "data", what="photos")
-    others = find_other_dishes(built, LITE2.slug, ROOT / "data", ours=photos.names)
+    photos = find_features(built, LITE2.slug, plan.ROOT / "data", what="photos")
+    others = find_other_dishes(built, LITE2.slug, plan.ROOT / "data", ours=photos.names)
     head = train_head(built, photos)
     cv = engine.cross_validate(head, photos.train, settings=engine.HEAD)
     right = cv.logits.argmax(dim=1) == photos.train.tensors[1]
