@@ -180,7 +180,7 @@ def _visit(browser: Browser, url: str, picture: bytes) -> dict[str, float]:
     """Seconds to a first answer, and megabytes until it works without network."""
     loaded = []
     with browser.new_context() as context:
-        context.on("requestfinished", loaded.append)
+        context.on("requestfinished", lambda request: loaded.append(request))
         start = time.perf_counter()
         page = open_pocket(context.new_page(), url)
         ask_page(page, picture)
