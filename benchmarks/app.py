@@ -31,10 +31,8 @@ def measure(bench: Bench) -> dict:
     if bench.plan.own_environments:
         homes = [environment_for(app) for app in apps.values()]
     files = [file for file, _ in bench.test_pictures(ASKED)]
-    ways = {
-        name: partial(_start, app, home, files)
-        for (name, app), home in zip(apps.items(), homes, strict=True)
-    }
+    places = zip(apps.items(), homes, strict=True)
+    ways = {name: partial(_start, app, home, files) for (name, app), home in places}
     rounds = range(bench.plan.rounds)
     starts = in_turns("starting both apps", ways, rounds, turn=1, warm_up=0).values()
     sizes = [megabytes(home) for home in homes]
@@ -52,20 +50,14 @@ def measure(bench: Bench) -> dict:
         "asked": len(files),
         "said": dict(zip(apps, answers, strict=True)),
         "same": sum(map(eq, *answers)),
-        "costs": [
-            {
-                "": what,
-                OURS: _short(ours),
-                TWIN: _short(theirs),
-                "ours of theirs": f"{ours / theirs:.0%}",
-            }
-            for what, (ours, theirs) in costs.items()
-        ],
+        "costs": [_row(what, *both) for what, both in costs.items()],
     }
 
 
-def _short(value: float) -> float:
-    return round(float(value), 2 if value < 100 else None)
+def _row(what: str, *both: float) -> dict[str, object]:
+    ours, theirs = (round(float(cost), 2 if cost < 100 else None) for cost in both)
+    share = f"{both[0] / both[1]:.0%}"
+    return {"": what, OURS: ours, TWIN: theirs, "ours of theirs": share}
 
 
 def _lay_out(folder: Path) -> dict[str, Path]:
@@ -87,7 +79,6 @@ def _lay_out(folder: Path) -> dict[str, Path]:
 
 
 def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
-    """Start an app, ask it for a first answer and then for more, and stop it."""
     python, began = str(home / "bin" / "python"), time.perf_counter()
     with run_demo(app, python=python) as running, connected(running.url) as ask:
         answers = [ask(pictures[0], SECONDS)]

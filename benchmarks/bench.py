@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import app, gate, networks, pocket, teaching
+from benchmarks import app, networks, pocket, teaching
 from benchmarks.browser import CHROMIUM
 from benchmarks.plan import ROOT, TINY, Bench, Plan, progress
 from going_modular.data_setup import find_pictures
@@ -36,7 +36,7 @@ PARTS = {
     "camera": pocket.watch_camera,
     "teaching": teaching.measure,
     "big": networks.big,
-    "gate": gate.measure,
+    "gate": networks.strangers,
 }
 IN_A_BROWSER = {"pocket", "camera", "teaching"}
 RESULTS = ROOT / "benchmarks" / "results.json"  # the page lies beside it
@@ -58,11 +58,10 @@ def run(how_much: Plan, names: Sequence[str]) -> dict[str, dict]:
             teaching.find_photos(bench)  # what is missing is told now
         parts = {name: PARTS[name](bench) for name in PARTS if name in names}
     minutes = (time.monotonic() - start) / 60
-    return {"circumstances": circumstances(bench, load_average, minutes), **parts}
+    return {"circumstances": _circumstances(bench, load_average, minutes), **parts}
 
 
-def circumstances(bench: Bench, load_average: float, minutes: float) -> dict:
-    """What the numbers depend on."""
+def _circumstances(bench: Bench, load_average: float, minutes: float) -> dict:
     train, test = bench.datasets()
     threads, label = bench.plan.threads, bench.pictures.label
     facts = {

@@ -1,7 +1,7 @@
 """The browser demo in a headless Chromium, which Playwright drives, and in Firefox.
 
-Playwright drives only a Firefox that was built for it, or one as new as itself. Any
-understands WebDriver BiDi, JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
+Playwright drives only a Firefox that was built for it. Any understands WebDriver BiDi,
+JSON over a WebSocket: https://www.w3.org/TR/webdriver-bidi/.
 """
 
 import base64
@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from websocket import WebSocket, create_connection
 
 from going_modular.app_process import HOST, started
@@ -56,10 +56,7 @@ def chromium(*args: str) -> Iterator[Browser]:
 
 
 def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
-    """Open the browser demo in an empty tab, and wait until its model is ready.
-
-    `first` is JavaScript that runs before the page's own.
-    """
+    """Open the browser demo, ready; `first` is JavaScript that runs before its own."""
     page.set_default_timeout(READY_MS)
     page.add_init_script(first)
     page.goto(url)
@@ -68,16 +65,8 @@ def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
 
 
 def ask_page(page: "Page | FirefoxPage", picture: bytes) -> dict:
-    """What the page's own model says of a picture file.
-
-    Returns what the model's outputs hold, by name, and milliseconds, from the file's
-    bytes to the answer.
-    """
+    """What the page's model says of a file: outputs by name, and "milliseconds"."""
     return page.evaluate(ASK, base64.b64encode(picture).decode())
-
-
-class FirefoxError(RuntimeError):
-    """What Firefox was asked to do failed."""
 
 
 class FirefoxPage:
@@ -90,15 +79,13 @@ class FirefoxPage:
         self._tab = tree["contexts"][0]["context"]
 
     def goto(self, url: str) -> None:
-        """Open a page, as far as its `load` event."""
         where = {"context": self._tab, "url": url, "wait": "complete"}
         self._command("browsingContext.navigate", **where)
 
     def evaluate(self, expression: str, argument: Any = None) -> Any:
         """The value of an expression; of a function and of a promise, what comes of it.
 
-        Raises:
-            FirefoxError: If it throws; the message is JavaScript's.
+        If it throws, that is Playwright's Error, too, with JavaScript's message.
         """
         result = self._command(
             "script.callFunction",
@@ -108,7 +95,7 @@ class FirefoxPage:
             target={"context": self._tab},
         )
         if result["type"] == "exception":
-            raise FirefoxError(result["exceptionDetails"]["text"])
+            raise Error(result["exceptionDetails"]["text"])
         return json.loads(result["result"]["value"])
 
     def inner_text(self, selector: str) -> str:
@@ -122,34 +109,28 @@ class FirefoxPage:
         self._connection.send(json.dumps(command))
         reply = json.loads(self._connection.recv())  # the next: no event is asked for
         if reply["type"] == "error":
-            raise FirefoxError(f"{method}: {reply['message']}")
+            raise Error(f"{method}: {reply['message']}")
         return reply["result"]
 
 
 @contextmanager
 def firefox_page(url: str) -> Iterator[FirefoxPage]:
-    """The browser demo at an address, once its model is ready.
-
-    Raises:
-        LessonError: If Firefox does not start.
-        FirefoxError: If the model does not get ready.
-    """
+    """The browser demo at an address, once its model is ready."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder, "user.js").write_text(PREFERENCES, "utf-8")
         noted = Path(folder, "WebDriverBiDiServer.json")
         command = [FIREFOX, "--headless", "--profile", folder]
         command += ["--remote-debugging-port", "0"]  # any free one of this machine's
-        with started(
-            *command,
-            log=Path(folder, "log.txt"),
-            is_ready=lambda: noted.exists() and noted.read_text("utf-8").endswith("}"),
-            seconds=READY_MS / 1000,
-            env={**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder},
-        ):
-            port = json.loads(noted.read_text("utf-8"))["ws_port"]
+        env = {**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder}
+        how = {"log": Path(folder, "log.txt"), "seconds": READY_MS / 1000, "env": env}
+
+        def is_ready() -> bool:
+            return noted.exists() and noted.read_text("utf-8").endswith("}")
+
+        with started(*command, is_ready=is_ready, **how):
+            address = f"ws://{HOST}:{json.loads(noted.read_text())['ws_port']}/session"
             how = {"timeout": READY_MS / 1000, "suppress_origin": True}
             how["http_no_proxy"] = [HOST]
-            address = f"ws://{HOST}:{port}/session"
             with closing(create_connection(address, **how)) as connection:
                 page = FirefoxPage(connection)
                 page.goto(url)

@@ -1,26 +1,31 @@
-"""Networks in Python: training, one prediction, and what FoodVision Big costs."""
+"""Networks in Python: training, one prediction, FoodVision Big's cost, and gates."""
 
 import statistics
 import time
+from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from benchmarks.plan import MODEL, SEED, TURN, Bench, goal, in_turns, progress, speed
-from going_modular import engine
+from benchmarks import plan
+from benchmarks.plan import SEED, Bench, goal, in_turns, progress, speed
+from going_modular import engine, gate
 from going_modular.app.model import Predictor
 from going_modular.big import food101
 from going_modular.big.features import seconds_a_photo
-from going_modular.datasets import make_loader
+from going_modular.companion import train_head
+from going_modular.datasets import find_strangers, make_loader
 from going_modular.model_builder import CONTENDERS
 from going_modular.notebook_tools import set_seeds
 from going_modular.predictions import WARM_UP
-from going_modular.stored_features import Extractor
+from going_modular.stored_features import Extractor, find_features, find_other_dishes
 
 BY_SLUG = {contender.slug: contender for contender in CONTENDERS}
 EFFNETB2, LITE2 = BY_SLUG["effnetb2"], BY_SLUG["effnet_lite2"]
@@ -33,6 +38,19 @@ OURS = "EffNet-Lite2, ONNX int8, as in the app"
 GRAIN = 4  # standard deviation of the added brightness, of 255
 BIG_SETTINGS = engine.Settings(batch_size=128, label_smoothing=0.1)
 BIG_PHOTOS = 60  # that features are made of, at most
+LIKE, SURE, SECOND = range(3)  # knn_similarity, confidence, the second head
+LESSONS = "confidence and second head, familiarity as a floor (the lesson's gate)"
+# What a gate listens to, in standard deviations of our own held-out pictures, added up;
+# and whether what is hardly familiar is turned away whatever the others say.
+WAYS = {
+    "familiarity alone (the lesson's first gate)": ([LIKE], False),
+    "confidence alone": ([SURE], False),
+    "confidence and familiarity (no other dishes needed)": ([SURE, LIKE], True),
+    "a second head that has met other dishes": ([SECOND], False),
+    "the same, and familiarity as a floor": ([SECOND], True),
+    "all three": ([LIKE, SURE, SECOND], True),
+    LESSONS: ([SURE, SECOND], True),
+}
 PART, ALL = sum(food101.count_of().values()), food101.ALL_PHOTOS
 
 
@@ -62,11 +80,10 @@ def training(bench: Bench) -> dict:
 
 
 def _train(bench: Bench, way: str, _: int) -> dict[str, object]:
-    """Train EffNet-Lite2's head on the training pictures.
+    """Train EffNet-Lite2's head on the training pictures, its base frozen.
 
-    The usual way decodes every picture in every epoch and sends it through the whole
-    network. The base's weights are frozen, but like everywhere else `train()` puts its
-    BatchNorm layers into training mode.
+    The usual way decodes every picture in every epoch, and like everywhere else
+    `train()` puts the base's BatchNorm layers into training mode.
     """
     set_seeds(SEED)
     built = LITE2.build(len(bench.class_names))
@@ -88,7 +105,7 @@ def _train(bench: Bench, way: str, _: int) -> dict[str, object]:
 def prediction(bench: Bench) -> dict:
     """Time whole predictions, from a JPEG's bytes to a class, and big pictures."""
     files = [file.read_bytes() for file, _ in bench.test_pictures()]
-    app = Predictor(MODEL, threads=bench.plan.threads)
+    app = Predictor(plan.MODEL, threads=bench.plan.threads)
     usual = EFFNETB2.build(len(bench.class_names))
     network = usual.model.eval()  # a head that nothing has trained takes as long
 
@@ -117,15 +134,11 @@ def prediction(bench: Bench) -> dict:
         ],
         "on": bench.pictures.label,
         "predictions": bench.plan.rounds * len(files),
-        "turn": TURN,
+        "turn": plan.TURN,
         "warm_up": WARM_UP,
         "routes": [
-            {
-                "route": name,
-                **speed(run.ms),
-                "times faster": round(slow / run.ms.median(), 1),
-            }
-            for name, run in runs.items()
+            {"route": name, **speed(run.ms), "times faster": round(slow / middle, 1)}
+            for (name, run), middle in zip(runs.items(), (slow, fast), strict=True)
         ],
         "big": [
             {
@@ -140,7 +153,6 @@ def prediction(bench: Bench) -> dict:
 
 
 def _decode(data: bytes) -> Image.Image:
-    """Decode a JPEG the way most programs do."""
     return Image.open(BytesIO(data)).convert("RGB")
 
 
@@ -191,3 +203,86 @@ def big(bench: Bench) -> dict:
         "rounds": rounds,
         "costs": [row],
     }
+
+
+def strangers(bench: Bench) -> dict:
+    """Judge every way on every other dish, each by a gate that has not met it."""
+    progress("training a head, and gates that leave one dish out")
+    built = LITE2.build(len(bench.class_names))
+    photos = find_features(built, LITE2.slug, plan.ROOT / "data", what="photos")
+    others = find_other_dishes(built, LITE2.slug, plan.ROOT / "data", ours=photos.names)
+    head = train_head(built, photos)
+    cv = engine.cross_validate(head, photos.train, settings=engine.HEAD)
+    right = cv.logits.argmax(dim=1) == photos.train.tensors[1]
+    dishes = others.names[: bench.plan.taught]
+    far = torch.from_numpy(Extractor(built)(list(find_strangers()))[0])
+    ranks = []
+    for dish in dishes:
+        asked = {"near": others.test_of(dish), "ours": photos.test.tensors[0]}
+        met = others.without(dish).train.tensors[0]
+        scores = _listen(head, photos.train, cv.logits, met, {**asked, "far": far})
+        for way, (heard, has_floor) in WAYS.items():
+            own = {k: _rank(each, heard, has_floor) for k, each in scores.items()}
+            line = gate.threshold_at_tpr(own.pop("held out")[right], gate.KEPT)
+            ranks.append({"way": way, **{k: rank - line for k, rank in own.items()}})
+    table = pd.DataFrame(ranks)
+    total = {kind: len(table[kind][0]) for kind in ("near", "ours", "far")}
+    total["near"] = sum(len(others.test_of(dish)) for dish in dishes)
+    rows = []
+    for way, own in table.groupby("way", sort=False):  # the lesson's is the last
+        away = own[[*total]].map(lambda rank: int((rank < 0).sum()))
+        auroc = gate.auroc(torch.cat([*own.ours]), torch.cat([*own.near]))
+        near, least, most = away.near.sum(), away.min(), away.max()
+        rows.append(
+            {
+                "what the gate listens to": way,
+                "never met, turned away": f"{near} of {total['near']}",
+                "AUROC": round(auroc, 2),
+                "ours, turned away": f"{least.ours} to {most.ours} of {total['ours']}",
+                "no food, turned away": f"{least.far} to {most.far} of {total['far']}",
+            }
+        )
+    worst = {"near": near, "far": least.far, "ours": most.ours}  # gate of the lesson's
+    near, far, ours = (
+        goal(f"gate_{k}", n / total[k], away=n, total=total[k])
+        for k, n in worst.items()
+    )
+    return {
+        "goals": [near, goal("gate_auroc", auroc), far, ours],
+        "ways": rows,
+        "on": photos.label,
+        "label": others.label,
+        "names": ", ".join(dishes),
+        "total": total,
+        "kept": gate.KEPT,
+    }
+
+
+@torch.inference_mode()
+def _listen(
+    head: nn.Module, train: TensorDataset, logits: Tensor, met: Tensor, asked: Mapping
+) -> dict[str, Tensor]:
+    """What the three witnesses say: the higher, the more a picture is one of ours.
+
+    `logits` (N, C) are of heads that had not seen our training pictures; `met` are
+    features (M, D) for the second head, `asked` those of others. Returns by kind, and
+    "held out" for our training pictures, scores (K, 3) in their standard deviations.
+    """
+    rows, labels = train.tensors
+    known, second = F.normalize(rows, dim=1), gate.fit_second_head(rows, labels, met)
+    likeness = gate.knn_similarity(rows, known, leave_out_self=True)
+    held_out = gate.held_out_second(rows, labels, met)
+    scores = {"held out": [likeness, logits.amax(dim=1), held_out]}
+    for kind, features in asked.items():
+        seconds = second(gate.signed_sqrt(features))
+        likeness = gate.knn_similarity(features, known)
+        scores[kind] = [likeness, head(features).amax(dim=1), seconds.amax(dim=1)]
+    scale = [gate.middle_and_width(own) for own in scores["held out"]]
+    middle, width = torch.tensor(scale).T
+    return {k: (torch.stack(own, dim=1) - middle) / width for k, own in scores.items()}
+
+
+def _rank(deviations: Tensor, heard: list[int], has_floor: bool) -> Tensor:
+    """One number a picture, (K,), from the witnesses that are heard."""
+    total = deviations[:, heard].sum(dim=1)
+    return total - 1e3 * (deviations[:, LIKE] < -gate.FLOOR) if has_floor else total

@@ -1,7 +1,7 @@
 """What all parts share: how much is measured, on what, in turns, and the goals.
 
-A part returns what it found as results.json keeps it. A table is a list of rows by
-column, with numbers rounded as they are read; "goals" is one of its tables.
+A part returns what results.json keeps. A table is a list of rows by column, numbers
+rounded as they are read; "goals" is one of its tables.
 """
 
 import time
@@ -54,7 +54,6 @@ class Bench(NamedTuple):
     workdir: Path  # a temporary folder
 
     def datasets(self, transform: Callable | None = None) -> tuple[PictureDataset, ...]:
-        """The training and the test pictures."""
         halves = make_datasets(self.pictures.folder, transform)
         for data in halves if self.plan.per_class else ():
             few = pd.DataFrame(data.samples).groupby(1).head(self.plan.per_class)
@@ -88,20 +87,14 @@ def progress(text: str) -> None:
 
 
 def in_turns(
-    what: str,
-    ways: Mapping[str, Callable],
-    items: Sequence,
-    *,
-    turn: int = TURN,
-    warm_up: int = WARM_UP,
+    what: str, ways: Mapping, items: Sequence, *, turn=TURN, warm_up=WARM_UP
 ) -> dict[str, pd.DataFrame]:
     """Let every way, a function of an item, do the same things, a few at a turn.
 
-    A spell of other work on the machine so meets all. A turn begins with a warm-up that
-    is not counted: right after another network, a way finds caches filled with other
-    weights and its threads asleep, which no program that runs one network meets. Each
-    way goes first as often. Returns by way a row an item, with ms and the keys of what
-    the way returned.
+    A spell of other work on the machine so meets all, and each goes first as often. A
+    turn begins with a warm-up that is not counted: right after another network, a way
+    finds caches filled with other weights and its threads asleep. Returns by way a row
+    an item, with ms and the keys of what the way returned.
     """
     order, rows = deque(ways), {name: [] for name in ways}
     with progress_bar(what, len(items) * len(ways)) as bar:
@@ -122,10 +115,7 @@ def in_turns(
 
 
 def goal(name: str, value: float, **more: object) -> dict[str, str]:
-    """A row of the goals: what this project set out to reach, and what came of it.
-
-    The name is of goals.toml; `more` is what else its texts say.
-    """
+    """A row of the goals: one of goals.toml; `more` is what else its texts say."""
     said = GOALS[name]
     limit = said.get("least", said.get("most"))
     reached = value >= limit if "least" in said else value <= limit

@@ -13,7 +13,7 @@ import onnx
 import pandas as pd
 import psutil
 from PIL import Image, ImageOps
-from playwright.sync_api import Browser, Request
+from playwright.sync_api import Browser
 
 from benchmarks.browser import FIREFOX, ask_page, chromium, firefox_page, open_pocket
 from benchmarks.plan import MODEL, TURN, Bench, goal, in_turns, progress, speed
@@ -26,7 +26,6 @@ from pocket.stopwatch import ON_LITE_RT, ON_ORT_WEB
 
 NO_RELAXED_SIMD = "WebAssembly.validate = () => false"  # all that the page asks it
 FOUR_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 })"
-# Where the model runs, and what it runs on in its own words.
 PYTHON = "Python", "the app's own Predictor, 1 thread"
 RUNS = 20  # that are profiled, after a warm-up
 NODE = r"^(node_Conv_\d+)"  # as ONNX Runtime names what it made of one
@@ -47,10 +46,8 @@ PROFILE = """async ([model, runs]) => {
     for (let run = 0; run < runs; run += 1) await session.run({ picture });
     session.endProfiling();
 }"""
-CAMERA = (
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",  # nobody is there to allow it
-)
+# The second for nobody is there to allow it.
+CAMERA = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 FILM_SIZE = (1280, 720)  # pixels, what the page asks a camera for
 FILM_PHOTOS = 12  # the film shows one after another, then begins again
 FILM_FPS = 30  # what Chromium plays a film of JPEG pictures at
@@ -59,8 +56,7 @@ CAMERA_WARM_UP_MS = 5000  # of live answers that do not count
 SAMPLE = 2.5  # seconds between two looks at the memory
 TENTHS = 10  # parts of the time; of ten minutes, each is a minute
 # Runs before the page's own code. Of every answer it notes when the viewfinder showed
-# its frame, when the worker answered, and how many answers came since the former, its
-# own included.
+# its frame, when the worker answered, and how many answers came since, itself included.
 NOTES = """globalThis.notes = [];
 (() => {
     const times = [];
@@ -156,10 +152,7 @@ def measure(bench: Bench) -> dict:
 
 
 def _ask_all(
-    browser: Browser,
-    place: str,
-    tabs: Sequence[tuple[str, str]],
-    pictures: Sequence[bytes],
+    browser: Browser, place: str, tabs: Sequence[tuple], pictures: Sequence[bytes]
 ) -> dict[tuple[str, str], pd.DataFrame]:
     """What Python and every tab, of an address and what runs there first, says."""
     predictor = Predictor(MODEL, threads=1)
@@ -185,7 +178,7 @@ def _ask_all(
 
 def _visit(browser: Browser, url: str, picture: bytes) -> dict[str, float]:
     """Seconds to a first answer, and megabytes until it works without network."""
-    loaded: list[Request] = []
+    loaded = []
     with browser.new_context() as context:
         context.on("requestfinished", lambda request: loaded.append(request))
         start = time.perf_counter()
@@ -246,11 +239,7 @@ def _convolutions() -> pd.DataFrame:
 
 
 def watch_camera(bench: Bench) -> dict:
-    """Let the page answer for a film of test photos that never stands still.
-
-    Raises:
-        RuntimeError: If the page is not live from beginning to end.
-    """
+    """Let the page answer for a film of test photos that never stands still."""
     seconds, film = bench.plan.camera_seconds, bench.workdir / "film.mjpeg"
     _write_film([file for file, _ in bench.test_pictures(FILM_PHOTOS)], film)
     progress(f"the live camera, for {seconds:g} seconds")
@@ -265,10 +254,8 @@ def watch_camera(bench: Bench) -> dict:
         page.wait_for_timeout(CAMERA_WARM_UP_MS)
         # The page with its worker and the model, and what draws it.
         listed = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
-        kinds = {process["id"]: process["type"] for process in listed["processInfo"]}
-        processes = [
-            psutil.Process(n) for n in kinds if kinds[n] in ("renderer", "GPU")
-        ]
+        listed = [p for p in listed["processInfo"] if p["type"] in ("renderer", "GPU")]
+        processes = [psutil.Process(process["id"]) for process in listed]
         page.evaluate("notes.splice(0)")
         for _ in progress_bar("watching the live camera", iterable=range(looks)):
             page.wait_for_timeout(1000 * seconds / looks)
@@ -292,16 +279,11 @@ def watch_camera(bench: Bench) -> dict:
         "last tenth": round(late),
     }
     growth = goal("camera_memory", late / early - 1, minutes=minutes)
-    return {
-        "goals": [growth, goal("camera_age", oldest)],
-        "watched": [row],
-        "runs": runs,
-        "film_fps": FILM_FPS,
-    }
+    goals = [growth, goal("camera_age", oldest)]
+    return {"goals": goals, "watched": [row], "runs": runs, "film_fps": FILM_FPS}
 
 
 def _write_film(files: Sequence[Path], film: Path) -> None:
-    """Write a film in which every photo slides by for a second."""
     width, height = FILM_SIZE
     wide = (round(width * (1 + SLIDE)), height)
     with film.open("wb") as out:

@@ -1,7 +1,6 @@
 """Teach FoodVision Pocket dishes in Chromium, and count what it names afterwards.
 
-Real dishes come from a tree in Food-101's format, which FOODVISION_BIG names; on drawn
-practice pictures the other dishes are drawn, too.
+Real dishes are of a tree in Food-101's format; on drawn pictures, others are drawn.
 """
 
 import base64
@@ -77,11 +76,7 @@ def measure(bench: Bench) -> dict:
 
 
 def find_photos(bench: Bench) -> tuple[Photos, Photos]:
-    """Photos of other dishes that the environment names: `PHOTOS` to learn, all to ask.
-
-    Raises:
-        SystemExit: If ours are real and the others drawn, or the other way round.
-    """
+    """Photos of other dishes that FOODVISION_BIG names: to learn, and to ask about."""
     tree = find_tree(os.environ.get("FOODVISION_BIG", ""), ROOT / "data")
     if tree.is_practice != bench.pictures.is_practice:
         raise SystemExit(
@@ -91,14 +86,12 @@ def find_photos(bench: Bench) -> tuple[Photos, Photos]:
     part = choose_photos(tree, share=1.0)
     names = spoken(part.class_names)
     others = [name for name in names if name not in bench.class_names]
-    train, test = (
-        {
-            name: sorted(Path(f) for f, label in half if names[label] == name)
-            for name in others[: bench.plan.taught]
-        }
-        for half in (part.train, part.test)
-    )
-    for name, files in train.items():
+    train, test = {}, {}
+    for name in others[: bench.plan.taught]:
+        files, test[name] = (
+            sorted(Path(file) for file, label in half if names[label] == name)
+            for half in (part.train, part.test)
+        )
         train[name] = random.Random(SEED).sample(files, min(PHOTOS, len(files)))
     return train, test
 
@@ -112,11 +105,9 @@ def _tab(browser: Browser, url: str) -> Iterator[Page]:
         yield page
 
 
-def _teach_alone(
-    page: Page, dish: str, lesson: list[Path], asked: list[Path], ours: Photos
-) -> dict[str, object]:
+def _teach_alone(page: Page, dish: str, files: list, asked: list, ours: dict) -> dict:
     before = _right(page, ours)
-    taught = teach(page, dish, lesson)
+    taught = teach(page, dish, files)
     named, after = _right(page, {dish: asked}), _right(page, ours)
     page.locator("#offline").wait_for()
     page.context.set_offline(True)
@@ -134,9 +125,7 @@ def _teach_alone(
     }
 
 
-def _teach_others(
-    page: Page, dish: str, lessons: Photos, test: Photos
-) -> dict[str, object]:
+def _teach_others(page: Page, dish: str, lessons: Photos, test: Photos) -> dict:
     asked, others = test[dish], {name: test[name] for name in test if name != dish}
     before = Counter(ask_all(page, asked))
     for name in others:
@@ -154,7 +143,6 @@ def _teach_others(
 
 
 def _right(page: Page, photos: Photos) -> int:
-    """How many photos the page names rightly."""
     return sum(ask_all(page, files).count(name) for name, files in photos.items())
 
 
@@ -168,20 +156,15 @@ def ask_all(page: Page, files: Sequence[Path]) -> list[str]:
 
 
 def teach(page: Page, name: str, files: Sequence[Path]) -> dict:
-    """Teach a dish from photos.
-
-    Returns:
-        checked: right and asked, leaving one out; training and checking, in ms.
-    """
+    """Teach a dish from photos: "checked", leaving one out, and times in ms."""
     for file in files:
         dish = call(page, "add", name=name, source=_encoded(file))
     start = time.perf_counter()
     call(page, "train")
     trained = time.perf_counter()
     checked = call(page, "check", id=dish["id"])
-    ends = (trained - start, time.perf_counter() - trained)
-    training, checking = (1000 * seconds for seconds in ends)
-    return {"checked": checked, "training": training, "checking": checking}
+    times = 1000 * (trained - start), 1000 * (time.perf_counter() - trained)
+    return {"checked": checked, "training": times[0], "checking": times[1]}
 
 
 def call(page: Page, name: str, /, **given: object) -> object:

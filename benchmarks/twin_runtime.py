@@ -29,7 +29,6 @@ class InferenceSession:
         self._transform = timm.data.create_transform(**config)
 
     def get_modelmeta(self):
-        """What the model says about itself."""
         return SimpleNamespace(custom_metadata_map=self._texts)
 
     @torch.inference_mode()

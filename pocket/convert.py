@@ -2,27 +2,26 @@
 
 LiteRT's engine in a browser is several times as fast with this network as ONNX
 Runtime's. Nothing is quantised a second time: weights, biases and scales are copied, so
-both files hold one network and answer alike. Three things differ:
-
-* The picture goes in prepared (cropped, resized, scaled), for LiteRT knows no
-  antialiased bicubic resizing. `preparation_of` says what is to be done.
-* Channels come last in every array (NHWC), as LiteRT wants it.
-* Activations are int8, not uint8: both integers and zero points are less by 128, which
-  changes none of the numbers that they stand for.
+both files hold one network and answer alike. Three things differ: the picture goes in
+prepared, for LiteRT knows no antialiased bicubic resizing; channels come last (NHWC);
+and activations are int8, not uint8: integers and zero points are less by 128.
 
 Sums of two branches are computed in floats: LiteRT's int8 addition rounds differently.
+The format's schema comes with `ai-edge-litert`, whose names are used here.
 """
 
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import onnx
+from ai_edge_litert import schema_py_generated as schema
 from onnx import NodeProto
 
 from going_modular.app.model import OUTPUTS
 from going_modular.export import FEATURES
 from going_modular.files import atomic_write
-from pocket.preparation import (
+from pocket.model_file import (
     ConvertError,
     as_model,
     attributes_of,
@@ -30,15 +29,24 @@ from pocket.preparation import (
     preparation_of,
     preparing_steps,
 )
-from pocket.tflite import TfliteWriter, schema
 
+IDENTIFIER = b"TFL3"
+VERSION = 3  # of the format
 UINT8_TO_INT8 = -128
+DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
 MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.json counts on it
 ALONG_ROW = ([-1], [1])  # two names of the axis of a row (1, D)
-DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
 # Operators without attributes; LiteRT calls them so, too, in capitals, but for two.
 ELEMENTWISE = ("Abs", "Add", "Clip", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "Sub")
 OTHER_NAMES = {"Clip": "MAXIMUM", "Sigmoid": "LOGISTIC"}
+# The lowest version of an operator that takes what is given here; else 1.
+OPERATOR_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "DEQUANTIZE": 2}
+OPTIONS = {
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "SUM": "ReducerOptions",
+}
 
 
 def write_tflite(source: Path, target: Path) -> Path:
@@ -68,13 +76,16 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
         ) from error
 
 
-class _Converter(TfliteWriter):
-    """Goes through a graph and adds step after step."""
+class _Converter:
+    """Goes through a graph and adds arrays, which have numbers, and operators."""
 
     def __init__(self, graph: onnx.GraphProto):
-        super().__init__()
         self.graph, self.constants = graph, constants_of(graph)
         self.maker = {name: node for node in graph.node for name in node.output}
+        self.arrays: dict[str, int] = {}  # their numbers, by name
+        self.codes: dict[str, int] = {}  # place of each kind of operator
+        self.tensors, self.operators = [], []
+        self.buffers = [schema.BufferT()]  # by convention the first one is empty
 
     def convert(self, size: int, with_features: bool) -> bytes:
         preparing = preparing_steps(self.graph)
@@ -88,7 +99,59 @@ class _Converter(TfliteWriter):
                 _need(node.op_type in self.KNOWN, node, "is not known here")
                 self.KNOWN[node.op_type](self, node)
         more = [FEATURES] if with_features and FEATURES in self.arrays else []
-        return self.finish(["picture"], [*OUTPUTS, *more], DESCRIPTION)
+        return self.finish(inputs=["picture"], outputs=[*OUTPUTS, *more])
+
+    def array(self, name, shape, kind="float32", scale=None, **how) -> int:
+        """Add an array that is computed: "float32", "int32" or "int8".
+
+        Integers may stand for real numbers, scale * (integer - zero_point), with one
+        scale, or one for each index of `axis`.
+        """
+        kind = getattr(schema.TensorType, kind.upper())
+        tensor = schema.TensorT(name=name, shape=[*map(int, shape)], type=kind)
+        if scale is not None:
+            tensor.quantization = _quantization(scale, **how)
+        self.arrays[name] = len(self.tensors)
+        self.tensors.append(tensor)
+        return self.arrays[name]
+
+    def constant(self, name: str, values: np.ndarray, **how) -> int:
+        number = self.array(name, values.shape, str(values.dtype), **how)
+        data = np.frombuffer(values.tobytes(), np.uint8)
+        self.tensors[number].buffer = len(self.buffers)
+        self.buffers.append(schema.BufferT(data=data))
+        return number
+
+    def shape(self, number: int) -> list[int]:
+        return self.tensors[number].shape
+
+    def operator(self, kind: str, inputs: list[int], outputs: list[int], **options):
+        """Add one of the schema's `BuiltinOperator`; -1 leaves an input out."""
+        code = self.codes.setdefault(kind, len(self.codes))
+        operator = schema.OperatorT(opcodeIndex=code, inputs=inputs, outputs=outputs)
+        if options:
+            name = OPTIONS[kind]
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+            operator.builtinOptions = getattr(schema, f"{name}T")(**options)
+        self.operators.append(operator)
+
+    def finish(self, **ends: list[str]) -> bytes:
+        """The file's content; by these arrays' names a program asks and is told."""
+        numbers, named = {}, {}
+        for end, names in ends.items():
+            numbers[end] = [self.arrays[name] for name in names]
+            pairs = zip(names, numbers[end], strict=True)
+            named[end] = [schema.TensorMapT(name=n, tensorIndex=i) for n, i in pairs]
+        graph = schema.SubGraphT(name="main", tensors=self.tensors, **numbers)
+        graph.operators = self.operators
+        asked = schema.SignatureDefT(signatureKey="serving_default", **named)
+        model = schema.ModelT(version=VERSION, description=DESCRIPTION)
+        model.operatorCodes = [_operator_code(kind) for kind in self.codes]
+        model.subgraphs, model.signatureDefs = [graph], [asked]
+        model.buffers = self.buffers
+        builder = flatbuffers.Builder(1 << 20)
+        builder.Finish(model.Pack(builder), IDENTIFIER)
+        return bytes(builder.Output())
 
     def floats(self, name: str) -> int:
         """The array of a value as floats, made from integers if need be."""
@@ -104,9 +167,7 @@ class _Converter(TfliteWriter):
     def users(self, name: str) -> list[NodeProto]:
         return [node for node in self.graph.node if name in node.input]
 
-    def compute(
-        self, kind: str, inputs: list[int], name: str, shape: list[int], **options
-    ) -> int:
+    def compute(self, kind: str, inputs, name: str, shape: list[int], **options) -> int:
         """Add an operator with one result of floats; `name` is the result's."""
         number = self.array(name, shape)
         self.operator(kind, inputs, [number], **options)
@@ -135,7 +196,6 @@ class _Converter(TfliteWriter):
             self.operator("QUANTIZE", [floats], [integers])
 
     def convolution(self, node: NodeProto) -> None:
-        """A convolution of integers, with the rounding of its result."""
         picture, weight, bias = (self.maker[name].input for name in node.input)
         numbers, scale, zero_point = (self.constants[name] for name in weight)
         inputs, kernel = self.arrays[picture[0]], numbers.shape[2]
@@ -165,12 +225,10 @@ class _Converter(TfliteWriter):
         self.operator(kind, [inputs, weights, biases], [result], **options)
 
     def reduce(self, node: NodeProto) -> None:
-        """One number, the mean or the largest, for all of a picture or of a row."""
         inputs, is_mean = self.floats(node.input[0]), node.op_type == "ReduceMean"
         axes = sorted(self.constants[node.input[1]].tolist())
         if is_mean and len(self.shape(inputs)) == 4:
-            known, along = ([-2, -1], [2, 3]), [1, 2]
-            left = [1, self.shape(inputs)[3]]
+            known, along, left = ([-2, -1], [2, 3]), [1, 2], [1, self.shape(inputs)[3]]
         else:
             known, along, left = ALONG_ROW, [1], [1]
         _need(axes in known, node, "runs over other axes")
@@ -202,13 +260,11 @@ class _Converter(TfliteWriter):
         row, (_, known) = self.floats(node.input[0]), node.input
         matrix, scale = (self.constants[name] for name in self.maker[known].input)
         stored = self.constant(f"{known} rows", matrix.T, scale=scale)
-        shape = self.shape(stored)
-        floats = self.compute("DEQUANTIZE", [stored], known, shape)
-        inputs = [row, floats, -1]
-        self.compute("FULLY_CONNECTED", inputs, node.output[0], [1, shape[0]])
+        floats = self.compute("DEQUANTIZE", [stored], known, self.shape(stored))
+        shape = [1, self.shape(stored)[0]]
+        self.compute("FULLY_CONNECTED", [row, floats, -1], node.output[0], shape)
 
     def top(self, node: NodeProto) -> None:
-        """The largest numbers of a row, the largest first."""
         inputs, (count,) = self.floats(node.input[0]), self.constants[node.input[1]]
         how_many = self.constant(f"{node.name} k", count.astype(np.int32))
         kinds = zip(node.output, ("float32", "int32"), strict=True)
@@ -237,6 +293,19 @@ class _Converter(TfliteWriter):
         "Softmax": elementwise,
         "TopK": top,
     }
+
+
+def _quantization(scale, zero_point=0, axis=0) -> schema.QuantizationParametersT:
+    scales = np.atleast_1d(scale).astype(np.float32)
+    how = {"zeroPoint": np.full(len(scales), zero_point, np.int64), "scale": scales}
+    return schema.QuantizationParametersT(quantizedDimension=axis, **how)
+
+
+def _operator_code(kind: str) -> schema.OperatorCodeT:
+    code = getattr(schema.BuiltinOperator, kind)
+    how = {"deprecatedBuiltinCode": min(code, 127)}  # for old readers: a byte
+    version = OPERATOR_VERSIONS.get(kind, 1)
+    return schema.OperatorCodeT(builtinCode=code, version=version, **how)
 
 
 def _need(is_so: bool, node: NodeProto, why: str) -> None:

@@ -27,10 +27,7 @@ def litert_answers(tflite_file: Path, prepared: Iterable[np.ndarray]) -> np.ndar
 
 @contextmanager
 def without_remarks() -> Iterator[None]:
-    """Keep C code's lines of "INFO:" off this process's stderr; let others through.
-
-    LiteRT writes one as it starts, and has no setting for that (ai-edge-litert 2.3).
-    """
+    """Keep off stderr the "INFO:" that LiteRT 2.3 writes as it starts, unasked."""
     kept = os.dup(STDERR)
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), STDERR)

@@ -1,10 +1,9 @@
 """What the page runs a model on, brought from npm: two engines and two fonts.
 
-packages.json says which files of which packages. package-lock.json names every version
-and checksum, which `npm ci` compares, and no registry: a reader's own npm settings
-count. engine_edits.json says what is changed in LiteRT's files, why, and until when; a
-change that finds nothing to change is an error, and test_pocket_same.py tries all
-builds. Large files are compressed here (.gz), because not every host compresses them.
+packages.json says which files of which packages; package-lock.json their checksums, and
+no registry: a reader's own npm settings count. engine_edits.json says what is changed
+in LiteRT's files, why, and until when; one that finds nothing to change is an error.
+Large files are compressed here (.gz), because not every host compresses them.
 """
 
 import gzip
@@ -43,15 +42,12 @@ class Package(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """A program that runs a model in the browser.
-
-    `starts_with` names what engine.js's `start` is given, in the page's folder: the
-    runtime, in which BUILD stands for one of `BUILDS`; the model; more.
-    """
+    """A program that runs a model in the browser."""
 
     title: str
     code: Path  # holds engine.js, by which the page asks it, and what that imports
     packages: tuple[Package, ...]
+    # What engine.js's `start` is given: runtime (BUILD is of `BUILDS`), model, and more
     starts_with: tuple[str, ...]
 
     def fetch(self) -> Path:
@@ -62,9 +58,8 @@ class Engine(NamedTuple):
 def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
     """Make a folder hold these packages' files and `RECORD` alone, and return it.
 
-    Raises:
-        FileError: If npm is missing, a package cannot be had, or is not the one
-            that was pinned. An earlier folder then stays as it was.
+    If npm or a package cannot be had, or it is not the one that was pinned, that is a
+    FileError, and an earlier folder stays as it was.
     """
     record, names = _record(packages), [n for p in packages for n in p.files.values()]
 
@@ -102,8 +97,7 @@ def _install(folder: Path) -> None:
     if os.environ.get("FOODVISION_OFFLINE", "").strip() == "1":
         raise FileError(
             "The runtime of the browser demo is not here yet, and FOODVISION_OFFLINE=1 "
-            "keeps npm off the network. Unset it and run this again once you are "
-            "connected."
+            "keeps npm off the network. Unset it and run this again once connected."
         )
     beside = str(Path(sys.executable).parent)  # where pip puts one
     npm = shutil.which("npm") or shutil.which("npm", path=beside)
@@ -144,32 +138,18 @@ def _record(packages: tuple[Package, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read_packages(part: str) -> tuple[Package, ...]:
-    wanted = json.loads((HERE / "packages.json").read_text("utf-8"))[part]
-    return tuple(Package(**package) for package in wanted)
-
-
 def _as_bytes(text: str) -> bytes:
     """A text of engine_edits.json; after "hex " come bytes as numbers."""
     return bytes.fromhex(text[4:]) if text.startswith("hex ") else text.encode()
 
 
-FONTS = _read_packages("fonts")
-ORT_WEB = Engine(
-    "ONNX Runtime Web",
-    ENGINES / "onnx",
-    _read_packages("onnx"),
-    ("vendor/ort.wasm.gz", MODEL),
-)
+PACKAGES = json.loads((HERE / "packages.json").read_text("utf-8"))
+FONTS, ORT, LITE = (tuple(Package(**p) for p in part) for part in PACKAGES.values())
 CHANGES = json.loads((HERE / "engine_edits.json").read_text("utf-8"))
-EDITS = tuple(
-    (file, *map(_as_bytes, texts))
-    for change in CHANGES
-    for file, *texts in change["edits"]
-)
-LITE_RT = Engine(
-    "LiteRT",
-    ENGINES / "litert",
-    tuple(package._replace(edits=EDITS) for package in _read_packages("litert")),
-    ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm"),
-)
+EDITS = [edit for change in CHANGES for edit in change["edits"]]
+EDITS = tuple((file, *map(_as_bytes, texts)) for file, *texts in EDITS)
+LITE = tuple(package._replace(edits=EDITS) for package in LITE)
+LITE_FILES = ("vendor/litert_BUILD.wasm.gz", TFLITE, "prepare.wasm")
+LITE_RT = Engine("LiteRT", ENGINES / "litert", LITE, LITE_FILES)
+ORT_FILES = ("vendor/ort.wasm.gz", MODEL)
+ORT_WEB = Engine("ONNX Runtime Web", ENGINES / "onnx", ORT, ORT_FILES)

@@ -22,15 +22,12 @@ ISOLATION = {
 # Python's own table, not the system's, which differs between systems; and more.
 SCRIPTS = dict.fromkeys((".js", ".mjs"), "text/javascript")
 TABLE = mimetypes.MimeTypes().types_map[True] | SCRIPTS | {".woff2": "font/woff2"}
-KINDS = {
-    ending: f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-    for ending, kind in TABLE.items()
-}
+AS_UTF8 = {k: f"{v}; charset=utf-8" for k, v in TABLE.items() if v.startswith("text/")}
 
 
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    extensions_map = KINDS
+    extensions_map = TABLE | AS_UTF8
 
     def __init__(self, *args, isolated: bool, **kwargs):
         self._headers = {"Cache-Control": "no-cache"}  # ask whether it has changed
@@ -53,25 +50,19 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the folder's index.html answers."""
         return f"http://{HOST}:{self.server_port}/"
 
     def handle_error(self, request, client_address) -> None:
-        """A browser may hang up whenever it likes; all else is told as usual."""
+        # A browser may hang up whenever it likes; all else is told as usual.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 @contextmanager
-def serve_folder(
-    folder: Path, *, port: int = 0, isolated: bool = True
-) -> Iterator[Server]:
+def serve_folder(folder: Path, *, port=0, isolated=True) -> Iterator[Server]:
     """Serve a folder to this computer's own browsers, for as long as a with-block.
 
     Port 0 is any free one. Pages that are `isolated` may share memory between threads.
-
-    Raises:
-        DeployError: If there is no index.html, or the port is taken.
     """
     folder = Path(folder).resolve()
     if not (folder / "index.html").is_file():

@@ -1,7 +1,6 @@
 """Put together the demo that runs in the visitor's own browser.
 
-The folder that comes out is a whole web site of plain files: page, model, the program
-that runs it, icons. Any web server can serve it, and none of them ever sees a picture.
+It is a folder of plain files: any web server can serve it, and none sees a picture.
 """
 
 import gzip
@@ -19,12 +18,17 @@ from going_modular.demo_folder import DeployError, copy_shown, shown_suffix
 from going_modular.export import metadata_of
 from going_modular.files import FileError, file_sha256, staged_folder
 from going_modular.gate import STRENGTH
-from pocket.carried import KNOWN_FILE, ReferenceFeatures, read_known, with_features
 from pocket.convert import tflite_of
-from pocket.preparation import ConvertError, preparation_of
+from pocket.model_file import (
+    KNOWN_FILE,
+    ConvertError,
+    ReferenceFeatures,
+    preparation_of,
+    read_known,
+    with_features,
+)
 from pocket.runtimes import BUILDS, LITE_RT, MODEL, ORT_WEB, TFLITE, Engine, packed
-from pocket.taught_file import RULES
-from pocket.teaching import MARGIN, NEAREST, own_likeness
+from pocket.teaching import MARGIN, NEAREST, RULES, own_likeness
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "demos" / "foodvision_pocket"
@@ -37,14 +41,11 @@ NOT_SHOWN = (".gitattributes", "README.md", "sw-remove.js", "sw.js")  # beside t
 
 
 def fill_first_page(model_file: Path, folder: Path) -> Path:
-    """Put beside the reader's own index.html what it loads; it writes the page itself.
+    """Put beside the reader's own index.html what it loads.
 
     That is the model, facts.json (class names as people read them, and both thresholds)
     and the two files of ONNX Runtime Web, by the names that npm gives. Where those
     cannot be had, a sentence says why: the page cannot run then.
-
-    Raises:
-        FileError: If the folder cannot be written.
     """
     about = app.ModelMetadata.from_metadata(metadata_of(onnx.load(model_file)))
     facts = {
@@ -66,21 +67,17 @@ def fill_first_page(model_file: Path, folder: Path) -> Path:
     return Path(folder)
 
 
-def choose_engine(model_file: Path) -> tuple[Engine, str]:
-    """The engine for a model file, LiteRT if it can be written so, and why it is."""
+def choose_engine(model: Path | onnx.ModelProto) -> tuple[Engine, bytes, str]:
+    """The engine for a model, LiteRT if it can be written so; its content; and why."""
     try:
-        as_carried(model_file, LITE_RT)
+        content = as_carried(model, LITE_RT)
     except ConvertError as reason:
-        return ORT_WEB, str(reason)
-    return LITE_RT, "Every step of the model can be written for LiteRT."
+        return ORT_WEB, as_carried(model, ORT_WEB), str(reason)
+    return LITE_RT, content, "Every step of the model can be written for LiteRT."
 
 
 def as_carried(model: Path | onnx.ModelProto, engine: Engine) -> bytes:
-    """A model's content as an engine reads it, with its features as an output more.
-
-    Raises:
-        ConvertError: If the engine is LiteRT and the model cannot be written for it.
-    """
+    """A model's content as an engine reads it, with its features as an output more."""
     if engine is ORT_WEB:
         return with_features(model)
     return tflite_of(model, with_features=True)
@@ -97,21 +94,20 @@ def write_pocket(
 
     Files of the same names are replaced; examples, models and engines of an earlier run
     are removed. `examples` are pictures that the page offers to try, in this order.
-    Without an engine, LiteRT runs the model if it can be written for it.
-
-    Raises:
-        CarriedError: If the file's known features are not what it says of them.
-        ConvertError: If `engine` is LiteRT, and the model cannot be written for it.
-        DeployError: If the model is missing or says too little about itself.
-        FileError: If the folder cannot be written, or the program that runs the model
-            cannot be had.
+    Without an engine, LiteRT runs the model if it can be written for it; if it cannot
+    and `engine` is LiteRT, that is a ConvertError. A model that is missing or says too
+    little about itself is a DeployError; what npm or the disk refuses, a FileError.
     """
     model_file, folder = Path(model_file), Path(folder)
     model, about = _read(model_file)
-    engine, content = _carried(model, engine)
+    chosen = (engine, as_carried(model, engine)) if engine else choose_engine(model)[:2]
+    engine, content = chosen
     fetched, known, file = engine.fetch(), read_known(model), engine.starts_with[1]
     about |= {"file": file, "starts_with": engine.starts_with}
-    about |= _needed(model, engine, known)
+    if engine is LITE_RT:
+        about["preparation"] = asdict(preparation_of(model))
+    if known:
+        about["teaching"] = _teaching(known)
     # Times of change are not copied: servers go by them, and an older engine would not
     # get past a newer one that is stored.
     how = {"copy_function": shutil.copyfile, "dirs_exist_ok": True}
@@ -130,54 +126,32 @@ def write_pocket(
             name = f"examples/{number}{shown_suffix(picture).lower()}"
             copy_shown(picture, part / name)
             about["examples"].append(name)
-        _write_json(part / "model.json", about)
-        _write_json(part / "files.json", _list_files(part))
+        (part / "model.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        listed = json.dumps(_list_files(part), indent=2)
+        (part / "files.json").write_text(f"{listed}\n", "utf-8")
         new = {path.relative_to(part) for path in part.rglob("*")}
     kinds = ("examples/*", f"{VENDOR}/*", MODEL, TFLITE, KNOWN_FILE, *ENGINE_FILES)
     made_here = {path for kind in kinds for path in folder.glob(kind) if path.is_file()}
-    for old in made_here - {folder / path for path in new}:
-        if not old.samefile(model_file):
-            old.unlink()
+    kept = {folder / path for path in new}
+    for old in (old for old in made_here - kept if not old.samefile(model_file)):
+        old.unlink()
     return folder
 
 
-def _carried(model: onnx.ModelProto, engine: Engine | None) -> tuple[Engine, bytes]:
-    """An engine, the fastest that can run the model if none is wanted, and its file."""
-    try:
-        return engine or LITE_RT, as_carried(model, engine or LITE_RT)
-    except ConvertError:
-        if engine:
-            raise
-        return ORT_WEB, as_carried(model, ORT_WEB)
-
-
-def _needed(
-    model: onnx.ModelProto, engine: Engine, known: ReferenceFeatures | None
-) -> dict:
-    """What the page must do itself: prepare pictures for LiteRT, and teach."""
-    about = {}
-    if engine is LITE_RT:
-        about["preparation"] = asdict(preparation_of(model))
-    if known:
-        about["teaching"] = {
-            "file": KNOWN_FILE,
-            "dimensions": known.rounded.shape[1],
-            "counts": known.counts,
-            "strength": STRENGTH,
-            "nearest": NEAREST,
-            "margin": MARGIN,
-            # by how many photos a dish has; more than half of ours make no difference
-            "likeness": [
-                own_likeness(known, count + 1)
-                for count in range(max(1, max(known.counts) // 2))
-            ],
-            **RULES,
-        }
-    return about
-
-
-def _write_json(file: Path, content: dict) -> None:
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def _teaching(known: ReferenceFeatures) -> dict:
+    """What the page must know to teach."""
+    # by how many photos a dish has; more than half of ours make no difference
+    counts = range(1, max(1, max(known.counts) // 2) + 1)
+    return {
+        "file": KNOWN_FILE,
+        "dimensions": known.rounded.shape[1],
+        "counts": known.counts,
+        "strength": STRENGTH,
+        "nearest": NEAREST,
+        "margin": MARGIN,
+        "likeness": [own_likeness(known, count) for count in counts],
+        **RULES,
+    }
 
 
 def _read(model_file: Path) -> tuple[onnx.ModelProto, dict]:

@@ -1,7 +1,6 @@
 """How many answers a second does the browser demo give, in this computer's browser?
 
-Playwright starts Chromium, Chrome or Edge without a window, in a process of its own:
-notebooks do not let it.
+Playwright starts one in a process of its own: notebooks do not let it.
 """
 
 import base64
@@ -60,11 +59,8 @@ def measure_in_browser(
 ) -> BrowserSpeed:
     """Let the browser demo answer for pictures, one by one, after a warm-up.
 
-    The folder, written by `write_pocket`, stays as it is; `timeout` is for all of it.
-
-    Raises:
-        DeployError: If there is no browser, it or the model cannot be started, or time
-            runs out.
+    `timeout` is the seconds for all of it. If they run out, or no browser or model can
+    be started, that is a DeployError.
     """
     files = json.dumps([str(Path(file).resolve()) for file in (folder, *pictures)])
     how = {"input": files, "cwd": COURSE, "timeout": timeout}
@@ -113,8 +109,8 @@ def browser_speed(
 ) -> FoundSpeed:
     """Answers a second in a browser: measured here, or else as reported.
 
-    `folder` is None if the demo could not be written. `report` is the results.json that
-    `make bench` wrote, on whatever computer; `runs` says in its words what runs there.
+    `folder` is None if the demo could not be written. `report` is the results.json of
+    `make bench`; `runs` says in its words what runs there.
     """
     if folder:
         try:

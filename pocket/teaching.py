@@ -3,24 +3,35 @@
 The file carries what it learned from as numbers. A new dish's photos join them, and one
 more head is fitted to all: the lesson's strict one, in which every dish counts alike. A
 picture is named as a taught dish if that dish **leads**, its logit being the largest;
-and if its lead over the next dish and its **likeness** to the dish's own photos, in
-standard deviations, come to enough together: see `needed`. The scale of likeness is
-what the model's own dishes reach: a taught dish has no photos to spare for one.
+and if its lead over the next dish and its **likeness** to the dish's own photos, on the
+scale of the model's own dishes, come to enough together: see `needed`.
 
 FoodVision Pocket does the same in JavaScript (`head.js`); tests hold it to this file.
+It saves what it was taught as JSON: names, and of each photo the features, rounded to 8
+bits. Visitors send that file, so nothing in it is believed before it is checked.
 """
 
+import base64
+import json
 import math
+import tomllib
+import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional as F
 
+from going_modular.export import round_columns
+from going_modular.files import LessonError, atomic_write, file_sha256
 from going_modular.gate import fit_softmax, middle_and_width, signed_sqrt
 from going_modular.stored_features import StoredFeatures
-from pocket.carried import ReferenceFeatures
+from pocket.model_file import ReferenceFeatures, read_known
 
+RULES = tomllib.loads(Path(__file__).with_name("taught_rules.toml").read_text("utf-8"))
+MOST = RULES["most"]
 NEAREST = 3  # photos of a dish that likeness is the mean over
 # Chosen on training photos of five dishes, 20 to learn from and 130 to ask about.
 MARGIN = 0.25
@@ -40,8 +51,7 @@ def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
 def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
     """How like `count` photos of its own kind, evenly spread, a training photo is.
 
-    At most half of a class are compared with. Returns mean and standard deviation over
-    all the others; 0 and 1 if there are none.
+    At most half of a class are compared with; mean and standard deviation of the rest.
     """
     scores = []
     for rows in known.features.split(known.counts):
@@ -104,8 +114,7 @@ def taught_table(
 
     `ours` are features of our own test pictures, (N, D); `right` says which of those
     the model named rightly before, and let through, (N,). Each dish is taught from so
-    many `photos`, in so many `runs`, each time others. Returns a row for each number,
-    the first for none: means over dishes and runs.
+    many `photos`, `runs` times. Returns a row for each number, means over all.
     """
     generator = torch.Generator().manual_seed(42)
     rows = {0: ("", "", f"{int(right.sum())} of {len(ours)}")}
@@ -124,3 +133,108 @@ def taught_table(
     columns = ["the dish named", "other dishes called it", "ours still right"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.rename_axis("photos")
+
+
+class TaughtError(LessonError):
+    """A file of taught dishes that cannot be used; says why."""
+
+
+def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
+    """Read features of each dish's photos, float32, (n, D), by its name.
+
+    A name that is one of the model's, in whatever letters, is spelled as the model
+    spells it; dishes with the same name are one. If it is no such file, is damaged, or
+    belongs to another model than `model_file`, that is a TaughtError.
+    """
+    file = Path(file)
+    content = _parse(file)
+    if content.get("model") != file_sha256(model_file):
+        raise TaughtError(
+            f"{file.name} was taught to another model, whose numbers mean nothing to "
+            f"{Path(model_file).name}. Serve this model's page, and teach that."
+        )
+    known = read_known(model_file)
+    if known is None:
+        raise TaughtError(f"{Path(model_file).name} carries nothing to learn with.")
+    spelling = {name.lower(): name for name in known.class_names}
+    joined: dict[str, list[torch.Tensor]] = {}
+    try:
+        for dish in content["dishes"]:
+            name, photos = clean_name(dish["name"]), dish["photos"]
+            if not name or not isinstance(photos, list) or not photos:
+                raise ValueError("a dish without a name or without photos")
+            rows = [_features(photo, known.rounded.shape[1]) for photo in photos]
+            # Upper and lower case make no difference to people.
+            joined.setdefault(spelling.setdefault(name.lower(), name), []).extend(rows)
+        photos = sum(map(len, joined.values()))
+        if len(content["dishes"]) > MOST["dishes"] or photos > MOST["photos"]:
+            raise ValueError("too many dishes or photos")
+    except (KeyError, TypeError, ValueError) as error:
+        raise TaughtError(
+            f"{file.name} is damaged ({error}): save it once more in the page."
+        ) from error
+    return {name: torch.stack(rows) for name, rows in joined.items()}
+
+
+def _parse(file: Path) -> dict:
+    if not file.is_file():
+        raise TaughtError(f"There is no {file}: save it in the page first.")
+    if file.stat().st_size > MOST["bytes"]:
+        raise TaughtError(f"{file.name} is too large to hold taught dishes.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TaughtError(f"{file.name} holds no taught dishes: no JSON.") from error
+    if not isinstance(content, dict) or content.get("format") != RULES["format"]:
+        raise TaughtError(f"{file.name} holds no taught dishes: save it in the page.")
+    if content.get("version") != RULES["version"]:
+        raise TaughtError(f"{file.name} is from a newer page: update the course.")
+    return content
+
+
+def clean_name(name: str) -> str:
+    """A name fit to be shown: no control characters, single spaces, not long."""
+    if not isinstance(name, str):
+        raise TypeError("a name that is no text")
+    plain = unicodedata.normalize("NFC", name)
+    kept = [" " if unicodedata.category(c)[0] in "CZ" else c for c in plain]
+    return " ".join("".join(kept).split())[: MOST["name"]].strip()
+
+
+def _features(photo: dict, dimensions: int) -> torch.Tensor:
+    content, scale = base64.b64decode(photo["features"], validate=True), photo["scale"]
+    if len(content) != dimensions or not any(content):
+        raise ValueError(f"a photo that has no {dimensions} features")
+    if type(scale) not in (int, float) or not 0 < scale < MOST["scale"]:
+        raise ValueError("a scale that is no small positive number")
+    picture = base64.b64decode(photo.get("picture", ""), validate=True)
+    if len(picture) > MOST["picture"]:
+        raise ValueError("a picture that is not small")
+    return torch.from_numpy(np.frombuffer(content, np.int8) * np.float32(scale))
+
+
+def class_more(
+    names: Sequence[str], dishes: Mapping[str, torch.Tensor]
+) -> tuple[list[str], torch.Tensor]:
+    """Classes for the next model, each once, and labels (N,) of dishes' N photos."""
+    together = list(dict.fromkeys([*names, *dishes]))
+    labels = [together.index(name) for name, rows in dishes.items() for _ in rows]
+    return together, torch.tensor(labels, dtype=torch.long)
+
+
+def write_taught(
+    file: Path, dishes: Mapping[str, torch.Tensor], *, model_file: Path
+) -> Path:
+    """Write features (n, D) of dishes' photos as the page of a model does."""
+    written = []
+    for name, rows in dishes.items():
+        integers, scales = round_columns(rows.numpy().T)
+        texts = [base64.b64encode(column.tobytes()).decode() for column in integers.T]
+        pairs = zip(texts, scales.tolist(), strict=True)
+        photos = [{"features": text, "scale": scale} for text, scale in pairs]
+        written.append({"name": name, "photos": photos})
+    content = {key: RULES[key] for key in ("format", "version")}
+    content |= {"model": file_sha256(model_file), "dimensions": len(integers)}
+    with atomic_write(file) as part:
+        part.write_text(json.dumps({**content, "dishes": written}), encoding="utf-8")
+    return Path(file)

@@ -32,8 +32,7 @@ from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import Settings, feature_loader, train
 from going_modular.gate import make_gate
 from going_modular.model_builder import CONTENDERS
-from pocket.carried import with_features
-from pocket.preparation import constants_of
+from pocket.model_file import constants_of, with_features
 from tools.course import LESSON, ROOT
 from tools.model_card import CARD, MODEL, describe
 

@@ -16,10 +16,10 @@ from going_modular.app import model as app
 from going_modular.demo_folder import DeployError, upload_plan
 from going_modular.files import file_sha256
 from pocket import site
-from pocket.preparation import ConvertError, preparation_of
+from pocket.model_file import ConvertError, preparation_of
 from pocket.runtimes import FONTS, LITE_RT, ORT_WEB, RECORD, Engine
 from pocket.server import ISOLATION
-from pocket.taught_file import RULES
+from pocket.teaching import RULES
 
 NOT_KEPT = {"README.md", ".gitattributes", "sw-remove.js", "sw.js", "files.json"}
 BINARY = (".gz", ".woff2", ".jpg", ".png", ".onnx")
@@ -74,13 +74,12 @@ def test_the_folder_is_complete_and_says_what_the_model_says(examples, tmp_path)
         **asdict(ABOUT),
         **app.CONTRACT,
     }
-    engine, why = site.choose_engine(model)
+    engine, _, why = site.choose_engine(model)
     assert engine is ORT_WEB and "floats" in why and why.endswith(".")
     folder = site.write_pocket(COMMITTED, tmp_path / "committed")
-    engine, why = site.choose_engine(COMMITTED)
+    engine, content, why = site.choose_engine(COMMITTED)
     assert engine is LITE_RT and why.startswith("Every step")
-    content = gzip.decompress((folder / site.TFLITE).read_bytes())
-    assert content == site.as_carried(COMMITTED, LITE_RT)
+    assert gzip.decompress((folder / site.TFLITE).read_bytes()) == content
     assert_complete(folder, LITE_RT)
     about = json.loads((folder / "model.json").read_text())
     assert about["file"] == site.TFLITE

@@ -28,12 +28,11 @@ from benchmarks.teaching import LEARNED, ask_all, call, teach
 from going_modular.app.model import SENTENCES, open_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.stored_features import read_features
-from pocket.carried import FEATURES, KNOWN_FILE, read_known, with_features
+from pocket.model_file import FEATURES, KNOWN_FILE, read_known, with_features
 from pocket.runtimes import ORT_WEB
 from pocket.server import serve_folder
 from pocket.site import write_pocket
-from pocket.taught_file import class_more, read_taught, write_taught
-from pocket.teaching import TaughtHead
+from pocket.teaching import TaughtHead, class_more, read_taught, write_taught
 
 OTHERS = COMMITTED.parents[1] / "data" / "other_dishes_effnet_lite2_224.npz"
 SOUP, NOODLES = "soup", "noodles"

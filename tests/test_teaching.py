@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from going_modular.app.model import Predictor, open_picture
 from going_modular.datasets import find_strangers
 from going_modular.export import FEATURES, KNOWN
+from going_modular.files import LessonError
 from going_modular.stored_features import read_features
-from pocket.carried import CarriedError, ReferenceFeatures, read_known, with_features
-from pocket.taught_file import TaughtError, clean_name, read_taught, write_taught
-from pocket.teaching import TaughtHead, own_likeness, taught_table
+from pocket import teaching
+from pocket.model_file import ReferenceFeatures, read_known, with_features
+from pocket.teaching import TaughtError, TaughtHead, read_taught, taught_table
 
 PHOTOS = 20
 OTHERS = read_features(ROOT / "data" / "other_dishes_effnet_lite2_224.npz")
@@ -40,7 +41,7 @@ def some_of(dish: str, count: int = PHOTOS, start: int = 0) -> torch.Tensor:
     return rows[labels == OTHERS.names.index(dish)][start : start + count]
 
 
-def test_the_committed_file_carries_its_training_photos(known, tmp_path):
+def test_the_committed_file_carries_its_training_photos(known, session):
     about = Predictor(COMMITTED).about
     assert known.counts == about.reference_counts
     assert known.class_names == about.class_names
@@ -51,22 +52,17 @@ def test_the_committed_file_carries_its_training_photos(known, tmp_path):
     alike = (known.features @ known.features.T).fill_diagonal_(-1)
     nearest = known.labels[alike.topk(5, dim=1).indices].mode(dim=1).values
     assert (nearest == known.labels).float().mean() > 0.85
+    # Its features are those that familiarity compares with them.
+    names, asked = ["knn_similarity", FEATURES], np.asarray(drawn_image("pizza", 3))
+    similarity, features = session.run(names, {"picture": asked})
+    unit = F.normalize(torch.from_numpy(features), dim=1)
+    ours = (unit @ known.features.T).topk(5).values.mean()
+    assert ours.item() == pytest.approx(float(similarity), abs=1e-3)
     floats = onnx.load(COMMITTED)  # a float file carries the same
     columns = numpy_helper.from_array(known.features.T.numpy(), KNOWN)
     floats.graph.initializer.append(columns)
     theirs = read_known(floats)
     assert (theirs.features - known.features).abs().max() < 1e-3
-
-
-def test_features_are_those_that_familiarity_compares(session, known):
-    picture = np.asarray(drawn_image("pizza", 3))
-    names = ["knn_similarity", FEATURES]
-    knn_similarity, features = session.run(names, {"picture": picture})
-    unit = F.normalize(torch.from_numpy(features), dim=1)
-    ours = (unit @ known.features.T).topk(5).values.mean()
-    assert ours.item() == pytest.approx(float(knn_similarity), abs=1e-3)
-    plain = onnxruntime.InferenceSession(COMMITTED)
-    assert plain.run(["knn_similarity"], {"picture": picture})[0] == knn_similarity
 
 
 def test_a_file_without_known_features_or_with_others_than_it_says(tmp_path):
@@ -76,13 +72,13 @@ def test_a_file_without_known_features_or_with_others_than_it_says(tmp_path):
     model = onnx.load(COMMITTED)
     texts = {prop.key: prop.value for prop in model.metadata_props}
     onnx.helper.set_model_props(model, texts | {"reference_counts": "[1, 2, 3]"})
-    with pytest.raises(CarriedError, match="6 known features, but has 450"):
+    with pytest.raises(LessonError, match="6 known features, but has 450"):
         read_known(model)
     for node in model.graph.node:  # as in a file that was made before it had names
         for names in (node.input, node.output):
             names[:] = [name.replace(FEATURES, "view") for name in names]
     model.graph.initializer.append(numpy_helper.from_array(np.eye(3), KNOWN))
-    with pytest.raises(CarriedError, match="names no features.*make it anew"):
+    with pytest.raises(LessonError, match="names no features.*make it anew"):
         read_known(model)
 
 
@@ -105,7 +101,6 @@ def test_taught_dishes_are_named_and_little_else_is(known, session):
 
 
 def share_named(head: TaughtHead, dish: str, place: int) -> float:
-    """The share of a dish's test photos that are called by this number."""
     return (head.find(OTHERS.test_of(dish)) == place).float().mean().item()
 
 
@@ -121,12 +116,12 @@ def test_the_table_counts_what_it_says(known):
     alone = taught_table(known, few.without(*few.names), ours=ours, right=right)
     assert list(alone.index) == [0], "nothing to teach, nothing to say"
     one_each = ReferenceFeatures(known.rounded[:2], known.scale[:2], [1, 1], ["a", "b"])
-    assert own_likeness(one_each, 5) == (0.0, 1.0), "nothing to compare with"
+    assert teaching.own_likeness(one_each, 5) == (0.0, 1.0), "nothing to compare with"
 
 
 def test_a_file_of_taught_dishes_is_read_as_written_or_refused(tmp_path):
     dishes = {"baklava": some_of("baklava", 5), "bibimbap": some_of("bibimbap", 3)}
-    file = write_taught(tmp_path / "taught.json", dishes, model_file=COMMITTED)
+    file = teaching.write_taught(tmp_path / "taught.json", dishes, model_file=COMMITTED)
     read = read_taught(file, model_file=COMMITTED)
     assert list(read) == list(dishes)
     for name, rows in dishes.items():
@@ -143,6 +138,6 @@ def test_a_file_of_taught_dishes_is_read_as_written_or_refused(tmp_path):
         file.write_bytes(content)
         with pytest.raises(TaughtError, match=why):
             read_taught(file, model_file=COMMITTED)
-    assert clean_name("  pho\u202e \n  bo\x00 ") == "pho bo"
-    assert clean_name("x" * 99) == "x" * 40
-    assert clean_name("cre\u0300me") == "cr\u00e8me"
+    assert teaching.clean_name("  pho\u202e \n  bo\x00 ") == "pho bo"
+    assert teaching.clean_name("x" * 99) == "x" * 40
+    assert teaching.clean_name("cre\u0300me") == "cr\u00e8me"

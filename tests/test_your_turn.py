@@ -26,7 +26,7 @@ from going_modular.model_builder import Built, FeatureExtractor
 from going_modular.stored_features import read_features
 from going_modular.your_turn import counting, lesson, shipping
 from going_modular.your_turn.checking import TEXTS
-from pocket.carried import read_known
+from pocket.model_file import read_known
 
 PROBABILITIES = {"pizza": 0.7, "steak": 0.2, "sushi": 0.1}
 ANSWER = np.array([0.7, 0.2, 0.1])

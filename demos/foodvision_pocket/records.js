@@ -1,5 +1,5 @@
 // What is kept of a dish and of a photo, and what a file that travels looks like: nothing
-// that is read is believed. The rules are model.json's, which taught_file.py keeps, too.
+// that is read is believed. The rules are model.json's, which teaching.py keeps, too.
 
 import { VisitorError } from "./basics.js";
 

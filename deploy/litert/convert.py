@@ -19,7 +19,7 @@ from going_modular.export import Deployable, quiet
 from going_modular.files import atomic_write
 from pocket.convert import tflite_of
 from pocket.litert import without_remarks
-from pocket.preparation import preparation_of
+from pocket.model_file import preparation_of
 
 NAME = "foodvision_mini.tflite"
 PACKAGES = {"int8": "ai-edge-litert", "fp32": "ai-edge-litert litert-torch"}

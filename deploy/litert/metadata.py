@@ -16,8 +16,8 @@ from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 from deploy.reference import LICENCE, descriptions
 from going_modular.app.model import ModelMetadata
 from going_modular.model_builder import Preprocess
-from pocket.preparation import Preparation
-from pocket.tflite import IDENTIFIER
+from pocket.convert import IDENTIFIER
+from pocket.model_file import Preparation
 
 LABELS = "labels.txt"
 # From the schema, where each kind of content has a number.

@@ -23,7 +23,7 @@ from going_modular.export import activation_ranges, metadata_of
 from going_modular.files import FileError, patch_file
 from going_modular.model_builder import Built
 from going_modular.robustness import Case, is_refused, run_cases
-from pocket.carried import ReferenceFeatures
+from pocket.model_file import ReferenceFeatures
 from pocket.teaching import TaughtHead
 
 from .checking import NotYet, expect, expect_count, given, need, pair, says

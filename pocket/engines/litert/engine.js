@@ -19,9 +19,8 @@ function printErr(line) {
 }
 
 /**
- * Start with the runtime, the .tflite and prepare.wasm, as they come: promises of
- * responses. `about` is model.json; `threads` is how many may work on one answer, if the
- * runtime's `build` has threads. Returns what is running, in words.
+ * Start with promises of the runtime, the .tflite and prepare.wasm; says what is running.
+ * `about` is model.json; `threads` may work on one answer, if the `build` has threads.
  */
 export async function start(files, { about, build, threads }) {
   const script = new URL(`vendor/litert_${build}.js`, import.meta.url).href;

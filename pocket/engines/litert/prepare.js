@@ -1,8 +1,7 @@
 // From a square of pixels to what the network takes, as the ONNX file's first steps do it:
 // resized, bicubic and antialiased, then scaled. To the bit: the network rounds to 8-bit
-// integers next, and a difference of a millionth there can move an answer by hundredths.
-//
-// Here are the weights; prepare.wat applies them.
+// integers next, where a millionth can move an answer by hundredths. prepare.wat applies
+// the weights that are made here.
 
 // Rounds to float32. Every step is one sum, product or quotient of such numbers and one
 // rounding, in the order in which ONNX Runtime takes them.
@@ -44,10 +43,7 @@ export async function makePrepare(code, { size, scale, shift }) {
   };
 }
 
-/**
- * By how much each pixel of a side counts for each pixel of the result, as prepare.wat
- * reads it.
- */
+/** How much each pixel of a side counts for each of the result, as prepare.wat reads it. */
 function makeTable(side, size) {
   const ratio = f(size / side);
   const step = f(1 / ratio); // pixels of the side for one of the result

@@ -1,6 +1,5 @@
-;; The arithmetic of prepare.js: a square of pixels is resized and scaled, in float32.
-;;
-;; Four numbers at a time, the red, green, blue and alpha of a pixel. Each step is one
+;; The arithmetic of prepare.js: a square of pixels is resized and scaled, in float32,
+;; four numbers at a time, the red, green, blue and alpha of a pixel. Each step is one
 ;; product or one sum, rounded once, in ONNX Runtime's order, so that all bits are its.
 ;; The table says for each place of the result, in `$entry` bytes: where the first pixel
 ;; lies that counts, 4 bytes for each before; 4 bytes for each that counts; the weights.

@@ -1,5 +1,4 @@
-// The engine for any network: ONNX Runtime, which runs the ONNX file as it is. The file
-// holds the picture's preparation, too.
+// The engine for any network: ONNX Runtime, which runs the ONNX file, preparation and all.
 
 import * as ort from "./vendor/ort.mjs";
 
