@@ -263,5 +263,5 @@ def test_a_speed_is_measured_or_reported_for_that_engine(tmp_path, monkeypatch, 
     assert browser_speed(tmp_path, [], report=REPORT) == found
     measured = BrowserSpeed("Chromium 9", ON_LITE_RT, [50.0, 40.0, 10.0], [])
     monkeypatch.setattr(stopwatch, "measure_in_browser", lambda *_: measured)
-    assert browser_speed(tmp_path, [], report=REPORT) == (25, "Chromium 9, here")
+    assert browser_speed(tmp_path, [], report=REPORT) == (25, "Chromium 9, here", [])
     assert capsys.readouterr().out.startswith("Not measured here: No browser answered")
