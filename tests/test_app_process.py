@@ -1,18 +1,25 @@
-"""Starting a demo, asking it, and stopping it whatever happens."""
+"""Starting a demo, asking it, stopping it: here, afresh elsewhere, and on a Space."""
 
 import os
+import re
+import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from browsing import DESKTOP, PHONE, open_page
+from course_copy import ROOT
 from huggingface_hub import close_session
 from PIL import Image
 from test_demo_folder import TOKEN, write_files
 
 from going_modular.app.surroundings import HERE_ONLY
 from going_modular.app_process import COURSE, ask_demo, run, run_demo
+from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples
 from going_modular.files import LessonError
+from tools.serve_demo import drawn_examples
 
 GRADIO_APP = b"""
 import gradio as gr
@@ -125,3 +132,127 @@ def test_uploads_have_a_folder_of_their_own_that_goes(given, kept, tmp_path):
     assert (folder == given.format(tmp_path)) == Path(folder).exists() == kept
     assert folder != str(tmp_path / "gradio") and Path(folder).is_relative_to(tmp_path)
     assert direct.split(",") == ["example.org", *HERE_ONLY]
+
+
+FACTS = dict(re.findall(r'^(\w+): "?([^"\n]+)', (APP / "README.md").read_text(), re.M))
+FIND_DEMO = "import app, gradio; assert isinstance(app.demo, gradio.Blocks)"
+# Root may write everywhere; without its capabilities it is a user like any other. And
+# what `run_demo` puts right for an app, a Space's computer does not.
+START = """#!/bin/sh
+unset GRADIO_TEMP_DIR GRADIO_EXAMPLES_CACHE GRADIO_ANALYTICS_ENABLED
+unset PYTHONDONTWRITEBYTECODE
+[ $(id -u) != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all {python} "$@"
+exec {python} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """A Python that has what the demo's own requirements name, and nothing else."""
+    index = [sys.executable, "-m", "pip", "index", "versions", "gradio"]
+    if subprocess.run(index, capture_output=True).returncode:
+        pytest.skip("needs a package index that pip can reach, to install from")
+    environment = tmp_path_factory.mktemp("elsewhere") / "venv"
+    base = shutil.which(f"python{FACTS['python_version']}") or sys.executable
+    run(base, "-m", "venv", environment)
+    python = environment / "bin" / "python"
+    run(python, "-m", "pip", "install", "-q", "-r", APP / "requirements.txt")
+    return python
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    folder = copy_app(APP, tmp_path / "app", TEXTS)
+    shutil.copy(ROOT / "models/foodvision_mini.onnx", folder)
+    copy_examples(drawn_examples(), folder / "examples")
+    return folder
+
+
+def enter(page, words: str) -> None:
+    """Press Tab until what has the focus is labelled with these words; then Enter."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if words in (page.evaluate("document.activeElement.ariaLabel") or ""):
+            page.keyboard.press("Enter")
+            return
+    pytest.fail(f"Tab never reaches {words}")
+
+
+def upload_by_keyboard(page, file: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        enter(page, "Drop an image file")
+    sent = {"name": f"{file.stem}.jpg", "mimeType": "image/jpeg"}
+    chooser.value.set_files({**sent, "buffer": file.read_bytes()})
+
+
+@pytest.mark.slow
+def test_a_visitor_by_keyboard_where_there_is_no_pytorch(python, folder, browser):
+    """Upload, a file that is no picture, an example."""
+    tried = subprocess.run([python, "-c", "import torch"], capture_output=True)
+    assert tried.returncode and b"ModuleNotFoundError" in tried.stderr
+    with run_demo(folder, python=str(python)) as running:
+        for name, picture in drawn_examples().items():
+            scores, note = ask_demo(running.url, picture)
+            assert scores["label"] == name and name in note
+        for size in (DESKTOP, PHONE):
+            page = open_page(browser, running.url, size)
+            upload_by_keyboard(page, drawn_examples()["sushi"])
+            page.get_by_text("This looks like sushi.").wait_for()
+            enter(page, "Remove Image")
+            page.get_by_text("What is on your plate?").wait_for()
+            upload_by_keyboard(page, Path(__file__))
+            page.get_by_text("That file is not a picture.").wait_for()
+            enter(page, "Example picture 1")
+            page.get_by_text("This looks like pizza.").wait_for()
+            page.close()
+
+
+@pytest.fixture(scope="module")
+def space(python) -> str:
+    """How a Space starts Python, with the packages that its builder adds."""
+    asked = [f"gradio[oauth]=={FACTS['sdk_version']}", "spaces", "-r"]
+    run(python, "-m", "pip", "install", "-q", *asked, APP / "requirements.txt")
+    start = python.with_name("start")
+    start.write_text(START.format(python=python))
+    start.chmod(0o755)
+    return str(start)
+
+
+@pytest.fixture
+def checkout(folder, tmp_path, monkeypatch):
+    """The folder as another user has cloned it, with a home beside it."""
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("SYSTEM", "spaces")
+    everything = [folder, *folder.rglob("*")]
+    for path in everything:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+        if os.geteuid() == 0:
+            shutil.chown(path, "nobody", "nogroup")
+    yield folder
+    for path in everything:
+        path.chmod(0o755)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero_gpu", [False, True])
+def test_a_space_is_found_answers_and_writes_nowhere_else(
+    space, checkout, site, monkeypatch, zero_gpu
+):
+    """ZeroGPU hardware runs beside an app, and wants to hear of one function."""
+    site.put("/startup-report", b"{}")
+    if zero_gpu:
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", site.root)
+    before = {*checkout.parent.rglob("*")}
+    with run_demo(checkout, python=space) as running:
+        note = ask_demo(running.url, checkout / "examples/pizza.jpg")[1]
+        text = ask_demo(running.url, checkout / "requirements.txt")[1]
+    assert "pizza" in note and "not a picture" in text
+    new = {*checkout.parent.rglob("*")} - before
+    assert all(file.is_relative_to(checkout.parent / "tmp") for file in new), new
+    told = ["/startup-report"] if zero_gpu else []  # of a function, lent no GPU
+    assert site.asked == told
+    run(space, "-c", FIND_DEMO, cwd=checkout, env=None)  # as a Space's own tools do
