@@ -52,10 +52,7 @@ class Mini(NamedTuple):
 
 
 def open_mini(*, needs_others: bool = False) -> Mini:
-    """Find the model and its features, train its head, and say which model it is.
-
-    Where `needs_others`, a model without features of other dishes will not do.
-    """
+    """Find the model and its features, train its head, and say which model it is."""
     own = _open(OWN, ROOT / "models") if OWN.exists() else None
     if own and needs_others and not own.others.names:
         print("No features of other dishes fit your own model.")
@@ -113,10 +110,7 @@ def train_head(built: Built, photos: StoredFeatures) -> torch.nn.Module:
 def named_by(
     deployable: Deployable, facts: dict, features: torch.Tensor
 ) -> torch.Tensor:
-    """The class that a finished model names for features (N, D), or -1: turned away.
-
-    `facts` are those that `make_deployable` gave with it. Returns class numbers (N,).
-    """
+    """The class (N,) that a model names for features (N, D), or -1: turned away."""
     limits = facts["knn_similarity_threshold"], facts["in_distribution_threshold"]
     with torch.inference_mode():
         probabilities, *scores = deployable.answer(features)
@@ -135,8 +129,7 @@ def keep_features(
 ) -> Path:
     """Keep the features of the reader's pictures, so that companions work on them.
 
-    `slug` is the network's name in file names; `halves` are features and labels of the
-    training and the test pictures, which were drawn if `is_practice`.
+    `halves` are features and labels of the training and the test pictures.
     """
     stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
     file = features_file(folder, "photos", slug, built.preprocess.size)

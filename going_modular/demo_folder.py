@@ -33,18 +33,15 @@ class DeployError(LessonError):
 
 
 class PlannedFile(NamedTuple):
-    """One file of an upload: its path, its size in bytes, and "LFS" or "git"."""
+    """One file of an upload."""
 
     path: str
-    size: int
-    storage: str
+    size: int  # bytes
+    storage: str  # "LFS" or "git"
 
 
 def folder_files(folder: Path) -> list[str]:
-    """Paths of a demo's files in its folder, with /, sorted, without `LEFTOVERS`.
-
-    If the folder is missing or empty, or holds a link, that is a DeployError.
-    """
+    """Paths of a demo's files, with /, sorted; no file, or a link: a DeployError."""
     if not (folder := Path(folder)).is_dir():
         raise DeployError(f"There is no folder {folder}: run the cells that write it")
     paths = [path.relative_to(folder) for path in folder.rglob("*")]
@@ -72,10 +69,9 @@ def write_readme(about: ModelMetadata, folder: Path) -> Path:
 
 
 def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
-    """Copy files of an app from one folder to another, all or none; returns the other.
+    """Copy files of an app to another folder, all or (a DeployError) none; returns it.
 
-    Other files in `folder` stay; in `source` itself all stay as they are. If one of
-    them is missing, that is a DeployError.
+    Other files in `folder` stay; in `source` itself all stay as they are.
     """
     source, folder = Path(source), Path(folder)
     if missing := [name for name in names if not (source / name).is_file()]:
@@ -92,10 +88,9 @@ def copy_app(source: Path, folder: Path, names: Sequence[str] = COPIED) -> Path:
 def pick_examples(
     samples: Sequence[Sample], answers: pd.DataFrame, class_names: Sequence[str]
 ) -> dict[str, Path]:
-    """For each class the first picture that the model names rightly and lets through.
+    """For each class the first picture, if there is one, that is rightly let through.
 
-    Of a class without such a picture it is the first one. `answers` are from
-    `compare_answers`, in the order of `samples`.
+    `answers` are from `compare_answers`, in the order of `samples`.
     """
     good = (answers.verdict == DISH) & (answers.guess == answers.label)
     ranked = pd.DataFrame(samples, columns=["file", "label"]).assign(good=good.values)
@@ -119,10 +114,7 @@ def copy_shown(file: Path, target: Path) -> None:
 
 
 def copy_examples(pictures: Mapping[str, Path], folder: Path) -> Path:
-    """Make a folder hold these pictures, by name, and no others; returns it.
-
-    Each arrives whole, so whoever looks into the folder meanwhile finds a picture.
-    """
+    """Make a folder hold these pictures, by name, whole, and no others; returns it."""
     wanted = {f"{name}{shown_suffix(file)}": file for name, file in pictures.items()}
     with staged_folder(folder) as part:
         for name, file in wanted.items():
@@ -151,8 +143,7 @@ def zip_folder(folder: Path, archive: Path) -> Path:
 def upload_plan(folder: Path) -> list[PlannedFile]:
     """Say where each file of a demo would be stored by a push: git itself is asked.
 
-    Only the `.gitattributes` of the folder count, not the reader's own settings. Where
-    git is not installed, "unknown" stands in the place of "LFS" or "git".
+    Only the folder's `.gitattributes` count. Without git, the storage is "unknown".
     """
     folder, names = Path(folder).resolve(), folder_files(folder)
     how = {"cwd": folder, "env": clean_git(), "input": "\0".join(names)}

@@ -67,10 +67,8 @@ def git_lfs_missing() -> str | None:
 def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
     """Push a demo folder with Git LFS to a bare repository and clone it back.
 
-    Needs no account, no internet and no git settings, and changes none. It happens in a
-    folder in `workdir` that is gone afterwards. Where Git LFS could take its path for
-    an address ("C#", "100%"), it goes among the system's. If git or Git LFS is missing
-    or fails, or the Hub would refuse a file without it, that is a LessonError.
+    Needs no account, no internet and no git settings, and leaves nothing in `workdir`.
+    What git or Git LFS lacks, or the Hub would refuse without it, is a LessonError.
     """
     if missing := git_lfs_missing():
         raise DeployError(missing)
@@ -85,6 +83,7 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
                 f"*{Path(path).suffix} filter=lfs diff=lfs merge=lfs -text"
             )
     place.mkdir(parents=True, exist_ok=True)
+    # Git LFS could take a path such as "C#" for an address: then among the system's.
     place = place if SAFE.fullmatch(str(place)) else None
     with tempfile.TemporaryDirectory(dir=place, prefix="push-") as scratch:
         return _push_and_clone(folder, Path(scratch).resolve())
@@ -130,10 +129,8 @@ def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
 def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
     """Upload a demo folder if the environment names a Space; else show what would go.
 
-    FOODVISION_SPACE and, if wanted, FOODVISION_HARDWARE say where. The token is that of
-    HF_TOKEN, of `hf auth login` or of Colab's secrets. Nothing is sent without
-    internet, or of a model that learned from drawn pictures (`is_practice`). Returns
-    the name of the Space that FOODVISION_SPACE gives, whatever was sent.
+    Nothing is sent without internet, or of a model that learned from drawn pictures
+    (`is_practice`). Returns what FOODVISION_SPACE names, whatever was sent.
     """
     space, hardware = map(os.getenv, ("FOODVISION_SPACE", "FOODVISION_HARDWARE"))
     if space and not (is_practice or is_offline()) and (token := get_token()):
@@ -151,10 +148,8 @@ def upload_to_space(
 ) -> str:
     """Create a Space if there is none, upload a demo folder; returns its address.
 
-    Files of the Space that the folder does not have are left as they are. After a
-    failure (a DeployError) it can be called again. The README.md's front matter names
-    the SDK. `hardware` is what a new Space runs on; None is the Hub's default, CPU
-    Basic. The token is never printed.
+    Other files of the Space stay. After a failure (a DeployError) it can be called
+    again. `hardware` is what a new Space runs on; None is the Hub's default, CPU Basic.
     """
     folder, token = Path(folder), token.strip()
     files, readme = demo_folder.list_folder(folder), folder / "README.md"
