@@ -1,17 +1,20 @@
-"""What every companion starts from: the model file, and its parts from stored features.
+"""What companions start from: the model file, its parts, and visitors with thumbs.
 
 It works on the reader's own, as a run of the lesson leaves them, if they belong
 together; else on the committed ones, which were made from real photos.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from torch.utils.data import TensorDataset
 
-from going_modular.app.model import Predictor
+from going_modular.app.model import DISH, Answer, ModelMetadata, Predictor
 from going_modular.engine import (
     HEAD,
     CVResult,
@@ -21,6 +24,7 @@ from going_modular.engine import (
     train,
 )
 from going_modular.export import Deployable
+from going_modular.feedback import Feedback
 from going_modular.files import LessonError
 from going_modular.gate import Thresholds
 from going_modular.model_builder import CONTENDERS, Built
@@ -37,6 +41,9 @@ from going_modular.stored_features import (
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 OWN = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
+# The four things that can happen to a picture: was the guess right, and was it shown?
+FATES = ("let through", "turned away")
+OUTCOMES = tuple(f"{guess}, {fate}" for guess in ("right", "wrong") for fate in FATES)
 
 
 class Mini(NamedTuple):
@@ -134,3 +141,35 @@ def keep_features(
     stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
     file = features_file(folder, "photos", slug, built.preprocess.size)
     return write_features(stored, file)
+
+
+def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
+    """The app's answers, where there are only the scores of `Deployable.answer`."""
+    rows = zip(*(score.tolist() for score in scores), strict=True)
+    return [about.answer(*row) for row in rows]
+
+
+def give_thumbs(
+    feedback: Feedback, visits: Iterable[tuple[Answer, str | None]]
+) -> list[str]:
+    """Let visitors say whether their answers were right.
+
+    A visit is an answer and the dish that was on the picture; None stands for no dish
+    of ours. Returns for each visit one of `OUTCOMES`, which an app never knows.
+    """
+    outcomes = []
+    for answer, dish in visits:
+        guess, _ = answer.best
+        passed = answer.verdict == DISH
+        feedback.add(answer, up=(guess if passed else None) == dish)
+        outcomes.append(OUTCOMES[2 * (guess != dish) + (not passed)])
+    return outcomes
+
+
+def read_feedback(file: Path) -> pd.DataFrame:
+    """What an app noted, oldest first: a row a thumb, by the columns of its table."""
+    if not file.is_file():
+        raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
+    with closing(sqlite3.connect(file)) as database:
+        table = pd.read_sql("SELECT * FROM thumbs ORDER BY id", database)
+    return table.drop(columns="id").assign(time=pd.to_datetime(table.time, utc=True))

@@ -24,13 +24,13 @@ from drawn_images import GOLDEN
 from model import ModelMetadata
 from pocket_site import need_runtime
 
+from going_modular import companion
 from going_modular import feedback as module
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
 from going_modular.app_process import ask_demo, run_demo
-from going_modular.companion import COMMITTED
+from going_modular.companion import COMMITTED, OUTCOMES, read_feedback
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from going_modular.feedback import Feedback
-from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
 from pocket.server import serve_folder
 from pocket.site import fill_first_page
 
@@ -149,8 +149,8 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
     assert [a.verdict for a in (red, yellow, blue)] == [DISH, OTHER, NO_PLATE]
     visits = [(red, "pizza"), (red, "steak"), (red, None), (blue, None)]
     visits += [(yellow, yellow.best[0]), (yellow, None)]
-    outcomes = give_thumbs(Feedback(file), visits[:3])
-    outcomes += give_thumbs(Feedback(file), visits[3:])  # after a restart
+    outcomes = companion.give_thumbs(Feedback(file), visits[:3])
+    outcomes += companion.give_thumbs(Feedback(file), visits[3:])  # after a restart
     table = read_feedback(file)
     assert table.thumb.tolist() == ["up", "down", "down", "up", "down", "up"]
     assert table.time.dt.tz is not None and table.time.is_monotonic_increasing
@@ -163,7 +163,7 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
 
     scores = torch.tensor([[0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
     gate = torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
-    first, second = answers_of(predictor.about, (scores, *gate))
+    first, second = companion.answers_of(predictor.about, (scores, *gate))
     assert first.best == ("steak", pytest.approx(0.7)) and first.verdict == OTHER
     assert list(second.probabilities) == ["pizza", "steak", "sushi"]
     assert second.verdict == NO_PLATE

@@ -21,14 +21,13 @@ from going_modular.app.model import Predictor
 from going_modular.app_process import run_demo
 from going_modular.big.food101 import ALL_PHOTOS
 from going_modular.big.many_classes import class_table
-from going_modular.companion import Mini
+from going_modular.companion import OUTCOMES, Mini
 from going_modular.drawn import CLASS_NAMES, drawn_files
 from going_modular.engine import HEAD, CVResult, Settings
 from going_modular.evaluation import wilson_interval
 from going_modular.export import metadata_of
 from going_modular.files import FileError, patch_file
 from going_modular.model_builder import Built
-from going_modular.monitoring import OUTCOMES
 from going_modular.quantize import activation_ranges
 from going_modular.robustness import Case, is_refused, run_cases
 from pocket.carried import ReferenceFeatures
@@ -36,9 +35,8 @@ from pocket.teaching import TaughtHead
 
 from .checking import NotYet, expect, expect_count, given, need, pair, says
 
+
 # Companion 1, how sure is a number
-
-
 @says
 def photos_needed(total: int) -> dict:
     """How many test photos narrow an interval at 97% to two percentage points."""
@@ -65,8 +63,6 @@ def wider(trials: Sequence[CVResult], grid: Sequence[Settings]) -> dict:
 
 
 # Companion 2, honest answers
-
-
 @says
 def promise(kept: int, probabilities: Tensor, labels: Tensor) -> dict:
     """How many answers of more than 90% were right: of (N, C), by labels (N,)."""
@@ -195,8 +191,6 @@ def unpacked(size_of: Callable, pocket: Path | None, fetched: dict) -> dict | st
 
 
 # Companion 5, break it and mend it
-
-
 @says
 def line_length(longest: Callable[[float, float, int], int], answer_s: float) -> dict:
     """How many may wait: by seconds an answer, seconds to wait, answers at a time."""
@@ -225,8 +219,6 @@ def no_picture(guard: str, folder: Path, plate: Path) -> dict:
 
 
 # Companion 6, watch it; `noted` has a row a visitor
-
-
 @says
 def gate_at_fault(number: int, noted: pd.DataFrame) -> dict:
     """Visitors who are unhappy although the head was right."""
@@ -249,8 +241,6 @@ def seen_share(function: Callable, noted: pd.DataFrame) -> dict:
 
 
 # Companion 7, many dishes
-
-
 @says
 def computers(number: int, seconds: float) -> dict:
     """How many computers make all features in ten minutes, at seconds a photo."""
@@ -292,8 +282,6 @@ def worst_class(
 
 
 # Companion 8, every place: what two clouds send, and want back
-
-
 @says
 def invocations(adapter: Callable, predictor: Predictor) -> dict:
     """From the bytes that SageMaker sends to a status and a dictionary."""
@@ -326,8 +314,6 @@ def vertex_body(pack: Callable[[Sequence[Path]], bytes]) -> dict:
 
 
 # Companion 9, a page that learns
-
-
 @says
 def mistaken(number: int, guesses: Tensor, place: int) -> dict:
     """How many strangers, guesses (N,), are called by a taught dish's name."""
