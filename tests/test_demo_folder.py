@@ -22,10 +22,9 @@ from huggingface_hub.utils import filter_repo_objects
 from odd_pictures import HEIC, halves
 from packaging.requirements import Requirement
 
-from going_modular import demo_folder, spaces
-from going_modular.demo_folder import APP, COPIED, DeployError, copy_app, copy_examples
+from going_modular import demo_folder
+from going_modular.demo_folder import APP, COPIED, DeployError, copy_app, rehearse_push
 from going_modular.files import FileError, LessonError
-from going_modular.spaces import git_lfs_missing, rehearse_push, upload_to_space
 
 MODEL = bytes(range(256)) * 5_000  # 1.28 MB, binary
 TOKEN = "hf_thisIsNotARealToken"
@@ -59,13 +58,13 @@ def demo(tmp_path):
 
 def test_examples_are_these_as_browsers_show_them_and_no_others(tmp_path):
     sent = write_files(tmp_path / "sent", {"a.HEIC": HEIC})
-    examples = tmp_path / "shown"
+    examples, fill = tmp_path / "shown", demo_folder.copy_examples
     for name, kind in (("b.TIF", "TIFF"), ("c.ppm", "PPM"), ("d.JPG", "JPEG")):
         halves().save(sent / name, kind)
-    copy_examples({"old": sent / "b.TIF", "d": sent / "d.JPG"}, examples)
-    copy_examples({file.stem: file for file in sent.iterdir()}, examples)
+    fill({"old": sent / "b.TIF", "d": sent / "d.JPG"}, examples)
+    fill({file.stem: file for file in sent.iterdir()}, examples)
     with pytest.raises(FileError):
-        copy_examples({"new": sent / "d.JPG", "no": tmp_path / "no.jpg"}, examples)
+        fill({"new": sent / "d.JPG", "no": tmp_path / "no.jpg"}, examples)
     assert sorted(os.listdir(examples)) == ["a.jpg", "b.jpg", "c.jpg", "d.JPG"]
     assert all(file.read_bytes()[:2] == b"\xff\xd8" for file in examples.iterdir())
     assert sorted(os.listdir(tmp_path)) == ["sent", "shown"]
@@ -165,7 +164,7 @@ def hub(site, monkeypatch):
     """A Hub on this machine; uploads are noted down instead of sent."""
     site.upload = mock.Mock()
     monkeypatch.setattr(HfApi, "upload_folder", site.upload)
-    monkeypatch.setattr(spaces, "HfApi", partial(HfApi, endpoint=site.root))
+    monkeypatch.setattr(demo_folder, "HfApi", partial(HfApi, endpoint=site.root))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     close_session()  # the Hub's client remembers its proxies
     return site
@@ -179,7 +178,9 @@ def test_upload_makes_a_space_if_there_is_none_and_sends_the_folder(
 ):
     hub.put(CREATE, SAID, status=status)
     (demo / "README.md").write_text(f"---\ntitle: x\nsdk: {sdk}\n---\n")
-    url = upload_to_space(demo, "me/mini", token=f" {TOKEN}\n", hardware=hardware)
+    url = demo_folder.upload_to_space(
+        demo, "me/mini", token=f" {TOKEN}\n", hardware=hardware
+    )
     assert url.endswith("/spaces/me/mini")
     wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": sdk}
     wanted |= {"hardware": hardware} if hardware else {}
@@ -209,9 +210,9 @@ def test_refusals_are_explained(hub, demo, status, words, monkeypatch, capfd):
     hub.put(CREATE, SAID, status=status)
     if status is None:
         error = ConnectionError(f"bad header b'Bearer {TOKEN}'")
-        monkeypatch.setattr(spaces, "HfApi", mock.Mock(side_effect=error))
+        monkeypatch.setattr(demo_folder, "HfApi", mock.Mock(side_effect=error))
     with pytest.raises(DeployError) as caught:
-        upload_to_space(demo, "me/mini", token=TOKEN)
+        demo_folder.upload_to_space(demo, "me/mini", token=TOKEN)
     assert re.search(words, message := str(caught.value).replace("\n", " "))
     assert status is None or "what the Hub says" in message
     assert not hub.upload.called
@@ -226,12 +227,12 @@ def test_plain_mistakes_never_reach_the_hub(hub, demo):
         (demo / "examples", "me/mini", TOKEN, "must name the kind of Space"),
     ):
         with pytest.raises(DeployError, match=words):
-            upload_to_space(folder, name, token=token)
+            demo_folder.upload_to_space(folder, name, token=token)
     assert not hub.asked
 
 
 needs_git_lfs = pytest.mark.skipif(
-    git_lfs_missing() is not None, reason="needs git and git-lfs"
+    demo_folder.git_lfs_missing() is not None, reason="needs git and git-lfs"
 )
 
 
@@ -287,7 +288,7 @@ def test_missing_programs_are_named(demo, tmp_path, monkeypatch, missing):
         if missing == "git" or "lfs" in words:
             raise LessonError(f"{missing} could not be run")
 
-    monkeypatch.setattr(spaces, "run", run)
+    monkeypatch.setattr(demo_folder, "run", run)
     with pytest.raises(DeployError, match=f"^{missing} is not in.*apt-get install"):
         rehearse_push(demo, tmp_path / "work")
 
