@@ -14,15 +14,9 @@ import pandas as pd
 import torch
 from torch.utils.data import TensorDataset
 
+from going_modular import engine
+from going_modular import stored_features as stores
 from going_modular.app.model import DISH, Answer, ModelMetadata, Predictor
-from going_modular.engine import (
-    HEAD,
-    CVResult,
-    cross_validate,
-    feature_loader,
-    fresh_copy,
-    train,
-)
 from going_modular.export import Deployable
 from going_modular.feedback import Feedback
 from going_modular.files import LessonError
@@ -30,13 +24,6 @@ from going_modular.gate import Thresholds
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.notebook_tools import set_seeds
 from going_modular.ood_data import find_other_dishes
-from going_modular.stored_features import (
-    StoredFeatures,
-    features_file,
-    find_features,
-    probe_features,
-    write_features,
-)
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
@@ -53,9 +40,9 @@ class Mini(NamedTuple):
     predictor: Predictor  # its `about` has what the file says about itself
     slug: str  # the network's name in file names
     built: Built  # the network; its head is trained on `photos.train`
-    photos: StoredFeatures  # of our pictures; `photos.label` says what they are
-    others: StoredFeatures  # of other dishes
-    cv: CVResult  # its logits are of every training picture, by a head new to it
+    photos: stores.StoredFeatures  # of our pictures; `photos.label` says what they are
+    others: stores.StoredFeatures  # of other dishes
+    cv: engine.CVResult  # its logits are of every training picture, by a head new to it
 
 
 def open_mini(*, needs_others: bool = False) -> Mini:
@@ -98,19 +85,21 @@ def _open(file: Path, features_folder: Path) -> Mini | None:
     size = {"input_size": about.input_size} if contender.takes_size else {}
     names, slug = about.class_names, contender.slug
     built = contender.build(len(names), **size)
-    photos = find_features(built, slug, features_folder, what="photos")
+    photos = stores.find_features(built, slug, features_folder, what="photos")
     if photos is None or photos.names != names:
         return None
     others = find_other_dishes(built, slug, ROOT / "data", ours=names)
-    cv = cross_validate(train_head(built, photos), photos.train, settings=HEAD)
+    head = train_head(built, photos)
+    cv = engine.cross_validate(head, photos.train, settings=engine.HEAD)
     return Mini(file, predictor, slug, built, photos, others, cv)
 
 
-def train_head(built: Built, photos: StoredFeatures) -> torch.nn.Module:
+def train_head(built: Built, photos: stores.StoredFeatures) -> torch.nn.Module:
     """Train a network's head on stored features, in place, as the lesson does."""
     set_seeds(42)
-    built.model.head = fresh_copy(built.model.head)
-    train(built.model.head, feature_loader(photos.train, seed=42), settings=HEAD)
+    built.model.head = engine.fresh_copy(built.model.head)
+    loader = engine.feature_loader(photos.train, seed=42)
+    engine.train(built.model.head, loader, settings=engine.HEAD)
     return built.model.head
 
 
@@ -138,9 +127,10 @@ def keep_features(
 
     `halves` are features and labels of the training and the test pictures.
     """
-    stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
-    file = features_file(folder, "photos", slug, built.preprocess.size)
-    return write_features(stored, file)
+    probes = stores.probe_features(built)
+    stored = stores.StoredFeatures(class_names, *halves, probes, is_practice)
+    file = stores.features_file(folder, "photos", slug, built.preprocess.size)
+    return stores.write_features(stored, file)
 
 
 def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
@@ -149,9 +139,7 @@ def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Ans
     return [about.answer(*row) for row in rows]
 
 
-def give_thumbs(
-    feedback: Feedback, visits: Iterable[tuple[Answer, str | None]]
-) -> list[str]:
+def give_thumbs(feedback: Feedback, visits: Iterable[tuple]) -> list[str]:
     """Let visitors say whether their answers were right.
 
     A visit is an answer and the dish that was on the picture; None stands for no dish

@@ -36,6 +36,7 @@ PLAIN = {"Accept-Encoding": "identity"}
 # The last: a password, or a packing method that Python does not know.
 TORN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
+Verify = Callable[[Path], str | None]  # says what is wrong with a file
 
 
 def is_offline() -> bool:
@@ -74,11 +75,7 @@ def all_hosts_offer_files() -> bool:
 
 
 def download(
-    url: str,
-    target: Path,
-    *,
-    verify: Callable[[Path], str | None] = lambda _: None,
-    timeout: tuple[float, float] = (5.0, 30.0),
+    url: str, target: Path, *, verify: Verify = lambda _: None, timeout=(5.0, 30.0)
 ) -> Path:
     """Fetch a file, or return it at once if it is there already; else a FileError.
 
@@ -190,10 +187,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         folder.rmdir()
     with atomic_write(folder, f"Unpacking {archive}") as part:
         if complaint := zip_complaint(archive, folder.parent):
-            advice = "Delete it, get it again and run this again."
-            raise FileError(
-                f"{archive} was not unpacked: the file {complaint}. {advice}"
-            )
+            told = f"{archive} was not unpacked: the file {complaint}"
+            raise FileError(f"{told}. Delete it, get it again and run this again.")
         part.mkdir()
         with zipfile.ZipFile(archive) as zipped:
             for member in zipped.infolist():

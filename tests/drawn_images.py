@@ -5,7 +5,6 @@ import io
 import json
 import random
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -20,9 +19,7 @@ NAMES = ["apple_pie", *MADE_UP, "grilled_cheese_sandwich", "waffles"]
 COUNTS = {"train": 6, "test": 3}  # of each class
 
 
-def drawn_image(
-    name: str, number: int, size: tuple[int, int] | None = None
-) -> Image.Image:
+def drawn_image(name: str, number: int, size: tuple | None = None) -> Image.Image:
     """A picture of a dish, the test pictures first; stretched to a size, if given."""
     file = [*drawn_files(name, "test"), *drawn_files(name, "train")][number]
     with Image.open(file) as picture:
@@ -44,9 +41,7 @@ def golden_pictures() -> list[dict]:
     return pictures
 
 
-def copy_few(
-    folder: Path, train: int, test: int, names: Sequence[str] = CLASS_NAMES
-) -> Path:
+def copy_few(folder: Path, train: int, test: int, names=CLASS_NAMES) -> Path:
     """Copy the first pictures of each dish into train/ and test/, with the marker."""
     for split, count in (("train", train), ("test", test)):
         for name in names:

@@ -101,9 +101,7 @@ NO_START = {
 
 
 @pytest.mark.parametrize("source", NO_START)
-def test_an_app_that_does_not_start_is_ended_and_its_last_lines_are_told(
-    source, tmp_path
-):
+def test_an_app_that_does_not_start_ends_with_its_last_lines(source, tmp_path):
     folder = write_files(tmp_path / "demo", {"app.py": NOTE + source})
     demo = run_demo(folder, timeout=2 if b"sleep" in source else 60)
     told = f"(?s){NO_START[source]}"
@@ -187,7 +185,6 @@ def upload_by_keyboard(page, file: Path) -> None:
 
 @pytest.mark.slow
 def test_a_visitor_by_keyboard_where_there_is_no_pytorch(python, folder, browser):
-    """Upload, a file that is no picture, an example."""
     tried = subprocess.run([python, "-c", "import torch"], capture_output=True)
     assert tried.returncode and b"ModuleNotFoundError" in tried.stderr
     with run_demo(folder, python=str(python)) as running:
@@ -238,7 +235,7 @@ def checkout(folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("zero_gpu", [False, True])
-def test_a_space_is_found_answers_and_writes_nowhere_else(
+def test_a_space_answers_and_writes_nowhere_else(
     space, checkout, site, monkeypatch, zero_gpu
 ):
     """ZeroGPU hardware runs beside an app, and wants to hear of one function."""

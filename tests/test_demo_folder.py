@@ -71,9 +71,7 @@ def test_examples_are_these_as_browsers_show_them_and_no_others(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["secret.txt", "secrets", "nowhere"])
-def test_zip_holds_the_files_without_leftovers_and_refuses_links(
-    demo, tmp_path, target
-):
+def test_a_zip_has_no_leftovers_and_refuses_links(demo, tmp_path, target):
     archive = demo_folder.zip_folder(demo, tmp_path / "new" / "demo.zip")
     with zipfile.ZipFile(archive) as packed:
         assert {name: packed.read(name) for name in packed.namelist()} == CONTENT
@@ -107,7 +105,7 @@ OUR_LFS = ["foodvision_mini.onnx", *(f"examples/{name}" for name in PICTURES)]
     ("rules", "in_lfs", "in_git"),
     [(RULES, IN_LFS, IN_GIT), (OUR_RULES, OUR_LFS, ["app.py", ".gitattributes"])],
 )
-def test_plan_reads_the_folders_rules_and_no_others(
+def test_the_plan_follows_the_folders_rules(
     rules, in_lfs, in_git, tmp_path, monkeypatch
 ):
     """Neither the reader's own rules, nor a repository around it, nor a git hook's."""
@@ -173,14 +171,13 @@ def hub(site, monkeypatch):
 @pytest.mark.parametrize(
     ("sdk", "status", "hardware"), [("gradio", 200, "zero-a10g"), ("static", 409, None)]
 )
-def test_upload_makes_a_space_if_there_is_none_and_sends_the_folder(
+def test_upload_makes_a_space_and_sends_the_folder(
     sdk, status, hardware, hub, demo, capfd
 ):
     hub.put(CREATE, SAID, status=status)
     (demo / "README.md").write_text(f"---\ntitle: x\nsdk: {sdk}\n---\n")
-    url = demo_folder.upload_to_space(
-        demo, "me/mini", token=f" {TOKEN}\n", hardware=hardware
-    )
+    how = {"token": f" {TOKEN}\n", "hardware": hardware}
+    url = demo_folder.upload_to_space(demo, "me/mini", **how)
     assert url.endswith("/spaces/me/mini")
     wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": sdk}
     wanted |= {"hardware": hardware} if hardware else {}
@@ -253,9 +250,7 @@ def no_git_settings(tmp_path, monkeypatch):
 
 @needs_git_lfs
 @pytest.mark.parametrize("name", ["some where", "C#", "%41 [x]"])
-def test_rehearsal_pushes_a_pointer_and_gets_the_same_bytes(
-    name, demo, tmp_path, no_git_settings
-):
+def test_a_rehearsed_push_brings_the_same_bytes(name, demo, tmp_path, no_git_settings):
     result = rehearse_push(demo, workdir := tmp_path / name)
     assert result.files == FILES and result.same_bytes
     assert result.model == "model.onnx"

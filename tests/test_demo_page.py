@@ -170,9 +170,7 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
 
 
 @pytest.mark.slow
-def test_thumbs_on_the_page_that_companion_6_writes(
-    browser, file, tmp_path, monkeypatch
-):
+def test_thumbs_on_the_page_of_companion_6(browser, file, tmp_path, monkeypatch):
     folder = lay_out(tmp_path / "demo")
     shutil.copy(module.__file__, folder)
     for cell in nbformat.read(COMPANION, as_version=4).cells:
@@ -200,9 +198,7 @@ def test_thumbs_on_the_page_that_companion_6_writes(
 SCORES = "[...document.querySelectorAll('meter')].map((meter) => meter.value)"
 
 
-def test_the_readers_own_page_answers_as_the_app_and_asks_no_other_host(
-    browser, tmp_path
-):
+def test_the_readers_own_page_answers_as_the_app_does(browser, tmp_path):
     need_runtime()
     folder = fill_first_page(COMMITTED, tmp_path / "page")
     cells = nbformat.read(ROOT / LESSON, as_version=4).cells

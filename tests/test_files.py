@@ -177,7 +177,6 @@ GOOD = {"train/pizza/1.jpg": b"a" * 5000, "test/pizza/2.jpg": b"b" * 5000}
 
 
 def zip_bytes(members):
-    """Zip {name or ZipInfo: bytes}."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
         for name, content in members.items():
@@ -243,7 +242,6 @@ def test_a_bad_zip_leaves_nothing_on_disk(kind, folder, site, monkeypatch):
 
 @pytest.fixture
 def look(monkeypatch):
-    """Look afresh, at these addresses only."""
     monkeypatch.delenv("FOODVISION_OFFLINE", raising=False)
     monkeypatch.setattr(downloads, "LOOK_SECONDS", 1.0)
     downloads.all_hosts_offer_files.cache_clear()

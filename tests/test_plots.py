@@ -41,9 +41,8 @@ PREDICTED["prob_truth"] = PREDICTED["prob_guess"] = [0.8, 0.3, 0.01, 0.99, 0.2]
 PREDICTED["right"] = [True, False, False, True, False]
 HISTORY = [Epoch(Score(10 * x, 5, 10), Score(12 * x, 5, 10)) for x in (3, 1.5, 1)]
 LABELS = torch.arange(101).repeat_interleave(50)
-CLASSES = class_table(
-    LABELS.flip(0), LABELS, [f"grilled cheese {n}" for n in range(101)]
-)
+DISHES = [f"grilled cheese {n}" for n in range(101)]
+CLASSES = class_table(LABELS.flip(0), LABELS, DISHES)
 BINS = reliability(torch.eye(3).softmax(dim=1).repeat(40, 1), torch.arange(120) % 4 % 3)
 GROUPS = {"ours": ([0.7, 0.6], [0.9, 0.4]), "near": ([], []), "far": ([0.2], [0.0])}
 LIMITS = {"knn_similarity_threshold": 0.5, "in_distribution_threshold": 0.06}
@@ -66,7 +65,6 @@ FIGURES = {
 
 @pytest.fixture
 def draw():
-    """Draws a figure of that name."""
     matplotlib.use("Agg")
     yield lambda name: FIGURES[name]()
     plt.close("all")

@@ -100,7 +100,6 @@ def shrink(file, *, turn=True, size=None, most=672):
 
 
 def dishes(named):
-    """A table of four files, of which some are named."""
     table = pd.DataFrame(index=range(4), columns=["file", "probability"])
     table["knn_similarity"] = 0.9
     return table.assign(dish=["dodo"] * named + [None] * (4 - named))
@@ -121,8 +120,6 @@ MINI = SimpleNamespace(
 
 
 class Stub:
-    """Answers the same for anything."""
-
     def predict(self, _):
         return Answer(PROBABILITIES, 0.9, 0.9, DISH, 0.01)
 
@@ -133,7 +130,6 @@ EACH = [(c, key) for c, answers in ANSWERS.items() for key in answers if key != 
 
 
 def value_of(check, key):
-    """What one line of the table says."""
     return eval(f"({ANSWERS[check][key]})", globals())
 
 

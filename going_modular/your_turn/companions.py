@@ -264,17 +264,15 @@ def among(number: int, logits: Tensor, labels: Tensor, few: Tensor) -> dict:
 
 
 @says
-def worst_class(
-    function: Callable, guesses: Tensor, labels: Tensor, names: Sequence[str]
-) -> dict:
+def worst_class(find: Callable, guesses: Tensor, labels: Tensor, names: list) -> dict:
     """The dish that is least often right, and its most frequent wrong name."""
     truth = torch.tensor([0] * 4 + [1] * 16 + [2] * 9)
     soups, pies = [0] * 3 + [2], [1] * 10 + [0] * 4 + [2] * 2
     invented = torch.tensor([*soups, *pies, *[2] * 4, *[0] * 3, *[1] * 2])
-    dish, taken_for = pair(function(invented, truth, ["soup", "pie", "stew"]))
+    dish, taken_for = pair(find(invented, truth, ["soup", "pie", "stew"]))
     expect(dish, "stew", "dish", most_wrong="pie")
     expect(taken_for, "soup", "taken_for", itself="stew")
-    worst, taken_for = function(guesses, labels, names)
+    worst, taken_for = find(guesses, labels, names)
     row = class_table(guesses, labels, names).loc[worst]
     matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
     times = matrix[names.index(worst), names.index(taken_for)]

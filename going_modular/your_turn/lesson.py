@@ -162,9 +162,7 @@ def first_visit(weights: dict[str, int], folder: Path) -> dict:
 
 
 @says
-def strictness(
-    strictest: Callable, ours: Sequence[float], strangers: Sequence[float]
-) -> dict:
+def strictness(strictest: Callable, ours: Sequence, strangers: Sequence) -> dict:
     """The highest threshold that turns away at most a share of our own pictures."""
     scores = [0.9, 0.2, 0.6, 0.1, 0.5, 0.8, 0.4, 0.3, 0.7, 1.0]
     found = given(strictest(scores, 0.2))
