@@ -88,22 +88,22 @@ def url(running):
     return running.url
 
 
-@pytest.mark.parametrize(
-    ("colour", "words"),
-    [
-        (RED, r"This looks like pizza\.\n.*\n"),
-        (DARK, r"This looks like steak\.\n.*\n"),
-        (GREEN, r"This looks like sushi\.\n.*\n"),
-        (BLUE, r"This does not look like a plate of food\.\n.*\n.*\(0\.50 needed\)"),
-        (YELLOW, r"I think this is another dish\.\n.*\n.*\(0\.25 needed\)"),
-    ],
-)
-def test_answers_over_http(url, tmp_path, colour, words):
+ANSWERS = {
+    RED: r"This looks like pizza\.\n.*\n",
+    DARK: r"This looks like steak\.\n.*\n",
+    GREEN: r"This looks like sushi\.\n.*\n",
+    BLUE: r"This does not look like a plate of food\.\n.*\n.*\(0\.50 needed\)",
+    YELLOW: r"I think this is another dish\.\n.*\n.*\(0\.25 needed\)",
+}
+
+
+@pytest.mark.parametrize("colour", ANSWERS)
+def test_answers_over_http(url, tmp_path, colour):
     photo = photo_of(colour, tmp_path / "plate.png")
     scores, note = ask(url, photo.read_bytes(), "plate.png")
     assert scores["label"] == scores["confidences"][0]["label"]
     assert sum(c["confidence"] for c in scores["confidences"]) == pytest.approx(1)
-    assert re.fullmatch(rf"{words}.*Answered in \d+ ms\.", note)
+    assert re.fullmatch(rf"{ANSWERS[colour]}.*Answered in \d+ ms\.", note)
     assert scores["label"] in note
 
 
