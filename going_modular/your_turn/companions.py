@@ -206,7 +206,7 @@ def no_picture(guard: str, folder: Path, plate: Path) -> dict:
     try:
         patch_file(folder / "app_4.py", guard, folder / "app_5.py")
     except FileError as error:
-        raise NotYet("does_not_fit", error=error) from error
+        raise NotYet("does_not_fit", {"error": error}) from error
     named = Case("a plate", "its name", lambda reply: reply.dish is not None, plate)
     with run_demo(folder, app="app_5.py") as running:
         nothing = Case("nothing", "a sentence", is_refused)
