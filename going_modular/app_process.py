@@ -36,10 +36,7 @@ def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def run(*command: str | Path, **how) -> str:
-    """Run a program to its end, `how` as for `subprocess.run`; returns what it prints.
-
-    If it cannot be started, or fails, a LessonError has its own words.
-    """
+    """Run a program, as `subprocess.run`; what it prints, or a LessonError with it."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     how = pipes | {"env": less_astray(), "encoding": "utf-8", "errors": "replace"} | how
     try:

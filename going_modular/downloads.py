@@ -131,8 +131,7 @@ def _reason(error: requests.RequestException) -> str:
 def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
     """Say what is wrong with a zip, as the end of "the file ...", or None.
 
-    Reads every byte. Members that would land outside their folder count as wrong, and
-    so do more bytes than there is room for in the folder `into`.
+    Reads every byte. More than there is room for in the folder `into` is wrong, too.
     """
     with Path(archive).open("rb") as file:
         if file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html")):

@@ -220,10 +220,9 @@ def plot_strangers(
 def plot_drift(
     table: pd.DataFrame, worlds: dict[str, int], *, thresholds: dict[str, float]
 ) -> Figure:
-    """What an app noted, answer by answer, in a table from `read_feedback`.
+    """What an app noted (`read_feedback`), and the median or share of 15 answers.
 
-    The line is the median, or the share, of the last 15 answers; `worlds` are what was
-    sent, in order, and how many answers long.
+    `worlds` are what was sent, in order, and how many answers long.
     """
     names = ("score", "knn_similarity", "in_distribution_score")
     figure, (*above, last) = _panels(1, 8, rows=len(names) + 1, sharex=True)
