@@ -200,9 +200,7 @@ def test_a_model_that_cannot_be_read_is_said_to_be_so(tmp_path, monkeypatch):
     assert "lfs" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "changes", [*({n: None} for n in METADATA), *CASES["metadata"]]
-)
+@pytest.mark.parametrize("changes", [{n: None} for n in METADATA] + CASES["metadata"])
 def test_unusable_metadata_is_refused(tmp_path, changes):
     with pytest.raises(ValueError, match="m.onnx: unusable metadata"):
         Predictor(make_model(tmp_path / "m.onnx", **changes))

@@ -73,16 +73,6 @@ def running(home):
             yield running
 
 
-@pytest.fixture(scope="module")
-def uploads(home, running) -> Path:
-    """Where Gradio keeps them: a link in it, and a file beside it, lead elsewhere."""
-    [own] = (home / "tmp").glob("foodvision-*")
-    (own / "app.log").write_text(SECRET)
-    (own / "gradio" / "0").mkdir(parents=True)
-    (own / "gradio" / "0" / "link.png").symlink_to(home / "secret.txt")
-    return own / "gradio"
-
-
 @pytest.fixture
 def url(running):
     return running.url
@@ -220,8 +210,12 @@ def test_there_is_one_named_endpoint_and_uploads_are_bounded(url):
 
 
 @pytest.mark.reliability(FETCHED, 25)
-def test_only_the_apps_own_files_can_be_fetched(home, uploads, url):
-    places = {"home": home, "demo": home / "demo", "uploads": uploads}
+def test_only_the_apps_own_files_can_be_fetched(home, url):
+    [own] = (home / "tmp").glob("foodvision-*")
+    (own / "app.log").write_text(SECRET)
+    (own / "gradio" / "0").mkdir(parents=True)
+    (own / "gradio" / "0" / "link.png").symlink_to(home / "secret.txt")
+    places = {"home": home, "demo": home / "demo", "uploads": own / "gradio"}
     tried = [place.format(**places) for place in CASES["places"]]
     assert len(tried) == 25
     for place in tried:

@@ -147,13 +147,9 @@ def test_a_check_says_what_is_wrong_or_that_it_is_right(check, key, capsys):
 
 def test_every_text_is_tried_and_three_dots_are_no_answer(capsys):
     """What is right is tried by the notebooks, too; the rest of companion 5, there."""
-    elsewhere = {
-        "one_picture.other_file",
-        "invocations.verdict",
-        "smaller_upload.moved",
-    }
+    others = {"one_picture.other_file", "invocations.verdict", "smaller_upload.moved"}
     for check, answers in ANSWERS.items():
         untried = {f"{check}.{key}" for key in TEXTS[check].keys() - answers.keys()}
-        assert untried - elsewhere <= {f"{check}.right"}
+        assert untried - others <= {f"{check}.right"}
         CHECKS[check](...)
         assert "Not yet: put your own code" in capsys.readouterr().out
