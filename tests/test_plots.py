@@ -1,4 +1,4 @@
-"""The plots, and the drawn pictures: as they came, known to the committed model."""
+"""The plots, and the drawn pictures as they came."""
 
 import io
 from itertools import product
@@ -16,10 +16,8 @@ from PIL import Image
 from test_evaluation import make_report
 
 from going_modular import drawn, plots
-from going_modular.app.model import DISH, OTHER, Predictor
 from going_modular.big.many_classes import class_table
 from going_modular.calibration import reliability
-from going_modular.companion import COMMITTED
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files, drawn_pictures
 from going_modular.engine import Epoch, Score
 from going_modular.files import FileError
@@ -117,11 +115,3 @@ def test_they_are_unpacked_once_and_whole(tmp_path, monkeypatch):
             drawn_pictures(tmp_path)
         file.write_bytes(content)
     assert (folder / "notes.txt").exists()
-
-
-def test_the_committed_model_knows_the_examples_and_not_the_noodles():
-    predictor = Predictor(COMMITTED)
-    for name in CLASS_NAMES:
-        answer = predictor.predict(drawn_files(name)[0])
-        assert (answer.best[0], answer.verdict) == (name, DISH)
-    assert predictor.predict(drawn_files("noodles")[0]).verdict == OTHER
