@@ -252,11 +252,8 @@ def test_a_rehearsed_push_brings_the_same_bytes(name, demo, tmp_path, no_git_set
     result = rehearse_push(demo, workdir := tmp_path / name)
     assert result.files == FILES and result.same_bytes
     assert result.model == "model.onnx"
-    assert result.pointer.splitlines() == [
-        "version https://git-lfs.github.com/spec/v1",
-        f"oid sha256:{hashlib.sha256(MODEL).hexdigest()}",
-        f"size {len(MODEL)}",
-    ]
+    oid = f"oid sha256:{hashlib.sha256(MODEL).hexdigest()}"
+    assert result.pointer.splitlines()[1:] == [oid, f"size {len(MODEL)}"]
     assert os.listdir(workdir) == []
     assert all(command.startswith("git ") for command in result.commands)
     assert any("push origin main" in command for command in result.commands)
