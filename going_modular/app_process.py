@@ -36,10 +36,7 @@ def less_astray(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def run(*command: str | Path, **how) -> str:
-    """Run a program to its end, `how` as for `subprocess.run`; returns what it prints.
-
-    If it cannot be started, or fails, a LessonError has its own words.
-    """
+    """Run a program, as `subprocess.run`; what it prints, or a LessonError with it."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     how = pipes | {"env": less_astray(), "encoding": "utf-8", "errors": "replace"} | how
     try:
@@ -58,10 +55,8 @@ def started(
 ) -> Iterator[subprocess.Popen]:
     """Start a program, wait until it is ready, and stop it after the with-block.
 
-    `log` is the file that takes what it prints, `is_ready` says whether it can be used
-    now, `seconds` how long that may take; `how` is as for `subprocess.Popen`. If it
-    cannot be started, stops by itself or is not ready in time, that is a LessonError
-    that ends with the last lines it printed.
+    `log` takes what it prints, `seconds` is how long it may take to be ready; `how` is
+    as for `subprocess.Popen`. A failure is a LessonError with the last lines printed.
     """
     told = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
     deadline = time.monotonic() + seconds
@@ -92,7 +87,7 @@ def started(
 
 
 class RunningDemo(NamedTuple):
-    """A demo that answers: where, its process, what it prints, and how soon it did."""
+    """A demo that answers."""
 
     url: str
     process: subprocess.Popen
@@ -107,9 +102,8 @@ def run_demo(
     """Run a demo folder's app the way a Space does, for as long as a with-block.
 
     The app sees its own folder and its Python's packages, not this repository, and
-    leaves no files behind in the folder. `timeout` is the seconds that it may take to
-    answer; a path of `python` is relative to here, not to the folder. What goes wrong
-    is a LessonError, as of `started`.
+    leaves no files behind in the folder. It may take `timeout` seconds to answer; what
+    goes wrong is a LessonError, as of `started`.
     """
     folder, begun = Path(folder).resolve(), time.monotonic()
     if not (folder / app).is_file():
@@ -155,9 +149,8 @@ def _answers(url: str) -> bool:
 def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:
     """Send one picture to a running demo's `/predict`; wait `timeout` s at most.
 
-    Returns what the endpoint returns: for one `gr.Label` the dict with "label" and
-    "confidences", for several outputs a tuple in their order. If nothing answers, or
-    the answer is an error, that is a LessonError.
+    Returns a `gr.Label` as a dict with "label" and "confidences", several outputs as a
+    tuple. No answer, or an error, is a LessonError.
     """
     if not Path(picture).is_file():
         raise LessonError(f"There is no picture {picture}")

@@ -1,42 +1,35 @@
-"""What every companion starts from: the model file, and its parts from stored features.
+"""What companions start from: the model file, its parts, and visitors with thumbs.
 
 It works on the reader's own, as a run of the lesson leaves them, if they belong
 together; else on the committed ones, which were made from real photos.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from torch.utils.data import TensorDataset
 
-from going_modular.app.model import Predictor
-from going_modular.engine import (
-    HEAD,
-    CVResult,
-    cross_validate,
-    feature_loader,
-    fresh_copy,
-    train,
-)
+from going_modular import engine
+from going_modular import stored_features as stores
+from going_modular.app.model import DISH, Answer, ModelMetadata, Predictor
 from going_modular.export import Deployable
+from going_modular.feedback import Feedback
 from going_modular.files import LessonError
 from going_modular.gate import Thresholds
 from going_modular.model_builder import CONTENDERS, Built
 from going_modular.notebook_tools import set_seeds
-from going_modular.stored_features import (
-    StoredFeatures,
-    features_file,
-    find_features,
-    find_other_dishes,
-    probe_features,
-    write_features,
-)
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "models" / "foodvision_mini.onnx"
 OWN = ROOT / "demos" / "foodvision_mini" / "foodvision_mini.onnx"
+# The four things that can happen to a picture: was the guess right, and was it shown?
+FATES = ("let through", "turned away")
+OUTCOMES = tuple(f"{guess}, {fate}" for guess in ("right", "wrong") for fate in FATES)
 
 
 class Mini(NamedTuple):
@@ -46,16 +39,13 @@ class Mini(NamedTuple):
     predictor: Predictor  # its `about` has what the file says about itself
     slug: str  # the network's name in file names
     built: Built  # the network; its head is trained on `photos.train`
-    photos: StoredFeatures  # of our pictures; `photos.label` says what they are
-    others: StoredFeatures  # of other dishes
-    cv: CVResult  # its logits are of every training picture, by a head new to it
+    photos: stores.StoredFeatures  # of our pictures; `photos.label` says what they are
+    others: stores.StoredFeatures  # of other dishes
+    cv: engine.CVResult  # its logits are of every training picture, by a head new to it
 
 
 def open_mini(*, needs_others: bool = False) -> Mini:
-    """Find the model and its features, train its head, and say which model it is.
-
-    Where `needs_others`, a model without features of other dishes will not do.
-    """
+    """Find the model and its features, train its head, and say which model it is."""
     own = _open(OWN, ROOT / "models") if OWN.exists() else None
     if own and needs_others and not own.others.names:
         print("No features of other dishes fit your own model.")
@@ -94,29 +84,28 @@ def _open(file: Path, features_folder: Path) -> Mini | None:
     size = {"input_size": about.input_size} if contender.takes_size else {}
     names, slug = about.class_names, contender.slug
     built = contender.build(len(names), **size)
-    photos = find_features(built, slug, features_folder, what="photos")
+    photos = stores.find_features(built, slug, features_folder, what="photos")
     if photos is None or photos.names != names:
         return None
-    others = find_other_dishes(built, slug, ROOT / "data", ours=names)
-    cv = cross_validate(train_head(built, photos), photos.train, settings=HEAD)
+    others = stores.find_other_dishes(built, slug, ROOT / "data", ours=names)
+    head = train_head(built, photos)
+    cv = engine.cross_validate(head, photos.train, settings=engine.HEAD)
     return Mini(file, predictor, slug, built, photos, others, cv)
 
 
-def train_head(built: Built, photos: StoredFeatures) -> torch.nn.Module:
+def train_head(built: Built, photos: stores.StoredFeatures) -> torch.nn.Module:
     """Train a network's head on stored features, in place, as the lesson does."""
     set_seeds(42)
-    built.model.head = fresh_copy(built.model.head)
-    train(built.model.head, feature_loader(photos.train, seed=42), settings=HEAD)
+    built.model.head = engine.fresh_copy(built.model.head)
+    loader = engine.feature_loader(photos.train, seed=42)
+    engine.train(built.model.head, loader, settings=engine.HEAD)
     return built.model.head
 
 
 def named_by(
     deployable: Deployable, facts: dict, features: torch.Tensor
 ) -> torch.Tensor:
-    """The class that a finished model names for features (N, D), or -1: turned away.
-
-    `facts` are those that `make_deployable` gave with it. Returns class numbers (N,).
-    """
+    """The class (N,) that a model names for features (N, D), or -1: turned away."""
     limits = facts["knn_similarity_threshold"], facts["in_distribution_threshold"]
     with torch.inference_mode():
         probabilities, *scores = deployable.answer(features)
@@ -135,9 +124,39 @@ def keep_features(
 ) -> Path:
     """Keep the features of the reader's pictures, so that companions work on them.
 
-    `slug` is the network's name in file names; `halves` are features and labels of the
-    training and the test pictures, which were drawn if `is_practice`.
+    `halves` are features and labels of the training and the test pictures.
     """
-    stored = StoredFeatures(class_names, *halves, probe_features(built), is_practice)
-    file = features_file(folder, "photos", slug, built.preprocess.size)
-    return write_features(stored, file)
+    probes = stores.probe_features(built)
+    stored = stores.StoredFeatures(class_names, *halves, probes, is_practice)
+    file = stores.features_file(folder, "photos", slug, built.preprocess.size)
+    return stores.write_features(stored, file)
+
+
+def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
+    """The app's answers, where there are only the scores of `Deployable.answer`."""
+    rows = zip(*(score.tolist() for score in scores), strict=True)
+    return [about.answer(*row) for row in rows]
+
+
+def give_thumbs(feedback: Feedback, visits: Iterable[tuple]) -> list[str]:
+    """Let visitors say whether their answers were right.
+
+    A visit is an answer and the dish that was on the picture; None stands for no dish
+    of ours. Returns for each visit one of `OUTCOMES`, which an app never knows.
+    """
+    outcomes = []
+    for answer, dish in visits:
+        guess, _ = answer.best
+        passed = answer.verdict == DISH
+        feedback.add(answer, up=(guess if passed else None) == dish)
+        outcomes.append(OUTCOMES[2 * (guess != dish) + (not passed)])
+    return outcomes
+
+
+def read_feedback(file: Path) -> pd.DataFrame:
+    """What an app noted, oldest first: a row a thumb, by the columns of its table."""
+    if not file.is_file():
+        raise FileNotFoundError(f"No feedback at {file}: has anyone used the app?")
+    with closing(sqlite3.connect(file)) as database:
+        table = pd.read_sql("SELECT * FROM thumbs ORDER BY id", database)
+    return table.drop(columns="id").assign(time=pd.to_datetime(table.time, utc=True))

@@ -36,14 +36,11 @@ PLAIN = {"Accept-Encoding": "identity"}
 # The last: a password, or a packing method that Python does not know.
 TORN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
+Verify = Callable[[Path], str | None]  # says what is wrong with a file
 
 
 def is_offline() -> bool:
-    """Whether the lesson goes without downloads: FOODVISION_OFFLINE says, 1 or 0.
-
-    If it is unset or empty, one quick look (at most about 3 seconds) finds out. If it
-    holds anything else, that is a ValueError.
-    """
+    """Whether FOODVISION_OFFLINE, or a look of 3 s, says to go without downloads."""
     setting = os.environ.get("FOODVISION_OFFLINE", "").strip()
     if setting not in ("", "0", "1"):
         raise ValueError(
@@ -68,8 +65,7 @@ def all_hosts_offer_files() -> bool:
             if head.ok and not html and length > 1_000_000:
                 offered.append(url)
 
-    # Looking up a name has no timeout of its own, so each look gets a thread that can
-    # be left behind.
+    # Looking up a name has no timeout of its own, but a thread can be left behind.
     looks = [threading.Thread(target=look, args=(u,), daemon=True) for u in LOOK_AT]
     for thread in looks:
         thread.start()
@@ -79,21 +75,12 @@ def all_hosts_offer_files() -> bool:
 
 
 def download(
-    url: str,
-    target: Path,
-    *,
-    verify: Callable[[Path], str | None] = lambda _: None,
-    timeout: tuple[float, float] = (5.0, 30.0),
+    url: str, target: Path, *, verify: Verify = lambda _: None, timeout=(5.0, 30.0)
 ) -> Path:
-    """Fetch a file, or return it at once if it is there already.
+    """Fetch a file, or return it at once if it is there already; else a FileError.
 
-    `verify` looks at a file and returns what is wrong with it, as the end of the
-    sentence "the file ...", or None if all is well. `timeout` has the longest waits in
-    seconds: for a connection, and for more bytes.
-
-    Raises:
-        FileError: If the complete, verified file could not be had. No part of it is
-            left behind. A file that was there before is never touched.
+    `verify` returns what is wrong with a file, as the end of "the file ...", or None.
+    `timeout` has the longest waits in seconds: for a connection, and for more bytes.
     """
     target, parts = Path(target), urlsplit(url)
     if target.exists():
@@ -144,8 +131,7 @@ def _reason(error: requests.RequestException) -> str:
 def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
     """Say what is wrong with a zip, as the end of "the file ...", or None.
 
-    Reads every byte. A member that would land outside its folder, or needs a password,
-    counts as wrong, and so do more bytes than there is room for in the folder `into`.
+    Reads every byte. More than there is room for in the folder `into` is wrong, too.
     """
     with Path(archive).open("rb") as file:
         if file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -169,7 +155,7 @@ def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
 def unpack(
     archive: Path, folder: Path, check: Callable[[Path, str], Path] | None = None
 ) -> Path:
-    """Unpack a zip into a folder, wholly or not at all, and say what to use of it.
+    """Unpack a zip into a folder, wholly or with a FileError; returns what to use.
 
     A folder that already holds something is taken as it is: it was either unpacked
     completely before, or is the reader's own.
@@ -177,9 +163,6 @@ def unpack(
     Given the folder, and advice for who reads a complaint, `check` returns what is to
     be used of it, or raises a LessonError; nothing that was unpacked now is kept then.
     The folder's name gets a mark of the zip's contents, so that two never share one.
-
-    Raises:
-        FileError: If the zip is torn or unsafe, or the disk is full.
     """
     archive, folder = Path(archive), Path(folder)
     if check:
@@ -203,10 +186,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         folder.rmdir()
     with atomic_write(folder, f"Unpacking {archive}") as part:
         if complaint := zip_complaint(archive, folder.parent):
-            advice = "Delete it, get it again and run this again."
-            raise FileError(
-                f"{archive} was not unpacked: the file {complaint}. {advice}"
-            )
+            told = f"{archive} was not unpacked: the file {complaint}"
+            raise FileError(f"{told}. Delete it, get it again and run this again.")
         part.mkdir()
         with zipfile.ZipFile(archive) as zipped:
             for member in zipped.infolist():

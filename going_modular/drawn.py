@@ -1,6 +1,4 @@
-"""The drawn practice pictures: food that we drew, for readers without internet.
-
-The course brings them in data/drawn_pictures.zip, 252 small JPEG files::
+"""The drawn practice pictures, 252 small JPEG files for readers without internet::
 
     dishes/train/pizza/pizza_train_00.jpg ...   36 of each dish, and 18 in test/
     other_dishes/train/soup/soup_train_00.jpg ...   12 of each dish, and 6 in test/

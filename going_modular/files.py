@@ -30,10 +30,9 @@ class FileError(LessonError):
 def atomic_write(target: Path, what: str | None = None) -> Iterator[Path]:
     """Yield a name to write to; afterwards what is there becomes `target`, or nothing.
 
-    The name is a neighbour of `target` that no other run uses. A file replaces what was
-    there before; a folder gives way to one that was finished first. If writing fails,
-    that is a FileError, and what was there before is as it was. `what` is going on, to
-    tell of an interruption; without it an interruption passes through.
+    A file replaces what was there before; a folder gives way to one that was finished
+    first. A failure is a FileError; so is an interruption, if it is told `what` is
+    going on.
     """
     target = Path(target)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
@@ -94,9 +93,8 @@ def saying_how_to_write(target: Path) -> Iterator[None]:
 def patch_file(source: Path, diff: str, target: Path) -> Path:
     """Apply a diff to a file of lines, into another file; returns the other.
 
-    The diff has pieces with an empty line between them. In a piece, lines that begin
-    with "-" go, lines with "+" come, and lines with a space stay and say where. If
-    those that go or stay are not there exactly once, it is a FileError.
+    The diff has pieces with an empty line between them. If the lines of a piece that go
+    ("-") or stay (" ") are not there exactly once, it is a FileError.
     """
     # Each line now has a break before it and one behind it.
     text = "\n" + Path(source).read_text("utf-8")

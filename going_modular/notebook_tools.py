@@ -1,6 +1,6 @@
 """What a notebook needs: versions, seeds, a device, sources and pages to look at.
 
-PyTorch is imported where it is used, for `outdated` may find that it is missing.
+PyTorch is imported where it is used, for `check_packages` may find it missing.
 """
 
 import importlib.metadata
@@ -17,20 +17,6 @@ from packaging.requirements import Requirement
 from going_modular.app.surroundings import prepare
 
 
-def outdated(requirements: Path) -> list[str]:
-    """A line for each package of a requirements file that is missing or too old."""
-    complaints = []
-    lines = requirements.read_text(encoding="utf-8").splitlines()
-    for wanted in filter(None, (line.partition("#")[0].strip() for line in lines)):
-        requirement, found = Requirement(wanted), "missing"
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found = importlib.metadata.version(requirement.name)
-            if requirement.specifier.contains(found, prereleases=True):
-                continue
-        complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
-    return complaints
-
-
 def check_packages(requirements: Path = Path("requirements.txt")) -> None:
     """Stop with the command that helps if a package is missing or too old.
 
@@ -38,7 +24,15 @@ def check_packages(requirements: Path = Path("requirements.txt")) -> None:
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - a notebook is opened by older ones
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version}")
-    if complaints := outdated(requirements):
+    complaints, lines = [], requirements.read_text(encoding="utf-8").splitlines()
+    for wanted in filter(None, (line.partition("#")[0].strip() for line in lines)):
+        requirement, found = Requirement(wanted), "missing"
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found = importlib.metadata.version(requirement.name)
+            if requirement.specifier.contains(found, prereleases=True):
+                continue
+        complaints.append(f"{requirement.name} is {found} (wanted: {wanted})")
+    if complaints:
         print(*complaints, sep="\n")
         then = "this one again"
         if not all(" is missing (" in complaint for complaint in complaints):

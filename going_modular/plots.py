@@ -23,6 +23,8 @@ def _panels(columns: int, height: float, *, rows: int = 1, **shared: bool):
     """A figure as wide as the page, of a height in inches, and its axes in order."""
     size = {"figsize": (WIDTH, height), "layout": "constrained"}
     figure, axes = plt.subplots(rows, columns, squeeze=False, **size, **shared)
+    for axis in axes.flat:
+        axis.grid(alpha=0.3)
     return figure, [*axes.flat]
 
 
@@ -68,7 +70,6 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        axis.grid(alpha=0.3)
     axes[0].set(ylabel="cross-entropy loss", ylim=(0, None))
     axes[0].legend(frameon=False)
     figure.suptitle(f"Cross-validation on {where}", fontsize=11)
@@ -97,7 +98,6 @@ def plot_speed_accuracy(reports: dict[str, Report], *, where: str) -> Figure:
     axis.fill_between([GOAL, edge], 100 * GOAL_RIGHT, 100, color=YELLOW, alpha=0.15)
     style = {"ha": "right", "va": "bottom", "color": "#7a5a10"}
     axis.text(0.99 * edge, 100 * GOAL_RIGHT, "both goals met", **style)
-    axis.grid(alpha=0.3)
     axis.set_xlabel("predictions a second on this CPU, one at a time (file to answer)")
     axis.set_ylabel("right, % of test pictures")
     if shown:
@@ -126,6 +126,7 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
     axis.text(1000 / GOAL, 1.01, f"{GOAL} a second", color=RED, **at)
     axis.set(xlabel="milliseconds, medians; one picture at a time, CPU")
     axis.set_title(f"From file to answer, {where}", fontsize=11, pad=18)
+    axis.grid(visible=False)
     axis.invert_yaxis()  # the first contender on top
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -146,6 +147,7 @@ def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     left.set(xlabel="weight (fp32)", ylabel="weights that get this value")
     left.yaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(frameon=False, fontsize=8, loc="upper left")
+    left.grid(visible=False)
     top = left.secondary_xaxis("top", (lambda w: w / scale, lambda n: n * scale))
     top.set_xlabel(f"integer it becomes, {-most} to {most}")
 
@@ -163,7 +165,6 @@ def plot_rounding(weights: np.ndarray, *, bits: int = 7) -> Figure:
     beside = {"xytext": (20, -30), "textcoords": "offset points"}
     right.annotate(note, (x, (x + y) / 2), **beside, **style)
     right.set(xlabel="weight (fp32)", ylabel="integer times step", xlim=line[[0, -1]])
-    right.grid(alpha=0.3)
     right.legend(frameon=False)
     what = f"{len(weights):,} weights of one channel in {bits} bits: one step is"
     left_over = f"{len(np.unique(rounded))} different values are left"
@@ -182,7 +183,6 @@ def plot_reliability(tables: dict[str, pd.DataFrame], *, where: str) -> Figure:
         for x, y, total in zip(percent.said, percent.share, table.total, strict=True):
             axis.annotate(f"{total}", (x, y), **beside)
         axis.set(title=name, xlabel="said: mean probability, %", xlim=(30, 100))
-        axis.grid(alpha=0.3)
     axes[0].set(ylabel="came true: right answers, %", ylim=(0, 100))
     figure.suptitle(f"{where}; the numbers count the answers of a bin", fontsize=11)
     return figure
@@ -214,17 +214,15 @@ def plot_strangers(
     ticks = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
     axis.set_yticks(ticks, labels=ticks)
     axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-    axis.grid(alpha=0.3)
     return figure
 
 
 def plot_drift(
     table: pd.DataFrame, worlds: dict[str, int], *, thresholds: dict[str, float]
 ) -> Figure:
-    """What an app noted, answer by answer, in a table from `read_feedback`.
+    """What an app noted (`read_feedback`), and the median or share of 15 answers.
 
-    The line is the median, or the share, of the last 15 answers; `worlds` are what was
-    sent, in order, and how many answers long.
+    `worlds` are what was sent, in order, and how many answers long.
     """
     names = ("score", "knn_similarity", "in_distribution_score")
     figure, (*above, last) = _panels(1, 8, rows=len(names) + 1, sharex=True)
@@ -241,7 +239,6 @@ def plot_drift(
     last.set(xlabel="answer, in the order they came")
     begins = np.cumsum([0, *worlds.values()])
     for axis in (*above, last):
-        axis.grid(alpha=0.3)
         for world, begin in zip(worlds, begins, strict=False):
             axis.axvline(begin - 0.5, color=YELLOW)
             axis.text(begin, 1.08, world if axis is above[0] else "", fontsize=9)
@@ -259,7 +256,7 @@ def plot_class_accuracy(table: pd.DataFrame, *, where: str) -> Figure:
         axis.set(xlim=(0, 100), ylim=(rows - 0.3, -0.7))
         axis.set_xlabel("right, % of its test pictures")
         axis.tick_params(axis="y", labelsize=7, length=0)
-        axis.grid(axis="x", alpha=0.3)
+        axis.grid(axis="y", visible=False)
     low, high = table.total.min(), table.total.max()
     each = f"{low}" if low == high else f"{low} to {high}"
     figure.suptitle(f"Class by class, {each} pictures each, {where}", fontsize=11)

@@ -71,7 +71,7 @@ def call(url: str, payload: object) -> str:
 
 
 def ask(url: str, content: bytes, name: str = "plate.jpg", queued=None) -> tuple:
-    """Upload a picture, call /predict, set `queued`, an event; read two values."""
+    """Upload a picture, call /predict (now an event is `queued`), read its values."""
     status, text = upload(url, content, name)
     assert status == 200, text
     picture = {"path": json.loads(text)[0], "meta": {"_type": "gradio.FileData"}}

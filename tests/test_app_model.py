@@ -153,11 +153,7 @@ def test_answers(predictor, tmp_path):
         values = list(answer.probabilities.values())
         assert answer.best[0] == name and values == sorted(values, reverse=True)
         assert sum(values) == pytest.approx(1, abs=1e-5)
-        numbers = [*values, answer.knn_similarity, answer.in_distribution_score]
-        assert all(type(value) is float for value in numbers)
         assert answer.verdict == model.DISH and answer.seconds > 0
-        again = predictor.predict(open_picture(path))
-        assert again.probabilities == answer.probabilities
 
 
 def test_an_app_has_one_model_file(tmp_path):
@@ -204,9 +200,7 @@ def test_a_model_that_cannot_be_read_is_said_to_be_so(tmp_path, monkeypatch):
     assert "lfs" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "changes", [*({n: None} for n in METADATA), *CASES["metadata"]]
-)
+@pytest.mark.parametrize("changes", [{n: None} for n in METADATA] + CASES["metadata"])
 def test_unusable_metadata_is_refused(tmp_path, changes):
     with pytest.raises(ValueError, match="m.onnx: unusable metadata"):
         Predictor(make_model(tmp_path / "m.onnx", **changes))

@@ -1,21 +1,33 @@
-"""Starting a demo, asking it, and stopping it whatever happens."""
+"""Starting a demo, asking it, stopping it: here, afresh elsewhere, and on a Space."""
 
 import os
-import socket
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from browsing import DESKTOP, PHONE, open_page
+from course_copy import ROOT
 from huggingface_hub import close_session
 from PIL import Image
 from test_demo_folder import TOKEN, write_files
 
 from going_modular.app.surroundings import HERE_ONLY
 from going_modular.app_process import COURSE, ask_demo, run, run_demo
+from going_modular.demo_folder import APP, TEXTS, copy_app, copy_examples
 from going_modular.files import LessonError
+from tools.serve_demo import drawn_examples
 
-GRADIO_APP = b"""
+APP_0 = """
+import os
+import found_by_path, page
 import gradio as gr
+
+assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)
+assert COURSE not in os.environ['PYTHONPATH'].split(os.pathsep)
+print("up and running", flush=True)
 
 def predict(picture, request: gr.Request):
     if any("hf_thisIs" in value for value in request.headers.values()):
@@ -27,63 +39,39 @@ def predict(picture, request: gr.Request):
 parts = gr.Image(type="pil"), gr.Label()
 gr.Interface(predict, *parts, api_name="predict", flagging_mode="never").launch()
 """
-PLAIN_APP = """
-import os, found_by_path, page
-from http.server import HTTPServer, SimpleHTTPRequestHandler
-assert not {'MPLBACKEND', 'GRADIO_ROOT_PATH'} & set(os.environ)
-assert COURSE not in os.environ['PYTHONPATH'].split(os.pathsep)
-print("up and running", flush=True)
-address = os.environ["GRADIO_SERVER_NAME"], int(os.environ["GRADIO_SERVER_PORT"])
-HTTPServer(address, SimpleHTTPRequestHandler).serve_forever()
-"""
-
-
-def assert_stopped(demo):
-    assert demo.process.poll() is not None
-    port = int(demo.url.rstrip("/").rsplit(":", 1)[1])
-    with socket.socket() as caller:
-        assert caller.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.mark.slow
-def test_a_gradio_demo_starts_answers_and_stops(tmp_path, monkeypatch):
+def test_a_demo_sees_what_it_should_answers_and_stops(tmp_path, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy"):  # where nobody listens
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    ones = "MPLBACKEND PYTHONSAFEPATH PYTHONINSPECT GRADIO_SHARE GRADIO_ROOT_PATH"
+    for name in ones.split():
+        monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    folder = write_files(tmp_path / "demo", {"app.py": GRADIO_APP})
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([COURSE, "site", "", "."]))
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path, {"site/found_by_path.py": b"", "page.py": b"not this one"})
+    app = f"COURSE = {COURSE!r}{APP_0}".encode()
+    folder = write_files(tmp_path / "demo", {"app.py": app, "page.py": b""})
     for name, size in (("usual.png", (8, 6)), ("unusual.png", (5, 5))):
         Image.new("RGB", size, "red").save(tmp_path / name)
-    with run_demo(folder) as demo:
+    with pytest.raises(KeyboardInterrupt), run_demo(Path("demo")) as demo:
         assert 0 < demo.start_seconds < 120
+        assert "up and running" in demo.log_path.read_text()
         answer = ask_demo(demo.url, tmp_path / "usual.png")
         shares = {c["label"]: c["confidence"] for c in answer["confidences"]}
         assert answer["label"] == "pizza" and shares == {"pizza": 0.75, "sushi": 0.25}
         for name, told in (("unusual", "an unusual picture"), ("none", "no picture")):
             with pytest.raises(LessonError, match=told):
                 ask_demo(demo.url, tmp_path / f"{name}.png")
-    assert_stopped(demo)
-    assert os.listdir(folder) == ["app.py"]
+        raise KeyboardInterrupt
+    assert demo.process.poll() is not None and not demo.log_path.exists()
+    assert sorted(os.listdir(folder)) == ["app.py", "page.py"]
     with pytest.raises(LessonError, match="Nothing answers"):
         ask_demo(demo.url, tmp_path / "usual.png")
     close_session()  # the Hub's client remembers its proxies
-
-
-def test_what_the_app_sees_and_prints_and_that_it_stops(tmp_path, monkeypatch):
-    write_files(tmp_path, {"site/found_by_path.py": b"", "page.py": b"not this one"})
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([COURSE, "site", "", "."]))
-    monkeypatch.setenv("PYTHONWARNINGS", "error")
-    ones = "MPLBACKEND PYTHONSAFEPATH PYTHONINSPECT GRADIO_SHARE GRADIO_ROOT_PATH"
-    for name in ones.split():
-        monkeypatch.setenv(name, "1")
-    app = f"COURSE = {COURSE!r}{PLAIN_APP}".encode()
-    folder = write_files(tmp_path / "demo", {"app.py": app, "page.py": b""})
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(KeyboardInterrupt), run_demo(Path("demo"), timeout=30) as demo:
-        assert "up and running" in demo.log_path.read_text()
-        raise KeyboardInterrupt
-    assert_stopped(demo)
-    assert not demo.log_path.exists()
-    assert sorted(os.listdir(folder)) == ["app.py", "page.py"]
 
 
 NOTE = b"import os, time\nopen('pid', 'w').write(str(os.getpid()))\n"
@@ -94,9 +82,7 @@ NO_START = {
 
 
 @pytest.mark.parametrize("source", NO_START)
-def test_an_app_that_does_not_start_is_ended_and_its_last_lines_are_told(
-    source, tmp_path
-):
+def test_an_app_that_does_not_start_ends_with_its_last_lines(source, tmp_path):
     folder = write_files(tmp_path / "demo", {"app.py": NOTE + source})
     demo = run_demo(folder, timeout=2 if b"sleep" in source else 60)
     told = f"(?s){NO_START[source]}"
@@ -125,3 +111,126 @@ def test_uploads_have_a_folder_of_their_own_that_goes(given, kept, tmp_path):
     assert (folder == given.format(tmp_path)) == Path(folder).exists() == kept
     assert folder != str(tmp_path / "gradio") and Path(folder).is_relative_to(tmp_path)
     assert direct.split(",") == ["example.org", *HERE_ONLY]
+
+
+FACTS = dict(re.findall(r'^(\w+): "?([^"\n]+)', (APP / "README.md").read_text(), re.M))
+FIND_DEMO = "import app, gradio; assert isinstance(app.demo, gradio.Blocks)"
+# Root may write everywhere; without its capabilities it is a user like any other. And
+# what `run_demo` puts right for an app, a Space's computer does not.
+START = """#!/bin/sh
+unset GRADIO_TEMP_DIR GRADIO_EXAMPLES_CACHE GRADIO_ANALYTICS_ENABLED
+unset PYTHONDONTWRITEBYTECODE
+[ $(id -u) != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all {python} "$@"
+exec {python} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """A Python that has what the demo's own requirements name, and nothing else."""
+    index = [sys.executable, "-m", "pip", "index", "versions", "gradio"]
+    if subprocess.run(index, capture_output=True).returncode:
+        pytest.skip("needs a package index that pip can reach, to install from")
+    environment = tmp_path_factory.mktemp("elsewhere") / "venv"
+    base = shutil.which(f"python{FACTS['python_version']}") or sys.executable
+    run(base, "-m", "venv", environment)
+    python = environment / "bin" / "python"
+    run(python, "-m", "pip", "install", "-q", "-r", APP / "requirements.txt")
+    return python
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    folder = copy_app(APP, tmp_path / "app", TEXTS)
+    shutil.copy(ROOT / "models/foodvision_mini.onnx", folder)
+    copy_examples(drawn_examples(), folder / "examples")
+    return folder
+
+
+def enter(page, words: str) -> None:
+    """Press Tab until what has the focus is labelled with these words; then Enter."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if words in (page.evaluate("document.activeElement.ariaLabel") or ""):
+            page.keyboard.press("Enter")
+            return
+    pytest.fail(f"Tab never reaches {words}")
+
+
+def upload_by_keyboard(page, file: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        enter(page, "Drop an image file")
+    sent = {"name": f"{file.stem}.jpg", "mimeType": "image/jpeg"}
+    chooser.value.set_files({**sent, "buffer": file.read_bytes()})
+
+
+@pytest.mark.slow
+def test_a_visitor_by_keyboard_where_there_is_no_pytorch(python, folder, browser):
+    tried = subprocess.run([python, "-c", "import torch"], capture_output=True)
+    assert tried.returncode and b"ModuleNotFoundError" in tried.stderr
+    with run_demo(folder, python=str(python)) as running:
+        for name, picture in drawn_examples().items():
+            scores, note = ask_demo(running.url, picture)
+            assert scores["label"] == name and name in note
+        for size in (DESKTOP, PHONE):
+            page = open_page(browser, running.url, size)
+            upload_by_keyboard(page, drawn_examples()["sushi"])
+            page.get_by_text("This looks like sushi.").wait_for()
+            enter(page, "Remove Image")
+            page.get_by_text("What is on your plate?").wait_for()
+            upload_by_keyboard(page, Path(__file__))
+            page.get_by_text("That file is not a picture.").wait_for()
+            enter(page, "Example picture 1")
+            page.get_by_text("This looks like pizza.").wait_for()
+            page.close()
+
+
+@pytest.fixture(scope="module")
+def space(python) -> str:
+    """How a Space starts Python, with the packages that its builder adds."""
+    asked = [f"gradio[oauth]=={FACTS['sdk_version']}", "spaces", "-r"]
+    run(python, "-m", "pip", "install", "-q", *asked, APP / "requirements.txt")
+    start = python.with_name("start")
+    start.write_text(START.format(python=python))
+    start.chmod(0o755)
+    return str(start)
+
+
+@pytest.fixture
+def checkout(folder, tmp_path, monkeypatch):
+    """The folder as another user has cloned it, with a home beside it."""
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("SYSTEM", "spaces")
+    everything = [folder, *folder.rglob("*")]
+    for path in everything:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+        if os.geteuid() == 0:
+            shutil.chown(path, "nobody", "nogroup")
+    yield folder
+    for path in everything:
+        path.chmod(0o755)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero_gpu", [False, True])
+def test_a_space_answers_and_writes_nowhere_else(
+    space, checkout, site, monkeypatch, zero_gpu
+):
+    """ZeroGPU hardware runs beside an app, and wants to hear of one function."""
+    site.put("/startup-report", b"{}")
+    if zero_gpu:
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+        monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", site.root)
+    before = {*checkout.parent.rglob("*")}
+    with run_demo(checkout, python=space) as running:
+        note = ask_demo(running.url, checkout / "examples/pizza.jpg")[1]
+        text = ask_demo(running.url, checkout / "requirements.txt")[1]
+    assert "pizza" in note and "not a picture" in text
+    new = {*checkout.parent.rglob("*")} - before
+    assert all(file.is_relative_to(checkout.parent / "tmp") for file in new), new
+    told = ["/startup-report"] if zero_gpu else []  # of a function, lent no GPU
+    assert site.asked == told
+    run(space, "-c", FIND_DEMO, cwd=checkout, env=None)  # as a Space's own tools do

@@ -14,8 +14,8 @@ import pytest
 import requests
 import torch
 from demo_model_fixture import ABOUT
+from drawn_images import NAMES, write_dishes
 from PIL import Image
-from plain_dishes import NAMES, write_dishes
 from torch.utils.data import DataLoader
 from torchvision.datasets import Food101
 

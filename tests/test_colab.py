@@ -16,7 +16,7 @@ from course_copy import LESSON, ROOT, copy_course
 from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
-from going_modular import notebook_tools, spaces
+from going_modular import demo_folder, notebook_tools
 from tools.course import client_for, offline_environment, run, shown_by
 
 # What it holds of what the lesson asks for; it lacks the rest.
@@ -113,11 +113,11 @@ def test_a_token_is_found_where_the_hub_finds_it(token, tmp_path, monkeypatch):
     sent, upload = [], lambda *_, **options: sent.append(options["token"])
     (tmp_path / "app.py").touch()
     monkeypatch.setenv("FOODVISION_SPACE", "a/b")
-    monkeypatch.setattr(spaces, "get_token", lambda: token)
-    monkeypatch.setattr(spaces, "is_offline", lambda: False)
-    monkeypatch.setattr(spaces, "upload_to_space", upload)
-    assert spaces.upload_if_asked(tmp_path, is_practice=True) == "a/b" and not sent
-    spaces.upload_if_asked(tmp_path, is_practice=False)
+    monkeypatch.setattr(demo_folder, "get_token", lambda: token)
+    monkeypatch.setattr(demo_folder, "is_offline", lambda: False)
+    monkeypatch.setattr(demo_folder, "upload_to_space", upload)
+    assert demo_folder.upload_if_asked(tmp_path, is_practice=True) == "a/b" and not sent
+    demo_folder.upload_if_asked(tmp_path, is_practice=False)
     assert sent == [token] * bool(token)
 
 

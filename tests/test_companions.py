@@ -10,7 +10,7 @@ from going_modular.big import features as many
 from going_modular.companion import COMMITTED
 from going_modular.export import activation_ranges
 from going_modular.stored_features import read_features
-from going_modular.your_turn.shipping import first_step
+from going_modular.your_turn.companions import first_step
 
 SLUG = "effnet_lite2"
 

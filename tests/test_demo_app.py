@@ -73,47 +73,28 @@ def running(home):
             yield running
 
 
-@pytest.fixture(scope="module")
-def uploads(home, running) -> Path:
-    """Where Gradio keeps them: a link in it, and a file beside it, lead elsewhere."""
-    [own] = (home / "tmp").glob("foodvision-*")
-    (own / "app.log").write_text(SECRET)
-    (own / "gradio" / "0").mkdir(parents=True)
-    (own / "gradio" / "0" / "link.png").symlink_to(home / "secret.txt")
-    return own / "gradio"
-
-
 @pytest.fixture
 def url(running):
     return running.url
 
 
-@pytest.mark.parametrize(
-    ("colour", "words"),
-    [
-        (RED, r"This looks like pizza\.\n.*\n"),
-        (DARK, r"This looks like steak\.\n.*\n"),
-        (GREEN, r"This looks like sushi\.\n.*\n"),
-        (BLUE, r"This does not look like a plate of food\.\n.*\n.*\(0\.50 needed\)"),
-        (YELLOW, r"I think this is another dish\.\n.*\n.*\(0\.25 needed\)"),
-    ],
-)
-def test_answers_over_http(url, tmp_path, colour, words):
+ANSWERS = {
+    RED: r"This looks like pizza\.\n.*\n",
+    DARK: r"This looks like steak\.\n.*\n",
+    GREEN: r"This looks like sushi\.\n.*\n",
+    BLUE: r"This does not look like a plate of food\.\n.*\n.*\(0\.50 needed\)",
+    YELLOW: r"I think this is another dish\.\n.*\n.*\(0\.25 needed\)",
+}
+
+
+@pytest.mark.parametrize("colour", ANSWERS)
+def test_answers_over_http(url, tmp_path, colour):
     photo = photo_of(colour, tmp_path / "plate.png")
     scores, note = ask(url, photo.read_bytes(), "plate.png")
     assert scores["label"] == scores["confidences"][0]["label"]
     assert sum(c["confidence"] for c in scores["confidences"]) == pytest.approx(1)
-    assert re.fullmatch(rf"{words}.*Answered in \d+ ms\.", note)
+    assert re.fullmatch(rf"{ANSWERS[colour]}.*Answered in \d+ ms\.", note)
     assert scores["label"] in note
-
-
-@pytest.mark.parametrize("content", [b"", TEXT, b"\x89PNG\r\n\x1a\n", b"%PDF-1.7"])
-def test_what_is_no_picture_gets_a_sentence(url, content):
-    for name in ("notes.jpg", "notes.svg", "notes"):
-        scores, note = ask(url, content, name)
-        assert scores == {}
-        assert note.startswith("This picture did not work.\n") and "Please send" in note
-        assert "/" not in note and "Error" not in note
 
 
 @pytest.mark.parametrize("size", [browsing.DESKTOP, (360, 740)])
@@ -174,21 +155,26 @@ def test_a_phones_heic_photo_where_its_kind_is_unknown(browser, url, tmp_path, w
 
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory):
-    """Without end: what is sent, and the dish that must be named, or None."""
+    """Without end: what is sent, its name, and the dish that is on it, or None."""
     folder, dishes = tmp_path_factory.mktemp("plates"), ("pizza", "steak", "sushi")
     good = [
-        (photo_of(colour, folder / f"{dish}.jpg").read_bytes(), dish)
+        (photo_of(colour, folder / f"{dish}.jpg").read_bytes(), "1.jpg", dish)
         for dish, colour in zip(dishes, (RED, DARK, GREEN), strict=True)
     ]
     half = good[0][0][: len(good[0][0]) // 2]
-    bad = [(each, None) for each in (TEXT, b"", half, b"%PDF-1.7")]
+    wrong = (TEXT, b"", half, b"%PDF-1.7", b"\x89PNG\r\n\x1a\n")
+    bad = [(each, name, None) for name in ("1.jpg", "1.svg", "1") for each in wrong]
     return lambda: chain.from_iterable(zip(cycle(good), cycle(bad), strict=False))
 
 
-def check(url: str, content: bytes, dish: str | None) -> None:
-    scores, note = ask(url, content)
-    told = "This picture did not work." if dish is None else f"This looks like {dish}."
-    assert scores.get("label") == dish and note.startswith(f"{told}\n")
+def check(url: str, content: bytes, name: str, dish: str | None) -> None:
+    scores, note = ask(url, content, name)
+    assert scores.get("label") == dish
+    if dish:
+        assert note.startswith(f"This looks like {dish}.\n")
+    else:
+        assert note.startswith("This picture did not work.\n") and "Please send" in note
+        assert scores == {} and "/" not in note and "Error" not in note
 
 
 @pytest.mark.reliability(CROWD, REQUESTS)
@@ -202,8 +188,8 @@ def test_fifty_clients_at_once_half_of_them_wrong(url, questions):
 @pytest.mark.reliability(ROW, LONG_RUN)
 def test_memory_stays_flat(running, questions):
     memory, early = psutil.Process(running.process.pid).memory_info, None
-    for number, (content, dish) in enumerate(islice(questions(), LONG_RUN)):
-        check(running.url, content, dish)
+    for number, question in enumerate(islice(questions(), LONG_RUN)):
+        check(running.url, *question)
         if number == LONG_RUN // 4:
             early = memory().rss
     assert (memory().rss - early) / 1e6 < MEGABYTES
@@ -224,8 +210,12 @@ def test_there_is_one_named_endpoint_and_uploads_are_bounded(url):
 
 
 @pytest.mark.reliability(FETCHED, 25)
-def test_only_the_apps_own_files_can_be_fetched(home, uploads, url):
-    places = {"home": home, "demo": home / "demo", "uploads": uploads}
+def test_only_the_apps_own_files_can_be_fetched(home, url):
+    [own] = (home / "tmp").glob("foodvision-*")
+    (own / "app.log").write_text(SECRET)
+    (own / "gradio" / "0").mkdir(parents=True)
+    (own / "gradio" / "0" / "link.png").symlink_to(home / "secret.txt")
+    places = {"home": home, "demo": home / "demo", "uploads": own / "gradio"}
     tried = [place.format(**places) for place in CASES["places"]]
     assert len(tried) == 25
     for place in tried:

@@ -22,10 +22,9 @@ from huggingface_hub.utils import filter_repo_objects
 from odd_pictures import HEIC, halves
 from packaging.requirements import Requirement
 
-from going_modular import demo_folder, spaces
-from going_modular.demo_folder import APP, COPIED, DeployError, copy_app, copy_examples
+from going_modular import demo_folder
+from going_modular.demo_folder import APP, COPIED, DeployError, copy_app, rehearse_push
 from going_modular.files import FileError, LessonError
-from going_modular.spaces import git_lfs_missing, rehearse_push, upload_to_space
 
 MODEL = bytes(range(256)) * 5_000  # 1.28 MB, binary
 TOKEN = "hf_thisIsNotARealToken"
@@ -59,22 +58,20 @@ def demo(tmp_path):
 
 def test_examples_are_these_as_browsers_show_them_and_no_others(tmp_path):
     sent = write_files(tmp_path / "sent", {"a.HEIC": HEIC})
-    examples = tmp_path / "shown"
+    examples, fill = tmp_path / "shown", demo_folder.copy_examples
     for name, kind in (("b.TIF", "TIFF"), ("c.ppm", "PPM"), ("d.JPG", "JPEG")):
         halves().save(sent / name, kind)
-    copy_examples({"old": sent / "b.TIF", "d": sent / "d.JPG"}, examples)
-    copy_examples({file.stem: file for file in sent.iterdir()}, examples)
+    fill({"old": sent / "b.TIF", "d": sent / "d.JPG"}, examples)
+    fill({file.stem: file for file in sent.iterdir()}, examples)
     with pytest.raises(FileError):
-        copy_examples({"new": sent / "d.JPG", "no": tmp_path / "no.jpg"}, examples)
+        fill({"new": sent / "d.JPG", "no": tmp_path / "no.jpg"}, examples)
     assert sorted(os.listdir(examples)) == ["a.jpg", "b.jpg", "c.jpg", "d.JPG"]
     assert all(file.read_bytes()[:2] == b"\xff\xd8" for file in examples.iterdir())
     assert sorted(os.listdir(tmp_path)) == ["sent", "shown"]
 
 
 @pytest.mark.parametrize("target", ["secret.txt", "secrets", "nowhere"])
-def test_zip_holds_the_files_without_leftovers_and_refuses_links(
-    demo, tmp_path, target
-):
+def test_a_zip_has_no_leftovers_and_refuses_links(demo, tmp_path, target):
     archive = demo_folder.zip_folder(demo, tmp_path / "new" / "demo.zip")
     with zipfile.ZipFile(archive) as packed:
         assert {name: packed.read(name) for name in packed.namelist()} == CONTENT
@@ -108,7 +105,7 @@ OUR_LFS = ["foodvision_mini.onnx", *(f"examples/{name}" for name in PICTURES)]
     ("rules", "in_lfs", "in_git"),
     [(RULES, IN_LFS, IN_GIT), (OUR_RULES, OUR_LFS, ["app.py", ".gitattributes"])],
 )
-def test_plan_reads_the_folders_rules_and_no_others(
+def test_the_plan_follows_the_folders_rules(
     rules, in_lfs, in_git, tmp_path, monkeypatch
 ):
     """Neither the reader's own rules, nor a repository around it, nor a git hook's."""
@@ -126,13 +123,11 @@ def test_plan_reads_the_folders_rules_and_no_others(
     assert {file.storage for file in demo_folder.upload_plan(folder)} == {"unknown"}
 
 
-@pytest.mark.parametrize("count", [2, 101])
-def test_the_readme_says_what_the_model_says_about_itself(tmp_path, count):
-    names = [f"dish_{number}" for number in range(1, count + 1)]
-    named = {"name": "foodvision_x", "title": "FoodVision X", "class_names": names}
-    about = replace(ABOUT, **named, reference_counts=[9] * count)
+def test_the_readme_says_what_the_model_says_about_itself(tmp_path):
+    named = {"title": "FoodVision X", "class_names": ["apple_pie", "miso_soup"]}
+    about = replace(ABOUT, **named, reference_counts=[9, 9])
     readme = demo_folder.write_readme(about, tmp_path / "new").read_text("utf-8")
-    known = f"{count} dishes: **{', '.join(names).replace('_', ' ')}**"
+    known = "2 dishes: **apple pie, miso soup**"
     assert all(w in readme for w in ("title: FoodVision X", "# FoodVision X", known))
     assert "Mini" not in readme and "sushi" not in readme
 
@@ -165,7 +160,7 @@ def hub(site, monkeypatch):
     """A Hub on this machine; uploads are noted down instead of sent."""
     site.upload = mock.Mock()
     monkeypatch.setattr(HfApi, "upload_folder", site.upload)
-    monkeypatch.setattr(spaces, "HfApi", partial(HfApi, endpoint=site.root))
+    monkeypatch.setattr(demo_folder, "HfApi", partial(HfApi, endpoint=site.root))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     close_session()  # the Hub's client remembers its proxies
     return site
@@ -174,12 +169,13 @@ def hub(site, monkeypatch):
 @pytest.mark.parametrize(
     ("sdk", "status", "hardware"), [("gradio", 200, "zero-a10g"), ("static", 409, None)]
 )
-def test_upload_makes_a_space_if_there_is_none_and_sends_the_folder(
+def test_upload_makes_a_space_and_sends_the_folder(
     sdk, status, hardware, hub, demo, capfd
 ):
     hub.put(CREATE, SAID, status=status)
     (demo / "README.md").write_text(f"---\ntitle: x\nsdk: {sdk}\n---\n")
-    url = upload_to_space(demo, "me/mini", token=f" {TOKEN}\n", hardware=hardware)
+    how = {"token": f" {TOKEN}\n", "hardware": hardware}
+    url = demo_folder.upload_to_space(demo, "me/mini", **how)
     assert url.endswith("/spaces/me/mini")
     wanted = {"name": "mini", "organization": "me", "type": "space", "sdk": sdk}
     wanted |= {"hardware": hardware} if hardware else {}
@@ -209,9 +205,9 @@ def test_refusals_are_explained(hub, demo, status, words, monkeypatch, capfd):
     hub.put(CREATE, SAID, status=status)
     if status is None:
         error = ConnectionError(f"bad header b'Bearer {TOKEN}'")
-        monkeypatch.setattr(spaces, "HfApi", mock.Mock(side_effect=error))
+        monkeypatch.setattr(demo_folder, "HfApi", mock.Mock(side_effect=error))
     with pytest.raises(DeployError) as caught:
-        upload_to_space(demo, "me/mini", token=TOKEN)
+        demo_folder.upload_to_space(demo, "me/mini", token=TOKEN)
     assert re.search(words, message := str(caught.value).replace("\n", " "))
     assert status is None or "what the Hub says" in message
     assert not hub.upload.called
@@ -226,12 +222,12 @@ def test_plain_mistakes_never_reach_the_hub(hub, demo):
         (demo / "examples", "me/mini", TOKEN, "must name the kind of Space"),
     ):
         with pytest.raises(DeployError, match=words):
-            upload_to_space(folder, name, token=token)
+            demo_folder.upload_to_space(folder, name, token=token)
     assert not hub.asked
 
 
 needs_git_lfs = pytest.mark.skipif(
-    git_lfs_missing() is not None, reason="needs git and git-lfs"
+    demo_folder.git_lfs_missing() is not None, reason="needs git and git-lfs"
 )
 
 
@@ -252,17 +248,12 @@ def no_git_settings(tmp_path, monkeypatch):
 
 @needs_git_lfs
 @pytest.mark.parametrize("name", ["some where", "C#", "%41 [x]"])
-def test_rehearsal_pushes_a_pointer_and_gets_the_same_bytes(
-    name, demo, tmp_path, no_git_settings
-):
+def test_a_rehearsed_push_brings_the_same_bytes(name, demo, tmp_path, no_git_settings):
     result = rehearse_push(demo, workdir := tmp_path / name)
     assert result.files == FILES and result.same_bytes
     assert result.model == "model.onnx"
-    assert result.pointer.splitlines() == [
-        "version https://git-lfs.github.com/spec/v1",
-        f"oid sha256:{hashlib.sha256(MODEL).hexdigest()}",
-        f"size {len(MODEL)}",
-    ]
+    oid = f"oid sha256:{hashlib.sha256(MODEL).hexdigest()}"
+    assert result.pointer.splitlines()[1:] == [oid, f"size {len(MODEL)}"]
     assert os.listdir(workdir) == []
     assert all(command.startswith("git ") for command in result.commands)
     assert any("push origin main" in command for command in result.commands)
@@ -287,7 +278,7 @@ def test_missing_programs_are_named(demo, tmp_path, monkeypatch, missing):
         if missing == "git" or "lfs" in words:
             raise LessonError(f"{missing} could not be run")
 
-    monkeypatch.setattr(spaces, "run", run)
+    monkeypatch.setattr(demo_folder, "run", run)
     with pytest.raises(DeployError, match=f"^{missing} is not in.*apt-get install"):
         rehearse_push(demo, tmp_path / "work")
 

@@ -1,4 +1,4 @@
-"""What the demo's page says, keeps and shares, and what visitors think of it."""
+"""What the demo's page says, keeps and shares, and thumbs; the reader's own page."""
 
 import json
 import re
@@ -11,9 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from unittest import mock
+from urllib.parse import urlsplit
 
-import gradio as gr
 import nbformat
 import page as its_page
 import pytest
@@ -23,12 +22,17 @@ from course_copy import LESSON, ROOT
 from demo_model_fixture import BLUE, GREEN, RED, YELLOW, make_model
 from drawn_images import GOLDEN
 from model import ModelMetadata
+from pocket_site import need_runtime
 
+from going_modular import companion
 from going_modular import feedback as module
 from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
 from going_modular.app_process import ask_demo, run_demo
+from going_modular.companion import COMMITTED, OUTCOMES, read_feedback
+from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from going_modular.feedback import Feedback
-from going_modular.monitoring import OUTCOMES, answers_of, give_thumbs, read_feedback
+from pocket.server import serve_folder
+from pocket.site import fill_first_page
 
 COMPANION = ROOT / "companions" / "6_watch_it.ipynb"
 PIZZA = Answer({"pizza": 0.9}, 0.7, 0.6, DISH, seconds=0.01)
@@ -51,7 +55,7 @@ def test_what_a_visitor_sent_is_deleted(tmp_path, monkeypatch):
     assert "deleted within two minutes" in words and its_page.PRACTICE not in words
     assert (demo.delete_cache, demo._queue.max_size) == ((30, 60), 64)
     assert demo.analytics_enabled is False
-    demo.delete_cache = (1, 8)  # seconds, to see in a moment what takes minutes
+    demo.delete_cache = (1, 3)  # seconds, to see in a moment what takes minutes
     where = {"server_name": "127.0.0.1", "prevent_thread_lock": True}
     _, url, _ = demo.launch(**where, quiet=True, ssr_mode=False)
     try:
@@ -98,22 +102,13 @@ def test_scores_become_the_golden_words():
         assert its_page.describe(answer, about).split("\n") == case["says"]
 
 
-def test_every_launch_says_no_for_gradio_would_share_in_colab(monkeypatch):
+def test_every_launch_says_no_for_gradio_would_share_in_colab():
     files = [ROOT / LESSON, *ROOT.glob("companions/*.ipynb")]
     cells = [c for file in files for c in nbformat.read(file, as_version=4).cells]
     code = [cell.source for cell in cells if cell.cell_type == "code"]
     code += [(ROOT / "demos/foodvision_mini/app.py").read_text("utf-8")]
     launches = re.findall(r"\.launch\((.*)", "\n".join(code))
     assert len(launches) >= 8 and all("share=False" in call for call in launches)
-    tunnel = mock.Mock(return_value="https://x/")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(gr.utils, "colab_check", lambda: True)
-    monkeypatch.setattr(gr.networking, "setup_tunnel", tunnel)
-    for share, times in ((False, 0), (None, 1)):
-        page = gr.Interface(str, "text", "text", analytics_enabled=False)
-        page.launch(share=share, prevent_thread_lock=True, quiet=True)
-        page.close(verbose=False)
-        assert tunnel.call_count == times
 
 
 @pytest.fixture
@@ -154,8 +149,8 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
     assert [a.verdict for a in (red, yellow, blue)] == [DISH, OTHER, NO_PLATE]
     visits = [(red, "pizza"), (red, "steak"), (red, None), (blue, None)]
     visits += [(yellow, yellow.best[0]), (yellow, None)]
-    outcomes = give_thumbs(Feedback(file), visits[:3])
-    outcomes += give_thumbs(Feedback(file), visits[3:])  # after a restart
+    outcomes = companion.give_thumbs(Feedback(file), visits[:3])
+    outcomes += companion.give_thumbs(Feedback(file), visits[3:])  # after a restart
     table = read_feedback(file)
     assert table.thumb.tolist() == ["up", "down", "down", "up", "down", "up"]
     assert table.time.dt.tz is not None and table.time.is_monotonic_increasing
@@ -168,16 +163,14 @@ def test_visitors_give_the_thumbs_that_the_answers_deserve(file, tmp_path):
 
     scores = torch.tensor([[0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
     gate = torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
-    first, second = answers_of(predictor.about, (scores, *gate))
+    first, second = companion.answers_of(predictor.about, (scores, *gate))
     assert first.best == ("steak", pytest.approx(0.7)) and first.verdict == OTHER
     assert list(second.probabilities) == ["pizza", "steak", "sushi"]
     assert second.verdict == NO_PLATE
 
 
 @pytest.mark.slow
-def test_thumbs_on_the_page_that_companion_6_writes(
-    browser, file, tmp_path, monkeypatch
-):
+def test_thumbs_on_the_page_of_companion_6(browser, file, tmp_path, monkeypatch):
     folder = lay_out(tmp_path / "demo")
     shutil.copy(module.__file__, folder)
     for cell in nbformat.read(COMPANION, as_version=4).cells:
@@ -200,3 +193,35 @@ def test_thumbs_on_the_page_that_companion_6_writes(
         page.close()
     thumbs = read_feedback(file)[["label", "thumb"]].values.tolist()
     assert thumbs == [["pizza", "up"], ["sushi", "down"]]
+
+
+SCORES = "[...document.querySelectorAll('meter')].map((meter) => meter.value)"
+
+
+def test_the_readers_own_page_answers_as_the_app_does(browser, tmp_path):
+    need_runtime()
+    folder = fill_first_page(COMMITTED, tmp_path / "page")
+    cells = nbformat.read(ROOT / LESSON, as_version=4).cells
+    source = next(cell.source for cell in cells if cell.id == "write-page")
+    (folder / "index.html").write_text(source.partition("\n")[2] + "\n", "utf-8")
+    predictor, asked = Predictor(COMMITTED), set()
+    with serve_folder(folder) as site:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("request", lambda request: asked.add(request.url))
+        page.goto(site.url)
+        page.get_by_text("The model is here.").wait_for()
+        assert not page.locator("img").is_visible()
+        for dish in (*CLASS_NAMES, OTHER_NAMES[1]):
+            expected = predictor.predict(photo := drawn_files(dish)[0])
+            page.locator("input").set_input_files(photo)
+            verdict = expected.text.splitlines()[0]
+            page.get_by_role("status").filter(has_text=verdict).wait_for()
+            wanted = [expected.probabilities[name] for name in CLASS_NAMES]
+            assert page.evaluate(SCORES) == pytest.approx(wanted, abs=0.1)
+        (notes := tmp_path / "list.jpg").write_text("my shopping list: milk, eggs")
+        page.locator("input").set_input_files(notes)
+        page.get_by_text("cannot read that file").wait_for()
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        page.close()
+    hosts = {urlsplit(url).netloc for url in asked if url.startswith("http")}
+    assert hosts == {urlsplit(site.url).netloc}

@@ -22,7 +22,7 @@ from deploy_targets import (
     own_network,
     rays_home,
 )
-from plain_dishes import write_dishes
+from drawn_images import write_dishes
 
 from deploy import DEFAULT_MODEL, ROOT
 from going_modular.app.model import PictureError, Predictor

@@ -18,7 +18,7 @@ from going_modular.app_process import run_demo
 from going_modular.demo_folder import APP, COPIED, copy_app
 from going_modular.drawn import drawn_files
 from going_modular.robustness import Reply, make_cases, run_cases
-from going_modular.your_turn import shipping
+from going_modular.your_turn.companions import no_picture
 
 COMPANION = ROOT / "companions" / "5_break_it_and_mend_it.ipynb"
 MODEL = ROOT / "models" / "foodvision_mini.onnx"
@@ -108,26 +108,17 @@ GUARD_5 = """
 +        raise gr.Error("Please add a picture first.", print_exception=False)
 """
 TELLS = [
-    (shipping.line_length, [lambda a, p, n: p / a], "twice as many"),
-    (shipping.line_length, [lambda a, p, n: p * a / n], "divide by"),
-    (shipping.line_length, [lambda a, p, n: 7], "40, not 7"),
-    (shipping.line_length, [lambda a, p, n: p / a * n], "not a share"),
-    (shipping.line_length, [lambda a, p, n: round(p / a * n + 0.4)], "not 4"),
-    (shipping.line_length, [lambda a, p, n: int(p / a * n)], "Right. At 0.050"),
-    (shipping.no_picture, [5], "write a diff"),
-    (shipping.no_picture, [" def nothing(file):\n+    pass"], "0 times"),
-    (shipping.no_picture, [GUARD_5.replace("is None", "is not None")], "no name"),
-    (shipping.no_picture, [" def predict(file):\n+    pass"], "an error without"),
-    (shipping.no_picture, [GUARD_5], "Right. Without a picture: Please add"),
+    (5, "write a diff"),
+    (" def nothing(file):\n+    pass", "0 times"),
+    (GUARD_5.replace("is None", "is not None"), "no name"),
+    (" def predict(file):\n+    pass", "an error without"),
+    (GUARD_5, "Right. Without a picture: Please add"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("check", "answer", "told"), TELLS)
-def test_a_check_says_what_is_wrong_or_that_it_is_right(
-    check, answer, told, names, capsys
-):
-    is_line = check is shipping.line_length
-    check(*answer, *([0.05] if is_line else [names["small"], names["plates"][0]]))
+@pytest.mark.parametrize(("guard", "told"), TELLS)
+def test_the_fifth_guard_is_told_what_is_wrong_or_right(guard, told, names, capsys):
+    no_picture(guard, names["small"], names["plates"][0])
     said = capsys.readouterr().out
     assert told in said and said.startswith("Right.") == told.startswith("Right.")

@@ -24,7 +24,7 @@ from going_modular.companion import COMMITTED
 from going_modular.engine import CVResult, Epoch, Score, Settings
 from going_modular.model_builder import Built, FeatureExtractor
 from going_modular.stored_features import read_features
-from going_modular.your_turn import counting, lesson, shipping
+from going_modular.your_turn import companions, lesson
 from going_modular.your_turn.checking import TEXTS
 from pocket.model_file import read_known
 
@@ -100,7 +100,6 @@ def shrink(file, *, turn=True, size=None, most=672):
 
 
 def dishes(named):
-    """A table of four files, of which some are named."""
     table = pd.DataFrame(index=range(4), columns=["file", "probability"])
     table["knn_similarity"] = 0.9
     return table.assign(dish=["dodo"] * named + [None] * (4 - named))
@@ -121,19 +120,16 @@ MINI = SimpleNamespace(
 
 
 class Stub:
-    """Answers the same for anything."""
-
     def predict(self, _):
         return Answer(PROBABILITIES, 0.9, 0.9, DISH, 0.01)
 
 
-CHECKS = vars(lesson) | vars(counting) | vars(shipping)
+CHECKS = vars(lesson) | vars(companions)
 ANSWERS = tomllib.loads(Path(__file__).with_name("your_turn.toml").read_text("utf-8"))
 EACH = [(c, key) for c, answers in ANSWERS.items() for key in answers if key != "given"]
 
 
 def value_of(check, key):
-    """What one line of the table says."""
     return eval(f"({ANSWERS[check][key]})", globals())
 
 
@@ -151,13 +147,9 @@ def test_a_check_says_what_is_wrong_or_that_it_is_right(check, key, capsys):
 
 def test_every_text_is_tried_and_three_dots_are_no_answer(capsys):
     """What is right is tried by the notebooks, too; the rest of companion 5, there."""
-    elsewhere = {
-        "one_picture.other_file",
-        "invocations.verdict",
-        "smaller_upload.moved",
-    }
+    others = {"one_picture.other_file", "invocations.verdict", "smaller_upload.moved"}
     for check, answers in ANSWERS.items():
         untried = {f"{check}.{key}" for key in TEXTS[check].keys() - answers.keys()}
-        assert untried - elsewhere <= {f"{check}.right"}
+        assert untried - others <= {f"{check}.right"}
         CHECKS[check](...)
         assert "Not yet: put your own code" in capsys.readouterr().out

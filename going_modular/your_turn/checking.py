@@ -16,17 +16,13 @@ TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 
 
 class NotYet(Exception):
-    """What is missing or wrong: the key of a text, and the values in it."""
-
-    def __init__(self, key: str, **values: Any) -> None:
-        super().__init__(key)
-        self.key, self.values = key, values
+    """What is missing or wrong: the key of a text, and a dict of the values in it."""
 
 
 def need(is_so: bool, key: str, **values: Any) -> None:
     """Raise `NotYet` unless something is so."""
     if not is_so:
-        raise NotYet(key, **values)
+        raise NotYet(key, values)
 
 
 def given(value: Any) -> Any:
@@ -51,7 +47,7 @@ def expect(
     """
     if not _equal(given(found), expected, near):
         slip = (name for name, wrong in slips.items() if _equal(found, wrong, near))
-        raise NotYet(next(slip, key), found=found, expected=expected)
+        raise NotYet(next(slip, key), {"found": found, "expected": expected})
 
 
 def _equal(found: Any, other: Any, near: float) -> bool:
@@ -86,7 +82,8 @@ def says(check: Callable[..., dict | str | None]) -> Callable[..., None]:
             is_text = isinstance(found, str)
             print("Right.", found if is_text else texts["right"].format(**found or {}))
         except NotYet as error:
-            print("Not yet:", texts[error.key].format(**error.values))
+            key, values = error.args
+            print("Not yet:", texts[key].format(**values))
         except Exception as error:  # noqa: BLE001 - the reader's code may do anything
             print(f"Not yet: your code raised {type(error).__name__}: {error}")
 

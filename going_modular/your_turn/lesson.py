@@ -25,9 +25,8 @@ from going_modular.model_builder import FeatureExtractor
 
 from .checking import expect, expect_count, given, need, pair, says
 
+
 # A section each
-
-
 @says
 def play(answer: np.ndarray, expected: dict[str, float]) -> dict:
     """Section 0: the network's own answer (C,) for one picture."""
@@ -123,8 +122,6 @@ def top_three(number: int, logits: torch.Tensor, labels: torch.Tensor) -> dict:
 
 
 # Exercises, of the lesson and of its companions
-
-
 @says
 def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> dict:
     """The fastest contender with at least 95% right; right answers of 150, and ms."""
@@ -165,9 +162,7 @@ def first_visit(weights: dict[str, int], folder: Path) -> dict:
 
 
 @says
-def strictness(
-    strictest: Callable, ours: Sequence[float], strangers: Sequence[float]
-) -> dict:
+def strictness(strictest: Callable, ours: Sequence, strangers: Sequence) -> dict:
     """The highest threshold that turns away at most a share of our own pictures."""
     scores = [0.9, 0.2, 0.6, 0.1, 0.5, 0.8, 0.4, 0.3, 0.7, 1.0]
     found = given(strictest(scores, 0.2))
