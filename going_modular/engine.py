@@ -176,14 +176,20 @@ def fresh_copy(head: nn.Module) -> nn.Module:
 
 
 def cross_validate(
-    head: nn.Module, features: TensorDataset, *, settings: Settings, copies=(), seed=42
+    head: nn.Module,
+    features: TensorDataset,
+    *,
+    settings: Settings,
+    copies=(),
+    folds=FOLDS,
+    seed=42,
 ) -> CVResult:
     """Check a fresh copy of a head on each fold; it trains on all the others.
 
     `copies` are features of changed copies of the same pictures, to train on, too.
     """
     histories, rows, logits = [], [], []
-    for held_out, rest in deal(len(features), seed=seed):
+    for held_out, rest in deal(len(features), folds=folds, seed=seed):
         torch.manual_seed(seed)  # dropout draws from the global generator
         fold_head = fresh_copy(head)
         parts = zip(*(each[rest] for each in (features, *copies)), strict=True)
