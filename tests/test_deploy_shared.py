@@ -88,7 +88,7 @@ def test_a_page_says_the_address_of_its_code(target, monkeypatch, capsys, tmp_pa
 
 def test_a_stalled_upload_loses_its_place(monkeypatch):
     monkeypatch.setattr(web, "PLACES", 1)
-    monkeypatch.setattr(web, "SECONDS", 1)
+    monkeypatch.setattr(web, "SECONDS", 2)  # in which all else must be answered
 
     async def uploading():
         yield b"some"

@@ -93,6 +93,7 @@ def serve(model, alone):
                 servers[target] = stack.enter_context(running(target, **how))
                 # With the first, Azure's logger says a word, TorchServe's worker comes.
                 assert post(servers[target], target, JPEG)[0] == 200
+                time.sleep(1)  # their lines may lag behind
             return servers[target]
 
         yield serve
