@@ -13,6 +13,7 @@ from course_copy import ROOT
 from demo_model_fixture import BLUE, DARK, RED
 from PIL import Image
 
+from going_modular import drawn, robustness
 from going_modular.app.model import DISH, Predictor
 from going_modular.app_process import run_demo
 from going_modular.demo_folder import APP, COPIED, copy_app
@@ -39,7 +40,8 @@ def names(tmp_path_factory):
     """What the companion's cells make: small apps, cases, a tour."""
     folder = copy_app(APP, tmp_path_factory.mktemp("strangers") / "apps", COPIED)
     shutil.copyfile(MODEL, folder / MODEL.name)
-    names = {"small": folder, "model": MODEL, "predictor": Predictor(MODEL)}
+    names = vars(drawn) | vars(robustness)
+    names |= {"small": folder, "model": MODEL, "predictor": Predictor(MODEL)}
     names |= {"APP": APP, "DISH": DISH, "Path": Path, "try_app": lambda *_: None}
     for cell in nbformat.read(COMPANION, as_version=4).cells:
         if cell.id == "write-app-0":
