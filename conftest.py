@@ -67,7 +67,8 @@ def pytest_sessionfinish(session, exitstatus):
     """Hold the README's table against what a whole run counted, or renew it."""
     config = session.config
     terminal = config.pluginmanager.get_plugin("terminalreporter")
-    chosen = config.option.keyword or config.option.markexpr
+    option = config.option
+    chosen = option.keyword or option.markexpr or option.collectonly
     is_whole = config.args_source is config.ArgsSource.TESTPATHS and not chosen
     renew = config.getoption("--renew-reliability")
     # Where another process runs the tests, this one has no terminal.
