@@ -6,6 +6,7 @@ import runpy
 import shlex
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -109,7 +110,8 @@ def test_a_stalled_upload_loses_its_place(monkeypatch):
             assert (await client.post("/")).is_success
 
     is_on_its_way = asyncio.Event()
-    asyncio.run(visit())
+    with ThreadPoolExecutor(1) as beside:  # here a browser may have a loop
+        beside.submit(asyncio.run, visit()).result()
 
 
 @pytest.mark.slow
