@@ -9,7 +9,7 @@ QUICK := not slow and not browser and not cluster
 WHICH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
 needed, and this is %s: name one, as in make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: help setup lesson companions lab html demo pocket check test colab targets \
+.PHONY: help setup lesson companions lab site demo pocket check test colab targets \
     bench reliability stick constraints refresh
 
 help:  ## show the commands
@@ -40,8 +40,8 @@ companions: $(READY)  ## run all nine companions
 lab: $(READY)  ## open the lesson in JupyterLab
 	$(BIN)/jupyter lab $(LESSON)
 
-html: $(READY)  ## write the lesson as one page, build/lesson.html
-	$(BIN)/jupyter nbconvert --to html --embed-images --output-dir build --output lesson $(LESSON)
+site: $(READY)  ## write the site to read, with the model alive on it, build/site/
+	$(BIN)/python -m tools.make_site
 
 demo: $(READY)  ## serve the Gradio app on this computer
 	$(BIN)/python -m tools.serve_demo

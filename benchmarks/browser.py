@@ -114,8 +114,8 @@ class FirefoxPage:
 
 
 @contextmanager
-def firefox_page(url: str) -> Iterator[FirefoxPage]:
-    """The browser demo at an address, once its model is ready."""
+def firefox_page(url: str, *, until: str = READY) -> Iterator[FirefoxPage]:
+    """A page at an address, once it has what a selector finds: its model is ready."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder, "user.js").write_text(PREFERENCES, "utf-8")
         noted = Path(folder, "WebDriverBiDiServer.json")
@@ -134,5 +134,5 @@ def firefox_page(url: str) -> Iterator[FirefoxPage]:
             with closing(create_connection(address, **how)) as connection:
                 page = FirefoxPage(connection)
                 page.goto(url)
-                page.wait_for_selector(READY)
+                page.wait_for_selector(until)
                 yield page

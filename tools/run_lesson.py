@@ -124,7 +124,8 @@ def clean(notebook: NotebookNode, drawn: Mapping[str, list[NotebookNode]]) -> No
     notebook.metadata = {"kernelspec": kernel, "language_info": language}
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
-        cell.metadata = {"tags": tags} if tags else {}
+        ours = {"mystnb", "tags"} & {*cell.metadata}  # the first: a picture's alt text
+        cell.metadata = {name: cell.metadata[name] for name in sorted(ours)}
         if SHOWS_PHOTOS in tags:
             cell.outputs = drawn.get(cell.id, [])
         for output in cell.get("outputs", []):

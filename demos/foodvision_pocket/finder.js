@@ -1,11 +1,13 @@
 // The viewfinder: the one road that every picture takes to its answer, and the camera.
 
 import { answerLive, closeCamera, grabFrame, openCamera } from "./camera.js";
-import { keepForOffline } from "./model-cache.js";
+import { keepForOffline, readJson } from "./model-cache.js";
 import * as view from "./view.js";
 import { $ } from "./view.js";
 import { ask, startModel } from "./worker-client.js";
 
+const FRAMED = "#framed"; // behind this page's address, where another page shows it
+const WISHES = ["click", "change", "drop", "paste"];
 const video = $("video");
 let ready; // fulfilled once the model can be asked
 let about; // what model.json says, once it is here
@@ -13,18 +15,36 @@ let facing = "environment";
 let seen; // the picture that the page shows an answer for: a file, or a frozen frame
 let turn = 0; // counts what the visitor asked for: answers to earlier turns are dropped
 
+/** Start the model; in another page's frame, once the visitor wants something. */
 export function start(onTaught) {
-  ready = startModel(view.showProgress, onTaught);
+  const [wish, { promise, resolve }] = [new AbortController(), Promise.withResolvers()];
+  ready = promise;
   ready.then(begin, (error) => {
     document.body.dataset.model = "failed";
     view.showProblem("The model did not start", error.message);
   });
+  const wake = () => {
+    wish.abort();
+    delete document.body.dataset.model;
+    resolve(startModel(view.showProgress, onTaught));
+  };
+  if (location.hash !== FRAMED) return wake();
+  document.documentElement.className = document.body.dataset.model = "framed";
+  readJson("model.json").then((told) => greet(told, "once you ask"), wake);
+  for (const kind of WISHES) {
+    addEventListener(kind, wake, { capture: true, signal: wish.signal });
+  }
+}
+
+function greet(told, runs) {
+  view.showAbout(told, runs);
+  view.showExamples(told.examples, (name) => show(fetchExample(name)));
 }
 
 async function begin({ about: told, build, kept, runs, version }) {
   about = told;
-  view.showAbout(about, runs);
-  view.showExamples(about.examples, (name) => show(fetchExample(name)));
+  greet(about, runs);
+  document.body.dataset.model = "ready";
   if (turn === 0) view.say("The model is ready.");
   await kept;
   $("offline").hidden = !(await keepForOffline(version, build));

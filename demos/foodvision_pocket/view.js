@@ -23,17 +23,17 @@ export function showAbout(about, runs) {
   const question = `${names[0].toUpperCase()}${names.slice(1)}?`;
   const score = `${test_result.correct} of ${test_result.total}`;
   write({ question, score, contender, runs, "trained-on": trained_on, banner: practice });
-  document.body.dataset.model = "ready";
   $("trained").hidden = false;
   $("banner").hidden = !about.is_practice;
 }
 
 export function showExamples(names, onPick) {
-  names.forEach((src, at) => {
+  const buttons = names.map((src, at) => {
     const [type, alt] = ["image", `Example picture ${at + 1}`];
     const button = document.createElement("input");
-    $("examples").append(Object.assign(button, { type, src, alt, onclick: () => onPick(src) }));
+    return Object.assign(button, { type, src, alt, onclick: () => onPick(src) });
   });
+  $("examples").replaceChildren(...buttons);
   $("tries").hidden = names.length === 0;
 }
 
