@@ -26,10 +26,10 @@ at_colab = repo.replace(
 )
 
 project = html_title = "FoodVision, the deployment lesson"
-extensions = ["myst_nb", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.githubpages"]
 exclude_patterns = ["space.md"]  # what a Space is told
 suppress_warnings = ["misc.highlighting_failure", "toc.not_included"]
-nb_execution_mode = "off"
+nb_execution_mode, nb_merge_streams = "off", True
 myst_heading_anchors = 4
 myst_url_schemes = {
     "https": None,

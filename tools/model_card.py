@@ -7,8 +7,10 @@ import json
 import re
 from pathlib import Path
 
+import onnx
 import torch
 from jinja2 import StrictUndefined, Template
+from onnx import numpy_helper
 
 from going_modular.app.model import Predictor
 from going_modular.companion import Mini, open_mini
@@ -47,6 +49,9 @@ def gate_scores(mini: Mini) -> dict[str, list]:
     moved by as much.
     """
     (ours, logits), head = (mini.photos.train, mini.cv.logits), mini.built.model.head
+    stored = {tensor.name: tensor for tensor in onnx.load(mini.file).graph.initializer}
+    for name, weights in head.named_parameters():  # the file's own, not trained anew
+        weights.data = torch.tensor(numpy_helper.to_array(stored[f"model.head.{name}"]))
     test, others = mini.photos.test.tensors[0], mini.others
     gate, thresholds = make_gate(*ours.tensors, logits, others.train.tensors[0])
     judged = leave_one_dish_out(ours, logits, others, head=head, test=test)
