@@ -1,11 +1,23 @@
 """A copy of the course to run and to spoil, with fewer pictures where few will do."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
+from going_modular.app_process import run
 from going_modular.files import atomic_write
 from tools.course import LESSON, ROOT, copy_course  # noqa: F401
+
+PUBLISH = re.compile(r"```bash\n(  export REPO=.*?)```", re.DOTALL)
+REPO, SITE = "ana/course", "https://ana-course.static.hf.space"
+
+
+def publish(course: Path) -> None:
+    """Set a copy's public addresses by the command of TEACHING.md."""
+    command = PUBLISH.search((course / "TEACHING.md").read_text("utf-8"))[1]
+    command = re.sub(r"SITE=\S+", f"SITE={SITE}", command).replace("OWNER/NAME", REPO)
+    run("bash", "-c", command, cwd=course)
 
 
 def keep_few(archive: Path, target: Path, every: int = 4) -> None:

@@ -3,20 +3,24 @@
 import gzip
 import json
 import re
+import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import nbformat
 import pytest
+from course_copy import REPO, SITE, copy_course, publish
 from pocket_site import SIDEWAYS, grave_complaints, need_runtime, visitor
 
 from benchmarks.browser import FIREFOX, firefox_page
 from going_modular.app.model import Predictor
+from going_modular.app_process import run
 from going_modular.demo_folder import rehearse_push
+from pocket.runtimes import CACHE
 from pocket.server import serve_folder
-from tools.course import LESSON, shown_by
-from tools.make_site import ROOT, make_site
+from tools.course import LESSON, ROOT, shown_by
 from tools.model_card import MODEL, SCORES
 
 BOOK = nbformat.read(ROOT / LESSON, as_version=4)
@@ -46,8 +50,12 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
+    """The site of a copy of the course that has been published."""
     need_runtime()
-    return make_site(tmp_path_factory.mktemp("site") / "site")
+    publish(course := copy_course(tmp_path_factory.mktemp("site")))
+    shutil.copytree(CACHE, course / "build" / "npm")
+    run(sys.executable, "-m", "tools.make_site", cwd=course)
+    return course / "build" / "site"
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +70,18 @@ def pages(folder):
 
 
 def test_every_link_works_and_nothing_comes_from_elsewhere(folder, pages):
+    colab = f"https://colab.research.google.com/github/{REPO}/blob/main/{LESSON}"
+    for name in ("index.html", READ):
+        assert colab in pages[name].leads
+    assert SITE in pages["README.html"].leads
     assert {*BOOKS, "index.html", "glossary.html", "TEACHING.html"} <= pages.keys()
     for name, page in pages.items():
         for link in page.loads + page.leads:
             address, anchor = urldefrag(urljoin(f"http://site/{name}", link))
             if urlsplit(address).hostname != "site":
                 assert link in page.leads, f"{name} loads {link}"
+                there = re.match(rf".*{REPO}/blob/main/([^#]+)", link)
+                assert not there or (ROOT / there[1]).exists(), link
                 continue
             target = unquote(urlsplit(address).path)[1:] or "index.html"
             assert (folder / target).is_file(), f"{name} leads to {link}"
