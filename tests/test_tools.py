@@ -1,12 +1,10 @@
 """The tools: .venv is set up; a refresh commits what it may; a stick is whole."""
 
 import base64
-import io
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +13,9 @@ import numpy as np
 import pytest
 from course_copy import LESSON, ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from odd_pictures import as_bytes
 from PIL import Image
+from test_files import zip_bytes
 
 from going_modular.files import LessonError
 from going_modular.model_builder import Contender
@@ -85,10 +85,9 @@ def cell(name, source, *outputs, tags=("shows-photos",)):
 @pytest.fixture
 def lesson(monkeypatch):
     """A small lesson as it ran on photos: a picture, a page, a picture, and an end."""
-    file = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
-    Image.fromarray(noise).save(file, "PNG")
-    png = base64.b64encode(file.getvalue()).decode()
+    file = as_bytes(Image.fromarray(noise), "PNG")
+    png = base64.b64encode(file).decode()
     photo = new_output("display_data", {"image/png": png, "text/plain": "<Figure>"})
     page = new_output("display_data", {"text/html": "<iframe>"})
     found = new_output("stream", text="This run uses real photos.")
@@ -103,7 +102,7 @@ def lesson(monkeypatch):
 
     def copy_course(course):
         (course / "going_modular").mkdir(parents=True)
-        (course / "noise.png").write_bytes(file.getvalue())
+        (course / "noise.png").write_bytes(file)
         return course
 
     monkeypatch.setattr(run_lesson, "copy_course", copy_course)
@@ -171,8 +170,7 @@ def stick(tmp_path, wheels, monkeypatch):
     monkeypatch.setattr(fill_stick, "CONTENDERS", both)
     monkeypatch.setattr(fill_stick, "weights_file", lambda w: tmp_path / f"{w}.pth")
     monkeypatch.setattr(type(fill_stick.LITE_RT), "fetch", lambda _: ROOT / "figures")
-    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as zipped:
-        zipped.writestr("train/pizza/1.jpg", b"a picture")
+    (tmp_path / "mine.zip").write_bytes(zip_bytes({"train/pizza/1.jpg": b"a picture"}))
     monkeypatch.setenv("FOODVISION_DATA", str(tmp_path / "mine.zip"))
     return tmp_path / "stick"
 
