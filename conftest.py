@@ -65,12 +65,11 @@ def pytest_runtest_setup(item):
 
 def pytest_sessionfinish(session, exitstatus):
     """Hold the README's table against what a whole run counted, or renew it."""
-    config = session.config
+    config, option = session.config, session.config.option
     terminal = config.pluginmanager.get_plugin("terminalreporter")
-    option = config.option
     chosen = option.keyword or option.markexpr or option.collectonly
     is_whole = config.args_source is config.ArgsSource.TESTPATHS and not chosen
-    renew = config.getoption("--renew-reliability")
+    renew = option.renew_reliability
     # Where another process runs the tests, this one has no terminal.
     if exitstatus or terminal is None or not (is_whole or renew):
         return
@@ -83,9 +82,8 @@ def pytest_sessionfinish(session, exitstatus):
         renew_block(TABLE, HEAD + "\n".join(rows))
         return
     for row in (said.keys() | tried.keys()) - skipped.keys():
-        if tried[row] != said.get(row):
-            out_of_date = f"README.md is out of date: {row}: {tried[row]}"
-            print(f"\n{out_of_date}. Run make reliability")
+        if (found := tried[row]) != said.get(row):
+            print(f"\nREADME.md is out of date: {row}: {found}. Run make reliability")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

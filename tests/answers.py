@@ -6,10 +6,7 @@ from textwrap import indent
 import nbformat
 
 DOTS = re.compile(r"(= |return )\.\.\.$", re.MULTILINE)
-BLOCK = re.compile(
-    r"<details><summary>Answer</summary>\n\n```python\n(.*?)```\n\n</details>",
-    re.DOTALL,
-)
+BLOCK = re.compile(r"(?s)<details><summary>Answer</summary>\n\n```python\n(.*?)```")
 
 
 def cells_to_write(notebook: nbformat.NotebookNode) -> dict[str, str]:

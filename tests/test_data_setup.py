@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from odd_pictures import HEIC, READABLE, REFUSED, as_bytes
+from odd_pictures import HEIC, READABLE, REFUSED
 from PIL import Image
 from test_files import zip_bytes
 from torchvision.transforms import functional
@@ -22,8 +22,7 @@ from going_modular.files import file_sha256
 def add(path, number):
     """A picture that no other number gives."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", (8, 6), (number % 256, number // 256, 9))
-    path.write_bytes(as_bytes(image, "PNG"))
+    Image.new("RGB", (8, 6), (number % 256, number // 256, 9)).save(path, "PNG")
 
 
 def make_pictures(folder, classes=("pizza", "steak")):
@@ -34,8 +33,7 @@ def make_pictures(folder, classes=("pizza", "steak")):
 
 
 def zip_of(folder, top=""):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    names = {top + path.relative_to(folder).as_posix(): path for path in files}
+    names = {top + p.relative_to(folder).as_posix(): p for p in folder.glob("*/*/*")}
     return zip_bytes({name: path.read_bytes() for name, path in names.items()})
 
 
@@ -93,9 +91,7 @@ def test_a_zip_of_ones_own_is_unpacked_once(top, own, data_dir, monkeypatch):
     assert "soup" not in count_pictures(folder / top)
 
 
-def test_a_zip_on_the_web_is_asked_for_once_and_a_bad_one_leaves_nothing(
-    own, data_dir, site, monkeypatch
-):
+def test_a_zip_is_fetched_once_and_a_bad_one_goes(own, data_dir, site, monkeypatch):
     url = site.root + "/my%20photos.zip"
     monkeypatch.setenv("FOODVISION_DATA", url)
     for body, message in (
@@ -127,9 +123,7 @@ def test_a_folder_that_will_not_do_is_named(own, data_dir):
         assert os.listdir(data_dir) == []
 
 
-def test_what_is_not_the_published_zip_is_refused_and_half_a_folder_is_no_photos(
-    published, site, data_dir
-):
+def test_no_other_zip_and_no_half_of_the_photos_will_do(published, site, data_dir):
     site.put("/p.zip", other := zip_bytes({"train/pizza/1.jpg": b"tampered"}))
     with pytest.raises(DataError, match="hash differs.*set FOODVISION_OFFLINE=1"):
         find_pictures(data_dir)
@@ -148,12 +142,12 @@ def test_what_is_not_the_published_zip_is_refused_and_half_a_folder_is_no_photos
 
 @pytest.mark.parametrize("offline", ["0", "1"])
 @pytest.mark.parametrize("here", [None, "folder", "zip"])
-def test_pictures_are_drawn_only_offline_and_where_no_photos_are(
-    here, offline, published, site, data_dir, monkeypatch
-):
+def test_when_pictures_are_drawn(here, offline, published, site, data_dir, monkeypatch):
     monkeypatch.setenv("FOODVISION_OFFLINE", offline)
     folder = data_dir / data_setup.PHOTOS_NAME
-    if here == "folder":
+    if here is None:
+        assert find_pictures(data_dir, fetch=False).is_practice
+    elif here == "folder":
         make_pictures(folder)
     elif here == "zip":
         folder.with_suffix(".zip").write_bytes(published)
@@ -215,15 +209,11 @@ def laid_out(folder, tmp_path):
     return *(tuple(table.loc[half][:2]) for half in ("train", "test")), names
 
 
-def test_a_folder_a_class_is_split_always_alike_and_nothing_in_it_changes(
-    photos, tmp_path, capsys
-):
+def test_a_folder_is_split_always_alike_and_left_alone(photos, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in photos.rglob("*")}
     assert laid_out(photos, tmp_path)[:2] == ((8, 8), (2, 2))
-    assert capsys.readouterr().out == (
-        "Your pictures: 16 to train on, 4 to test on; split by a seed, 20% of each "
-        "class to test on.\n"
-    )
+    said = "16 to train on, 4 to test on; split by a seed, 20% of each class to test on"
+    assert capsys.readouterr().out == f"Your pictures: {said}.\n"
     again = lay_out(photos, tmp_path / "data")
     assert os.listdir(tmp_path / "data") == [again.name]
     assert lay_out(again, tmp_path / "data") == again, "laid out once is enough"
@@ -276,9 +266,8 @@ def test_a_phones_folder_and_what_systems_put_there(photos, tmp_path, capsys):
         add(photos / "soup" / name, 40_000 + int(name[0]))
     for system in ("__MACOSX", ".thumbnails", "Thumbs", "@eaDir", "pizza/.cache"):
         add(photos / system / "pizza" / "1.jpg", 1)
-    for name in ("desktop.ini", "pizza/Thumbs.db", "pizza/._IMG_1.PNG"):
-        (photos / name).touch()
-    for name in ("soup/recipe.txt", "soup/movie.MOV"):
+    systems = ("desktop.ini", "pizza/Thumbs.db", "pizza/._IMG_1.PNG")
+    for name in (*systems, "soup/recipe.txt", "soup/movie.MOV"):
         (photos / name).touch()
     train, test, names = laid_out(photos, tmp_path)
     assert (train[0] + test[0], train[1] + test[1]) == (19, 14)

@@ -22,23 +22,14 @@ from going_modular.files import FileError, LessonError
 from going_modular.model_builder import Contender, Preprocess, load_weights
 
 QUICK = Settings(lr=1e-2, epochs=3, batch_size=5)
-LITE = model_builder.build_effnet_lite2, model_builder.build_effnet_lite0
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
 
 
 @pytest.fixture
 def clouds():
     """Three clouds of points with some overlap: features (23, 6) and labels (23,)."""
+    torch.manual_seed(0)
     labels = torch.arange(23) % 3
     return TensorDataset(torch.randn(3, 6)[labels] + torch.randn(23, 6), labels)
-
-
-def snapshot(module):
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
 def unchanged(module, before):
@@ -48,7 +39,7 @@ def unchanged(module, before):
 
 def test_training_on_pictures_leaves_every_bit_of_the_base_as_it_was(lite2, plates):
     model = copy.deepcopy(lite2.model)
-    base, head = snapshot(model.base), snapshot(model.head)
+    base, head = lite2.model.base.state_dict(), lite2.model.head.state_dict()
     assert any("running_mean" in name for name in base), "there is BatchNorm to watch"
     loader = DataLoader(Subset(plates, range(12)), batch_size=4)
     train(model, loader, settings=Settings(lr=1e-2, epochs=1))
@@ -69,20 +60,19 @@ def test_pictures_are_pooled_where_batches_are_unequal():
 def test_stored_features_come_in_order_or_shuffled_by_the_seed():
     features = TensorDataset(torch.arange(23.0).unsqueeze(1), torch.arange(23))
 
-    def epoch(loader):
+    def order(loader):
         batches = list(loader)
         assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 3]
         inputs, labels = map(torch.cat, zip(*batches, strict=True))
         assert torch.equal(inputs[:, 0].long(), labels)
         return labels.tolist()
 
-    def order(seed):
-        return epoch(feature_loader(features, batch_size=5, seed=seed))
-
-    assert order(None) == sorted(order(1)) == list(range(23))
-    assert order(1) == order(1) != order(2)
-    loader = feature_loader(features, batch_size=5, seed=1)
-    assert epoch(loader) != epoch(loader), "every epoch has an order of its own"
+    seeds = (None, 1, 1, 2)
+    loaders = [feature_loader(features, batch_size=5, seed=seed) for seed in seeds]
+    stored, first, again, other = map(order, loaders)
+    assert stored == sorted(first) == list(range(23))
+    assert again == first != other
+    assert order(loaders[1]) != first, "every epoch has an order of its own"
 
 
 def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone(clouds):
@@ -97,9 +87,7 @@ def test_label_smoothing_spreads_a_share_of_every_label_in_training_alone(clouds
 
 
 @pytest.mark.parametrize(("count", "extras"), [(23, ()), (4, ()), (11, (100, 200))])
-def test_each_picture_is_checked_once_by_a_head_that_never_saw_it(
-    count, extras, monkeypatch
-):
+def test_each_picture_is_checked_once_by_a_new_head(count, extras, monkeypatch):
     spy = Mock(wraps=engine.train)
     monkeypatch.setattr(engine, "train", spy)
     numbers, labels = torch.arange(float(count)).unsqueeze(1), torch.arange(count) % 3
@@ -129,7 +117,7 @@ def test_cross_validation_repeats_whatever_its_head_has_learned(clouds):
     head = model_builder.make_head(6, 3)
     first = cross_validate(head, clouds, settings=QUICK)
     train(head, feature_loader(clouds, seed=1), settings=QUICK)
-    learned = snapshot(head)
+    learned = copy.deepcopy(head.state_dict())
     torch.manual_seed(99)
     again = cross_validate(head, clouds, settings=QUICK)
     assert again.history == first.history and torch.equal(again.logits, first.logits)
@@ -138,9 +126,9 @@ def test_cross_validation_repeats_whatever_its_head_has_learned(clouds):
     assert other.history != first.history
 
 
-@pytest.mark.parametrize("build", LITE)
-def test_lite_networks_know_pictures_and_take_any_input_size(build, plates):
-    built = build(3, input_size=96)
+@pytest.mark.parametrize("name", ["build_effnet_lite2", "build_effnet_lite0"])
+def test_lite_networks_know_pictures_and_take_any_input_size(name, plates):
+    built = getattr(model_builder, name)(3, input_size=96)
     assert built.pretrained and built.transform is built.preprocess
     assert built.preprocess.size == 96
     assert built.model.head[-1].weight.shape == (3, 1280)
@@ -172,14 +160,11 @@ def test_a_picture_and_its_pixels_come_out_alike(size, crop):
     assert got.shape == (3, 32, 32) and got.isfinite().all()
 
 
-class Touches:
-    """Makes a file when unpickled, as a stand-in for worse."""
-
-    def __init__(self, path):
-        self.path = path
+class Touches(str):
+    """Makes a file at this path when unpickled, as a stand-in for worse."""
 
     def __reduce__(self):
-        return Path.touch, (self.path,)
+        return Path.touch, (Path(self),)
 
 
 def published(site, body, *, claimed=None):
@@ -188,9 +173,7 @@ def published(site, body, *, claimed=None):
     return SimpleNamespace(url=site.put(f"/tiny_net-{digest[:8]}.pth", body))
 
 
-def test_weights_are_downloaded_once_checked_and_serve_without_internet(
-    site, tmp_path, monkeypatch
-):
+def test_weights_are_fetched_once_checked_and_kept(site, tmp_path, monkeypatch):
     network = nn.Linear(4, 2)
     torch.save(network.state_dict(), stream := io.BytesIO())
     body, torn = stream.getvalue(), stream.getvalue()[:-100]
@@ -226,18 +209,7 @@ def test_weights_are_downloaded_once_checked_and_serve_without_internet(
     assert not (tmp_path / "ran").exists()
 
 
-SPOILED = {
-    "missing": Path.unlink,
-    "torn": lambda file: file.write_bytes(file.read_bytes()[:-20]),
-    "empty": lambda file: file.write_bytes(b""),
-    "another's": lambda file: torch.save(nn.Linear(4, 8).state_dict(), file),
-    "code": lambda file: torch.save(Touches(file.with_name("ran")), file),
-}
-
-
-def test_a_saved_model_comes_back_and_a_file_that_does_not_hold_it_is_kept(
-    tmp_path, monkeypatch
-):
+def test_a_saved_model_comes_back_and_another_file_is_kept(tmp_path, monkeypatch):
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))
     loaded, load = copy.deepcopy(model), model_builder.load_checkpoint
     file = tmp_path / "models/m.pth"
@@ -252,12 +224,18 @@ def test_a_saved_model_comes_back_and_a_file_that_does_not_hold_it_is_kept(
         full_disk.setattr(torch, "save", Mock(side_effect=full))
         with pytest.raises(FileError, match="m.pth could not be written.*Make room"):
             model_builder.save_checkpoint(loaded, file)
-    for how, spoil in SPOILED.items():
+    for spoil in (
+        Path.unlink,
+        lambda file: file.write_bytes(before[:-20]),
+        lambda file: file.write_bytes(b""),
+        lambda file: torch.save(nn.Linear(4, 8).state_dict(), file),
+        lambda file: torch.save(Touches(file.with_name("ran")), file),
+    ):
         file.write_bytes(before)
         spoil(file)
         with pytest.raises(LessonError, match="m.pth does not hold this.*Delete it"):
             load(model, file)
-        assert file.exists() is (how != "missing"), "never deleted silently"
+        assert file.exists() is (spoil != Path.unlink), "never deleted silently"
         file.touch()
         assert list(file.parent.iterdir()) == [file], "no code has run"
     torch.save(Touches(file.with_name("ran")), file)

@@ -1,5 +1,6 @@
 """Stored features, strangers, the gate that tells them apart, and evaluation."""
 
+import os
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -17,13 +18,14 @@ from going_modular import evaluation, model_builder
 from going_modular import gate as module
 from going_modular import stored_features as store
 from going_modular.app.model import DISH, Predictor
+from going_modular.big.features import find_dishes
 from going_modular.datasets import PLACES, find_strangers
-from going_modular.drawn import OTHER_NAMES
+from going_modular.drawn import DATA, OTHER_NAMES
 from going_modular.files import LessonError
 from going_modular.gate import fit_second_head, knn_similarity, make_gate
 from going_modular.stored_features import StoredFeatures, find_other_dishes
+from tools.model_card import MODEL
 
-ROOT = Path(__file__).resolve().parents[1]
 WIDE = 16  # features
 
 
@@ -94,15 +96,13 @@ def test_each_kind_of_picture_gets_its_verdict(others):
     assert far == 1 and is_far.all() and ours < 0.2 and (near > 0.9 or not len(others))
 
 
-RIGHT = (None, [0, 1, 2]), (torch.tensor([True, True, False]), [2, 1, 2])  # some, none
-
-
-@pytest.mark.parametrize(("carried", "names"), RIGHT)
-def test_scores_that_are_all_alike_make_no_gate_of_nothing(carried, names):
-    rows, labels = ROWS[:1].repeat(3, 1), torch.tensor(names)
-    gate, limits = make_gate(rows, labels, HEAD(rows), carried=carried)
-    assert torch.stack(gate(rows, HEAD(rows))).isfinite().all()
-    assert np.isfinite([limits.knn_similarity, limits.in_distribution_score]).all()
+def test_scores_that_are_all_alike_make_no_gate_of_nothing():
+    rows, two = ROWS[:1].repeat(3, 1), torch.tensor([True, True, False])
+    for carried, names in ((None, [0, 1, 2]), (two, [2, 1, 2])):  # some right, none
+        labels = torch.tensor(names)
+        gate, limits = make_gate(rows, labels, HEAD(rows), carried=carried)
+        assert torch.stack(gate(rows, HEAD(rows))).isfinite().all()
+        assert np.isfinite([limits.knn_similarity, limits.in_distribution_score]).all()
 
 
 def test_a_large_file_sets_its_thresholds_by_what_it_does_not_carry():
@@ -154,17 +154,13 @@ def test_a_dish_is_judged_by_a_gate_that_has_not_met_it(monkeypatch):
     assert 0 <= module.unmet_auroc(judged) <= 1
 
 
-def answers(temperature, count=4000):
-    """Logits whose probabilities are true once divided by `temperature`."""
-    random = torch.Generator().manual_seed(0)
-    logits = 2 * torch.randn(count, 3, generator=random)
-    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=random)[:, 0]
-    return temperature * logits, labels
-
-
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(temperature):
-    logits, labels = answers(temperature)
+    """Of logits whose probabilities are true once divided by it."""
+    random = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(4000, 3, generator=random)
+    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=random)[:, 0]
+    logits *= temperature
     found = evaluation.fit_temperature(logits, labels)
     assert found == pytest.approx(temperature, rel=0.06)
     before = logits.softmax(dim=1)
@@ -173,14 +169,11 @@ def test_the_temperature_is_found_changes_no_answer_and_lowers_the_error(tempera
     tables = [evaluation.reliability(p, labels) for p in (before, after)]
     first, second = map(evaluation.expected_calibration_error, tables)
     assert first > 0.08 and second < 0.03
-
-
-def test_no_picture_helps_to_fit_its_own_temperature():
-    logits, labels = answers(2.0, count=40)
+    logits, labels = logits[:40], labels[:40]
     before = evaluation.held_out_probabilities(logits, labels)
     labels[7] = (labels[7] + 1) % 3
     after = evaluation.held_out_probabilities(logits, labels)
-    assert torch.equal(before[7], after[7])
+    assert torch.equal(before[7], after[7]), "it does not help to fit its own"
     assert (before != after).any(dim=1).sum() == 36  # all but its own fold of four
 
 
@@ -199,7 +192,7 @@ def test_bins_count_and_average_what_is_in_them():
 
 
 def test_strangers_come_from_every_package_once_and_the_model_lets_none_in():
-    found, predictor = find_strangers(), Predictor(ROOT / "models/foodvision_mini.onnx")
+    found, predictor = find_strangers(), Predictor(MODEL)
     assert set(found.values()) == set(PLACES) and len(found) >= 25
     assert len({file.read_bytes() for file in found}) == len(found)
     verdicts = [predictor.predict(file).verdict for file in found]
@@ -212,15 +205,6 @@ def some_dishes(probe):
     return StoredFeatures(NAMES, half, half, probe, is_practice=False)
 
 
-SPOIL = (
-    Path.unlink,
-    lambda file: file.write_bytes(file.read_bytes()[:-200]),
-    lambda file: file.write_text("no numbers"),
-    lambda file: np.savez(file, names=np.array([{"code": "runs"}])),
-    lambda file: np.savez(file, something=np.zeros(3)),
-)
-
-
 def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(tmp_path):
     before = some_dishes(torch.ones(8))
     file = store.write_features(before, tmp_path / "a.npz")
@@ -229,7 +213,13 @@ def test_features_are_read_back_and_a_file_that_is_not_whole_is_told(tmp_path):
     for half in ("train", "test"):
         mine, theirs = getattr(before, half).tensors, getattr(after, half).tensors
         torch.testing.assert_close(theirs, mine, rtol=0, atol=0)
-    for spoil in SPOIL:
+    for spoil in (
+        Path.unlink,
+        lambda file: file.write_bytes(file.read_bytes()[:-200]),
+        lambda file: file.write_text("no numbers"),
+        lambda file: np.savez(file, names=np.array([{"code": "runs"}])),
+        lambda file: np.savez(file, something=np.zeros(3)),
+    ):
         spoil(store.write_features(before, file))
         with pytest.raises(LessonError, match="store_features"):
             store.read_features(file)
@@ -250,7 +240,7 @@ def test_features_are_only_for_the_base_that_made_them(tmp_path, lite2):
 
 @pytest.mark.parametrize("slug", ["effnet_lite2", "effnet_lite0"])
 def test_the_committed_features_are_of_five_dishes_by_the_lessons_bases(slug):
-    file = ROOT / "data" / f"other_dishes_{slug}_224.npz"
+    file = DATA / f"other_dishes_{slug}_224.npz"
     stored = store.read_features(file)
     assert len(stored.names) == 5 and "baklava" in stored.names
     assert (len(stored.train), len(stored.test)) == (750, 375)
@@ -268,3 +258,32 @@ def test_drawn_plates_stand_in_for_photos(lite2, tmp_path, monkeypatch):
     assert store.is_same(drawn.probe, store.probe_features(lite2))
     assert (len(drawn.train), len(drawn.test)) == (8, 4)
     assert drawn.label == "drawn pictures"
+
+
+def test_eight_real_dishes_come_with_the_course(lite2, monkeypatch):
+    monkeypatch.delenv("FOODVISION_BIG", raising=False)
+    eight = find_dishes(lite2, "effnet_lite2")
+    assert eight.names == sorted(eight.names) and len(eight.names) == 8
+    assert (len(eight.train), len(eight.test)) == (1_200, 525)
+    assert eight.where == "real photos of 8 dishes" and not eight.is_practice
+    assert not eight.photos and not eight.is_whole
+    seven = eight.without("baklava")
+    assert "baklava" not in seven.names and len(seven.names) == 7
+    assert seven.train.tensors[1].unique().tolist() == list(range(7))
+    for what, dish in (("photos", "sushi"), ("other_dishes", "bibimbap")):
+        own = store.read_features(DATA / f"{what}_effnet_lite2_224.npz").test_of(dish)
+        for found in (eight, seven):
+            rows, labels = found.test.tensors
+            assert torch.equal(rows[labels == found.names.index(dish)], own)
+
+
+def test_another_base_has_the_drawn_pictures_row_by_row(lite2, tmp_path, monkeypatch):
+    monkeypatch.setenv("FOODVISION_BIG", "")
+    few = find_dishes(lite2, "another", tmp_path, share=0.01)
+    assert few.is_practice and "drawn" in few.where
+    assert (len(few.train), len(few.test)) == (16, 8)
+    for half in ("train", "test"):
+        labels = getattr(few, half).tensors[1].tolist()
+        folders = [file.parent.name.replace("_", " ") for file in few.photos[half]]
+        assert folders == [few.names[label] for label in labels]
+    assert os.listdir(tmp_path / "drawn-food-101-features")

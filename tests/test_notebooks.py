@@ -3,7 +3,6 @@
 import inspect
 import json
 import re
-import subprocess
 from collections import Counter
 from importlib.util import find_spec
 from itertools import pairwise
@@ -14,6 +13,7 @@ import pytest
 from answers import DOTS, cells_to_write
 from course_copy import LESSON, ROOT
 
+from going_modular.app_process import run
 from going_modular.demo_folder import APP
 from going_modular.model_builder import build_effnetb2, build_vit
 from tools.run_lesson import is_drawn
@@ -32,7 +32,7 @@ REGISTRIES = re.compile(r"(pypi|pythonhosted|npmjs|deb\.debian)[.](org|com)")
 MEASURED = re.compile(r"\b\d[\d,]* of \d|\b\d+(\.\d+)? ?(ms|milliseconds)\b")
 PLANNED = {"s3-table", "s3-questions"}
 NO_PROSE = re.compile(r"(?ms)```.*?```|`[^`\n]*`|^\|[^\n]*")
-WRITES = re.compile(r"%%writefile \{demo_folder\.as_posix\(\)\}/(\S+)\n")
+WRITES = re.compile(r"(?s)%%writefile \{demo_folder\.as_posix\(\)\}/(\S+)\n(.*)")
 WRITTEN = {"app.py", "requirements.txt", "README.md", ".gitattributes"}
 # Cells that must have come by then, and words before them.
 SOON = {"play-launch": (12, 900), "train-heads": (60, 5_500), "winner": (95, 5_500)}
@@ -140,9 +140,6 @@ def test_a_companion_begins_and_ends_as_all_do(file, book):
     assert len(same) == 1, "all companions open in one way"
 
 
-# The lesson alone
-
-
 @pytest.fixture(scope="module")
 def lesson():
     return nbformat.read(ROOT / LESSON, as_version=4)
@@ -154,10 +151,8 @@ def between(lesson, first, end):
 
 
 def test_the_app_that_ships_is_the_one_that_the_lesson_writes(lesson):
-    written = {}
-    for cell in of_kind(lesson.cells, "code"):
-        if match := WRITES.match(cell.source):
-            written[match[1]] = cell.source[match.end() :]
+    found = (WRITES.match(cell.source) for cell in of_kind(lesson.cells, "code"))
+    written = dict(match.groups() for match in found if match)
     assert written.keys() == WRITTEN
     for name, text in written.items():
         assert (APP / name).read_text("utf-8") == text + "\n", name
@@ -190,12 +185,8 @@ def test_the_road_is_short_and_each_section_has_something_to_do(lesson):
         assert says_what, "a checkpoint says what it checked"
 
 
-# Modules
-
-
 def test_modules_are_short_and_no_file_names_a_machine_or_a_registry():
-    how = {"cwd": ROOT, "check": True, "capture_output": True, "text": True}
-    names = subprocess.run(["git", "ls-files", "-z"], **how).stdout.split("\0")
+    names = run("git", "-C", ROOT, "ls-files", "-z").split("\0")
     for name in (name for name in names if (ROOT / name).is_file()):
         text = (ROOT / name).read_bytes().decode("utf-8", "replace")
         found = "\0" not in text and (MACHINE.search(text) or REGISTRIES.search(text))

@@ -4,7 +4,6 @@ import io
 from itertools import product
 from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from going_modular.engine import Epoch, Score
 from going_modular.evaluation import class_table, reliability
 from going_modular.files import FileError
 
+plt.switch_backend("Agg")
 PAGE = 9  # inches
 PICTURES = drawn_files("pizza", "test")[:5]
 REPORTS = {
@@ -59,26 +59,20 @@ FIGURES = {
 }
 
 
-@pytest.fixture
-def draw():
-    matplotlib.use("Agg")
-    yield lambda name: FIGURES[name]()
-    plt.close("all")
-
-
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_plot_draws_no_wider_than_the_page(name, draw):
-    figure = draw(name)
+def test_every_plot_draws_no_wider_than_the_page(name):
+    figure = FIGURES[name]()
     with io.BytesIO() as stream:  # as a notebook would
         figure.savefig(stream, format="png", dpi=50, bbox_inches="tight")
         assert Image.open(stream).width / 50 <= PAGE + 0.2
     for axis in figure.axes:
         if axis.axison:
             assert axis.get_xlabel() or axis.get_ylabel(), "it says what it shows"
+    plt.close(figure)
 
 
-def test_speed_and_accuracy_stand_where_they_were_measured(draw):
-    (axis,), counts = draw("speed").axes, (145, 148, 147, 146)
+def test_speed_and_accuracy_stand_where_they_were_measured():
+    (axis,), counts = FIGURES["speed"]().axes, (145, 148, 147, 146)
     dots = [found for found in axis.collections if isinstance(found, PathCollection)]
     for report, dot, right in zip(REPORTS.values(), dots, counts, strict=True):
         place = [report.per_second, 100 * right / 150]

@@ -1,12 +1,10 @@
 """The tools: .venv is set up; a refresh commits what it may; a stick is whole."""
 
 import base64
-import io
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +13,9 @@ import numpy as np
 import pytest
 from course_copy import LESSON, ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from odd_pictures import as_bytes
 from PIL import Image
+from test_files import zip_bytes
 
 from going_modular.files import LessonError
 from going_modular.model_builder import Contender
@@ -24,6 +24,13 @@ from tools import fill_stick, run_lesson
 PIP = ["python -m pip install --upgrade pip"]
 PIP += ["python -m pip install -r tests/requirements.txt -e ."]
 UV = ["uv pip install --python .venv/bin/python -r tests/requirements.txt -e ."]
+SETUPS = {  # what is there, what of that is too old, and what is run
+    "uv makes it": (["uv"], [], ["uv venv --seed --python python3 .venv", *UV]),
+    "uv keeps it": (["uv", ".venv"], [], UV),
+    "pip keeps it": ([".venv"], [], PIP),
+    "an old one goes": ([".venv"], [".venv"], ["python3 -m venv .venv", *PIP]),
+    "too old": ([], ["python3"], []),
+}
 # Stands in for every program: notes its words and does nothing.
 PROGRAM = """#!/bin/sh
 [ "$1" != -c ] || exit {fails}
@@ -34,25 +41,15 @@ case "$*" in venv*|*"-m venv"*)
 
 
 @pytest.mark.skipif(
-    not shutil.which("make")
-    or any(Path(at, "uv").exists() for at in ("/usr/bin", "/bin")),
+    not shutil.which("make") or shutil.which("uv", path="/usr/bin:/bin") is not None,
     reason="needs make, and a system without uv",
 )
-@pytest.mark.parametrize(
-    ("programs", "too_old", "ran"),
-    [
-        (["uv"], [], ["uv venv --seed --python python3 .venv", *UV]),
-        (["uv", ".venv"], [], UV),
-        ([".venv"], [], PIP),
-        ([".venv"], [".venv"], ["python3 -m venv .venv", *PIP]),
-        ([], ["python3"], []),
-    ],
-    ids=["uv makes it", "uv keeps it", "pip keeps it", "an old one goes", "too old"],
-)
-def test_an_environment_is_made_or_kept(programs, too_old, ran, tmp_path):
-    for name in ("requirements.txt", "pyproject.toml", "tests/requirements.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+@pytest.mark.parametrize("name", SETUPS)
+def test_an_environment_is_made_or_kept(name, tmp_path):
+    programs, too_old, ran = SETUPS[name]
+    for file in ("requirements.txt", "pyproject.toml", "tests/requirements.txt"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
     for program in ("python3", *programs):
         there = [".venv/bin/python", ".venv/bin/pip"]
@@ -67,8 +64,6 @@ def test_an_environment_is_made_or_kept(programs, too_old, ran, tmp_path):
     assert (called.read_text().splitlines() if called.exists() else []) == ran
     assert bool(done.returncode) == (not ran) != (tmp_path / ".venv").exists()
 
-
-# A refresh: a run on photos, with drawn pictures in place of them
 
 SHOW = """import sys
 from pathlib import Path
@@ -90,10 +85,9 @@ def cell(name, source, *outputs, tags=("shows-photos",)):
 @pytest.fixture
 def lesson(monkeypatch):
     """A small lesson as it ran on photos: a picture, a page, a picture, and an end."""
-    file = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
-    Image.fromarray(noise).save(file, "PNG")
-    png = base64.b64encode(file.getvalue()).decode()
+    file = as_bytes(Image.fromarray(noise), "PNG")
+    png = base64.b64encode(file).decode()
     photo = new_output("display_data", {"image/png": png, "text/plain": "<Figure>"})
     page = new_output("display_data", {"text/html": "<iframe>"})
     found = new_output("stream", text="This run uses real photos.")
@@ -108,7 +102,7 @@ def lesson(monkeypatch):
 
     def copy_course(course):
         (course / "going_modular").mkdir(parents=True)
-        (course / "noise.png").write_bytes(file.getvalue())
+        (course / "noise.png").write_bytes(file)
         return course
 
     monkeypatch.setattr(run_lesson, "copy_course", copy_course)
@@ -140,18 +134,13 @@ def test_pictures_come_from_a_run_on_drawn_ones_and_photos_are_not_kept(lesson, 
 @pytest.mark.parametrize(
     ("found", "told"), [("real", "Nothing was renewed"), ("drawn", "FOODVISION_DATA")]
 )
-def test_a_refresh_is_of_photos_and_then_of_drawn_ones(
-    found, told, lesson, monkeypatch
-):
+def test_a_refresh_is_of_photos_then_of_drawn_ones(found, told, lesson, monkeypatch):
     for name in ("renew_block", "atomic_write", "write_card", "save"):
         monkeypatch.setattr(run_lesson, name, lambda *_: pytest.fail("written"))
     monkeypatch.setattr(run_lesson, "run", lambda *_: None)
     lesson.cells[1].outputs[0].text = f"This run uses {found} photos."
     with pytest.raises(SystemExit, match=told):
         run_lesson.refresh(lesson)
-
-
-# A stick for a classroom without internet
 
 
 @pytest.fixture
@@ -181,8 +170,7 @@ def stick(tmp_path, wheels, monkeypatch):
     monkeypatch.setattr(fill_stick, "CONTENDERS", both)
     monkeypatch.setattr(fill_stick, "weights_file", lambda w: tmp_path / f"{w}.pth")
     monkeypatch.setattr(type(fill_stick.LITE_RT), "fetch", lambda _: ROOT / "figures")
-    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as zipped:
-        zipped.writestr("train/pizza/1.jpg", b"a picture")
+    (tmp_path / "mine.zip").write_bytes(zip_bytes({"train/pizza/1.jpg": b"a picture"}))
     monkeypatch.setenv("FOODVISION_DATA", str(tmp_path / "mine.zip"))
     return tmp_path / "stick"
 

@@ -1,4 +1,4 @@
-"""Checks of what the reader writes: wrong answers get the next step, never an error."""
+"""What companions start from, and checks: wrong answers get a next step, no error."""
 
 import base64
 import gzip
@@ -7,6 +7,7 @@ import json
 import re
 import time
 import tomllib
+from functools import partial  # noqa: F401
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,9 +20,11 @@ from PIL import Image, ImageOps
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from going_modular import companion
 from going_modular.app.model import DISH, Answer, PictureError, Predictor
 from going_modular.companion import COMMITTED
 from going_modular.engine import CVResult, Epoch, Score, Settings
+from going_modular.export import activation_ranges
 from going_modular.model_builder import Built, FeatureExtractor
 from going_modular.stored_features import read_features
 from going_modular.your_turn import companions, lesson
@@ -30,6 +33,7 @@ from pocket.model_file import read_known
 
 PROBABILITIES = {"pizza": 0.7, "steak": 0.2, "sushi": 0.1}
 ANSWER = np.array([0.7, 0.2, 0.1])
+STUB = SimpleNamespace(predict=lambda _: Answer(PROBABILITIES, 0.9, 0.9, DISH, 0.01))
 PACKED = gzip.compress(bytes(5000))
 KNOWN = read_known(COMMITTED)
 BASE = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8))
@@ -62,26 +66,19 @@ def standardised(first, second, our_first, our_second):
     return sum((scores - ours.mean()) / ours.std() for scores, ours in pairs)
 
 
-def asking(answer, *, first=0):
-    """What asks about the files, all but the first ones, and returns an answer."""
-
-    def median_wait(ask, files):
-        for file in files[first:]:
-            ask(file)
-        return answer
-
-    return median_wait
+def asking(answer, ask, files, *, first=0):
+    """Asks about the files, all but the first ones, and returns an answer."""
+    for file in files[first:]:
+        ask(file)
+    return answer
 
 
-def answer_to(status=400, key="detail"):
-    def adapter(body):
-        try:
-            answer = Predictor(COMMITTED).predict(io.BytesIO(body))
-        except PictureError as error:
-            return status, {key: str(error)}
-        return 200, {"verdict": answer.verdict, "text": answer.text}
-
-    return adapter
+def answer_to(body, status=400, key="detail"):
+    try:
+        answer = Predictor(COMMITTED).predict(io.BytesIO(body))
+    except PictureError as error:
+        return status, {key: str(error)}
+    return 200, {"verdict": answer.verdict, "text": answer.text}
 
 
 def body_of(files):
@@ -119,25 +116,16 @@ MINI = SimpleNamespace(
 )
 
 
-class Stub:
-    def predict(self, _):
-        return Answer(PROBABILITIES, 0.9, 0.9, DISH, 0.01)
-
-
 CHECKS = vars(lesson) | vars(companions)
 ANSWERS = tomllib.loads(Path(__file__).with_name("your_turn.toml").read_text("utf-8"))
 EACH = [(c, key) for c, answers in ANSWERS.items() for key in answers if key != "given"]
 
 
-def value_of(check, key):
-    return eval(f"({ANSWERS[check][key]})", globals())
-
-
 @pytest.mark.parametrize(("check", "key"), EACH, ids=map(".".join, EACH))
 def test_a_check_says_what_is_wrong_or_that_it_is_right(check, key, capsys):
-    given = value_of(check, "given") if "given" in ANSWERS[check] else ()
-    more = given if isinstance(given, tuple) else (given,)
-    CHECKS[check](value_of(check, key), *more)
+    texts = {"given": "()"} | ANSWERS[check]
+    answer, given = (eval(f"({texts[of]})", globals()) for of in (key, "given"))
+    CHECKS[check](answer, *(given if isinstance(given, tuple) else (given,)))
     printed = capsys.readouterr().out
     start = "Right. " if key.lower().startswith("right") else "Not yet: "
     assert printed.startswith(start), printed
@@ -153,3 +141,22 @@ def test_every_text_is_tried_and_three_dots_are_no_answer(capsys):
         assert untried - others <= {f"{check}.right"}
         CHECKS[check](...)
         assert "Not yet: put your own code" in capsys.readouterr().out
+
+
+def test_the_reader_s_own_file_counts_where_there_is_one(tmp_path, monkeypatch, capsys):
+    own = tmp_path / "mine.onnx"
+    monkeypatch.setattr(companion, "OWN", own)
+    assert companion.open_file()[0] == COMMITTED
+    own.write_bytes(COMMITTED.read_bytes())
+    monkeypatch.setattr(companion, "ROOT", tmp_path)
+    assert companion.open_file()[0] == own
+    assert "Model: your own mine.onnx, EffNet-Lite2" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert companion.open_file(own=False)[0] == COMMITTED
+    assert "the committed models/foodvision_mini.onnx" in capsys.readouterr().out
+
+
+def test_what_the_committed_file_knows_without_pictures():
+    widths = list(activation_ranges(COMMITTED).values())
+    assert 0.5 < sum(abs(width - 6) < 0.01 for width in widths) / len(widths) < 0.6
+    assert companions.first_step(COMMITTED) == pytest.approx(2 / 255)
