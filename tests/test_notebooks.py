@@ -87,7 +87,7 @@ def test_the_file_carries_nothing_but_the_lesson(file):
     ids = [cell["id"] for cell in book["cells"]]
     assert len(set(ids)) == len(ids) and all(map(ID.fullmatch, ids))
     for cell in book["cells"]:
-        assert set(cell["metadata"]) <= {"tags"}, cell["id"]
+        assert set(cell["metadata"]) <= {"mystnb", "tags"}, cell["id"]
         outputs = cell.get("outputs", [])
         assert not outputs or cell["execution_count"], "nbval takes it for not run"
         kinds = {output.get("name", output["output_type"]) for output in outputs}
