@@ -19,6 +19,12 @@ NAMES = ["apple_pie", *MADE_UP, "grilled_cheese_sandwich", "waffles"]
 COUNTS = {"train": 6, "test": 3}  # of each class
 
 
+def as_bytes(image: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
 def drawn_image(name: str, number: int, size: tuple | None = None) -> Image.Image:
     """A picture of a dish, the test pictures first; stretched to a size, if given."""
     file = [*drawn_files(name, "test"), *drawn_files(name, "train")][number]
@@ -35,9 +41,7 @@ def golden_pictures() -> list[dict]:
             image = drawn_image(first, *rest, (400, 380))
         else:
             image = Image.new("RGB", (400, 300), (first, *rest))
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        golden["file"] = file.getvalue()
+        golden["file"] = as_bytes(image, "PNG")
     return pictures
 
 

@@ -1,12 +1,12 @@
 """Odd files: what the app's Python and the browser's page must make of them alike."""
 
-import io
 import json
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
+from drawn_images import as_bytes
 from PIL import Image, ImageCms
 
 P3 = {  # Display P3's colours, adapted to the white of profiles
@@ -15,10 +15,8 @@ P3 = {  # Display P3's colours, adapted to the white of profiles
     b"bXYZ": (0.15710, 0.06657, 0.78407),
 }
 LEFT, RIGHT = (200, 40, 40), (40, 60, 200)  # colours of the two halves below
-# What stores a picture so that EXIF's orientations from 2 on turn it upright.
-TURNS = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE"]
-TURNS += ["ROTATE_90", "TRANSVERSE", "ROTATE_270"]
-UNDO = {number: Image.Transpose[turn] for number, turn in enumerate(TURNS, 2)}
+# What stores a picture so that this orientation of EXIF's turns it upright.
+UNDO = dict(zip((2, 4, 6, 3, 8, 5, 7), Image.Transpose, strict=True))
 # A shorter side of 671 pixels is kept; 672 is halved, and so on: a third, a sixth.
 SIZES = [(1, 1000), (1000, 1), (700, 671), (673, 672), (1013, 1700), (2400, 2020)]
 
@@ -28,12 +26,6 @@ def halves(width=60, height=40) -> Image.Image:
     image = Image.new("RGB", (width, height), RIGHT)
     image.paste(LEFT, (0, 0, width // 2, height))
     return image
-
-
-def as_bytes(image: Image.Image, kind: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def turned(orientation: int) -> bytes:
@@ -157,10 +149,8 @@ REFUSED |= {
 
 # Python reads such files, but these are damaged; many browsers read none of the kind.
 NOT_IN_BROWSERS = {
-    **{
-        f"heic {brand}": (b"\0\0\0\x18ftyp%s\0\0\0\0mif1heic" % brand, "HEIC")
-        for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-    },
-    "half a tiff": (as_bytes(halves(), "TIFF")[:300], "TIFF"),
-    "half a ppm": (as_bytes(halves(), "PPM")[:300], "PPM"),
+    f"heic {brand}": (f"\0\0\0\x18ftyp{brand}\0\0\0\0mif1heic".encode(), "HEIC")
+    for brand in ("heic", "heix", "hevc", "mif1", "msf1")
 }
+for kind in ("TIFF", "PPM"):
+    NOT_IN_BROWSERS[f"half a {kind}"] = as_bytes(halves(), kind)[:300], kind

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
-from drawn_images import drawn_image
-from odd_pictures import as_bytes
+from drawn_images import as_bytes, drawn_image
 from PIL import Image
 
 from benchmarks.browser import READY, READY_MS
@@ -30,6 +29,17 @@ AXE = Package("axe-core", {"axe.min.js": "axe.min.js"})
 GRAVE = """axe.run().then(({ violations }) => violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => [id, nodes.map(({ target }) => target)]))"""
+# What an event brings: of each file its name, type and bytes.
+HAND_OVER = """([event, files]) => {
+    const data = new DataTransfer();
+    for (const [name, type, bytes] of files) {
+        data.items.add(new File([new Uint8Array(bytes)], name, { type }));
+    }
+    if (event === "change") file.files = data.files;
+    const kind = { change: Event, drop: DragEvent, paste: ClipboardEvent }[event];
+    const how = { clipboardData: data, dataTransfer: data, cancelable: true };
+    (event === "change" ? file : self).dispatchEvent(new kind(event, how));
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +53,11 @@ def committed_site(tmp_path_factory):
     return write_pocket(COMMITTED, tmp_path_factory.mktemp("pocket") / "site")
 
 
-@pytest.fixture(scope="session")
-def url(stand_in_site):
-    with serve_folder(stand_in_site) as served:
+@pytest.fixture(scope="module")
+def url(request):
+    """Where the site is served that a test file's SITE names, or the stand-in's."""
+    site = request.getfixturevalue(getattr(request.module, "SITE", "stand_in_site"))
+    with serve_folder(site) as served:
         yield served.url
 
 
@@ -53,6 +65,51 @@ def url(stand_in_site):
 def committed_url(committed_site):
     with serve_folder(committed_site) as served:
         yield served.url
+
+
+class Pocket:
+    """The demo in a new tab, and what visitors do there; else Playwright's page."""
+
+    def __init__(self, context, url: str, *, until: str = READY):
+        """Open it, list its complaints, and wait for a selector."""
+        self.tab, self.complaints = context.new_page(), []
+        bad, complain = ("warning", "error"), self.complaints.append
+        self.on("console", lambda line: line.type in bad and complain(line.text))
+        self.on("filechooser", lambda _: None)  # a key is faster than a late listener
+        self.goto(url)
+        if until:
+            self.wait_for_selector(until, timeout=READY_MS)
+
+    def __getattr__(self, name: str):
+        return getattr(self.tab, name)
+
+    def choose(self, content, *texts: str, name="plate.jpg", kind="image/jpeg"):
+        """Choose a file, bytes, and wait for what the answer says."""
+        file = {"name": name, "mimeType": kind, "buffer": content}
+        self.set_input_files("#file", file)
+        self.expect(*texts)
+
+    def try_example(self, number: int, *texts: str) -> None:
+        self.get_by_role("button", name=f"Example picture {number}").click()
+        self.expect(*texts)
+
+    def start_camera(self) -> None:
+        self.get_by_role("button", name="Start camera").click()
+        self.wait_for_selector("#stage[data-state=live]")
+
+    def expect(self, *texts: str) -> None:
+        self.see(*texts, where="#answer")
+
+    def see(self, *texts: str, where: str = "body", timeout: float = 30_000) -> None:
+        for text in texts:
+            self.locator(where).get_by_text(text).first.wait_for(timeout=timeout)
+
+    def bars(self) -> list[str]:
+        return self.locator("#bars .name").all_text_contents()
+
+    def status(self) -> str:
+        """What a screen reader said last."""
+        return self.locator("#say").text_content()
 
 
 @contextmanager
@@ -73,9 +130,9 @@ def context(browser, url):
 
 
 @pytest.fixture
-def page(context, url):
-    """The demo at `url`, ready; when the test ends it must not have complained."""
-    page = open_page(context, url)
+def page(context, url, request):
+    """The demo at `url`, with what a test file's UNTIL finds; it must not complain."""
+    page = Pocket(context, url, until=getattr(request.module, "UNTIL", READY))
     yield page
     assert not page.complaints, page.complaints
 
@@ -108,44 +165,14 @@ def drawn_jpeg(name: str, number: int, size: tuple[int, int] | None = None) -> b
     return as_bytes(drawn_image(name, number, size), "JPEG", quality=88)
 
 
-def open_page(context, url: str, *, until: str = READY):
-    """Open the demo in a new tab, which lists its complaints; wait for a selector."""
-    page = context.new_page()
-    page.complaints, bad = [], ("warning", "error")
-    complain = page.complaints.append
-    page.on("console", lambda line: line.type in bad and complain(line.text))
-    page.on("filechooser", lambda _: None)  # a key is faster than a late listener
-    page.goto(url)
-    if until:
-        page.wait_for_selector(until, timeout=READY_MS)
-    return page
+def add_code(context, name: str, *, before: str = "", after: str = "") -> None:
+    """Have a script of the page come with other code around it."""
 
+    def answer(route):
+        reply = route.fetch()
+        route.fulfill(response=reply, body=f"{before}{reply.text()}{after}")
 
-def add_code(route, before: str = "", after: str = "") -> None:
-    reply = route.fetch()
-    route.fulfill(response=reply, body=f"{before}{reply.text()}{after}")
-
-
-def choose(page, content, *said: str, name="plate.jpg", kind="image/jpeg") -> None:
-    """Choose a file, bytes, and wait for what the answer says."""
-    file = {"name": name, "mimeType": kind, "buffer": content}
-    page.set_input_files("#file", file)
-    expect(page, *said)
-
-
-def try_example(page, number: int, *said: str) -> None:
-    page.get_by_role("button", name=f"Example picture {number}").click()
-    expect(page, *said)
-
-
-def start_camera(page) -> None:
-    page.get_by_role("button", name="Start camera").click()
-    page.wait_for_selector("#stage[data-state=live]")
-
-
-def expect(page, *texts: str) -> None:
-    for text in texts:
-        page.locator("#answer").get_by_text(text).first.wait_for(timeout=30_000)
+    context.route(f"**/{name}", answer)
 
 
 def assert_agree(theirs: dict, ours: Answer, apart: float) -> None:
@@ -155,11 +182,6 @@ def assert_agree(theirs: dict, ours: Answer, apart: float) -> None:
     assert theirs["probabilities"] == pytest.approx(probabilities, abs=apart)
     assert theirs["knn_similarity"] == pytest.approx(ours.knn_similarity, abs=0.02)
     assert theirs["in_distribution_score"] == pytest.approx(score, abs=0.1)
-
-
-def status(page) -> str:
-    """What a screen reader said last."""
-    return page.locator("#say").text_content()
 
 
 def grave_complaints(page) -> list[tuple]:

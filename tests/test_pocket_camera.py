@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED
 from PIL import Image
-from pocket_site import CASES, expect, start_camera, status, try_example
+from pocket_site import CASES
 
 from benchmarks.browser import launched
 
@@ -74,8 +74,8 @@ def browser(playwright, tmp_path_factory, request):
 
 def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
     assert not page.locator("#flip").is_visible(), "one camera cannot be turned"
-    start_camera(page)
-    expect(page, "This looks like sushi.")
+    page.start_camera()
+    page.expect("This looks like sushi.")
     assert page.locator("#live-note").is_visible()
     # Said aloud once it has lasted, not several times a second.
     page.get_by_role("status").get_by_text("This looks like sushi.").wait_for()
@@ -89,29 +89,29 @@ def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
     assert page.inner_text("#verdict") == "This looks like sushi."
     page.get_by_role("button", name="Take photo").click()
     page.wait_for_selector("#stage[data-state=photo]")
-    expect(page, "This looks like sushi.")
+    page.expect("This looks like sushi.")
     assert page.evaluate(IS_OFF)
     *frozen, width, height = page.evaluate(SIZES)  # just what the viewfinder showed
     assert frozen[0] / frozen[1] == pytest.approx(width / height, rel=0.01)
     assert frozen[0] == SIZE[0] or frozen[1] == SIZE[1]
-    start_camera(page)
+    page.start_camera()
     page.get_by_role("button", name="Stop").click()
-    expect(page, "What is on your plate?")
+    page.expect("What is on your plate?")
     assert page.evaluate(IS_OFF)
-    start_camera(page)
-    expect(page, "This looks like sushi.")
-    try_example(page, 1, "This looks like pizza.")
+    page.start_camera()
+    page.expect("This looks like sushi.")
+    page.try_example(1, "This looks like pizza.")
     page.wait_for_selector("#stage[data-state=photo]")
     assert page.evaluate(IS_OFF)
-    start_camera(page)
+    page.start_camera()
     page.evaluate("video.srcObject.getVideoTracks()[0].onended()")  # unplugged
-    expect(page, "The camera stopped.")
+    page.expect("The camera stopped.")
     assert page.evaluate(IS_OFF)
     page.evaluate(TWO_CAMERAS)
-    start_camera(page)
+    page.start_camera()
     page.get_by_role("button", name="Turn to the other camera").click()
     page.wait_for_function("() => asked.length === 2")
-    expect(page, "This looks like sushi.")
+    page.expect("This looks like sushi.")
     assert page.evaluate("asked") == [["environment", 30], ["user", 30]]
     page.evaluate(HIDE)  # nobody looks at the page
     assert page.evaluate(IS_OFF)
@@ -129,15 +129,15 @@ def test_a_camera_that_stays_closed_gets_a_sentence(page):
 
 def stays_closed(page, sentence: str) -> None:
     page.get_by_role("button", name="Start camera").click()
-    expect(page, "The camera stays closed.", sentence)
-    assert sentence in status(page)
-    try_example(page, 3, "This looks like sushi.")  # which still works
+    page.expect("The camera stays closed.", sentence)
+    assert sentence in page.status()
+    page.try_example(3, "This looks like sushi.")  # which still works
 
 
 @pytest.mark.parametrize("browser", [red_and_green], indirect=True)
 def test_live_answers_follow_the_picture_but_not_each_frame(page):
-    start_camera(page)
-    expect(page, "This looks like")
+    page.start_camera()
+    page.expect("This looks like")
     page.evaluate(NOTE_CHANGES)
     page.wait_for_function("() => verdicts.length >= 4", timeout=60_000)
     assert page.inner_text("#rate-chip").endswith("a second"), "it does not rest"

@@ -1,7 +1,6 @@
 """The browser demo visit after visit, whatever is stored, missing or odd."""
 
 import os
-import re
 import time
 from contextlib import suppress
 from functools import partial
@@ -9,24 +8,14 @@ from functools import partial
 import pytest
 from demo_model_fixture import GREEN
 from playwright.sync_api import Error
-from pocket_site import (
-    CASES,
-    add_code,
-    choose,
-    expect,
-    open_page,
-    plate,
-    try_example,
-    visitor,
-    write_site,
-)
+from pocket_site import CASES, COMMITTED, Pocket, add_code, plate, visitor, write_site
 
 from benchmarks.browser import READY
 from pocket import server as pocket_server
 from pocket.server import serve_folder
-from pocket.site import first_visit
+from pocket.site import first_visit, write_pocket
 
-visit = partial(open_page, until="#offline:not([hidden])")
+visit = partial(Pocket, until="#offline:not([hidden])")
 # What a page has that died behind clean URLs: a worker that answers for ever with what
 # came by way of a redirection, which no browser takes for a page.
 DEAD = """self.onfetch = (event) => {
@@ -99,7 +88,34 @@ def test_it_works_at_every_visit_behind_clean_urls(site, context, monkeypatch):
     context.set_offline(True)
     page.reload()
     page.wait_for_selector(READY, timeout=60_000)
-    try_example(page, 1, "This looks like pizza.")
+    page.try_example(1, "This looks like pizza.")
+
+
+def test_a_new_version_replaces_the_old_one(tmp_path, context):
+    site = write_site(tmp_path / "site")
+    with serve_folder(site) as served:
+        page = Pocket(context, served.url)
+        page.locator("#offline").wait_for()
+        assert page.inner_text("#runs").startswith("ONNX Runtime")
+        assert page.inner_text("#question") == "Pizza, steak or sushi?"
+        words = page.inner_text("footer")
+        assert "450 real photos" in words and "147 of 150" in words
+        assert "No picture leaves this device." in words
+        assert not page.locator("#banner").is_visible()
+        write_site(site, is_practice="true", trained_on="450 drawn pictures")
+        page.reload()
+        page.see("450 drawn pictures", timeout=60_000)
+        assert "learned from drawings" in page.inner_text("#banner")
+        page.locator("#offline").wait_for()
+        write_pocket(COMMITTED, site)  # another engine, too
+        page.reload()
+        page.see("LiteRT with relaxed SIMD, 1 thread")
+        assert not page.locator("#tries").is_visible(), "no examples, no heading"
+        page.locator("#offline").wait_for()
+        page.wait_for_function("async () => (await caches.keys()).length === 1")
+    page.reload()  # the server is gone
+    page.see("LiteRT with relaxed SIMD, 1 thread")
+    assert page.complaints == []
 
 
 def test_a_broken_store_is_mended(site, context):
@@ -144,22 +160,31 @@ def test_what_only_helps_never_keeps_an_answer_back(browser, committed_url, odd)
     script = f"try {{ {odd} }} catch {{}}"
     with visitor(browser, committed_url) as context:
         context.add_init_script(script)
-        context.route("**/worker.js", lambda route: add_code(route, script))
-        page = open_page(context, committed_url, until="")
-        choose(page, plate(GREEN), "Closest of the dishes I know", "Answered in")
+        add_code(context, "worker.js", before=script)
+        page = Pocket(context, committed_url, until="")
+        page.choose(plate(GREEN), "Closest of the dishes I know", "Answered in")
 
 
-def test_a_part_that_does_not_come_is_told(context, url):
-    for file, reply, sentence in CASES["parts"]:
-        of_file = re.compile(f"/{file}$")
-        context.route(of_file, lambda route, _, told=reply: route.fulfill(**told))
-        page = context.new_page()
-        page.goto(url)
-        page.get_by_text(sentence).first.wait_for()
-        has_not_started = page.locator("#not-started").count() == 1
-        assert has_not_started == sentence.startswith("This page"), file
-        page.close()
-        context.unroute(of_file)
+@pytest.mark.parametrize("of", CASES["parts"])
+def test_a_part_that_does_not_come_or_is_torn_is_told(browser, request, of):
+    url = request.getfixturevalue(of)
+    for file, sentence, *replies in CASES["parts"][of]:
+        with visitor(browser, url) as context:
+            whole, place = context.request.get(url + file).body(), f"**/{file}"
+            beginning, zeros = {"body": whole[:300]}, {"body": bytes(len(whole))}
+            for reply in replies or [{"status": 404}, beginning, zeros]:
+                context.route(place, lambda route, _, how=reply: route.fulfill(**how))
+                page = Pocket(context, url, until="")
+                page.see(sentence)
+                if sentence == "This page has not started.":
+                    continue
+                assert page.locator("#not-started").count() == 0
+                page.expect("The model did not start.")
+                assert sentence in page.status()
+                page.choose(plate(GREEN), "This picture did not work.", sentence)
+            context.unroute(place)
+            page.reload()  # what was torn is not kept
+            page.wait_for_selector(READY, timeout=60_000)
 
 
 def test_a_browser_that_cannot_start_the_page_gets_a_sentence(browser, url):
@@ -180,16 +205,14 @@ self.onmessage = (event) => { if (event.data.call === "start") really(event); }"
 
 def test_a_worker_that_never_speaks_or_falls_silent_is_told(context, url):
     context.add_init_script(HURRY)
-    context.route(
-        "**/worker.js", lambda route: add_code(route, after="onmessage = null")
-    )
-    page = open_page(context, url, until="")
-    choose(page, plate(GREEN))
-    page.get_by_text("This takes long.").wait_for()
+    add_code(context, "worker.js", after="onmessage = null")
+    page = Pocket(context, url, until="")
+    page.choose(plate(GREEN))
+    page.see("This takes long.")
     assert page.get_attribute("body", "data-model") is None
     context.unroute("**/worker.js")
-    context.route("**/worker.js", lambda route: add_code(route, after=DEAF))
-    page = open_page(context, url)
-    choose(page, plate(GREEN))
-    expect(page, "This picture did not work.", "has not answered for a minute.")
+    add_code(context, "worker.js", after=DEAF)
+    page = Pocket(context, url)
+    page.choose(plate(GREEN))
+    page.expect("This picture did not work.", "has not answered for a minute.")
     assert page.locator(READY).count() == 1 and page.locator("#choose").is_enabled()

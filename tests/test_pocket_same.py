@@ -13,25 +13,30 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from drawn_images import drawn_image
-from odd_pictures import READABLE, REFUSED, as_bytes
+from drawn_images import as_bytes, drawn_image
+from odd_pictures import READABLE, REFUSED, halves, wide_gamut
 from onnx import helper, numpy_helper
 from PIL import Image
 from playwright.sync_api import Error
-from pocket_site import CASES, COMMITTED, ROOT, assert_agree, drawn_jpeg, open_page
+from pocket_site import CASES, COMMITTED, HAND_OVER, Pocket, assert_agree, drawn_jpeg
 
 from benchmarks.browser import FIREFOX, READY, ask_page, firefox_page
+from benchmarks.plan import ROOT
 from benchmarks.teaching import ask_all, call, teach
 from going_modular.app.model import SENTENCES, Predictor, open_picture, spoken
 from going_modular.data_setup import find_pictures
 from going_modular.drawn import CLASS_NAMES, OTHER_NAMES, drawn_files
 from pocket.convert import write_tflite
 from pocket.litert import STDERR, without_remarks
-from pocket.model_file import ConvertError, preparing_session
+from pocket.model_file import ConvertError, preparation_of, preparing_session
+from pocket.runtimes import LITE_RT, ORT_WEB
 from pocket.server import serve_folder
+from pocket.site import write_pocket
 
+SITE = "committed_site"
 # ONNX Runtime on other processors may multiply and add in one step, rounding once.
 APART = 0 if platform.machine().lower() in ("x86_64", "amd64") else 1e-5
+# What the page makes of a file: its pixels, the square inside, what the network takes.
 PREPARE = """async (base64) => {
     const { openPicture, toPixels } = await import("./picture.js");
     const { makePrepare } = await import("./prepare.js");
@@ -40,9 +45,11 @@ PREPARE = """async (base64) => {
     globalThis.prepare ??= await makePrepare(code, preparation);
     const file = new Blob([Uint8Array.fromBase64(base64)]);
     const bitmap = await openPicture(file, pictures);
-    const { buffer, byteOffset, byteLength } = prepare(
-        toPixels(bitmap, pictures, preparation.crop));
-    return new Uint8Array(buffer, byteOffset, byteLength).toBase64();
+    const [whole, square] = [undefined, preparation.crop].map(
+        (share) => toPixels(bitmap, pictures, share));
+    return [whole.data, square.data, prepare(square)].map(
+        ({ buffer, byteOffset, byteLength }) =>
+            new Uint8Array(buffer, byteOffset, byteLength).toBase64());
 }"""
 SHAPES = [(512, 512), (700, 400), (384, 512), (64, 48)]  # of drawn pictures
 EIGHT_CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', {get: () => 8})"
@@ -51,22 +58,12 @@ BUILDS = {  # what the page says of it, in which browser, and whether threads sh
     "relaxed": ("LiteRT with relaxed SIMD, 1 thread", "", False),
     "threads": ("LiteRT with relaxed SIMD, 4 threads", "", True),
     "plain": ("LiteRT with SIMD, 1 thread", NO_RELAXED_SIMD, True),
+    "ort": ("ONNX Runtime, 1 thread", "", False),
+    "ort threads": ("ONNX Runtime, 4 threads", "", True),
 }
 ASK = """import sys, numpy
 from pocket.litert import litert_answers
 print(litert_answers(sys.argv[1], numpy.load(sys.argv[2])).tolist())"""
-CHOOSE = """(base64) => {
-    const bytes = Uint8Array.fromBase64(base64);
-    const chosen = new DataTransfer();
-    chosen.items.add(new File([bytes], "list.jpg", { type: "image/jpeg" }));
-    document.querySelector("#file").files = chosen.files;
-    document.querySelector("#file").dispatchEvent(new Event("change"));
-}"""
-
-
-@pytest.fixture(scope="module")
-def url(committed_url):
-    return committed_url
 
 
 @pytest.fixture(scope="module")
@@ -125,29 +122,47 @@ def test_a_graph_that_is_not_known_is_refused(sentence, tmp_path):
     assert not (tmp_path / "model.tflite").exists()
 
 
-def test_every_number_is_that_of_the_onnx_file(page):
-    prepare, random, far = preparing_session(COMMITTED), np.random.default_rng(0), {}
-    for height, width in CASES["sizes"]:
-        pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        pixels[: height // 2] //= 64  # and a darker half, of few values
-        content = as_bytes(Image.fromarray(pixels), "PNG")
-        assert np.array_equal(open_picture(io.BytesIO(content)), pixels)
-        said = page.evaluate(PREPARE, base64.b64encode(content).decode())
-        theirs = np.frombuffer(base64.b64decode(said), np.float32)
-        ours = prepare(pixels).transpose(1, 2, 0)
-        apart = np.abs(theirs.reshape(ours.shape) - ours).max()
-        far |= {(height, width): apart} if apart > APART else {}
-    assert far == {}
+def test_odd_pictures_become_the_numbers_that_python_makes(page):
+    prepare, share = preparing_session(COMMITTED), preparation_of(COMMITTED).crop
+    random, too_far = np.random.default_rng(0), {}
+    pictures = {f"wide {kind}": wide_gamut(halves(), kind) for kind in ("PNG", "JPEG")}
+    for size in CASES["sizes"]:
+        pixels = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+        pixels[: size[0] // 2] //= 64  # and a darker half, of few values
+        pictures[f"random {size}"] = as_bytes(Image.fromarray(pixels), "PNG")
+    for name, content in (READABLE | pictures).items():
+        ours = open_picture(io.BytesIO(content)).astype(int)
+        encoded = page.evaluate(PREPARE, base64.b64encode(content).decode())
+        whole, square, prepared = map(base64.b64decode, encoded)
+        theirs = np.frombuffer(whole, np.uint8).reshape(*ours.shape[:2], 4)
+        assert (theirs[..., 3] == 255).all(), "nothing is see-through"
+        theirs = theirs[..., :3].copy()
+        # The square in the middle is cut out as the model cuts it.
+        height, width = ours.shape[:2]
+        side = max(1, int(np.float32(min(height, width)) * np.float32(share)))
+        top, left = (height - side) // 2, (width - side) // 2
+        cut = np.frombuffer(square, np.uint8).reshape(side, side, 4)[..., :3]
+        assert np.array_equal(cut, theirs[top:, left:][:side, :side]), name
+        # Two decoders of a JPEG may round differently; so may two means of a square.
+        most = 4 if content[:2] == b"\xff\xd8" else 0 if "random" in name else 1
+        expected = prepare(theirs).transpose(1, 2, 0).ravel()
+        far = np.abs(np.frombuffer(prepared, np.float32) - expected).max()
+        apart = np.abs(theirs - ours).max()
+        too_far |= {name: (apart, far)} if apart > most or far > APART else {}
+    assert too_far == {}
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_builds_answer_as_python(context, committed_site, predictor, pictures, build):
+def test_builds_answer_as_python(context, tmp_path, predictor, pictures, build):
     runs, script, isolated = BUILDS[build]
+    engine = ORT_WEB if runs.startswith("ONNX") else LITE_RT
+    site = write_pocket(COMMITTED, tmp_path / "site", engine=engine)
     context.add_init_script(f"{EIGHT_CORES}; {script}")
-    asked = []
-    context.on("request", lambda request: asked.append(request.url))
-    with serve_folder(committed_site, isolated=isolated) as served:
-        page = open_page(context, served.url)
+    pictures = pictures[:: 1 if engine is LITE_RT else 10]  # ONNX Runtime is slower
+    asked = set()
+    context.on("request", lambda request: asked.add(Path(request.url).name))
+    with serve_folder(site, isolated=isolated) as served:
+        page = Pocket(context, served.url)
         assert page.inner_text("#runs") == runs
         answers = [ask_page(page, picture) for picture in pictures]
         page.locator("#offline").wait_for()
@@ -157,11 +172,12 @@ def test_builds_answer_as_python(context, committed_site, predictor, pictures, b
         profile = "icc_profile" in Image.open(io.BytesIO(picture)).info
         assert_agree(theirs, ours, 0.005 if profile else 0.001)
         assert CLASS_NAMES[np.argmax(theirs["probabilities"])] == ours.best[0]
-    files = {Path(url).name for url in asked if "/vendor/litert" in url}
-    assert files == {"litert.js", f"litert_{build}.js", f"litert_{build}.wasm.gz"}
+    files = {name for name in asked if name.startswith(("litert", "ort"))}
+    ours = {"litert.js", f"litert_{build}.js", f"litert_{build}.wasm.gz"}
+    assert files == (ours if engine is LITE_RT else {"ort.mjs", "ort.wasm.gz"})
     assert page.complaints == []
     page.reload()  # the server is gone
-    page.get_by_text(runs).wait_for()
+    page.see(runs)
     page.wait_for_selector(READY)
 
 
@@ -169,10 +185,7 @@ def test_large_photos_get_much_the_same_answer(page, predictor):
     for name, number in (("pizza", 35), ("steak", 39), ("sushi", 26)):
         photo = drawn_jpeg(name, number, (4032, 3024))
         # Pillow shrinks while it decodes, so the pixels are not quite the same.
-        ours = predictor.predict(io.BytesIO(photo))
-        expected = [ours.probabilities[name] for name in CLASS_NAMES]
-        answer = ask_page(page, photo)
-        assert answer["probabilities"] == pytest.approx(expected, abs=0.1)
+        assert_agree(ask_page(page, photo), predictor.predict(io.BytesIO(photo)), 0.1)
 
 
 @pytest.mark.browser
@@ -191,10 +204,10 @@ def test_firefox_answers_and_refuses_as_python_and_learns(committed_url, predict
             with pytest.raises(Error) as refusal:
                 ask_page(page, content)
             assert str(refusal.value) == f"Error: {SENTENCES[why]}"
-        page.evaluate(CHOOSE, base64.b64encode(REFUSED["text"][0]).decode())
+        page.evaluate(HAND_OVER, ["change", [["list", "", list(REFUSED["text"][0])]]])
         page.wait_for_selector("#stage[data-state=problem]")
         assert page.inner_text("#detail") == SENTENCES["no picture"]
-        page.evaluate(CHOOSE, base64.b64encode(READABLE["exif 6"]).decode())
+        page.evaluate(HAND_OVER, ["change", [["turned", "", list(READABLE["exif 6"])]]])
         page.wait_for_selector("#stage[data-state=photo]")
         assert "Answered in" in page.inner_text("#numbers")
         assert page.evaluate("[shown.width, shown.height]") == [60, 40]  # upright

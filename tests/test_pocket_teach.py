@@ -10,18 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from pocket_site import (
-    COMMITTED,
-    SIDEWAYS,
-    add_code,
-    choose,
-    drawn_jpeg,
-    grave_complaints,
-    open_page,
-    refused_files,
-    start_camera,
-    status,
-)
+from pocket_site import COMMITTED, Pocket, add_code, grave_complaints, refused_files
 from torch.nn import functional as F
 
 from benchmarks.teaching import LEARNED, ask_all, call, teach
@@ -34,9 +23,10 @@ from pocket.server import serve_folder
 from pocket.site import write_pocket
 from pocket.teaching import TaughtHead, class_more, read_taught, write_taught
 
+SITE, UNTIL = "committed_site", LEARNED
 OTHERS = COMMITTED.parents[1] / "data" / "other_dishes_effnet_lite2_224.npz"
 SOUP, NOODLES = "soup", "noodles"
-opened = partial(open_page, until=LEARNED)
+opened = partial(Pocket, until=LEARNED)
 NONE_YET = "Dishes you taught me: none yet"
 LEARN = """async ([taught, asked, knownFile]) => {
     const { makeLearner } = await import("./learner.js");
@@ -52,43 +42,27 @@ LEARN = """async ([taught, asked, knownFile]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def url(committed_url):
-    return committed_url
-
-
-@pytest.fixture
-def page(page):
-    page.wait_for_selector(LEARNED)
-    return page
-
-
 def some(name: str, *numbers: int) -> list[Path]:
     files = [*drawn_files(name, "test"), *drawn_files(name, "train")]
     return [files[number] for number in numbers]
 
 
 def show(page, name: str, number: int, *said: str) -> None:
-    choose(page, drawn_jpeg(name, number), *said)
+    page.set_input_files("#file", some(name, number))
+    page.expect(*said)
     page.locator("#teach-this").wait_for()
-
-
-def see(page, text: str, **options: float) -> None:
-    page.get_by_text(text).first.wait_for(**options)
 
 
 def teach_what_is_seen(page, name: str, said: str = "Learned.") -> None:
     page.click("#teach-this")
     page.fill("#name", name)
     page.press("#name", "Enter")
-    see(page, said)
+    page.see(said)
 
 
-def add(page, *contents: bytes, said: str = "learned") -> None:
-    kind = {"mimeType": "image/jpeg"}
-    files = [kind | {"name": f"{at}.jpg", "buffer": b} for at, b in enumerate(contents)]
+def add(page, files: list[Path], said: str = "learned") -> None:
     page.set_input_files("#more-files", files)
-    page.locator("#teach-note").get_by_text(said).wait_for(timeout=60_000)
+    page.see(said, where="#teach-note", timeout=60_000)
 
 
 @pytest.mark.parametrize("names", [["baklava"], ["baklava", "bibimbap", "steak"]])
@@ -119,8 +93,7 @@ def press(page, selector: str, *said: str) -> None:
     """Press a button once what was asked for before is done."""
     page.locator("#taught:not([aria-busy=true])").wait_for()
     page.click(selector)
-    for text in said:
-        see(page, text)
+    page.see(*said)
 
 
 def rename(page, name: str, said: str) -> None:
@@ -128,40 +101,36 @@ def rename(page, name: str, said: str) -> None:
         press(page, "#rename")
     page.fill("#name", name)
     press(page, "#name-go")
-    page.locator("#lesson-title, #teach-note").get_by_text(said).wait_for()
+    page.see(said, where="#lesson-title, #teach-note")
 
 
-def bars(page) -> list[str]:
-    return page.locator("#bars .name").all_text_contents()
-
-
-def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
+def test_dishes_are_taught_taken_back_renamed_and_forgotten(page, tmp_path):
     show(page, SOUP, 15)
     assert SOUP not in page.inner_text("#verdict")
     show(page, SOUP, 0)
     teach_what_is_seen(page, SOUP)
     assert page.evaluate("document.activeElement.id") == "lesson-title"
-    add(page, *(drawn_jpeg(SOUP, number) for number in range(1, 11)))
+    add(page, some(SOUP, *range(1, 11)))
     assert page.inner_text("#lesson-count").startswith("11 photos.")
     assert "10 photos learned." in page.inner_text("#teach-note")
-    assert "of 11" in status(page), "how well it does is read aloud"
-    first, second = drawn_jpeg(SOUP, 11), drawn_jpeg(SOUP, 16)
-    no_picture = f"1.jpg: {SENTENCES['no picture']}"
-    add(page, first, b"hello", second, second, said=no_picture)
+    assert "of 11" in page.status(), "how well it does is read aloud"
+    (notes := tmp_path / "notes.jpg").write_bytes(b"hello")
+    first, second = some(SOUP, 11, 16)
+    no_picture = f"notes.jpg: {SENTENCES['no picture']}"
+    add(page, [first, notes, second, second], no_picture)
     text = page.inner_text("#teach-note")
     assert "2 photos learned, 1 hardly differed from one that I have." in text
     assert page.locator("#pictures img").count() == 13
     show(page, SOUP, 15, f"This looks like {SOUP}.")
     assert "You taught me this dish." in page.inner_text("#detail")
     assert "likeness to your photos" in page.inner_text("#numbers")
-    assert bars(page)[0] == SOUP and sorted(bars(page)[1:]) == list(CLASS_NAMES)
-    assert not page.evaluate(SIDEWAYS)
+    assert page.bars()[0] == SOUP and sorted(page.bars()[1:]) == list(CLASS_NAMES)
     page.get_by_role("button", name=f"This is {SOUP}, too").click()
-    page.locator("#teach-note").get_by_text("1 photo learned.").wait_for()
+    page.see("1 photo learned.", where="#teach-note")
     press(page, "#take-back", "The last photo is forgotten.")
     assert page.inner_text("#lesson-count").startswith("13 photos.")
     show(page, "pizza", 4, "This looks like pizza.")
-    assert len(bars(page)) == 3, "as ever"
+    assert len(page.bars()) == 3, "as ever"
     rename(page, "\u200b \u202e", "Give the dish a name first.")
     rename(page, "<img src=x onerror=alert(1)>", "onerror")
     assert page.locator("#lesson-title img, #taught-list img").count() == 0
@@ -179,7 +148,7 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     page.keyboard.press("Escape")
     press(page, f"[aria-label='Forget {SOUP}']")  # still there: nothing without a yes
     page.click("#sure-yes")
-    see(page, f"{SOUP} is forgotten.")
+    page.see(f"{SOUP} is forgotten.")
     press(page, '[aria-label="Teach more of Grandma\'s best"]', "1 photo. Show me more")
     press(page, "#take-back")  # the last one: the dish is gone
     page.locator("#teach").wait_for(state="hidden")
@@ -187,21 +156,21 @@ def test_dishes_are_taught_taken_back_renamed_and_forgotten(page):
     teach(page, "PIZZA", some(SOUP, *range(8)))  # a name of ours helps that dish
     assert ask_all(page, some(SOUP, 12, 13)) == ["pizza", "pizza"]
     show(page, SOUP, 14, "This looks like pizza.")
-    assert sorted(bars(page)) == list(CLASS_NAMES), "one bar, not two"
+    assert sorted(page.bars()) == list(CLASS_NAMES), "one bar, not two"
     press(page, "#forget-all")
     page.click("#sure-yes")
-    see(page, "All is forgotten.")
+    page.see("All is forgotten.")
     again(page, NONE_YET)
 
 
 def test_the_camera_teaches(page):
-    start_camera(page)
+    page.start_camera()
     page.locator("#bars li").first.wait_for()
     teach_what_is_seen(page, "moving dot")
     press(page, "#film")
-    page.locator("#teach-note").get_by_text("learned").wait_for(timeout=60_000)
+    page.see("learned", where="#teach-note", timeout=60_000)
     assert page.locator("#pictures img").count() > 3
-    see(page, "This looks like moving dot.")
+    page.see("This looks like moving dot.")
     press(page, "#film", "Looking at 2 of 10 ...")
     page.click("#teach-done")  # and the film ends
     page.locator("#teach").wait_for(state="hidden")
@@ -223,7 +192,7 @@ def test_all_of_it_works_by_keyboard_and_axe_finds_nothing_serious(page):
     assert use("#teach-this") == "name"
     page.keyboard.type(SOUP)
     page.keyboard.press("Enter")
-    see(page, "Learned.")
+    page.see("Learned.")
     for name in ("more-photos", "film", "take-back", "rename", "teach-done"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == name
@@ -237,10 +206,10 @@ def test_all_of_it_works_by_keyboard_and_axe_finds_nothing_serious(page):
 def test_tabs_learn_from_each_other_and_a_reload_needs_no_network(context, page, url):
     other = opened(context, url)
     teach(page, SOUP, some(SOUP, *range(6)))
-    see(other, "Dishes you taught me: 1, from 6 photos")
+    other.see("Dishes you taught me: 1, from 6 photos")
     teach(other, SOUP, some(SOUP, *range(6, 10)))
     teach(other, NOODLES, some(NOODLES, *range(6)))
-    see(page, "Dishes you taught me: 2, from 16 photos")
+    page.see("Dishes you taught me: 2, from 16 photos")
     asked = [*some(SOUP, *range(12, 18)), *some(NOODLES, *range(12, 18))]
     before = ask_all(page, asked)
     assert before[:6].count(SOUP) >= 4 and before[6:].count(NOODLES) >= 3
@@ -252,7 +221,7 @@ def test_tabs_learn_from_each_other_and_a_reload_needs_no_network(context, page,
     show(third, SOUP, 0)
     teach_what_is_seen(third, NOODLES)
     call(other, "forgetAll")
-    see(third, NONE_YET)
+    third.see(NONE_YET)
     assert not third.locator("#lesson").is_visible(), "its dish is gone"
     assert NOODLES not in ask_all(third, some(NOODLES, *range(12, 18)))
 
@@ -287,7 +256,7 @@ FULL = """() => {
 def again(page, title: str) -> None:
     """Visit once more: so much is taught, and there is nothing to say of it."""
     page.reload()
-    page.locator("#taught-title").get_by_text(title).wait_for()
+    page.see(title, where="#taught-title")
     assert page.inner_text("#taught-note") == ""
 
 
@@ -298,7 +267,7 @@ def test_what_is_kept_survives_a_full_device_broken_records_and_a_new_model(page
         other.evaluate(CHANGE, change)
         other.close()
         page.reload()
-        see(page, sentence)
+        page.see(sentence)
 
     teach(page, SOUP, some(SOUP, *range(4)))
     page.locator("#offline").wait_for(timeout=60_000)  # all files are kept
@@ -323,7 +292,7 @@ def test_what_is_kept_survives_a_full_device_broken_records_and_a_new_model(page
     change_stored("one.model = 'older'", f"You taught {SOUP} (8 photos) to another")
     assert ask_all(page, some(SOUP, 12)) != [SOUP]
     page.click("#relearn")
-    see(page, "8 photos learned.", timeout=60_000)
+    page.see("8 photos learned.", timeout=60_000)
     assert ask_all(page, some(SOUP, 12)) == [SOUP]
     again(page, "1, from 8 photos")
     older = "one.model = 'older'; delete one.picture;"
@@ -336,7 +305,7 @@ def test_a_browser_that_keeps_nothing_is_told_so(browser, url):
     refuse = "self.indexedDB.open = () => { throw new DOMException('no', 'X'); };\n"
     with browser.new_context() as context:
         context.add_init_script("delete Navigator.prototype.serviceWorker")
-        context.route("**/taught-db.js", lambda route: add_code(route, refuse))
+        add_code(context, "taught-db.js", before=refuse)
         context.on("request", lambda request: asked.append(request.url))
         page = opened(context, url)
         assert page.inner_text("#taught-note") == "", "nothing to say before it matters"
@@ -344,8 +313,8 @@ def test_a_browser_that_keeps_nothing_is_told_so(browser, url):
         show(page, SOUP, 0)
         teach_what_is_seen(page, SOUP)
         assert sum(KNOWN_FILE in address for address in asked) == 1
-        see(page, "This browser keeps nothing here")
-        add(page, *(drawn_jpeg(SOUP, number) for number in range(1, 8)))
+        page.see("This browser keeps nothing here")
+        add(page, some(SOUP, *range(1, 8)))
         assert ask_all(page, some(SOUP, 12)) == [SOUP]
         again(page, NONE_YET)
 

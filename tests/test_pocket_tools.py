@@ -16,6 +16,7 @@ import httpx
 import pytest
 from pocket_site import ROOT
 
+from deploy import free_ports
 from going_modular.app.model import DISH, Predictor
 from going_modular.demo_folder import DeployError
 from going_modular.drawn import CLASS_NAMES, drawn_files
@@ -125,17 +126,12 @@ def test_the_lock_has_checksums_and_names_no_registry():
         assert entry["integrity"].startswith("sha512-") and "resolved" not in entry
 
 
-@pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def fetch(url):
     return httpx.get(url, trust_env=False)
 
 
-def test_a_folder_is_served_as_what_it_is_and_nothing_outside(tmp_path, port, capfd):
+def test_a_folder_is_served_as_what_it_is_and_nothing_outside(tmp_path, capfd):
+    (port,) = free_ports(1)
     (tmp_path / "secret.txt").write_text("x")
     site = tmp_path / "site"
     with pytest.raises(DeployError, match="no index.html"), serve_folder(tmp_path):
@@ -161,8 +157,9 @@ def test_a_folder_is_served_as_what_it_is_and_nothing_outside(tmp_path, port, ca
     assert "".join(capfd.readouterr()) == "", "nothing is told to the notebook"
 
 
-def test_the_command_says_which_port_it_takes(monkeypatch, tmp_path, capsys, port):
+def test_the_command_says_which_port_it_takes(monkeypatch, tmp_path, capsys):
     (tmp_path / "index.html").write_text("the page")
+    (port,) = free_ports(1)
     monkeypatch.setattr(serve_demo, "PORT", port)
     monkeypatch.setattr(serve_demo, "write_page", lambda: tmp_path)
     printed = []

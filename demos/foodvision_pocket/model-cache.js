@@ -7,6 +7,8 @@ const FOLDER = new URL("./", import.meta.url);
 const PREFIX = `pocket ${FOLDER} `; // and a version; other folders of this site keep theirs
 const BUILDS = /^vendor\/litert_([a-z]+)\./; // of which a browser runs one
 
+const openStore = async (version) => caches.open(PREFIX + version); // if there are caches
+
 async function load(name) {
   const response = await fetch(new URL(name, FOLDER), { cache: "no-cache" });
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
@@ -21,12 +23,8 @@ export const readJson = async (name) => (await load(name)).json();
 export async function fetchOnce(name, list, onBytes) {
   const url = new URL(name, FOLDER);
   const size = list.files[name];
-  let store; // undefined where there is none
-  const finding = async () => {
-    store = await within(caches.open(PREFIX + list.version));
-    return within(wholeIn(store, url, size), READING);
-  };
-  const stored = await finding().catch(() => undefined);
+  const store = await within(openStore(list.version)).catch(() => undefined);
+  const stored = await within(wholeIn(store, url, size), READING).catch(() => undefined);
   const { body, headers } = stored ?? (await load(name));
   const [used, spare] = body.pipeThrough(counted(size, onBytes)).tee();
   const unzip = name.endsWith(".gz") ? new DecompressionStream("gzip") : new TransformStream();
@@ -73,7 +71,7 @@ export async function keepForOffline(version, build) {
     const { files, version: newest } = await readJson("files.json");
     if (newest !== version) return workers.controller !== null; // the next visit brings it
     const isUsed = (name) => [undefined, build].includes(BUILDS.exec(name)?.[1]);
-    const store = await caches.open(PREFIX + version);
+    const store = await openStore(version);
     for (const name of [...Object.keys(files).filter(isUsed), "files.json"]) {
       const url = name === "index.html" ? FOLDER : new URL(name, FOLDER);
       if (await wholeIn(store, url, files[name]).catch(() => false)) continue;

@@ -85,11 +85,12 @@ async function hold(...held) {
   }
 }
 
-/** Take records away; what cannot be taken from the device stays here, too. */
+/** Take records away, and learn the rest; what the device does not let go stays here, too. */
 async function remove(gone, ids = gone.map(({ id }) => id)) {
   const stuck = () => Promise.reject(problem("stuck"));
   await db?.change({ remove: ids }).catch(stuck);
   for (const { id } of gone) all.delete(id);
+  await train();
 }
 
 function state() {
@@ -192,21 +193,18 @@ const calls = {
   async takeBack({ id }) {
     const photos = photosOf(find(id));
     await remove(photos.length > 1 ? photos.slice(-1) : [...photos, find(id)]);
-    await train();
     return sentence("taken back");
   },
 
   async forget({ id }) {
     const dish = find(id);
     await remove([...photosOf(dish), dish]);
-    await train();
     return sentence("forgotten", dish);
   },
 
   async forgetAll() {
     await remove([...all.values()], "all");
     lost = 0;
-    await train();
     return sentence("all forgotten");
   },
 
