@@ -18,7 +18,7 @@ export function makeLearner(content, about) {
   const knownProducts = head.innerProducts(knownRows);
   const knownLabels = counts.flatMap((count, label) => new Array(count).fill(label));
   const prepared = new WeakMap(); // what is needed of a photo's record
-  let trained; // task, solution, rows, dishes, names, version
+  let trained; // task, solution, weights, dishes, names, version
   let version = 0;
 
   function prepare(photo) {
@@ -61,19 +61,18 @@ export function makeLearner(content, about) {
       const task = { products, labels, counts: head.balanced(labels), classes, strength };
       const solution = head.fit(task);
       const names = [...own, ...dishes.map(({ name }) => name)];
-      trained = { task, solution, rows, dishes, names, version };
+      const weights = names.map((_, label) => combine(rows, solution.shares, label));
+      trained = { task, solution, weights, dishes, names, version };
     },
 
     /** Judge a photo's features (D), if a dish is taught: names and probabilities are of all
      *  classes, leads and likeness, which must come to `needed`, of the taught ones. */
     judge(features) {
       if (!trained) return undefined;
-      const { solution: { shares, bias }, rows, dishes, names } = trained;
+      const { weights, solution, dishes, names } = trained;
       const unit = head.toUnit(Float64Array.from(features));
       const row = scale(unit);
-      const products = Float64Array.from(rows, (other) => dot(other, row));
-      const sharesOf = (at) => shares.subarray(at * rows.length, (at + 1) * rows.length);
-      const logits = names.map((_, label) => dot(products, sharesOf(label)) + bias[label]);
+      const logits = weights.map((weight, label) => dot(weight, row) + solution.bias[label]);
       return {
         version: trained.version,
         names,
@@ -125,4 +124,13 @@ function readRows(content, dimensions) {
     const part = integers.subarray(row * dimensions, (row + 1) * dimensions);
     return Float64Array.from(part, (value) => value * scale);
   });
+}
+
+function combine(rows, shares, label) {
+  const sum = new Float64Array(rows[0].length);
+  rows.forEach((row, place) => {
+    const share = shares[label * rows.length + place];
+    for (let at = 0; at < sum.length; at += 1) sum[at] += share * row[at];
+  });
+  return sum;
 }
