@@ -7,13 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import TimeoutError as ResultTimeoutError
-from contextlib import contextmanager
-from http.client import HTTPException
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import requests
 
 from going_modular.app.surroundings import settings
 from going_modular.files import LessonError
@@ -79,11 +79,10 @@ def started(
         yield process
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # nothing happens if it has ended
+        process.wait()
 
 
 class RunningDemo(NamedTuple):
@@ -110,18 +109,13 @@ def run_demo(
         raise LessonError(f"{folder} holds no {app}: run the cells that write it")
     python = os.path.abspath(python) if os.path.exists(python) else python
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
+        with socket.create_server((HOST, 0)) as probe:
             port = probe.getsockname()[1]
         url, log = f"http://{HOST}:{port}/", Path(scratch, "app.log")
         env = {k: v for k, v in app_environment().items() if k[:7] != "GRADIO_"}
-        env |= settings(Path(scratch, "gradio")) | {
-            "GRADIO_SERVER_NAME": HOST,
-            "GRADIO_SERVER_PORT": str(port),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONIOENCODING": "utf-8",
-        }
+        env |= {"GRADIO_SERVER_NAME": HOST, "GRADIO_SERVER_PORT": str(port)}
+        env |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+        env |= {"PYTHONIOENCODING": "utf-8"} | settings(Path(scratch, "gradio"))
         how = {"log": log, "is_ready": lambda: _answers(url), "seconds": timeout}
         with started(python, app, **how, cwd=folder, env=env) as process:
             yield RunningDemo(url, process, log, time.monotonic() - begun)
@@ -137,13 +131,10 @@ def app_environment() -> dict[str, str]:
 
 
 def _answers(url: str) -> bool:
-    # Straight there: a proxy from the environment cannot reach this machine's ports.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(url, timeout=5) as reply:
-            return reply.status == 200
-    except (OSError, HTTPException):
-        return False
+    with requests.Session() as session, suppress(requests.RequestException):
+        session.trust_env = False  # a proxy cannot reach this machine's ports
+        return session.get(url, timeout=5).status_code == 200
+    return False
 
 
 def ask_demo(url: str, picture: Path, *, timeout: float = 60.0) -> Any:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from going_modular import engine
@@ -102,9 +103,7 @@ def train_head(built: Built, photos: stores.StoredFeatures) -> torch.nn.Module:
     return built.model.head
 
 
-def named_by(
-    deployable: Deployable, facts: dict, features: torch.Tensor
-) -> torch.Tensor:
+def named_by(deployable: Deployable, facts: dict, features: Tensor) -> Tensor:
     """The class (N,) that a model names for features (N, D), or -1: turned away."""
     limits = facts["knn_similarity_threshold"], facts["in_distribution_threshold"]
     with torch.inference_mode():
@@ -132,7 +131,7 @@ def keep_features(
     return stores.write_features(stored, file)
 
 
-def answers_of(about: ModelMetadata, scores: Iterable[torch.Tensor]) -> list[Answer]:
+def answers_of(about: ModelMetadata, scores: Iterable[Tensor]) -> list[Answer]:
     """The app's answers, where there are only the scores of `Deployable.answer`."""
     rows = zip(*(score.tolist() for score in scores), strict=True)
     return [about.answer(*row) for row in rows]

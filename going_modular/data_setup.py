@@ -85,9 +85,7 @@ def find_pictures(data_dir: Path, *, photos: str | None = None, fetch=True) -> P
 
 
 def _own(given: str, data_dir: Path) -> Path:
-    def laid_out(folder: Path, advice: str) -> Path:
-        return lay_out(folder, data_dir, advice)
-
+    laid_out = partial(lay_out, data_dir=data_dir)
     if given.lower().startswith(("http://", "https://")):
         # The name holds a hash of the address: two addresses never share a file.
         stem = re.sub(r"[^\w-]+", "_", Path(unquote(urlsplit(given).path)).stem)

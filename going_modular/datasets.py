@@ -1,7 +1,4 @@
-"""Load pictures: from train/ and test/, with a folder a class, to datasets.
-
-And pictures of no food, which installed packages bring: portraits, coins, the moon.
-"""
+"""Load pictures: of train/ and test/, with a folder a class, and some of no food."""
 
 import re
 from collections import Counter
@@ -104,9 +101,7 @@ def count_pictures(folder: Path) -> pd.DataFrame:
             "Move them out of the folder or put readable copies in their place, then "
             "run this again."
         )
-    rows = [
-        Counter(map(half.classes.__getitem__, half.targets)) for half in (train, test)
-    ]
+    rows = [Counter(half.classes[n] for n in half.targets) for half in (train, test)]
     table = pd.DataFrame(rows, index=SPLITS, columns=train.classes)
     table = table.fillna(0).astype(int).rename_axis("split")
     table["total"] = table.sum(axis=1)

@@ -1,7 +1,4 @@
-"""A demo folder: filled, listed, packed, pushed in a rehearsal, sent to a Space.
-
-The rehearsal is real git and Git LFS, against a Hub made of a folder.
-"""
+"""A demo folder: filled, listed, packed, pushed in a rehearsal, sent to a Space."""
 
 import filecmp
 import itertools
@@ -246,11 +243,8 @@ def rehearse_push(folder: Path, workdir: Path) -> Rehearsal:
 def _push_and_clone(folder: Path, scratch: Path) -> Rehearsal:
     settings, commands = scratch / "gitconfig", []
     settings.write_text("[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n")
-    env = clean_git() | {
-        "GIT_CONFIG_GLOBAL": str(settings),
-        "GIT_TERMINAL_PROMPT": "0",
-        "XDG_CONFIG_HOME": str(scratch),  # the reader's global ignore file, too
-    }
+    env = clean_git() | {"GIT_CONFIG_GLOBAL": str(settings), "GIT_TERMINAL_PROMPT": "0"}
+    env["XDG_CONFIG_HOME"] = str(scratch)  # the reader's global ignore file, too
     how = {"cwd": scratch, "env": env, "stdin": subprocess.DEVNULL, "timeout": 300}
 
     def git(*words: str) -> str:
@@ -297,9 +291,7 @@ def upload_if_asked(folder: Path, *, is_practice: bool) -> str | None:
     return space
 
 
-def upload_to_space(
-    folder: Path, space_name: str, *, token: str, hardware: str | None = None
-) -> str:
+def upload_to_space(folder: Path, space_name: str, *, token: str, hardware=None) -> str:
     """Create a Space if there is none, upload a demo folder; returns its address.
 
     Other files of the Space stay. After a failure (a DeployError) it can be called

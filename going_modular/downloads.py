@@ -152,15 +152,13 @@ def zip_complaint(archive: Path, into: Path | None = None) -> str | None:
     return f"is a damaged zip: {torn} does not match its checksum" if torn else None
 
 
-def unpack(
-    archive: Path, folder: Path, check: Callable[[Path, str], Path] | None = None
-) -> Path:
+def unpack(archive: Path, folder: Path, check: Callable | None = None) -> Path:
     """Unpack a zip into a folder, wholly or with a FileError; returns what to use.
 
     A folder that already holds something is taken as it is: it was either unpacked
     completely before, or is the reader's own.
 
-    Given the folder, and advice for who reads a complaint, `check` returns what is to
+    Given the folder, and `advice` for who reads a complaint, `check` returns what is to
     be used of it, or raises a LessonError; nothing that was unpacked now is kept then.
     The folder's name gets a mark of the zip's contents, so that two never share one.
     """
@@ -170,9 +168,9 @@ def unpack(
     is_new = not (folder.is_dir() and any(folder.iterdir()))
     if is_new:
         _unpack(archive, folder)
-    advice = f"Put {archive.name} right" if is_new else "Delete that folder"
+    told = f"Put {archive.name} right" if is_new else "Delete that folder"
     try:
-        return check(folder, f"{advice} and run this again.") if check else folder
+        return check(folder, advice=f"{told} and run this again.") if check else folder
     except LessonError as error:
         if not is_new:
             raise

@@ -8,7 +8,6 @@ import copy
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
@@ -196,7 +195,7 @@ def cross_validate(
         seen, unseen = TensorDataset(*map(torch.cat, parts)), features[held_out]
         loader = feature_loader(seen, batch_size=settings.batch_size, seed=seed)
         val = feature_loader(TensorDataset(*unseen), batch_size=len(held_out))
-        with one_thread():
+        with threadpool_limits(limits=1):  # the steps are too small to share
             history = train(fold_head, loader, settings=settings, val_loader=val)
             logits.append(fold_head(unseen[0]).detach())
         histories.append(history)
@@ -213,18 +212,6 @@ def deal(total: int, *, folds=FOLDS, seed=42) -> Iterator[tuple[Tensor, Tensor]]
     for fold in range(folds):
         held_out = order[fold::folds]
         yield held_out, order[~torch.isin(order, held_out)]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Calculate on one thread: steps on stored features are too small to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def try_settings(

@@ -1,9 +1,4 @@
-"""The goals, what a contender reached of them, how sure a count is, and who wins.
-
-And are probabilities worth what they say? Of the answers given with 80%, four in five
-should be right. One number that all logits are divided by, the temperature, brings them
-closer to that and changes no answer (Guo et al., arXiv 1706.04599).
-"""
+"""Goals, who reaches them, how sure a count is, and what a probability is worth."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +30,6 @@ HOPED_AWAY, MOST_OURS_AWAY, HOPED_AUROC = 0.60, 0.05, 0.90
 PUBLISHED_TOTAL = 150  # photos that the published counts are of
 # Of confidence; a bin holds its upper one.
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-RANGE = (0.05, 20.0)  # temperatures that are tried
 
 
 @dataclass(frozen=True)
@@ -251,20 +245,22 @@ def judge_app(
         f"{hope}told from ours, AUROC {HOPED_AUROC:.2f}": (auroc >= HOPED_AUROC, apart),
         f"{hope}ours, at most {MOST_OURS_AWAY:.0%} turned away": (few_away, lost),
     }
-    columns = ["reached", "measured"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    table.reached = table.reached.map({True: "yes", False: "no"})
-    return table.rename_axis("goal")
+    table = pd.DataFrame(rows, ["reached", "measured"]).T.rename_axis("goal")
+    return table.assign(reached=table.reached.map({True: "yes", False: "no"}))
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature by which logits (N, C), of unseen pictures, are likeliest."""
+    """The temperature by which logits (N, C), of unseen pictures, are likeliest.
+
+    Divided by it, they are worth what they say: of answers given with 80%, about four
+    in five are right; and no answer changes (Guo et al., arXiv 1706.04599).
+    """
 
     def loss(log_temperature: float) -> float:
         scaled = logits.double() / np.exp(log_temperature)
         return F.cross_entropy(scaled, labels).item()
 
-    best = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded")
+    best = minimize_scalar(loss, bounds=np.log([0.05, 20]), method="bounded")
     return float(np.exp(best.x))
 
 
@@ -288,17 +284,20 @@ def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
     answers = pd.DataFrame({"said": said.numpy(), "right": (guesses == labels).numpy()})
     bins = pd.cut(answers.said.clip(upper=1), EDGES, labels=names).rename("bin")
     grouped = answers.groupby(bins, observed=True)
-    table = grouped.right.agg(total="size", right="sum", share="mean")
-    table.insert(2, "said", grouped.said.mean())
+    table = grouped.right.agg(total="size", right="sum")
+    table["said"] = grouped.said.mean()
+    return _with_shares(table)
+
+
+def _with_shares(table: pd.DataFrame) -> pd.DataFrame:
     counts = zip(table.right, table.total, strict=True)
-    table[["low", "high"]] = [wilson_interval(*count) for count in counts]
-    return table
+    low, high = np.reshape([wilson_interval(*count) for count in counts], (-1, 2)).T
+    return table.assign(share=table.right / table.total, low=low, high=high)
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
     """The mean gap between said and share in `reliability`, every picture alike."""
-    gaps = (table.said - table.share).abs() * table.total
-    return float(gaps.sum() / table.total.sum())
+    return float(np.average((table.said - table.share).abs(), weights=table.total))
 
 
 @torch.inference_mode()
@@ -323,26 +322,17 @@ def confused_pairs(
     """
     names = np.array(class_names, object)
     matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
-    both, pictures = matrix + matrix.T, matrix.sum(axis=1)
-    one, other = np.nonzero(np.triu(both, 1))
-    first = np.argsort(-both[one, other], kind="stable")[:count]
-    one, other = one[first], other[first]
+    one, other = np.nonzero(np.triu(matrix + matrix.T, 1))
+    there, back, pictures = matrix[one, other], matrix[other, one], matrix.sum(axis=1)
     table = pd.DataFrame({"one": names[one], "other": names[other]})
-    table["confused"], table["of"] = both[one, other], pictures[one] + pictures[other]
-    table["one_as_other"] = matrix[one, other]
-    table["other_as_one"] = matrix[other, one]
-    return table
+    table["confused"], table["of"] = there + back, pictures[one] + pictures[other]
+    table["one_as_other"], table["other_as_one"] = there, back
+    return table.nlargest(count, "confused").reset_index(drop=True)
 
 
 def class_table(guesses: Tensor, labels: Tensor, names: Sequence[str]) -> pd.DataFrame:
     """How each class that has pictures did, best first, with 95% Wilson intervals."""
     matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
-    counts = zip(names, matrix.diagonal(), matrix.sum(axis=1), strict=True)
-    rows = {
-        name: (right, total, right / total, *wilson_interval(right, total))
-        for name, right, total in counts
-        if total
-    }
-    columns = ["right", "total", "share", "low", "high"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    counts = {"right": matrix.diagonal(), "total": matrix.sum(axis=1)}
+    table = _with_shares(pd.DataFrame(counts, names).query("total > 0"))
     return table.sort_values("share", ascending=False, kind="stable")

@@ -1,15 +1,11 @@
-"""Turn a trained feature extractor into one ONNX file that needs nothing else.
+"""Turn a trained feature extractor into one ONNX file that needs nothing else."""
 
-A picture goes in as it was decoded, probabilities and the gate's two scores come out.
-What a program must know to show them, such as class names, travels in its metadata.
-"""
-
-import contextlib
 import io
 import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,19 +13,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir
-import onnxruntime
 import torch
 from onnx import numpy_helper
 from onnx_ir.passes import common as passes
-from onnxruntime import quantization
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from going_modular import evaluation
-from going_modular.app.model import CPUS, OUTPUTS, ModelMetadata, open_picture
-from going_modular.engine import HEAD as HEAD_SETTINGS
-from going_modular.engine import cross_validate
+from going_modular import engine, evaluation
+from going_modular.app.model import OUTPUTS, ModelMetadata, Predictor, open_picture
 from going_modular.files import LessonError, atomic_write
 from going_modular.gate import OODDetector, make_gate
 from going_modular.model_builder import Built, FeatureExtractor, Preprocess
@@ -90,7 +83,7 @@ def make_deployable(
     """
     rows, labels = features.tensors
     head = built.model.head
-    logits = cross_validate(head, features, settings=HEAD_SETTINGS).logits
+    logits = engine.cross_validate(head, features, settings=engine.HEAD).logits
     temperature, errors = evaluation.fit_temperature(logits, labels), {}
     fair = evaluation.held_out_probabilities(logits, labels)
     for when, answers in {"before": logits.softmax(dim=1), "after": fair}.items():
@@ -118,12 +111,10 @@ def export_onnx(deployable: Deployable, file: Path, *, about: ModelMetadata) -> 
     """Export a model, which is moved to the CPU, and write it, as `save_onnx` does."""
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
     sides = (torch.export.Dim(s, min=1, max=100_000) for s in ("height", "width"))
-    names = {"input_names": ["picture"], "output_names": OUTPUTS}
+    how = {"input_names": ["picture"], "output_names": OUTPUTS, "dynamo": True}
     shapes, model = (dict(enumerate(sides)),), deployable.cpu().eval()
     with quiet():
-        program = torch.onnx.export(
-            model, (example,), **names, dynamic_shapes=shapes, dynamo=True
-        )
+        program = torch.onnx.export(model, (example,), **how, dynamic_shapes=shapes)
     return save_onnx(program, file, about=about)
 
 
@@ -154,11 +145,10 @@ def save_onnx(
     return _save(program.model_proto, about, file)
 
 
-@contextlib.contextmanager
+@contextmanager
 def quiet():
     """Keep the exporter's notes to developers off the page."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()):
         logging.disable(logging.WARNING)
         try:
             yield
@@ -187,17 +177,14 @@ def _save(model: onnx.ModelProto, about: ModelMetadata, file: Path) -> Path:
 
 
 def check_runs(file: Path) -> None:
-    """Raise ExportError unless ONNX Runtime can answer for a small picture."""
+    """Raise ExportError unless the app can answer by it for a small picture."""
     try:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = CPUS
-        session = onnxruntime.InferenceSession(file, options)
-        session.run(None, {"picture": np.zeros((37, 53, 3), np.uint8)})
+        Predictor(file).predict(np.zeros((37, 53, 3), np.uint8))
     except Exception as error:
         raise ExportError(f"the exported model does not run: {error}") from error
 
 
-class _Pictures(quantization.CalibrationDataReader):
+class _Pictures(CalibrationDataReader):
     def __init__(self, files: Sequence[Path]):
         self._inputs = ({"picture": open_picture(file)} for file in files)
 
@@ -225,15 +212,10 @@ def quantize(source: Path, target: Path, *, calibrate_on: Sequence[Path]) -> Pat
         with quiet():
             # Folds BatchNorm into the convolutions, so that both are rounded once.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            quantization.quantize_static(
-                prepared,
-                part,
-                _Pictures(calibrate_on),
-                activation_type=quantization.QuantType.QUInt8,
-                per_channel=True,
-                reduce_range=True,
-                nodes_to_exclude=_outside_the_network(onnx.load(prepared).graph),
-            )
+            outside = _outside_the_network(onnx.load(prepared).graph)
+            how = {"nodes_to_exclude": outside, "activation_type": QuantType.QUInt8}
+            how |= {"per_channel": True, "reduce_range": True}
+            quantize_static(prepared, part, _Pictures(calibrate_on), **how)
         model = onnx_ir.load(part)
         _round_known_features(model.graph)
         passes.DeduplicateInitializersPass(size_limit=MOST_SHARED)(model)

@@ -17,11 +17,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from going_modular.engine import HEAD, cross_validate, deal, one_thread
+from going_modular.engine import HEAD, cross_validate, deal
 from going_modular.stored_features import StoredFeatures
 
 NEIGHBOURS = 5
@@ -70,7 +71,7 @@ def fit_second_head(features: Tensor, labels: Tensor, others: Tensor) -> nn.Line
     return softmax_head(head.weight[:-1], head.bias[:-1])  # the last class is theirs
 
 
-@one_thread()
+@threadpool_limits.wrap(limits=1)
 def fit_softmax(rows: Tensor, labels: Tensor, *, scale_by: Tensor) -> nn.Linear:
     """Fit a strict linear head, from rows (N, D) to logits (N, C), classes alike.
 
@@ -178,7 +179,7 @@ def make_gate(
     return gate, replace(thresholds, in_distribution_score=max(0.0, line))
 
 
-@one_thread()
+@threadpool_limits.wrap(limits=1)
 def held_out_second(features: Tensor, labels: Tensor, others: Tensor) -> Tensor:
     """Second scores of our training pictures, by heads that had not seen them."""
     scores = torch.empty(len(features))

@@ -1,7 +1,4 @@
-"""What a notebook needs: versions, seeds, a device, sources and pages to look at.
-
-PyTorch is imported where it is used, for `check_packages` may find it missing.
-"""
+"""What a notebook needs; it imports PyTorch late: `check_packages` may find none."""
 
 import importlib.metadata
 import inspect

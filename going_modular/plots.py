@@ -62,13 +62,11 @@ def plot_loss_curves(histories: dict[str, list[Epoch]], *, where: str) -> Figure
     """Loss over the epochs, trained on and held out, one panel a contender."""
     figure, axes = _panels(len(histories), 3.2, sharey=True)
     for axis, (name, history) in zip(axes, histories.items(), strict=True):
-        epochs = range(1, len(history) + 1)
-        trained_on = [epoch.train.loss for epoch in history]
-        held_out = [epoch.val.loss for epoch in history]
-        axis.plot(epochs, trained_on, color=DARK, label="trained on")
-        axis.plot(epochs, held_out, color=RED, label="held out")
+        losses = [(epoch.train.loss, epoch.val.loss) for epoch in history]
+        epochs, columns = range(1, len(losses) + 1), ["trained on", "held out"]
+        table = pd.DataFrame(losses, epochs, columns)
+        table.plot(ax=axis, color=(DARK, RED), legend=False, xlabel="epoch", grid=True)
         axis.set_title(name, fontsize=10)
-        axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes[0].set(ylabel="cross-entropy loss", ylim=(0, None))
     axes[0].legend(frameon=False)
@@ -110,9 +108,8 @@ def plot_time_parts(predictions: dict[str, pd.DataFrame], *, where: str) -> Figu
     """Where the median time of a prediction goes, by contender, from `take_turns`."""
     parts = {}
     for name, table in predictions.items():
-        preparing = table.total_ms - table.decode_ms - table.forward_ms
-        medians = (table.decode_ms, preparing, table.forward_ms)
-        decode, prepare, network = (part.median() for part in medians)
+        decode, network = table.decode_ms.median(), table.forward_ms.median()
+        prepare = (table.total_ms - table.decode_ms - table.forward_ms).median()
         before = (decode + prepare) / (decode + prepare + network)
         sums = f"{decode:.1f} + {prepare:.1f} + {network:.1f} ms"
         label = f"{name}: {sums},\n{before:.0%} before the network"

@@ -41,11 +41,7 @@ def predict_picture(
 
 
 def take_turns(
-    contenders: dict[str, Built],
-    samples: Sequence[Sample],
-    class_names: Sequence[str],
-    *,
-    turn: int = 30,
+    contenders: dict[str, Built], samples: list[Sample], class_names: list, *, turn=30
 ) -> dict[str, pd.DataFrame]:
     """Let every contender predict pictures one by one, a few at a turn, on the CPU.
 

@@ -20,7 +20,6 @@ from going_modular.app.model import Predictor, open_picture, spoken
 
 PATIENCE, WAIT = 1.0, 120  # seconds: for the largest photo's answer; before giving up
 CROWD, AT_ONCE = 90, 16  # visitors who come together, and how many speak at a time
-TURN_CLOCKWISE = 6  # EXIF's orientation of a photo that lies on its left side
 EVENT = re.compile(r"^event: (\w+)\ndata: (.*)$", re.MULTILINE)
 WIDTH = 60  # characters of what came back
 
@@ -73,14 +72,11 @@ def make_cases(
         views.append((lying, *(_spoken(a.probabilities.items()) for a in answers)))
     lying, turned, unturned = max(views, key=lambda view: _apart(*view[1:]))
     exif = Image.Exif()
-    exif[Base.Orientation] = TURN_CLOCKWISE
+    exif[Base.Orientation] = 6  # it lies on its left side
     lying.save(sideways, quality=90, exif=exif)
 
     def is_upright(reply: Reply) -> bool:
         return _apart(reply.scores, turned) < _apart(reply.scores, unturned)
-
-    def is_quick(reply: Reply) -> bool:
-        return reply.dish is not None and reply.seconds <= PATIENCE
 
     path = str(Path(plates[0]).resolve())
     address = f"https://{64 * 'x'}.org/plate.jpg"  # too long a name to be looked up
@@ -91,7 +87,7 @@ def make_cases(
         Case("an empty file", sentence, is_refused, empty),
         Case("text named .jpg", sentence, is_refused, text),
         Case("a sideways phone photo", "turned upright", is_upright, sideways),
-        Case("48 megapixels", late, is_quick, huge),
+        Case("48 megapixels", late, lambda r: r.dish and r.seconds <= PATIENCE, huge),
         *(Case(what, no_dish, is_refused, file) for what, file in strangers.items()),
         Case("a path of the server", hidden, lambda r: r.dish is None, place=path),
         Case("a web address to fetch", sentence, is_refused, place=address),

@@ -1,7 +1,4 @@
-"""Features of pictures, kept in files: results without the pictures themselves.
-
-Whether a file is of the same base is checked with a probe, its features of one picture.
-"""
+"""Features of pictures, kept in files: results without the pictures themselves."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -23,7 +20,6 @@ from going_modular.engine import features_of, ready
 from going_modular.files import LessonError, atomic_write
 from going_modular.model_builder import Built
 
-HALVES = SPLITS
 # From n photo files to features, (n - m, D), and why m of them, by place, have none.
 Extract = Callable[[Sequence[Path]], tuple[np.ndarray, dict[int, str]]]
 SAME = 0.999  # cosine of two bases' features of one picture, if they are the same base
@@ -57,7 +53,7 @@ class StoredFeatures:
         """The rows of these classes alone, by half, labelled by their places here."""
         places = [names.index(name) if name in names else -1 for name in self.names]
         place, halves = torch.tensor(places, dtype=torch.long), {}
-        for half in HALVES:
+        for half in SPLITS:
             features, labels = getattr(self, half).tensors
             labels = place[labels]
             halves[half] = TensorDataset(features[labels >= 0], labels[labels >= 0])
@@ -122,7 +118,7 @@ def store_pictures(
 
     Of a base with random weights sixty pictures do. A bad picture is a DataError.
     """
-    samples = make_datasets(folder, None)[HALVES.index(half)].samples
+    samples = make_datasets(folder, None)[SPLITS.index(half)].samples
     if not built.pretrained:
         samples = samples[:: max(1, len(samples) // 60)]
     features, reasons = Extractor(built, device=device)([file for file, _ in samples])
@@ -164,12 +160,11 @@ def write_features(stored: StoredFeatures, file: Path) -> Path:
     """Write them, all or nothing, or raise a FileError; features as float16."""
     arrays = {"names": stored.names, "is_practice": stored.is_practice}
     arrays["probe"] = stored.probe.half().numpy()
-    for half in HALVES:
+    for half in SPLITS:
         features, labels = getattr(stored, half).tensors
         arrays[f"{half}_features"] = features.half().numpy()
         arrays[f"{half}_labels"] = labels.numpy().astype(np.uint8)
-        if half in stored.files:
-            arrays[f"{half}_files"] = stored.files[half]
+    arrays |= {f"{half}_files": names for half, names in stored.files.items()}
     with atomic_write(file) as part, part.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
     return file
@@ -180,7 +175,7 @@ def read_features(file: Path) -> StoredFeatures:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             halves, files = [], {}
-            for half in HALVES:
+            for half in SPLITS:
                 features = torch.from_numpy(arrays[f"{half}_features"]).float()
                 labels = torch.from_numpy(arrays[f"{half}_labels"]).long()
                 halves.append(TensorDataset(features, labels))
@@ -207,7 +202,7 @@ def find_other_dishes(
     if is_practice:
         folder = drawn_pictures() / "other_dishes"
         names = [spoken(name) for name in OTHER_NAMES]
-        halves = [store_pictures(built, folder, half) for half in HALVES]
+        halves = [store_pictures(built, folder, half) for half in SPLITS]
     elif stored := find_features(built, slug, data_dir, what="other_dishes"):
         return stored.without(*ours)
     else:

@@ -20,6 +20,7 @@ with suppress(ImportError):
 HERE = Path(__file__).resolve().parent
 # Of the fonts inside Gradio, some lack most letters: look before choosing another.
 FONT = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
+TITLES = gr.themes.LocalFont("Quicksand", weights=(700,))  # where style.css says so
 LISTED = 8  # class names that the heading has room for
 
 INVITATION = "What is on your plate?\nAdd a picture and the answer appears here."
@@ -132,7 +133,7 @@ def launch_options() -> dict:
     """How the page looks, and without which of Gradio's extras it starts."""
     sys.modules["matplotlib"] = None  # Gradio would load it, which writes files at home
     return {
-        "theme": gr.themes.Ember(font=[FONT, "system-ui", "sans-serif"]),
+        "theme": gr.themes.Ember(font=[FONT, "system-ui", "sans-serif", TITLES]),
         "css_paths": HERE / "style.css",
         "footer_links": ["api"],
         "ssr_mode": False,

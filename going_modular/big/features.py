@@ -2,8 +2,6 @@
 
 A file's name is made from its photos' names and sizes and the network: a run that was
 killed goes on where it was, and where a photo was replaced, its file is made anew.
-Where no photos are named, eight real dishes come from the course's own files: pizza,
-steak and sushi, and the five others that Mini's gate learns from.
 """
 
 import hashlib
@@ -21,15 +19,15 @@ import torch
 from torch.utils.data import TensorDataset
 
 from going_modular import stored_features
-from going_modular.big.food101 import DATA, choose_photos, find_tree, is_tree, spoken
-from going_modular.datasets import Sample
+from going_modular.app.model import spoken
+from going_modular.big.food101 import DATA, choose_photos, find_tree, is_tree
+from going_modular.datasets import SPLITS, Sample
 from going_modular.files import LessonError, atomic_write, progress_bar
 from going_modular.model_builder import Built
 from going_modular.predictions import WARM_UP
-from going_modular.stored_features import HALVES, Extract, Extractor, StoredFeatures
+from going_modular.stored_features import Extract, Extractor, StoredFeatures
 
 CHUNK = 128  # photos of a file; a run that is killed loses fewer
-TORN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def weights_fingerprint(built: Built) -> str:
@@ -134,7 +132,7 @@ class FeatureStore:
             with np.load(self.files[first]) as parts:
                 skipped = json.loads(parts["skipped"].item())
                 return parts["features"], {int(n): why for n, why in skipped.items()}
-        except TORN:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
 
@@ -181,22 +179,17 @@ def find_dishes(
     extract, width = Extractor(built, device=device), built.model.head[-1].in_features
     how = {"network": weights_fingerprint(built), "width": width}
     stores = {}
-    for half in HALVES:
+    for half in SPLITS:
         store = FeatureStore(tree.features_folder, getattr(part, half), **how)
         store.fill(extract)
         stores[half] = store.read()
     train, test = stores.values()
-    return ManyDishes(
-        spoken(part.class_names),
-        train.features,
-        test.features,
-        stored_features.probe_features(built),
-        part.is_practice,
-        where=part.where,
-        is_whole=part.is_whole,
-        photos={half: [p for p, _ in read.samples] for half, read in stores.items()},
-        skipped=train.skipped | test.skipped,
-    )
+    names = [spoken(name) for name in part.class_names]
+    probe = stored_features.probe_features(built)
+    dishes = names, train.features, test.features, probe, part.is_practice
+    photos = {half: [p for p, _ in read.samples] for half, read in stores.items()}
+    about = {"where": part.where, "is_whole": part.is_whole, "photos": photos}
+    return ManyDishes(*dishes, **about, skipped=train.skipped | test.skipped)
 
 
 def _stored_dishes(built: Built, slug: str, data_dir: Path) -> ManyDishes | None:
@@ -206,7 +199,7 @@ def _stored_dishes(built: Built, slug: str, data_dir: Path) -> ManyDishes | None
     others = stored_features.find_other_dishes(built, slug, data_dir, ours=photos.names)
     names, halves = sorted(photos.names + others.names), []
     parts = [part.numbered(names) for part in (photos, others)]
-    for half in HALVES:
+    for half in SPLITS:
         tensors = zip(*(part[half].tensors for part in parts), strict=True)
         halves.append(TensorDataset(*map(torch.cat, tensors)))
     is_practice = photos.is_practice or others.is_practice

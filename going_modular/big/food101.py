@@ -5,8 +5,6 @@ A tree of any number of classes looks like Food-101 itself::
     images/pizza/1001116.jpg ...
     meta/train.json             {"pizza": ["pizza/1001116", ...], ...}
     meta/test.json              the same for the photos to test on
-
-Where there are none, the drawn practice pictures of eight dishes take their place.
 """
 
 import json
@@ -22,12 +20,12 @@ from pathlib import Path
 
 from torchvision.datasets import Food101
 
+from going_modular.app.model import spoken
 from going_modular.datasets import DataError, Sample
 from going_modular.downloads import is_offline, unpack
-from going_modular.drawn import MARKER, drawn_pictures
+from going_modular.drawn import DATA, MARKER, drawn_pictures
 from going_modular.files import atomic_write
 
-DATA = Path(__file__).resolve().parents[2] / "data"
 CLASSES = 101
 EACH_CLASS = {"train": 750, "test": 250}  # photos
 ALL_PHOTOS = CLASSES * sum(EACH_CLASS.values())
@@ -88,11 +86,6 @@ class Food101Part:
 def count_of(share: float = SHARE) -> dict[str, int]:
     """How many photos a share of Food-101 has, in each half."""
     return {half: CLASSES * round(share * n) for half, n in EACH_CLASS.items()}
-
-
-def spoken(class_names: Iterable[str]) -> list[str]:
-    """Class names for people: "grilled_cheese_sandwich" without its underscores."""
-    return [name.replace("_", " ") for name in class_names]
 
 
 def find_tree(named: str, data_dir: Path) -> Tree:
@@ -264,7 +257,7 @@ def _check_both(train: Listing, test: Listing) -> None:
     _refuse(train.keys() ^ test.keys(), "of both files one lacks")
     if len(train) < 2:
         raise ValueError(f"it names {len(train)} classes, and needs at least two")
-    alike = [name for name, count in Counter(spoken(train)).items() if count > 1]
+    alike = [name for name, count in Counter(map(spoken, train)).items() if count > 1]
     _refuse(alike, "a space and an underscore do not tell classes apart:")
     photos = Counter(chain(*train.values(), *test.values()))
     again = [name for name, count in photos.items() if count > 1]

@@ -1,8 +1,4 @@
-"""How a check talks to the reader: never an error, always the next step.
-
-What it says stands in texts.toml, by check and a key: "right" of an answer that is
-right, "wrong" of one that is not, and a key of its own for each frequent slip.
-"""
+"""How a check talks to the reader, by texts.toml: no error, but the next step."""
 
 import tomllib
 from collections.abc import Callable
@@ -37,9 +33,7 @@ def pair(value: Any) -> tuple:
     return given(value[0]), given(value[1])
 
 
-def expect(
-    found: Any, expected: Any, key: str = "wrong", *, near: float = 1e-6, **slips: Any
-) -> None:
+def expect(found: Any, expected: Any, key="wrong", *, near=1e-6, **slips: Any) -> None:
     """Raise `NotYet` unless a text, a number, or several numbers are as expected.
 
     `key` is of the text for any wrong value, `near` the relative difference that is

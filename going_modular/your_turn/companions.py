@@ -13,8 +13,6 @@ import numpy as np
 import onnx
 import pandas as pd
 import torch
-from onnx import numpy_helper
-from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from going_modular.app.model import Predictor
@@ -53,8 +51,7 @@ def wider(trials: Sequence[CVResult], grid: Sequence[Settings]) -> dict:
     need(isinstance(trials, list | tuple), "untried")
     need(all(isinstance(trial, CVResult) for trial in trials), "untried")
     lr, decay = (max(getattr(s, of) for s in grid) for of in ("lr", "weight_decay"))
-    is_outside = [t.settings.lr > lr or t.settings.weight_decay > decay for t in trials]
-    outside = [trial for trial, yes in zip(trials, is_outside, strict=True) if yes]
+    outside = [t for t in trials if (s := t.settings).lr > lr or s.weight_decay > decay]
     need(len(outside) >= 2, "inside", outside=len(outside), lr=lr, decay=decay)
     best = min(outside, key=lambda trial: trial.held_out.loss)
     return {"best": best.settings, "loss": best.held_out.loss, "head": HEAD}
@@ -89,9 +86,7 @@ def score(function: Callable[..., Tensor]) -> None:
     expect(found, total.sigmoid(), sum=total, as_they_are=as_they_are, near=0.01)
 
 
-# Companion 3, small and fast
-
-# Files to choose among: right and same of 200, megabytes.
+# Companion 3, small and fast; files to choose among: right and same of 200, megabytes
 INVENTED = {
     "fp32": {"right": 190, "same": 200, "total": 200, "megabytes": 20.0},
     "fp16": {"right": 189, "same": 196, "total": 200, "megabytes": 10.0},
@@ -133,14 +128,9 @@ def one_picture(file: Path, usual: Path) -> dict:
 
 
 # Companion 4, in the browser
-
-
 def first_step(model_file: Path) -> float:
     """From one 8-bit integer to the next, where a network takes a prepared picture."""
-    graph = onnx.load(model_file).graph
-    first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
-    (step,) = (each for each in graph.initializer if each.name == first.input[1])
-    return numpy_helper.to_array(step).item()
+    return next(iter(activation_ranges(model_file).values())) / 255
 
 
 @says
@@ -272,8 +262,8 @@ def worst_class(find: Callable, guesses: Tensor, labels: Tensor, names: list) ->
     expect(taken_for, "soup", "taken_for", itself="stew")
     worst, taken_for = find(guesses, labels, names)
     row = class_table(guesses, labels, names).loc[worst]
-    matrix = confusion_matrix(labels, guesses, labels=range(len(names)))
-    times = matrix[names.index(worst), names.index(taken_for)]
+    wrong = (labels == names.index(worst)) & (guesses == names.index(taken_for))
+    times = int(wrong.sum())
     return {"worst": worst, "row": row, "times": times, "taken_for": taken_for}
 
 

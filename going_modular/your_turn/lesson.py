@@ -20,7 +20,7 @@ from going_modular.app.model import DISH, NO_PLATE, OTHER, Answer, Predictor
 from going_modular.app_process import ask_demo, run_demo
 from going_modular.datasets import load_picture
 from going_modular.drawn import CLASS_NAMES, drawn_files
-from going_modular.evaluation import Report
+from going_modular.evaluation import Report, top_k_right
 from going_modular.model_builder import FeatureExtractor
 
 from .checking import expect, expect_count, given, need, pair, says
@@ -87,8 +87,7 @@ def sentence(say: Callable[[Answer], str]) -> str:
     texts = {v: given(say(replace(dish, verdict=v))) for v in (DISH, OTHER, NO_PLATE)}
     for verdict, text in texts.items():
         need(text is not None, "none")
-        kind = type(text).__name__
-        need(kind == "str", "kind", verdict=verdict, kind=kind)
+        need(isinstance(text, str), "kind", verdict=verdict, kind=type(text).__name__)
         need(text.strip() != "", "empty", verdict=verdict)
     need(len(set(texts.values())) == 3, "same")
     need("sushi" in texts[DISH], "unnamed")
@@ -114,9 +113,7 @@ def address(function: Callable[[str], str]) -> None:
 @says
 def top_three(number: int, logits: torch.Tensor, labels: torch.Tensor) -> dict:
     """Section 7: photos whose dish is among the first three guesses; logits (N, C)."""
-    guesses = logits.topk(min(3, logits.shape[1])).indices
-    is_right = guesses == labels[:, None]
-    expected, first = int(is_right.any(dim=1).sum()), int(is_right[:, 0].sum())
+    expected, first = (top_k_right(logits, labels, k) for k in (3, 1))
     expect_count(number, expected, first=first)
     return {"expected": expected, "total": len(labels), "first": first}
 
@@ -125,14 +122,10 @@ def top_three(number: int, logits: torch.Tensor, labels: torch.Tensor) -> dict:
 @says
 def rule(choose: Callable[[dict], str], reports: dict[str, Report]) -> dict:
     """The fastest contender with at least 95% right; right answers of 150, and ms."""
-    counts = {"slow": (149, 60), "quick": (143, 20), "quicker, but 94%": (141, 10)}
-    invented = {
-        name: Report(150, right, None, ms, ms, ms, 20.0)
-        for name, (right, ms) in counts.items()
-    }
-    invented["rehearsed"] = Report(150, None, 148, 5, 5, 5, 20.0)
-    slips = {"rehearsed": "rehearsed", "below": "quicker, but 94%"}
-    expect(choose(invented), "quick", **slips)
+    made = {"slow": (149, None, 60), "quick": (143, None, 20)}
+    made |= {"quicker, but 94%": (141, None, 10), "rehearsed": (None, 148, 5)}
+    invented = {n: Report(150, *of, ms, ms, ms, 20.0) for n, (*of, ms) in made.items()}
+    expect(choose(invented), "quick", rehearsed="rehearsed", below="quicker, but 94%")
     return {"winner": choose(reports)}
 
 
@@ -144,8 +137,7 @@ def own_split(split: Callable[[list, float], tuple[list, list]]) -> None:
     need(len(test) == 6, "size", size=len(test))
     need(sorted(train + test) == files, "once")
     need(test != files[:6] and test != files[-6:], "shuffle")
-    again = [list(part) for part in split(files[::-1], 0.2)]
-    need(again == [train, test], "order")
+    need([*map(list, split(files[::-1], 0.2))] == [train, test], "order")
 
 
 @says
