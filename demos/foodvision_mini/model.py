@@ -29,9 +29,15 @@ KINDS = (*SHOWN, *RULES["others"])  # in any case
 STARTS, SENTENCES = RULES["starts"], RULES["sentences"]
 READ_HERE = ("HEIC", "TIFF", "PPM")  # which browsers often cannot
 BESIDE_PIXELS = (b"iCCP", b"eXIf", b"tRNS")  # of a PNG: profile, turn, transparency
-# What brings a picture upright, by EXIF's orientation: from 2 to 8.
-TURNS = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE"]
-TURNS = dict(enumerate([*TURNS, "ROTATE_270", "TRANSVERSE", "ROTATE_90"], 2))
+TURNS = {  # EXIF's orientation, and what brings such a picture upright
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 ENOUGH = RULES["enough"]  # pixels of the shorter side; no network looks at over 288
 MAX_PIXELS = RULES["max_pixels"]  # once decoded; a 48-megapixel phone photo fits
 # What an answer can be: one of the model's dishes, food of another kind, or no food.
