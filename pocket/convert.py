@@ -33,12 +33,8 @@ ELEMENTWISE = ("Abs", "Add", "Clip", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "S
 OTHER_NAMES = {"Clip": "MAXIMUM", "Sigmoid": "LOGISTIC"}
 # The lowest version of an operator that takes what is given here; else 1.
 OPERATOR_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "DEQUANTIZE": 2}
-OPTIONS = {
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "SOFTMAX": "SoftmaxOptions",
-    "SUM": "ReducerOptions",
-}
+OPTIONS = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+OPTIONS |= {"SOFTMAX": "SoftmaxOptions", "SUM": "ReducerOptions"}
 
 
 def write_tflite(source: Path, target: Path) -> Path:
