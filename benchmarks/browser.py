@@ -35,8 +35,10 @@ WAIT = """async ([selector, most]) => {
 # Whatever Firefox asks of other machines goes to a port where nobody answers.
 PREFERENCES = f"""
 user_pref("network.proxy.type", 1);
-user_pref("network.proxy.socks", "{HOST}");
-user_pref("network.proxy.socks_port", 9);
+user_pref("network.proxy.http", "{HOST}");
+user_pref("network.proxy.http_port", 9);
+user_pref("network.proxy.ssl", "{HOST}");
+user_pref("network.proxy.ssl_port", 9);
 """
 # In and out as JSON, which is shorter than the types that BiDi has for all values.
 CALL = """async (argument) => {

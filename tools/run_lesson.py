@@ -149,8 +149,7 @@ def drawn_outputs(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
 def marked(cell: NotebookNode) -> Iterator[NotebookNode]:
     """A cell's pictures, small and marked as drawn, and what it printed beside them."""
     for output in cell.outputs:
-        data = output.get("data", {})
-        if PNG in data:
+        if PNG in (data := output.get("data", {})):
             file, picture = io.BytesIO(), Image.open(io.BytesIO(b64decode(data[PNG])))
             picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
             png = b64encode(file.getvalue()).decode()

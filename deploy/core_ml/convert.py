@@ -42,8 +42,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
 
 
 def _convert(network: reference.Network, about: ModelMetadata) -> ct.models.MLModel:
-    how = network.deployable.preprocess
-    if how.scale.numel() > 1:
+    if (how := network.deployable.preprocess).scale.numel() > 1:
         raise LessonError(
             "This model's base scales each colour otherwise, and Core ML's images know "
             "one scale only. Take a model with another base."
