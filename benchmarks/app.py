@@ -84,8 +84,7 @@ def _start(app: Path, home: Path, pictures: Sequence[Path], _: int) -> dict:
         answers = [ask(pictures[0], SECONDS)]
         seconds = time.perf_counter() - began
         answers += [ask(picture, SECONDS) for picture in pictures[1:]]
-    labels = [scores["label"] for scores, _ in answers]
-    return {"s": seconds, "answers": labels}
+    return {"s": seconds, "answers": [scores["label"] for scores, _ in answers]}
 
 
 def environment_for(app: Path) -> Path:

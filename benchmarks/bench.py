@@ -41,7 +41,6 @@ PARTS = {
 IN_A_BROWSER = {"pocket", "camera", "teaching"}
 RESULTS = ROOT / "benchmarks" / "results.json"  # the page lies beside it
 WORDS = tomllib.loads(RESULTS.with_name("page.toml").read_text("utf-8"))
-ELSEWHERE = ROOT / "build" / "benchmark.json"
 EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")  # as Linux names them
 PACKAGES = ("torch", "torchvision", "timm", "onnxruntime", "gradio", "pillow", "numpy")
 
@@ -143,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("a part needs chromium: install it, or leave it out by --only")
     # Only a full run may replace what the README and the notebooks quote.
     is_full = not options.tiny and set(options.only) == set(PARTS)
-    out = options.out or (RESULTS if is_full else ELSEWHERE)
+    out = options.out or (RESULTS if is_full else ROOT / "build" / "benchmark.json")
     text = write(run(TINY if options.tiny else Plan(), options.only), out)
     print(f"\n{text}\nWritten to {out} and beside it")
 

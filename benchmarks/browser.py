@@ -55,12 +55,12 @@ def chromium(*args: str) -> Iterator[Browser]:
         yield browser
 
 
-def open_pocket(page: Page, url: str, *, first: str = "") -> Page:
+def open_pocket(page: Page, url: str, *, first: str = "", until: str = READY) -> Page:
     """Open the browser demo, ready; `first` is JavaScript that runs before its own."""
     page.set_default_timeout(READY_MS)
     page.add_init_script(first)
     page.goto(url)
-    page.evaluate(WAIT, [READY, READY_MS])
+    page.evaluate(WAIT, [until, READY_MS])
     return page
 
 
@@ -72,13 +72,11 @@ def ask_page(page: "Page | FirefoxPage", picture: bytes) -> dict:
 class FirefoxPage:
     """As much of a Playwright page as the lesson needs, in Firefox."""
 
-    def __init__(self, connection: WebSocket):
+    def __init__(self, connection: WebSocket, url: str):
         self._connection = connection
         self._command("session.new", capabilities={})
         tree = self._command("browsingContext.getTree")
         self._tab = tree["contexts"][0]["context"]
-
-    def goto(self, url: str) -> None:
         where = {"context": self._tab, "url": url, "wait": "complete"}
         self._command("browsingContext.navigate", **where)
 
@@ -123,16 +121,12 @@ def firefox_page(url: str, *, until: str = READY) -> Iterator[FirefoxPage]:
         command += ["--remote-debugging-port", "0"]  # any free one of this machine's
         env = {**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": folder}
         how = {"log": Path(folder, "log.txt"), "seconds": READY_MS / 1000, "env": env}
-
-        def is_ready() -> bool:
-            return noted.exists() and noted.read_text("utf-8").endswith("}")
-
-        with started(*command, is_ready=is_ready, **how):
+        how["is_ready"] = lambda: noted.exists() and noted.read_text().endswith("}")
+        with started(*command, **how):
             address = f"ws://{HOST}:{json.loads(noted.read_text())['ws_port']}/session"
             how = {"timeout": READY_MS / 1000, "suppress_origin": True}
             how["http_no_proxy"] = [HOST]
             with closing(create_connection(address, **how)) as connection:
-                page = FirefoxPage(connection)
-                page.goto(url)
+                page = FirefoxPage(connection, url)
                 page.wait_for_selector(until)
                 yield page

@@ -1,6 +1,5 @@
 """Networks in Python: training, one prediction, FoodVision Big's cost, and gates."""
 
-import statistics
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -80,11 +79,7 @@ def training(bench: Bench) -> dict:
 
 
 def _train(bench: Bench, way: str, _: int) -> dict[str, object]:
-    """Train EffNet-Lite2's head on the training pictures, its base frozen.
-
-    The usual way decodes every picture in every epoch, and like everywhere else
-    `train()` puts the base's BatchNorm layers into training mode.
-    """
+    """Train EffNet-Lite2's head on the training pictures, its base frozen."""
     set_seeds(SEED)
     built = LITE2.build(len(bench.class_names))
     base, head = built.model.base, built.model.head
@@ -142,7 +137,9 @@ def prediction(bench: Bench) -> dict:
         ],
         "big": [
             {
-                "picture": f"{name}{_size(data)}, {len(data) / 1e6:.2f} MB",
+                "picture": "{}{} x {}, {:.2f} MB".format(
+                    name, *Image.open(BytesIO(data)).size, len(data) / 1e6
+                ),
                 "the usual way, ms": round(theirs[place], 1),
                 "app, ms": round(ours[place], 1),
                 "app, times the first": costs[place],
@@ -154,10 +151,6 @@ def prediction(bench: Bench) -> dict:
 
 def _decode(data: bytes) -> Image.Image:
     return Image.open(BytesIO(data)).convert("RGB")
-
-
-def _size(data: bytes) -> str:
-    return "{} x {}".format(*Image.open(BytesIO(data)).size)
 
 
 def _enlarge(data: bytes, megapixels: float) -> bytes:
@@ -178,7 +171,7 @@ def big(bench: Bench) -> dict:
     photos = [file for file, _ in bench.test_pictures(BIG_PHOTOS)]
     built, rounds = LITE2.build(food101.CLASSES), bench.plan.rounds
     extract = Extractor(built, batch_size=BATCH_SIZE)
-    each = statistics.median(seconds_a_photo(extract, photos) for _ in range(rounds))
+    each = float(np.median([seconds_a_photo(extract, photos) for _ in range(rounds)]))
     # On random features: how long a head takes does not depend on them.
     head, rows = built.model.head[-1], food101.count_of()["train"]
     labels = torch.arange(rows) % head.out_features
@@ -222,26 +215,27 @@ def strangers(bench: Bench) -> dict:
         met = others.without(dish).train.tensors[0]
         scores = _listen(head, photos.train, cv.logits, met, {**asked, "far": far})
         for way, (heard, has_floor) in WAYS.items():
-            own = {k: _rank(each, heard, has_floor) for k, each in scores.items()}
+            own = {}
+            for kind, each in scores.items():  # in standard deviations, (K, 3)
+                low = has_floor & (each[:, LIKE] < -gate.FLOOR)
+                own[kind] = each[:, heard].sum(dim=1) - 1e3 * low
             line = gate.threshold_at_tpr(own.pop("held out")[right], gate.KEPT)
             ranks.append({"way": way, **{k: rank - line for k, rank in own.items()}})
     table = pd.DataFrame(ranks)
     total = {kind: len(table[kind][0]) for kind in ("near", "ours", "far")}
     total["near"] = sum(len(others.test_of(dish)) for dish in dishes)
-    rows = []
+    rows = {}
     for way, own in table.groupby("way", sort=False):  # the lesson's is the last
         away = own[[*total]].map(lambda rank: int((rank < 0).sum()))
         auroc = gate.auroc(torch.cat([*own.ours]), torch.cat([*own.near]))
         near, least, most = away.near.sum(), away.min(), away.max()
-        rows.append(
-            {
-                "what the gate listens to": way,
-                "never met, turned away": f"{near} of {total['near']}",
-                "AUROC": round(auroc, 2),
-                "ours, turned away": f"{least.ours} to {most.ours} of {total['ours']}",
-                "no food, turned away": f"{least.far} to {most.far} of {total['far']}",
-            }
-        )
+        rows[way] = {
+            "what the gate listens to": way,
+            "never met, turned away": f"{near} of {total['near']}",
+            "AUROC": round(auroc, 2),
+            "ours, turned away": f"{least.ours} to {most.ours} of {total['ours']}",
+            "no food, turned away": f"{least.far} to {most.far} of {total['far']}",
+        }
     worst = {"near": near, "far": least.far, "ours": most.ours}  # gate of the lesson's
     near, far, ours = (
         goal(f"gate_{k}", n / total[k], away=n, total=total[k])
@@ -249,7 +243,7 @@ def strangers(bench: Bench) -> dict:
     )
     return {
         "goals": [near, goal("gate_auroc", auroc), far, ours],
-        "ways": rows,
+        "ways": list(rows.values()),
         "on": photos.label,
         "label": others.label,
         "names": ", ".join(dishes),
@@ -280,9 +274,3 @@ def _listen(
     scale = [gate.middle_and_width(own) for own in scores["held out"]]
     middle, width = torch.tensor(scale).T
     return {k: (torch.stack(own, dim=1) - middle) / width for k, own in scores.items()}
-
-
-def _rank(deviations: Tensor, heard: list[int], has_floor: bool) -> Tensor:
-    """One number a picture, (K,), from the witnesses that are heard."""
-    total = deviations[:, heard].sum(dim=1)
-    return total - 1e3 * (deviations[:, LIKE] < -gate.FLOOR) if has_floor else total

@@ -74,8 +74,7 @@ class Bench(NamedTuple):
 
     def write_site(self, engine: Engine = LITE_RT) -> Path:
         """The browser demo of the model, once a run, with three pictures to try."""
-        folder = self.workdir / engine.code.name
-        if not folder.exists():
+        if not (folder := self.workdir / engine.code.name).exists():
             examples = [file for file, _ in self.test_pictures(3)]
             write_pocket(MODEL, folder, examples=examples, engine=engine)
         return folder

@@ -34,12 +34,11 @@ DEPTHWISE, OTHER, REST = KINDS
 # The profile comes on the console, line by line.
 PROFILE = """async ([model, runs]) => {
     const ort = await import("./vendor/ort.mjs");
-    const read = async (name) => (await fetch(name)).arrayBuffer();
     const { body } = await fetch("vendor/ort.wasm.gz");
     const runtime = new Response(body.pipeThrough(new DecompressionStream("gzip")));
     ort.env.wasm.numThreads = 1;
     ort.env.wasm.wasmBinary = await runtime.arrayBuffer();
-    const session = await ort.InferenceSession.create(await read(model), {
+    const session = await ort.InferenceSession.create(model, {
         executionProviders: ["wasm"], enableProfiling: true });
     const pixels = Uint8Array.from({ length: 384 * 512 * 3 }, (_, at) => at * 7919);
     const picture = new ort.Tensor("uint8", pixels, [384, 512, 3]);
@@ -87,7 +86,6 @@ NOTES = """globalThis.notes = [];
 
 def measure(bench: Bench) -> dict:
     """Ask all of them about every test picture, in turns; then visit the page anew."""
-    plan = bench.plan
     pictures = [file.read_bytes() for file, _ in bench.test_pictures()]
     lite_site, ort_site = (bench.write_site(engine) for engine in (LITE_RT, ORT_WEB))
     with (
@@ -102,7 +100,7 @@ def measure(bench: Bench) -> dict:
         said = _ask_all(browser, place, tabs, pictures)
         sites = {LITE_RT.title: lite.url, ORT_WEB.title: ort.url}
         ways = {name: partial(_visit, browser, url) for name, url in sites.items()}
-        starts = plan.rounds * plan.starts * pictures[:1]
+        starts = bench.plan.rounds * bench.plan.starts * pictures[:1]
         runs = in_turns("first visits", ways, starts, turn=1, warm_up=0)
         steps = _profile(browser, ort.url)
     visits = {name: run.median() for name, run in runs.items()}
@@ -151,10 +149,8 @@ def measure(bench: Bench) -> dict:
     }
 
 
-def _ask_all(
-    browser: Browser, place: str, tabs: Sequence[tuple], pictures: Sequence[bytes]
-) -> dict[tuple[str, str], pd.DataFrame]:
-    """What Python and every tab, of an address and what runs there first, says."""
+def _ask_all(browser: Browser, place: str, tabs: list, pictures: list) -> dict:
+    """By place and runtime: what Python and each tab (address, first script) says."""
     predictor = Predictor(MODEL, threads=1)
 
     def ask_python(picture: bytes) -> dict[str, object]:
@@ -244,10 +240,8 @@ def watch_camera(bench: Bench) -> dict:
     _write_film([file for file, _ in bench.test_pictures(FILM_PHOTOS)], film)
     progress(f"the live camera, for {seconds:g} seconds")
     looks, memory = max(TENTHS, round(seconds / SAMPLE)), []
-    with (
-        serve_folder(bench.write_site()) as served,
-        chromium(*CAMERA, f"--use-file-for-fake-video-capture={film}") as browser,
-    ):
+    seen = f"--use-file-for-fake-video-capture={film}"
+    with serve_folder(bench.write_site()) as served, chromium(*CAMERA, seen) as browser:
         page = open_pocket(browser.new_page(), served.url, first=NOTES)
         page.get_by_role("button", name="Start camera").click()
         page.wait_for_selector("#bars li")
@@ -261,8 +255,7 @@ def watch_camera(bench: Bench) -> dict:
             page.wait_for_timeout(1000 * seconds / looks)
             # Its own memory and, as Linux says it, its share of what is shared.
             memory.append(sum(p.memory_full_info().pss for p in processes) / 1e6)
-            chip = page.inner_text("#rate-chip")
-            if not chip.endswith("a second"):
+            if not (chip := page.inner_text("#rate-chip")).endswith("a second"):
                 raise RuntimeError(f"the live camera came to rest: {chip!r}")
         notes, runs = page.evaluate("notes"), page.inner_text("#runs")
     answers = pd.DataFrame(notes, columns=["shown", "answered", "age"])

@@ -9,13 +9,12 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.browser import chromium, open_pocket
+from benchmarks.browser import ask_page, chromium, open_pocket
 from benchmarks.plan import ROOT, SEED, Bench, goal, progress
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from pocket.server import serve_folder
@@ -23,13 +22,10 @@ from pocket.server import serve_folder
 PHOTOS = 20  # that a dish is taught from
 NAMED = f"named after {PHOTOS} photos"
 LEARNED = "body[data-model=ready] #taught:not([hidden])"
-# What the page would say of a file: a name, "another dish" or "no plate".
-ASK = """async (base64) => {
-    const { ask } = await import("./worker-client.js");
+# What the page would say: a name, "another dish" or "no plate".
+NAME = """async (answer) => {
     const { describe } = await import("./words.js");
     const about = await (await fetch("model.json")).json();
-    const { preview, ...answer } = await ask(new Blob([Uint8Array.fromBase64(base64)]));
-    preview.close();
     const { kind, verdict } = describe(answer, about);
     return kind === "dish" ? verdict.slice("This looks like ".length, -1) : kind;
 }"""
@@ -96,13 +92,9 @@ def find_photos(bench: Bench) -> tuple[Photos, Photos]:
     return train, test
 
 
-@contextmanager
-def _tab(browser: Browser, url: str) -> Iterator[Page]:
+def _tab(browser: Browser, url: str) -> Page:
     """The page where nothing was taught yet, as soon as it can learn."""
-    with browser.new_context() as context:
-        page = open_pocket(context.new_page(), url)
-        page.wait_for_selector(LEARNED)
-        yield page
+    return open_pocket(browser.new_page(), url, until=LEARNED)
 
 
 def _teach_alone(page: Page, dish: str, files: list, asked: list, ours: dict) -> dict:
@@ -146,19 +138,17 @@ def _right(page: Page, photos: Photos) -> int:
     return sum(ask_all(page, files).count(name) for name, files in photos.items())
 
 
-def _encoded(file: Path) -> str:
-    return base64.b64encode(Path(file).read_bytes()).decode()
-
-
 def ask_all(page: Page, files: Sequence[Path]) -> list[str]:
     """What the page names each photo."""
-    return [page.evaluate(ASK, _encoded(file)) for file in files]
+    answers = (ask_page(page, file.read_bytes()) for file in files)
+    return [page.evaluate(NAME, answer) for answer in answers]
 
 
 def teach(page: Page, name: str, files: Sequence[Path]) -> dict:
     """Teach a dish from photos: "checked", leaving one out, and times in ms."""
     for file in files:
-        dish = call(page, "add", name=name, source=_encoded(file))
+        source = base64.b64encode(file.read_bytes()).decode()
+        dish = call(page, "add", name=name, source=source)
     start = time.perf_counter()
     call(page, "train")
     trained = time.perf_counter()

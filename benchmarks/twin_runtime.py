@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 SessionOptions = SimpleNamespace
+READ = ("class_names", "temperature", "input_size")
 
 
 class InferenceSession:
@@ -16,11 +17,8 @@ class InferenceSession:
     def __init__(self, path, options):
         torch.set_num_threads(options.intra_op_num_threads)
         content = torch.load(path, weights_only=True)
-        self._texts = content["about"]
-        names, self._temperature, size = (
-            json.loads(self._texts[key])
-            for key in ("class_names", "temperature", "input_size")
-        )
+        texts = self._texts = content["about"]
+        names, self._temperature, size = (json.loads(texts[key]) for key in READ)
         lite2, classes = "tf_efficientnet_lite2", len(names)
         self._network = timm.create_model(lite2, num_classes=classes).eval()
         self._network.load_state_dict(content["weights"])

@@ -1,7 +1,6 @@
 """The one form in which every server answers, and the way from a body to it."""
 
 import io
-from typing import Any
 
 from going_modular.app.model import Answer, PictureError, Predictor
 
@@ -10,7 +9,7 @@ LARGE = f"That file is too large. Send at most {MAX_BYTES // 1_000_000} MB."
 FORM = "Send the picture itself, not a form: curl --data-binary @plate.jpg"
 
 
-def as_json(answer: Answer) -> dict[str, Any]:
+def as_json(answer: Answer) -> dict[str, object]:
     """Put an answer into words and numbers that JSON knows, likeliest class first."""
     name, probability = answer.best
     return {
@@ -40,6 +39,6 @@ def reply(predictor: Predictor, body: bytes | bytearray, kind="") -> tuple[int, 
         return 400, say(str(error))
 
 
-def say(sentence: str) -> dict[str, Any]:
+def say(sentence: str) -> dict[str, object]:
     """Put a sentence for whoever sent the request into the form of every server."""
     return {"detail": sentence}

@@ -64,8 +64,7 @@ class Target(NamedTuple):
         return answer["predictions"][0] if self.sends == "instances" else answer
 
 
-SERVERS = {place: facts for place, facts in PLACES.items() if "predict" in facts}
-TARGETS = {place: Target(place, **facts) for place, facts in SERVERS.items()}
+TARGETS = {p: Target(p, **facts) for p, facts in PLACES.items() if "predict" in facts}
 
 
 class Client(contextlib.AbstractContextManager):
@@ -103,8 +102,7 @@ class Server(NamedTuple):
 
 def python_of(place: str) -> Path:
     """The Python that has a place's packages."""
-    environment = PLACES.get(place, {}).get("environment")
-    if not environment:
+    if not (environment := PLACES.get(place, {}).get("environment")):
         return Path(sys.executable)
     program = "Scripts/python.exe" if os.name == "nt" else "bin/python"
     return ENVIRONMENTS / environment / program
@@ -130,17 +128,12 @@ def running(
     env |= environment or {}
     # A short name: one of TorchServe's sockets has it in its own, of 107 characters.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        port, log, staged = (
-            free_ports(1)[0],
-            Path(name, "log.txt"),
-            Path(name, "staged"),
-        )
+        port, log, staged = *free_ports(1), Path(name, "log.txt"), Path(name, "staged")
         command = [python_of(target.place), "-m", f"deploy.{target.place}.serve"]
         command += ["--port", port, "--model", model.resolve()]
         command += ["--folder", staged] if target.stages else []
         how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": TO_START}
-        how |= {"cwd": ROOT, "env": env}
-        how["start_new_session"] = True  # a group: what it starts stops with it
+        how |= {"cwd": ROOT, "env": env, "start_new_session": True}  # stops as a group
         with started(*command, **how) as process:
             try:
                 yield Server(port, process, log, staged)
@@ -179,10 +172,8 @@ def versions_of(packages: str, python: str | Path = sys.executable) -> dict[str,
     return dict(zip(names, run(python, "-c", VERSIONS, *names).split(), strict=True))
 
 
-def ask_all(
-    name: str, ask: Callable[[bytes], dict], photos: list[Path], **facts
-) -> TargetResult:
-    """Ask about every photo, one at a time; about the first beforehand, to warm up."""
+def ask_all(name: str, ask: Callable, photos: list[Path], **facts) -> TargetResult:
+    """Ask about each photo's bytes, one at a time; the first beforehand, to warm up."""
     contents, answers, seconds = [photo.read_bytes() for photo in photos], [], []
     for content in contents[:WARM_UPS]:
         ask(content)

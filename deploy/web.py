@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy import server_options
 from deploy.reply import LARGE, say
-from going_modular.app import model
+from going_modular.app.model import CPUS, DISH, NO_PLATE, OTHER, PictureError, Predictor
 
 PLACES = 64  # requests at once, being uploaded, waiting or answered; more get a 503
 SECONDS = 30  # for an upload: one that stalls must not hold its place
@@ -33,7 +33,7 @@ class Reply(BaseModel):
     probabilities: dict[str, float] = Field(description="of all, likeliest first")
     knn_similarity: float = Field(description="likeness to the training pictures")
     in_distribution_score: float = Field(description="likeness to its dishes, 0 to 1")
-    verdict: Literal[model.DISH, model.OTHER, model.NO_PLATE]
+    verdict: Literal[DISH, OTHER, NO_PLATE]
     text: str = Field(description="what a person reads")
 
 
@@ -98,13 +98,11 @@ class RequestLimits:
 @asynccontextmanager
 async def one_thread_a_core(_: FastAPI) -> AsyncIterator[None]:
     """Let the pool of `def` routes have a thread a core; more would fill the memory."""
-    to_thread.current_default_thread_limiter().total_tokens = model.CPUS
+    to_thread.current_default_thread_limiter().total_tokens = CPUS
     yield
 
 
-def make_app(
-    predictor: model.Predictor, *, health: str, limit: int, how: str
-) -> FastAPI:
+def make_app(predictor: Predictor, *, health: str, limit: int, how: str) -> FastAPI:
     """An app that says at `health` that it is up, and turns errors into sentences.
 
     `limit` is of bytes of a body; `how` is told to who sends something else.
@@ -113,7 +111,7 @@ def make_app(
     app = FastAPI(**about, lifespan=one_thread_a_core, responses=PROBLEMS)
     app.add_middleware(RequestLimits, limit=limit)
 
-    @app.exception_handler(model.PictureError)
+    @app.exception_handler(PictureError)
     async def no_picture(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse(say(str(error)), 400)
 
@@ -134,7 +132,7 @@ def serve(make: Callable, description: str, *, port: int) -> None:
     """Serve a place's app as the command line says, until Ctrl+C or SIGTERM."""
     args = server_options(description, port).parse_args()
     try:
-        predictor = model.Predictor(args.model, threads=1)
+        predictor = Predictor(args.model, threads=1)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     where = {"host": args.host, "port": args.port}

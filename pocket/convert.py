@@ -21,17 +21,9 @@ from onnx import NodeProto
 from going_modular.app.model import OUTPUTS
 from going_modular.export import FEATURES
 from going_modular.files import atomic_write
-from pocket.model_file import (
-    ConvertError,
-    as_model,
-    attributes_of,
-    constants_of,
-    preparation_of,
-    preparing_steps,
-)
+from pocket import model_file
 
 IDENTIFIER = b"TFL3"
-VERSION = 3  # of the format
 UINT8_TO_INT8 = -128
 DESCRIPTION = "FoodVision: weights and scales of an int8 ONNX file"
 MOST = 64  # of a weight: `quantize` uses 7 bits, and engine_edits.json counts on it
@@ -41,12 +33,8 @@ ELEMENTWISE = ("Abs", "Add", "Clip", "Div", "Mul", "Sigmoid", "Sign", "Sqrt", "S
 OTHER_NAMES = {"Clip": "MAXIMUM", "Sigmoid": "LOGISTIC"}
 # The lowest version of an operator that takes what is given here; else 1.
 OPERATOR_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "DEQUANTIZE": 2}
-OPTIONS = {
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "SOFTMAX": "SoftmaxOptions",
-    "SUM": "ReducerOptions",
-}
+OPTIONS = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+OPTIONS |= {"SOFTMAX": "SoftmaxOptions", "SUM": "ReducerOptions"}
 
 
 def write_tflite(source: Path, target: Path) -> Path:
@@ -65,12 +53,12 @@ def tflite_of(model: Path | onnx.ModelProto, *, with_features: bool = False) -> 
     picture's "features" (1, D), if the file has them. A step that is not known here,
     as EffNetB2 and ViT have, is a ConvertError, and so are weights of floats.
     """
-    model = as_model(model)
+    model = model_file.as_model(model)
     try:
-        size = preparation_of(model).size
+        size = model_file.preparation_of(model).size
         return _Converter(model.graph).convert(size, with_features)
     except (AttributeError, KeyError, ValueError) as error:  # parts it counts on
-        raise ConvertError(
+        raise model_file.ConvertError(
             "The model cannot be written as .tflite: it is built in a way that is not "
             f"known here ({error!r})."
         ) from error
@@ -80,7 +68,7 @@ class _Converter:
     """Goes through a graph and adds arrays, which have numbers, and operators."""
 
     def __init__(self, graph: onnx.GraphProto):
-        self.graph, self.constants = graph, constants_of(graph)
+        self.graph, self.constants = graph, model_file.constants_of(graph)
         self.maker = {name: node for node in graph.node for name in node.output}
         self.arrays: dict[str, int] = {}  # their numbers, by name
         self.codes: dict[str, int] = {}  # place of each kind of operator
@@ -88,29 +76,31 @@ class _Converter:
         self.buffers = [schema.BufferT()]  # by convention the first one is empty
 
     def convert(self, size: int, with_features: bool) -> bytes:
-        preparing = preparing_steps(self.graph)
+        preparing = model_file.preparing_steps(self.graph)
         prepared = {node.output[0] for node in preparing}
-        picture = self.array(preparing[-1].output[0], [1, size, size, 3])
-        self.arrays["picture"] = picture
+        self.arrays["picture"] = self.array(preparing[-1].output[0], [1, size, size, 3])
         for node in self.graph.node:
             # Convolutions take integers; for other steps, `floats` dequantises.
-            later = node.op_type == "DequantizeLinear"
-            if not later and node.output[0] not in prepared:
+            if node.op_type != "DequantizeLinear" and node.output[0] not in prepared:
                 _need(node.op_type in self.KNOWN, node, "is not known here")
                 self.KNOWN[node.op_type](self, node)
         more = [FEATURES] if with_features and FEATURES in self.arrays else []
         return self.finish(inputs=["picture"], outputs=[*OUTPUTS, *more])
 
-    def array(self, name, shape, kind="float32", scale=None, **how) -> int:
+    def array(self, name, shape, kind="float32", scale=None, zero=0, axis=0) -> int:
         """Add an array that is computed: "float32", "int32" or "int8".
 
-        Integers may stand for real numbers, scale * (integer - zero_point), with one
-        scale, or one for each index of `axis`.
+        Integers may stand for real numbers, scale * (integer - zero), with one scale,
+        or one for each index of `axis`.
         """
         kind = getattr(schema.TensorType, kind.upper())
         tensor = schema.TensorT(name=name, shape=[*map(int, shape)], type=kind)
         if scale is not None:
-            tensor.quantization = _quantization(scale, **how)
+            scales = np.atleast_1d(scale).astype(np.float32)
+            zeros = np.full(len(scales), zero, np.int64)
+            tensor.quantization = schema.QuantizationParametersT(
+                scale=scales, zeroPoint=zeros, quantizedDimension=axis
+            )
         self.arrays[name] = len(self.tensors)
         self.tensors.append(tensor)
         return self.arrays[name]
@@ -139,13 +129,12 @@ class _Converter:
         """The file's content; by these arrays' names a program asks and is told."""
         numbers, named = {}, {}
         for end, names in ends.items():
-            numbers[end] = [self.arrays[name] for name in names]
-            pairs = zip(names, numbers[end], strict=True)
-            named[end] = [schema.TensorMapT(name=n, tensorIndex=i) for n, i in pairs]
+            places = numbers[end] = [self.arrays[name] for name in names]
+            named[end] = list(map(schema.TensorMapT, names, places))
         graph = schema.SubGraphT(name="main", tensors=self.tensors, **numbers)
         graph.operators = self.operators
         asked = schema.SignatureDefT(signatureKey="serving_default", **named)
-        model = schema.ModelT(version=VERSION, description=DESCRIPTION)
+        model = schema.ModelT(version=3, description=DESCRIPTION)
         model.operatorCodes = [_operator_code(kind) for kind in self.codes]
         model.subgraphs, model.signatureDefs = [graph], [asked]
         model.buffers = self.buffers
@@ -176,8 +165,8 @@ class _Converter:
     def integers(self, quantize: NodeProto, shape: list[int]) -> int:
         """Add the int8 array that a QuantizeLinear makes."""
         scale, zero_point = (self.constants[name] for name in quantize.input[1:])
-        like = {"scale": scale, "zero_point": int(zero_point) + UINT8_TO_INT8}
-        return self.array(quantize.output[0], shape, "int8", **like)
+        zero = int(zero_point) + UINT8_TO_INT8
+        return self.array(quantize.output[0], shape, "int8", scale, zero)
 
     def elementwise(self, node: NodeProto) -> None:
         is_clipped = node.op_type == "Clip" and any(node.input[2:])
@@ -200,7 +189,7 @@ class _Converter:
         numbers, scale, zero_point = (self.constants[name] for name in weight)
         inputs, kernel = self.arrays[picture[0]], numbers.shape[2]
         _, height, width, channels = self.shape(inputs)
-        told, (rounding,) = attributes_of(node), self.users(node.output[0])
+        told, (rounding,) = model_file.attributes_of(node), self.users(node.output[0])
         stride, depthwise = told["strides"][0], told["group"] > 1
         out = -(-height // stride)
         around = max((out - 1) * stride + kernel - height, 0)
@@ -249,7 +238,7 @@ class _Converter:
 
     def linear(self, node: NodeProto) -> None:
         plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
-        as_plain = not plain.items() - attributes_of(node).items()
+        as_plain = not plain.items() - model_file.attributes_of(node).items()
         _need(as_plain, node, "is not a plain linear layer")
         inputs = [self.floats(name) for name in node.input]
         shape = [1, self.shape(inputs[1])[0]]
@@ -295,12 +284,6 @@ class _Converter:
     }
 
 
-def _quantization(scale, zero_point=0, axis=0) -> schema.QuantizationParametersT:
-    scales = np.atleast_1d(scale).astype(np.float32)
-    how = {"zeroPoint": np.full(len(scales), zero_point, np.int64), "scale": scales}
-    return schema.QuantizationParametersT(quantizedDimension=axis, **how)
-
-
 def _operator_code(kind: str) -> schema.OperatorCodeT:
     code = getattr(schema.BuiltinOperator, kind)
     how = {"deprecatedBuiltinCode": min(code, 127)}  # for old readers: a byte
@@ -310,7 +293,7 @@ def _operator_code(kind: str) -> schema.OperatorCodeT:
 
 def _need(is_so: bool, node: NodeProto, why: str) -> None:
     if not is_so:
-        raise ConvertError(
+        raise model_file.ConvertError(
             f"This model cannot be written as .tflite: its step {node.op_type} "
             f"({node.name}) {why}."
         )

@@ -1,6 +1,5 @@
 """What a page must know of a model file: how it prepares, and its known features."""
 
-import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from going_modular.app.model import CPUS, ModelMetadata
 from going_modular.export import FEATURES, KNOWN, metadata_of, round_columns
 from going_modular.files import LessonError
 
-KNOWN_FILE = "known.bin.gz"
+KNOWN_FILE = "known.bin.gz"  # all rows' integers, then all scales
 
 
 class ConvertError(LessonError):
@@ -51,11 +50,6 @@ class ReferenceFeatures:
         """Their classes' numbers, (N,)."""
         counts = torch.tensor(self.counts)
         return torch.arange(len(counts)).repeat_interleave(counts)
-
-    def to_bytes(self) -> bytes:
-        """What a page reads: all rows' integers, then all scales, compressed."""
-        content = self.rounded.tobytes() + self.scale.astype("<f4").tobytes()
-        return gzip.compress(content, 9, mtime=0)
 
 
 def as_model(model: Path | onnx.ModelProto) -> onnx.ModelProto:

@@ -69,10 +69,8 @@ def vendor(packages: tuple[Package, ...], folder: Path) -> Path:
 
     if is_complete():
         return folder
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        atomic_write(folder, "Fetching from npm") as part,
-    ):
+    writing = atomic_write(folder, "Fetching from npm")
+    with tempfile.TemporaryDirectory() as scratch, writing as part:
         _install(Path(scratch))
         part.mkdir()
         for package in packages:

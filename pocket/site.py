@@ -119,7 +119,8 @@ def write_pocket(
             shutil.copytree(source, part / place, **how)
         (part / file).write_bytes(packed(content, file))
         if known:
-            (part / KNOWN_FILE).write_bytes(known.to_bytes())
+            numbers = known.rounded.tobytes() + known.scale.astype("<f4").tobytes()
+            (part / KNOWN_FILE).write_bytes(packed(numbers, KNOWN_FILE))
         (part / "examples").mkdir()
         about["examples"] = []
         for number, picture in enumerate(examples, start=1):

@@ -77,11 +77,8 @@ def _measure(folder: str, *pictures: str) -> BrowserSpeed:
     from playwright.sync_api import sync_playwright  # readers may do without
 
     sent = [base64.b64encode(Path(file).read_bytes()).decode() for file in pictures]
-    with (
-        serve_folder(Path(folder), isolated=False) as served,
-        sync_playwright() as playwright,
-        launched(playwright, NO_NAMES) as browser,
-    ):
+    site = serve_folder(Path(folder), isolated=False)
+    with site as served, sync_playwright() as pw, launched(pw, NO_NAMES) as browser:
         page = browser.new_page()
         page.goto(f"{served.url}model.json")  # nothing of the demo's page runs there
         runs = page.evaluate(START)

@@ -44,8 +44,7 @@ def needed(dishes: int) -> float:
 
 def likeness_to(unit: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
     """Mean cosine (M,) of unit rows (M, D) to their nearest among photos (n, D)."""
-    nearest = min(NEAREST, len(photos))
-    return (unit @ photos.T).topk(nearest, dim=1).values.mean(dim=1)
+    return (unit @ photos.T).topk(min(NEAREST, len(photos)), dim=1).values.mean(dim=1)
 
 
 def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
@@ -55,8 +54,7 @@ def own_likeness(known: ReferenceFeatures, count: int) -> tuple[float, float]:
     """
     scores = []
     for rows in known.features.split(known.counts):
-        compared = min(count, len(rows) // 2)
-        if compared:
+        if compared := min(count, len(rows) // 2):
             chosen = torch.tensor([n * len(rows) // compared for n in range(compared)])
             others = torch.ones(len(rows), dtype=torch.bool)
             others[chosen] = False
@@ -96,8 +94,7 @@ class TaughtHead:
     def find(self, features: torch.Tensor) -> torch.Tensor:
         """The number of the taught dish that each of M pictures shows, or -1, (M,)."""
         leads, likeness = self.judge(features)
-        scores = (leads + likeness).masked_fill(leads < 0, -torch.inf)
-        best = scores.max(dim=1)
+        best = (leads + likeness).masked_fill(leads < 0, -torch.inf).max(dim=1)
         return best.indices.masked_fill(best.values < needed(len(self.photos)), -1)
 
 
@@ -153,8 +150,7 @@ def read_taught(file: Path, *, model_file: Path) -> dict[str, torch.Tensor]:
             f"{file.name} was taught to another model, whose numbers mean nothing to "
             f"{Path(model_file).name}. Serve this model's page, and teach that."
         )
-    known = read_known(model_file)
-    if known is None:
+    if (known := read_known(model_file)) is None:
         raise TaughtError(f"{Path(model_file).name} carries nothing to learn with.")
     spelling = {name.lower(): name for name in known.class_names}
     joined: dict[str, list[torch.Tensor]] = {}
@@ -207,8 +203,7 @@ def _features(photo: dict, dimensions: int) -> torch.Tensor:
         raise ValueError(f"a photo that has no {dimensions} features")
     if type(scale) not in (int, float) or not 0 < scale < MOST["scale"]:
         raise ValueError("a scale that is no small positive number")
-    picture = base64.b64decode(photo.get("picture", ""), validate=True)
-    if len(picture) > MOST["picture"]:
+    if len(base64.b64decode(photo.get("picture", ""), validate=True)) > MOST["picture"]:
         raise ValueError("a picture that is not small")
     return torch.from_numpy(np.frombuffer(content, np.int8) * np.float32(scale))
 

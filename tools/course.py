@@ -46,12 +46,10 @@ class OwnKernel(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """How this Python starts a kernel, in place of what is installed."""
         command = [sys.executable, "-m", "ipykernel_launcher", "-f"]
         return KernelSpec(argv=[*command, "{connection_file}"], language="python")
 
     async def start_kernel(self, **options) -> None:
-        """Start one in an environment that does not lead it astray."""
         env = less_astray(options.pop("env", os.environ))
         env["IPYTHONDIR"] = str(Path(self.connection_file).with_name("ipython"))
         await super().start_kernel(env=env, **options)

@@ -1,8 +1,6 @@
 """Fill a folder, or a memory stick, with all that a classroom without internet needs.
 
-    python -m tools.fill_stick            into build/stick/
-    python -m tools.fill_stick FOLDER     into a folder of your choice
-
+`python -m tools.fill_stick FOLDER` fills a folder of your choice, else build/stick/.
 Each part comes whole or not at all. What cannot be brought is listed with its reason,
 on the screen and in the stick's README.txt. Wheels add up: run it with each Python and
 on each kind of computer that the learners have, into the same folder.
@@ -15,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 
 import jinja2
@@ -89,7 +86,7 @@ def parts() -> Iterator[tuple[str, str, Put]]:
     yield "the course", "course", put_course
     yield "packages", "wheels", put_wheels
     yield "photos", "photos", put_photos
-    for each in filter(attrgetter("weights"), CONTENDERS):
+    for each in (contender for contender in CONTENDERS if contender.weights):
         put = partial(put_weights, each)
         yield f"weights of {each.name}", "weights/hub/checkpoints", put
     yield "the browser demo's runtime", "course", put_runtime

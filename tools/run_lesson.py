@@ -41,9 +41,7 @@ RESULT_CELLS = ("device", "reports", "precision-table", "goals")
 REAL, DRAWN = "real photos", "drawn practice pictures"  # says the cell that finds them
 
 
-def run(
-    notebook: NotebookNode, folder: Path, env: Mapping[str, str] = os.environ
-) -> None:
+def run(notebook: NotebookNode, folder: Path, env: Mapping = os.environ) -> None:
     """Execute all cells in place, in a fresh kernel that starts in a folder.
 
     Prints each heading as its cells begin, with the seconds until then.
@@ -57,8 +55,7 @@ def run(
                 print(f"{time.monotonic() - began:6.0f} s  {heading}", flush=True)
 
     with tempfile.TemporaryDirectory(prefix="lesson-") as scratch:
-        client = client_for(notebook, folder, Path(scratch), on_cell_start=tell)
-        client.execute(env=env)
+        client_for(notebook, folder, Path(scratch), on_cell_start=tell).execute(env=env)
 
 
 def save(notebook: NotebookNode, file: Path) -> None:
@@ -123,10 +120,9 @@ def clean(notebook: NotebookNode, drawn: Mapping[str, list[NotebookNode]]) -> No
     kernel, language = notebook.metadata["kernelspec"], {"name": "python"}
     notebook.metadata = {"kernelspec": kernel, "language_info": language}
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
         ours = {"mystnb", "tags"} & {*cell.metadata}  # the first: a picture's alt text
         cell.metadata = {name: cell.metadata[name] for name in sorted(ours)}
-        if SHOWS_PHOTOS in tags:
+        if SHOWS_PHOTOS in cell.metadata.get("tags", []):
             cell.outputs = drawn.get(cell.id, [])
         for output in cell.get("outputs", []):
             # Tables and sources are kept as text and as HTML, which is what is shown.
@@ -153,8 +149,7 @@ def drawn_outputs(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
 def marked(cell: NotebookNode) -> Iterator[NotebookNode]:
     """A cell's pictures, small and marked as drawn, and what it printed beside them."""
     for output in cell.outputs:
-        data = output.get("data", {})
-        if PNG in data:
+        if PNG in (data := output.get("data", {})):
             file, picture = io.BytesIO(), Image.open(io.BytesIO(b64decode(data[PNG])))
             picture.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
             png = b64encode(file.getvalue()).decode()

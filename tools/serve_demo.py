@@ -1,7 +1,6 @@
 """Serve a demo on this computer only, made with the model that the lesson wrote last.
 
-python -m tools.serve_demo             the app
-python -m tools.serve_demo --pocket    the page that runs in the browser itself
+It is the app, or with `--pocket` the page that runs in the browser itself.
 """
 
 import signal

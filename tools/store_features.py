@@ -6,41 +6,31 @@ The committed files were made from real photos of Food-101, by
     python -m tools.store_features other_dishes food101_eight_dishes.zip
 
 and the same with `--contender effnet_lite0`, and of the photos with `--input-size 288`
-and as `changed` in place of `photos`. They hold features, not photos: a frozen base
-gives everybody the same ones. If another contender wins, or another size, make a file
-for it.
+and as `changed` in place of `photos`. A frozen base gives everybody the same features.
+If another contender wins, or another size, make a file for it.
 """
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import torch
 from torch.utils.data import TensorDataset
 from torchvision.transforms import v2
 
+from going_modular import stored_features as stores
 from going_modular.big.food101 import choose_photos, find_tree, spoken
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import Sample, make_datasets
 from going_modular.drawn import CLASS_NAMES
 from going_modular.files import LessonError
 from going_modular.model_builder import CONTENDERS
-from going_modular.stored_features import (
-    Extractor,
-    StoredFeatures,
-    features_file,
-    probe_features,
-    write_features,
-)
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 MOST = {"train": 150, "test": 75}  # photos of another dish
 CONTENDER = {contender.slug: contender for contender in CONTENDERS}
 # What augmentation does to a training photo: companion 1 asks what it is worth.
-CHANGE = v2.Compose(
-    [v2.RandomHorizontalFlip(), v2.RandomResizedCrop(384, scale=(0.4, 1.0))]
-)
+CHANGES = [v2.RandomHorizontalFlip(), v2.RandomResizedCrop(384, scale=(0.4, 1.0))]
 Chosen = tuple[list[str], dict[str, list[Sample]], bool]  # classes, halves, drawn?
 
 
@@ -77,23 +67,24 @@ def main() -> None:
     built, files, stored = CONTENDER[args.contender].build(2, **size), {}, []
     if args.what == "changed":
         torch.manual_seed(42)
-        built.transform = v2.Compose([CHANGE, built.transform])
+        built.transform = v2.Compose([*CHANGES, built.transform])
     is_other = args.what == "other_dishes"
     try:
         choose = choose_others if is_other else choose_ours
         names, halves, is_practice = choose(args.source)
         for half, samples in halves.items():
-            rows, unreadable = Extractor(built)([photo for photo, _ in samples])
+            rows, unreadable = stores.Extractor(built)([photo for photo, _ in samples])
             kept = [s for place, s in enumerate(samples) if place not in unreadable]
             print(f"{len(kept)} photos, {len(unreadable)} could not be opened")
             labels = torch.tensor([label for _, label in kept])
             stored.append(TensorDataset(torch.from_numpy(rows), labels))
             files[half] = [photo.name for photo, _ in kept]
-        kinds = probe_features(built), is_practice, {} if is_other else files
-        file = features_file(DATA, args.what, args.contender, built.preprocess.size)
-        write_features(StoredFeatures(names, *stored, *kinds), file)
+        kinds = stores.probe_features(built), is_practice, {} if is_other else files
+        where = DATA, args.what, args.contender
+        file = stores.features_file(*where, built.preprocess.size)
+        stores.write_features(stores.StoredFeatures(names, *stored, *kinds), file)
     except LessonError as error:
-        sys.exit(str(error))
+        raise SystemExit(str(error)) from error
     print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, {', '.join(names)}")
 
 

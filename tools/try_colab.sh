@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Run the lesson as Colab does: with its packages, and the notebook alone in a folder.
+# try_colab.sh PYTHON [LIST] runs the lesson as Colab does: with its packages, and the
+# notebook alone in a folder.
 #
 # Google publishes what a runtime holds, as a list of NAME==VERSION (the repository
 # googlecolab/backend-info, pip-freeze.txt). Of it an environment is made in build/colab/,
 # for the Python given, of 12 GB; what has no wheel is left out, by name. Then the
 # lesson's requirements go in by pip, which may replace nothing and print no error. The
 # notebook fetches the course as git has it.
-#
-#     tools/try_colab.sh PYTHON [LIST]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 course=$PWD list=$(realpath "${2:-../shared/colab_packages.txt}")

@@ -38,8 +38,7 @@ def find_photos() -> tuple[str, list[str]]:
 
 def install(place: str) -> None:
     """Install what a place needs, where it is to run."""
-    python = python_of(place)
-    if not python.exists():
+    if not (python := python_of(place)).exists():
         run(sys.executable, "-m", "venv", python.parents[1])
     requirements = ROOT / "deploy" / place / "requirements.txt"
     run(python, "-m", "pip", "install", "-qr", requirements)

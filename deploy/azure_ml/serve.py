@@ -9,7 +9,6 @@ from deploy import DEFAULT_MODEL, server_options, stage
 
 HERE = Path(__file__).resolve().parent
 OWN = HERE / "score.py", HERE / "logging.json"  # of three log lines a request, one
-APP = "azureml_inference_server_http.server.entry:app"
 
 
 def main() -> None:
@@ -33,7 +32,7 @@ def main() -> None:
     os.environ.setdefault("SCORING_TIMEOUT_MS", "30000")
     os.chdir(folder)
     server = ["gunicorn", f"--bind=127.0.0.1:{args.port}", "--access-logfile=-"]
-    server += ["--no-control-socket", APP]
+    server += ["--no-control-socket", "azureml_inference_server_http.server.entry:app"]
     # Isolated: what works here must not owe it to this repository's being at hand.
     os.execv(sys.executable, [sys.executable, "-IB", "-m", *server])
 

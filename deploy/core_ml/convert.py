@@ -26,9 +26,8 @@ def write_mlpackage(model: Path, out: Path) -> Path:
     lesson's, if its base scales each colour otherwise, or if the package cannot be
     written, it is a LessonError, and what was there before is as it was.
     """
-    network = reference.Network(reference.read_deployable(model))
     about = reference.read_about(model)
-    package = _convert(network, about)
+    package = _convert(reference.Network(reference.read_deployable(model)), about)
     package.short_description = f"{about.title}: {', '.join(about.class_names)}"
     package.license, package.version = reference.LICENCE, "1.0"
     package.user_defined_metadata.update(about.to_metadata() | {"precision": "fp32"})
@@ -43,8 +42,7 @@ def write_mlpackage(model: Path, out: Path) -> Path:
 
 
 def _convert(network: reference.Network, about: ModelMetadata) -> ct.models.MLModel:
-    how = network.deployable.preprocess
-    if how.scale.numel() > 1:
+    if (how := network.deployable.preprocess).scale.numel() > 1:
         raise LessonError(
             "This model's base scales each colour otherwise, and Core ML's images know "
             "one scale only. Take a model with another base."
@@ -53,20 +51,16 @@ def _convert(network: reference.Network, about: ModelMetadata) -> ct.models.MLMo
     own = {"scale": how.scale.item(), "bias": [how.shift.item()] * 3}
     own["color_layout"] = ct.colorlayout.RGB
     with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
-        traced = torch.export.export(network, (network.example,))
-        traced = traced.run_decompositions({})
+        traced = torch.export.export(network, (network.example,)).run_decompositions({})
         names = dict(zip(OUTPUTS, traced.graph_signature.user_outputs, strict=True))
+        labels = ct.ClassifierConfig(about.class_names, LABEL, names["probabilities"])
         package = ct.convert(
             traced,
             convert_to="mlprogram",
             compute_precision=ct.precision.FLOAT32,
             minimum_deployment_target=ct.target.iOS16,
             inputs=[ct.ImageType(PICTURE, shape=network.example.shape, **own)],
-            classifier_config=ct.ClassifierConfig(
-                about.class_names,
-                predicted_feature_name=LABEL,
-                predicted_probabilities_output=names["probabilities"],
-            ),
+            classifier_config=labels,
         )
     spec = package.get_spec()
     names["probabilities"] = f"{LABEL}_probs"

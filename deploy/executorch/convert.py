@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
-    XnnpackPartitioner,
-)
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
@@ -21,9 +19,8 @@ def write_pte(model: Path, out: Path) -> Path:
     """Write a model file's `Network` in floats, all or nothing."""
     network = Network(read_deployable(model))
     with atomic_write(out) as part, quiet(), torch.no_grad():
-        traced = torch.export.export(network, (network.example,))
-        on_phones = {"partitioner": [XnnpackPartitioner()]}
-        lowered = to_edge_transform_and_lower(traced, **on_phones)
+        graph = torch.export.export(network, (network.example,))
+        lowered = to_edge_transform_and_lower(graph, partitioner=[XnnpackPartitioner()])
         part.write_bytes(lowered.to_executorch().buffer)
     return out
 

@@ -27,8 +27,7 @@ def ask_gradio(client: Client, photo: bytes) -> None:
     question = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
     question = json.dumps(question), "application/json"
     event = json.loads(client.send("POST", CALL, *question)[1])["event_id"]
-    text = client.send("GET", f"{CALL}/{event}")[1]
-    if "event: complete" not in text:
+    if "event: complete" not in (text := client.send("GET", f"{CALL}/{event}")[1]):
         raise RuntimeError(f"the Gradio app answered: {text[:300]}")
 
 

@@ -14,8 +14,7 @@ HOW = 'Send a form with a file in its field "picture": curl -F picture=@plate.jp
 
 def make(predictor: Predictor) -> FastAPI:
     """The app around a model."""
-    limit = MAX_BYTES + FORM_BYTES
-    app = make_app(predictor, health="/healthz", limit=limit, how=HOW)
+    app = make_app(predictor, health="/healthz", limit=MAX_BYTES + FORM_BYTES, how=HOW)
     # Of a form that cannot be read its sender is told; the log has a line already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 

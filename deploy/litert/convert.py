@@ -25,9 +25,7 @@ NAME = "foodvision_mini.tflite"
 PACKAGES = {"int8": "ai-edge-litert", "fp32": "ai-edge-litert litert-torch"}
 
 
-def write_tflite(
-    model: Path, out: Path, *, fp32: bool = False, for_ml_kit: bool = False
-) -> Path:
+def write_tflite(model: Path, out: Path, *, fp32=False, for_ml_kit=False) -> Path:
     """Write an int8 model file's network, channels last, all or nothing.
 
     With `fp32` it is made of floats from the PyTorch model; `for_ml_kit` gives out the

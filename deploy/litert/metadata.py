@@ -6,7 +6,6 @@ TensorFlow Lite Support, and the classes' names, a zip after the model's own end
 
 import io
 import zipfile
-from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -43,18 +42,16 @@ def with_metadata(
         one.name = names[one.tensorIndex]
     builder = flatbuffers.Builder(1024)
     builder.Finish(_write(builder, _tables(about, how, outputs)), b"M001")
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(bytes(builder.Output()), np.uint8)
-    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
-    model.buffers.append(buffer)
+    entry = schema.MetadataT(name="TFLITE_METADATA", buffer=len(model.buffers))
+    data = np.frombuffer(bytes(builder.Output()), np.uint8)
+    model.buffers.append(schema.BufferT(data=data))
     model.metadata = [*(model.metadata or []), entry]
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     labels = io.BytesIO()  # offsets count from the zip's own start; readers know that
     with zipfile.ZipFile(labels, "w") as archive:  # stored: readers map it from disk
-        # A date of its own, or the same model would make another file each time.
-        of_zips = zipfile.ZipInfo(LABELS, date_time=(1980, 1, 1, 0, 0, 0))
-        archive.writestr(of_zips, "\n".join(about.class_names) + "\n")
+        # Dated 1980, or the same model would make another file each time.
+        archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(about.class_names) + "\n")
     return bytes(builder.Output()) + labels.getvalue()
 
 
@@ -81,7 +78,7 @@ def _tables(about: ModelMetadata, how: Preparation | Preprocess, outputs: tuple)
     }
 
 
-def _write(builder: flatbuffers.Builder, value: Any) -> int:
+def _write(builder: flatbuffers.Builder, value: object) -> int:
     """Write a table behind its parts; where it stands. Pairs are numbers with kinds."""
     if isinstance(value, str):
         return builder.CreateString(value)

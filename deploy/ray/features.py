@@ -58,9 +58,8 @@ def main() -> None:
             for half, store in enumerate(stores)
             for rows in in_chunks(store.missing())
         ]
-        work = Features, stores, Extractor(built)
-        told = {"rows": missing, "workers": args.workers}
-        made = on_workers(*work, **told) if missing else []
+        how = {"rows": missing, "workers": args.workers}
+        made = on_workers(Features, stores, Extractor(built), **how) if missing else []
     except LessonError as error:
         raise SystemExit(str(error)) from error
     except ray.exceptions.RayTaskError as error:

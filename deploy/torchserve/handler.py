@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from ts.context import Context
 
@@ -20,7 +19,7 @@ class FoodHandler:
         folder = Path(context.system_properties["model_dir"])
         self.predictor = Predictor(folder / context.manifest["model"]["serializedFile"])
 
-    def handle(self, requests: list[dict[str, Any]], context: Context) -> list[str]:
+    def handle(self, requests: list[dict[str, object]], context: Context) -> list[str]:
         """Answer each request of a batch, which is a "body", or a form's fields."""
         texts = []
         for place, request in enumerate(requests):

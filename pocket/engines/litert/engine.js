@@ -13,11 +13,6 @@ let network;
 let prepare;
 let shape; // of a prepared picture
 
-/** What the runtime says of itself, it says here; only what is wrong is shown. */
-function printErr(line) {
-  if (!/^(INFO|WARNING)/.test(line)) console.error(line);
-}
-
 /**
  * Start with promises of the runtime, the .tflite and prepare.wasm; says what is running.
  * `about` is model.json; `threads` may work on one answer, if the `build` has threads.
@@ -32,6 +27,8 @@ export async function start(files, { about, build, threads }) {
     WebAssembly.compileStreaming(runtime), // while its bytes come
     ...others.map(async (file) => (await file).arrayBuffer()),
   ]);
+  // What the runtime says of itself, it says here; only what is wrong is shown.
+  const printErr = (line) => /^(INFO|WARNING)/.test(line) || console.error(line);
   self.Module = { mainScriptUrlOrBlob: script, printErr };
   const failed = new Promise((_, reject) => {
     self.Module.instantiateWasm = (imports, onDone) => {

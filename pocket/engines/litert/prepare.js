@@ -19,22 +19,18 @@ export async function makePrepare(code, { size, scale, shift }) {
   let at; // addresses of what is in the memory, for squares of this side
   let table; // where the table of weights begins and ends, and the length of an entry
 
-  function layOut() {
-    const bytes = new Uint8Array(makeTable(side, size));
-    const pixels = 16 * Math.ceil(bytes.length / 16);
-    const narrowed = pixels + 16 * Math.ceil((side * side) / 4);
-    const result = narrowed + 16 * side * size;
-    at = { pixels, narrowed, result };
-    const missing = result + 12 * size * size + 4 - memory.buffer.byteLength;
-    if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
-    new Uint8Array(memory.buffer).set(bytes);
-    table = [0, bytes.length, bytes.length / size];
-  }
-
   return ({ data, height }) => {
     if (height !== side) {
-      side = height;
-      layOut(); // a camera's frames are all alike
+      side = height; // a camera's frames are all alike
+      const bytes = new Uint8Array(makeTable(side, size));
+      const pixels = 16 * Math.ceil(bytes.length / 16);
+      const narrowed = pixels + 16 * Math.ceil((side * side) / 4);
+      const result = narrowed + 16 * side * size;
+      at = { pixels, narrowed, result };
+      const missing = result + 12 * size * size + 4 - memory.buffer.byteLength;
+      if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+      new Uint8Array(memory.buffer).set(bytes);
+      table = [0, bytes.length, bytes.length / size];
     }
     new Uint8Array(memory.buffer, at.pixels).set(data);
     narrow(at.pixels, at.pixels + data.length, 4 * side, ...table, at.narrowed);
