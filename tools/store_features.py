@@ -19,7 +19,8 @@ from torch.utils.data import TensorDataset
 from torchvision.transforms import v2
 
 from going_modular import stored_features as stores
-from going_modular.big.food101 import choose_photos, find_tree, spoken
+from going_modular.app.model import spoken
+from going_modular.big.food101 import choose_photos, find_tree
 from going_modular.data_setup import find_pictures
 from going_modular.datasets import Sample, make_datasets
 from going_modular.drawn import CLASS_NAMES
@@ -52,7 +53,7 @@ def choose_others(source: str) -> Chosen:
         for photo, label in getattr(part, half):
             photos[part.class_names[label]].append(photo)
         halves[half] = [(p, n) for n, d in enumerate(others) for p in photos[d][:most]]
-    return spoken(others), halves, part.is_practice
+    return [*map(spoken, others)], halves, part.is_practice
 
 
 def main() -> None:
