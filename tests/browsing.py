@@ -16,10 +16,10 @@ API = "/gradio_api"
 ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 
 
-def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
+def lay_out(folder: Path, **changes: str) -> Path:
     """Copy the demo to `folder`, with a stand-in model."""
     copy_app(DEMO, folder, TEXTS)
-    make_model(folder / "foodvision_mini.onnx", classes=classes, **changes)
+    make_model(folder / "foodvision_mini.onnx", **changes)
     (folder / "examples").mkdir()
     for name, colour in (("1", RED), ("2", DARK), ("3", GREEN)):
         photo_of(colour, folder / "examples" / f"{name}.jpg")
