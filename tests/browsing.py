@@ -32,7 +32,11 @@ def photo_of(colour: tuple[int, int, int], file: Path) -> Path:
 
 
 def open_page(browser, url: str, size: tuple[int, int] = DESKTOP):
+    """Open the app in a new tab, which notes the hosts that it asks and its crashes."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.hosts, page.crashes = set(), []
+    page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+    page.on("pageerror", lambda error: page.crashes.append(str(error)))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
     page.get_by_text("What is on your plate?").first.wait_for()
