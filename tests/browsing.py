@@ -16,10 +16,10 @@ API = "/gradio_api"
 ANSWER = re.compile(r"^event: complete\ndata: (.*)$", re.MULTILINE)
 
 
-def lay_out(folder: Path, *, classes: int = 3, **changes: str) -> Path:
+def lay_out(folder: Path, **changes: str) -> Path:
     """Copy the demo to `folder`, with a stand-in model."""
     copy_app(DEMO, folder, TEXTS)
-    make_model(folder / "foodvision_mini.onnx", classes=classes, **changes)
+    make_model(folder / "foodvision_mini.onnx", **changes)
     (folder / "examples").mkdir()
     for name, colour in (("1", RED), ("2", DARK), ("3", GREEN)):
         photo_of(colour, folder / "examples" / f"{name}.jpg")
@@ -32,7 +32,11 @@ def photo_of(colour: tuple[int, int, int], file: Path) -> Path:
 
 
 def open_page(browser, url: str, size: tuple[int, int] = DESKTOP):
+    """Open the app in a new tab, which notes the hosts that it asks and its crashes."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.hosts, page.crashes = set(), []
+    page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+    page.on("pageerror", lambda error: page.crashes.append(str(error)))
     page.on("filechooser", lambda _: None)  # a key is faster than a late listener
     page.goto(url)
     page.get_by_text("What is on your plate?").first.wait_for()

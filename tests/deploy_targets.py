@@ -19,8 +19,6 @@ from pathlib import Path
 import psutil
 import pytest
 from drawn_images import drawn_image
-from odd_pictures import as_bytes
-from PIL import Image
 
 from deploy import ROOT
 from deploy.reply import as_json
@@ -118,10 +116,6 @@ def draw_photos(folder: Path, *, each: int = 3) -> tuple[Path, list[Path]]:
 def command(*arguments: object, **how) -> subprocess.CompletedProcess:
     told = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900} | how
     return subprocess.run(list(map(str, arguments)), **told)
-
-
-def file_of(colour: tuple[int, int, int], kind: str = "JPEG", size=(80, 60)) -> bytes:
-    return as_bytes(Image.new("RGB", size, colour), kind)
 
 
 def send(server: Server, method: str, path: str, *request) -> tuple[int, dict]:

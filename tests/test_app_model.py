@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import odd_pictures as odd
 import pytest
-from demo_model_fixture import DARK, DEMO, GREEN, METADATA, RED, make_model
+from demo_model_fixture import DEMO, METADATA, RED, make_model
 from odd_pictures import LEFT, RIGHT, as_bytes, halves
 from PIL import Image
 
@@ -143,17 +143,6 @@ def test_flipped_bytes_never_escape_as_another_error():
             with suppress(PictureError):
                 pixels = open_picture(io.BytesIO(broken.tobytes()))
                 assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
-
-
-def test_answers(predictor, tmp_path):
-    path = tmp_path / "plate.png"
-    for colour, name in ((RED, "pizza"), (DARK, "steak"), (GREEN, "sushi")):
-        Image.new("RGB", (60, 40), colour).save(path)
-        answer = predictor.predict(path)
-        values = list(answer.probabilities.values())
-        assert answer.best[0] == name and values == sorted(values, reverse=True)
-        assert sum(values) == pytest.approx(1, abs=1e-5)
-        assert answer.verdict == model.DISH and answer.seconds > 0
 
 
 def test_an_app_has_one_model_file(tmp_path):

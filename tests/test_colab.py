@@ -144,22 +144,6 @@ def test_notebooks_work_where_they_are_published(tmp_path):
 # The notebook alone
 
 
-@pytest.fixture
-def published(tmp_path) -> str:
-    """The address of the working tree, committed to a git repository of its own."""
-    course = copy_course(tmp_path / "published")
-    git = ("git", "-C", course, "-c", "user.name=a", "-c", "user.email=a@b")
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
-        run(*git, *words)
-    return course.as_uri()
-
-
-@pytest.fixture
-def alone(tmp_path_factory) -> Path:
-    """An empty folder."""
-    return tmp_path_factory.mktemp("colab")
-
-
 def find_course(folder, book=LESSON, repo="", **variables):
     """Run a notebook's first code cell as a kernel in some folder would."""
     cells = nbformat.read(ROOT / book, as_version=4).cells
@@ -175,9 +159,14 @@ def find_course(folder, book=LESSON, repo="", **variables):
 
 
 @pytest.mark.slow
-def test_a_notebook_alone_fetches_the_course_once_and_works_in_it(
-    published, alone, tmp_path
-):
+def test_a_notebook_alone_fetches_the_course_once_and_works_in_it(tmp_path):
+    """From the working tree, committed to a git repository of its own."""
+    course, alone = copy_course(tmp_path / "published"), tmp_path / "colab"
+    alone.mkdir()
+    git = ("git", "-C", course, "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        run(*git, *words)
+    published = course.as_uri()
     for book in (COMPANION, LESSON):  # the second time it is there already
         done = find_course(alone, book, published)
         assert done.stdout.strip() == str(alone / "foodvision"), done.stderr
@@ -194,12 +183,12 @@ def test_a_notebook_alone_fetches_the_course_once_and_works_in_it(
 
 
 @pytest.mark.parametrize("book", [LESSON, COMPANION])
-def test_a_notebook_finds_the_course_around_it_or_says_what_to_do(book, alone):
+def test_a_notebook_finds_the_course_around_it_or_says_what_to_do(book, tmp_path):
     for start in (".", "companions", "demos/foodvision_mini"):
         assert find_course(ROOT / start, book).stdout.strip() == str(ROOT)
-    done = find_course(alone, book)
+    done = find_course(tmp_path, book)
     assert done.returncode and "Open this notebook inside the course" in done.stderr
-    assert "Traceback" not in done.stderr and not list(alone.iterdir())
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
     if book == LESSON:  # it asks Jupyter, too, which may have been started elsewhere
-        done = find_course(alone, JPY_SESSION_NAME=str(ROOT / LESSON))
+        done = find_course(tmp_path, JPY_SESSION_NAME=str(ROOT / LESSON))
         assert done.stdout.strip() == str(ROOT)

@@ -7,22 +7,14 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import deploy_targets as targets
 import pandas as pd
 import pytest
 import torch
 from demo_model_fixture import BLUE, make_model
-from deploy_targets import (
-    CASES,
-    assert_all_stopped,
-    draw_photos,
-    expected,
-    file_of,
-    left_over,
-    need,
-    own_network,
-    rays_home,
-)
+from deploy_targets import CASES, assert_all_stopped, expected, left_over
 from drawn_images import write_dishes
+from pocket_site import plate
 
 from deploy import DEFAULT_MODEL, ROOT
 from going_modular.app.model import PictureError, Predictor
@@ -39,8 +31,8 @@ BATCH = "deploy.ray.batch"
 
 @pytest.fixture(scope="module", autouse=True)
 def network():
-    with own_network() as number:
-        need("ray", number)
+    with targets.own_network() as number:
+        targets.need("ray", number)
         yield number
 
 
@@ -48,7 +40,7 @@ def network():
 def start():
     """Runs a module with Ray, without what Ray or another test may have set."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTHON"))}
-    with rays_home() as home:
+    with targets.rays_home() as home:
 
         def start(*words: object, **settings: str) -> str:
             how = {"env": kept | home | settings, "timeout": 300, "cwd": ROOT}
@@ -61,10 +53,10 @@ def start():
 def folder(tmp_path_factory) -> Path:
     """Pictures in folders, one of them unlike food, and four files that are broken."""
     folder = tmp_path_factory.mktemp("pictures")
-    _, photos = draw_photos(folder, each=6)  # and a list of them
+    _, photos = targets.draw_photos(folder, each=6)  # and a list of them
     odd, whole = folder / "ein Käse, 50% off", photos[0].read_bytes()
     odd.mkdir()
-    (odd / 'blue "sky".png').write_bytes(file_of(BLUE, "PNG"))
+    (odd / 'blue "sky".png').write_bytes(plate(BLUE, "PNG"))
     (odd / "half.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "unreadable.jpg").symlink_to("/proc/self/mem")

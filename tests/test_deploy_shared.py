@@ -11,25 +11,10 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+import deploy_targets as targets
 import httpx
 import pytest
-from deploy_targets import (
-    ADDRESS,
-    CASES,
-    DEPLOY,
-    FASTAPI,
-    SAGEMAKER,
-    SERVERS,
-    VERTEX_AI,
-    assert_right,
-    command,
-    draw_photos,
-    expected,
-    need,
-    of,
-    post,
-    readme,
-)
+from deploy_targets import CASES, DEPLOY, SAGEMAKER, assert_right, draw_photos, need, of
 from odd_pictures import JPEG
 
 from deploy import DEFAULT_MODEL, ROOT, free_ports, stage, try_it, web
@@ -57,7 +42,7 @@ def test_azures_files_name_what_azure_gets(tmp_path):
     assert (staged / named["scoring_script"]).is_file()
 
 
-@of(*SERVERS)
+@of(*targets.SERVERS)
 def test_a_page_says_the_address_of_its_code(target, monkeypatch, capsys, tmp_path):
     def run_serve(*words: object) -> str:
         monkeypatch.setattr("sys.argv", ["serve", *map(str, words)])
@@ -68,14 +53,15 @@ def test_a_page_says_the_address_of_its_code(target, monkeypatch, capsys, tmp_pa
     def port() -> str:
         return re.search(r"--port.*?default: (\d+)", run_serve("--help"), re.DOTALL)[1]
 
-    assert set(ADDRESS.findall(readme(target))) == {(port(), target.predict)}
-    if target is FASTAPI:
-        assert f"over {web.SECONDS} s, or was over 15 MB" in readme(target)
-        assert f"{web.PLACES} requests" in readme(target)
+    text = targets.readme(target)
+    assert set(targets.ADDRESS.findall(text)) == {(port(), target.predict)}
+    if target is targets.FASTAPI:
+        assert f"over {web.SECONDS} s, or was over 15 MB" in text
+        assert f"{web.PLACES} requests" in text
         model = tmp_path / "model.onnx"
         model.write_text("version https://git-lfs.github.com/spec/v1")
         assert "git lfs pull" in run_serve("--model", model)
-    if target is VERTEX_AI:  # which says in the environment where it asks
+    if target is targets.VERTEX_AI:  # which says in the environment where it asks
         monkeypatch.setenv("AIP_HTTP_PORT", "9000")
         monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/up")
         monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/m:predict")
@@ -115,7 +101,7 @@ def test_a_stalled_upload_loses_its_place(monkeypatch):
 
 
 @pytest.mark.slow
-@of(*SERVERS)
+@of(*targets.SERVERS)
 def test_a_target_is_tried(target, tmp_path, monkeypatch):
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/elsewhere")  # which is not for ours
     listed, photos = draw_photos(tmp_path, each=1)
@@ -129,7 +115,7 @@ def test_a_target_is_tried(target, tmp_path, monkeypatch):
     assert found.file_bytes == size or (target.archive and found.file_bytes > size / 2)
     for photo, said in zip(photos, found.answers, strict=True):
         near = 0.0 if here else 1e-3  # another environment, another ONNX Runtime
-        answer = expected(predictor, photo.read_bytes(), near)
+        answer = targets.expected(predictor, photo.read_bytes(), near)
         assert said == {key: answer[key] for key in try_it.KEPT}
 
 
@@ -194,11 +180,11 @@ def test_every_folder_is_a_place_has_one_shape_and_was_tried():
 
 def assert_answers(server: Server, target) -> None:
     predictor = Predictor(DEFAULT_MODEL, threads=1)
-    assert_right(target, post(server, target, JPEG), predictor, JPEG)
+    assert_right(target, targets.post(server, target, JPEG), predictor, JPEG)
 
 
 @pytest.mark.slow
-@of(SAGEMAKER, VERTEX_AI)
+@of(SAGEMAKER, targets.VERTEX_AI)
 def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
     """In a folder with nothing else, started as the image is."""
     text = (DEPLOY / target.place / "Dockerfile").read_text("utf-8")
@@ -220,13 +206,13 @@ def test_what_is_copied_is_let_in_and_enough(target, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@of(SAGEMAKER, VERTEX_AI)
+@of(SAGEMAKER, targets.VERTEX_AI)
 def test_the_image_answers(target, tmp_path):
-    if not shutil.which("docker") or command("docker", "info").returncode:
+    if not shutil.which("docker") or targets.command("docker", "info").returncode:
         pytest.skip("needs a running Docker: apt install docker.io")
     name = f"foodvision-test-{target.place}"
     file = DEPLOY / target.place / "Dockerfile"
-    built = command("docker", "build", "-f", file, "-t", name, ".")
+    built = targets.command("docker", "build", "-f", file, "-t", name, ".")
     assert built.returncode == 0, built.stderr[-3000:]
     port, log = free_ports(1)[0], tmp_path / "log.txt"
     start = ["docker", "run", "--rm", "--name", name, "-p", f"{HOST}:{port}:8080"]
@@ -234,5 +220,5 @@ def test_the_image_answers(target, tmp_path):
     how = {"log": log, "is_ready": lambda: is_up(target, port), "seconds": 300}
     with started(*start, **how) as process:
         assert_answers(Server(port, process, log, tmp_path), target)
-        command("docker", "stop", name)
-    command("docker", "image", "rm", name)
+        targets.command("docker", "stop", name)
+    targets.command("docker", "image", "rm", name)

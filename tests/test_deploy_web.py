@@ -16,34 +16,13 @@ from http.client import HTTPConnection
 from itertools import chain, repeat
 from pathlib import Path
 
+import deploy_targets as targets
 import psutil
 import pytest
 from demo_model_fixture import BLUE, DARK, GREEN, RED, YELLOW, make_model
-from deploy_targets import (
-    ADDRESS,
-    AZURE_ML,
-    CASES,
-    FASTAPI,
-    RAY_SERVE,
-    SERVERS,
-    TORCHSERVE,
-    VERTEX_AI,
-    WEB,
-    assert_all_stopped,
-    assert_right,
-    command,
-    expected,
-    file_of,
-    left_over,
-    need,
-    of,
-    own_network,
-    post,
-    rays_home,
-    readme,
-    send,
-)
+from deploy_targets import CASES, FASTAPI, TORCHSERVE, assert_right, of, post, send
 from odd_pictures import JPEG, READABLE, REFUSED, black_png
+from pocket_site import plate
 
 from deploy import CODE, DEFAULT_MODEL
 from deploy.reply import reply
@@ -66,7 +45,7 @@ CLIENTS["javascript"] = ["node", "--input-type=module", "-"]
 
 @pytest.fixture(scope="module", autouse=True)
 def alone():  # for Ray's sake
-    with own_network() as number:
+    with targets.own_network() as number:
         yield number
 
 
@@ -84,11 +63,11 @@ def predictor(model) -> Predictor:
 def serve(model, alone):
     """Starts the server of a target, or gives the one that runs."""
     servers = {}
-    with contextlib.ExitStack() as stack:
-        how = {"model": model, "environment": stack.enter_context(rays_home()) | SHORT}
+    with targets.rays_home() as home, contextlib.ExitStack() as stack:
+        how = {"model": model, "environment": home | SHORT}
 
         def serve(target) -> Server:
-            need(target.place, alone)
+            targets.need(target.place, alone)
             if target not in servers:
                 servers[target] = stack.enter_context(running(target, **how))
                 # With the first, Azure's logger says a word, TorchServe's worker comes.
@@ -99,13 +78,13 @@ def serve(model, alone):
         yield serve
         for target, server in servers.items():
             assert server.process.poll() is None, f"{target.name} died"
-            if target is RAY_SERVE:
+            if target is targets.RAY_SERVE:
                 os.killpg(server.process.pid, signal.SIGINT)  # as Ctrl+C does
                 assert server.process.wait(120) == 0, server.log.read_text()[-3000:]
             said = server.log.read_text("utf-8")
-            words = TRACES if target in WEB else TRACES[:1]
+            words = TRACES if target in targets.WEB else TRACES[:1]
             assert not [word for word in words if word in said], said
-    assert_all_stopped(alone)
+    targets.assert_all_stopped(alone)
 
 
 @pytest.fixture
@@ -139,10 +118,10 @@ def test_a_picture_gets_the_apps_answer_or_a_sentence(server, target, predictor,
         assert (status, list(answer)) == (wanted, ["detail"]), name
         assert sentence in answer["detail"], name
         assert_right(target, post(server, target, JPEG), predictor, JPEG)
-    if target is not RAY_SERVE:  # whose log is elsewhere
+    if target is not targets.RAY_SERVE:  # whose log is elsewhere
         assert len(lines(2 * len(BAD))) == 2 * len(BAD)
-    large = black_png(8000, 6000), file_of(RED, size=(8000, 6000))
-    colours = map(file_of, (RED, DARK, YELLOW, BLUE))
+    large = black_png(8000, 6000), plate(RED, size=(8000, 6000))
+    colours = map(plate, (RED, DARK, YELLOW, BLUE))
     for picture in [*colours, *READABLE.values(), *large, JPEG + bytes(14_000_000)]:
         assert_right(target, post(server, target, picture), predictor, picture)
 
@@ -153,16 +132,16 @@ def test_the_readmes_clients(server, target, tmp_path, client):
     for needed in (CLIENTS[client][0], *(["curl"] if client == "bash" else [])):
         if not shutil.which(needed):
             pytest.skip(f"needs {needed}")
-    blocks = [code for name, code in BLOCK.findall(readme(target)) if name == client]
-    (code,) = filter(ADDRESS.search, blocks)
+    blocks = BLOCK.findall(targets.readme(target))
+    (code,) = (c for n, c in blocks if n == client and targets.ADDRESS.search(c))
     assert len(code.splitlines()) <= 14
-    assert {path for _, path in ADDRESS.findall(code)} == {target.predict}
-    code = ADDRESS.sub(rf"http://127.0.0.1:{server.port}\2", code)
+    assert {path for _, path in targets.ADDRESS.findall(code)} == {target.predict}
+    code = targets.ADDRESS.sub(rf"http://127.0.0.1:{server.port}\2", code)
     env = os.environ | {"no_proxy": "127.0.0.1"}
     told = {"env": env, "cwd": tmp_path, "input": code}
-    for picture, words in ((file_of(RED), "pizza"), (b"x", SENTENCES["no picture"])):
+    for picture, words in ((plate(RED), "pizza"), (b"x", SENTENCES["no picture"])):
         (tmp_path / "plate.jpg").write_bytes(picture)
-        done = command(*CLIENTS[client], **told)
+        done = targets.command(*CLIENTS[client], **told)
         assert words in done.stdout + done.stderr
 
 
@@ -181,7 +160,7 @@ def test_what_matters_of_a_request_and_what_does_not(server, target, predictor):
         assert status == wanted and all(word in said for word in words), (method, path)
 
 
-@of(*WEB)
+@of(*targets.WEB)
 def test_it_keeps_what_it_describes(server, target):
     """Schemathesis makes requests up, valid and not, and checks the answers."""
     up = {"status": "ok", "model": "FoodVision Mini"}
@@ -196,11 +175,11 @@ def test_it_keeps_what_it_describes(server, target):
     words = ["-m", "schemathesis.cli", "--config-file", rules, "run", "--warnings=off"]
     url = f"http://{HOST}:{server.port}/openapi.json"
     words += [url, "--max-examples=20", "--seed=1"]
-    done = command(sys.executable, *words, cwd=server.log.parent, timeout=300)
+    done = targets.command(sys.executable, *words, cwd=server.log.parent, timeout=300)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
 
 
-@of(VERTEX_AI)
+@of(targets.VERTEX_AI)
 def test_vertex_ai_gets_one_prediction_an_instance(server, target, predictor):
     """Also for base64 as clients write it."""
 
@@ -211,12 +190,13 @@ def test_vertex_ai_gets_one_prediction_an_instance(server, target, predictor):
         question = {"instances": [{"b64": text} for text in texts], "parameters": [1]}
         return ask(json.dumps(question).encode())
 
-    pictures = [file_of(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
+    pictures = [plate(colour) for colour in (RED, GREEN, DARK, BLUE) * 3]
     texts = [base64.b64encode(picture).decode() for picture in pictures]
     safe = base64.urlsafe_b64encode(pictures[0]).decode()
     lines, head = base64.encodebytes(pictures[0]).decode(), "data:image/jpeg;base64,"
     ways = lines, safe, safe.rstrip("="), head + texts[0]
-    wanted = [expected(predictor, one) for one in [*pictures, *4 * [pictures[0]]]]
+    asked = [*pictures, *4 * [pictures[0]]]
+    wanted = [targets.expected(predictor, picture) for picture in asked]
     assert ask_about(*texts, *ways) == (200, {"predictions": wanted})
     for text, words in CASES["vertex_ai"]["instances"]:
         status, answer = ask_about(texts[0], text)
@@ -245,7 +225,7 @@ def test_a_form_may_hold_more_but_not_less(server, target, predictor):
     assert answer == reply(predictor, JPEG)
 
 
-@of(*SERVERS)
+@of(*targets.SERVERS)
 def test_only_this_machine_can_ask(server, target):
     """A server of all networks would be at this machine's other addresses, too."""
     ports = [server.port]
@@ -272,7 +252,7 @@ def stall(server: Server, target) -> HTTPConnection:
     return connection
 
 
-@of(*WEB)
+@of(*targets.WEB)
 def test_who_sends_too_much_reads_why_who_leaves_is_forgotten(server, target, lines):
     process = psutil.Process(server.process.pid)
     used = process.memory_info().rss
@@ -298,7 +278,7 @@ def test_who_sends_too_much_reads_why_who_leaves_is_forgotten(server, target, li
 def test_a_thousand_requests_of_32_visitors(model, predictor):
     """Every second one is no picture. The server stops, though an upload stalls."""
     kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-    good = [file_of(c, k) for k in kinds for c in (RED, DARK, GREEN, YELLOW, BLUE)]
+    good = [plate(c, k) for k in kinds for c in (RED, DARK, GREEN, YELLOW, BLUE)]
     bad = [body for body, status, _ in BAD.values() if status == 400]
     pictures = [picture for pair in zip(good, bad, strict=False) for picture in pair]
     right = {picture: reply(predictor, picture) for picture in pictures}
@@ -324,21 +304,21 @@ def test_a_thousand_requests_of_32_visitors(model, predictor):
         assert not [word for word in TRACES if word in said], said
 
 
-@of(AZURE_ML, TORCHSERVE)
+@of(targets.AZURE_ML, TORCHSERVE)
 def test_a_stalled_upload_keeps_nobody_waiting(server, target):
     with contextlib.closing(stall(server, target)) as stalled:
-        if target is AZURE_ML:  # its only worker must give the place up
+        if target is targets.AZURE_ML:  # its only worker must give the place up
             assert stalled.getresponse().status == 408
         assert post(server, target, JPEG)[0] == 200
 
 
-@of(RAY_SERVE)
+@of(targets.RAY_SERVE)
 def test_a_full_queue_says_busy_and_loses_nobody(server, target, alone, predictor):
     def ask() -> tuple[int, str]:
         with Client(server.port) as client:
             return client.send("POST", target.predict, JPEG)
 
-    everybody = left_over(alone).items()
+    everybody = targets.left_over(alone).items()
     replicas = [pid for pid, line in everybody if line.startswith("ray::ServeReplica")]
     assert len(replicas) == 2
     with ThreadPoolExecutor(200) as pool:

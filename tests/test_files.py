@@ -5,7 +5,7 @@ import os
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 
 import pytest
@@ -240,15 +240,6 @@ def test_a_bad_zip_leaves_nothing_on_disk(kind, folder, site, monkeypatch):
     assert (unpack(archive, folder / "photos") / "train/pizza/1.jpg").is_file()
 
 
-@pytest.fixture
-def look(monkeypatch):
-    monkeypatch.delenv("FOODVISION_OFFLINE", raising=False)
-    monkeypatch.setattr(downloads, "LOOK_SECONDS", 1.0)
-    downloads.all_hosts_offer_files.cache_clear()
-    yield lambda *urls: monkeypatch.setattr(downloads, "LOOK_AT", urls)
-    downloads.all_hosts_offer_files.cache_clear()
-
-
 def test_the_setting_decides_without_looking(monkeypatch):
     monkeypatch.setattr(downloads, "all_hosts_offer_files", pytest.fail)
     for setting, offline in (("1", True), ("0", False)):
@@ -260,7 +251,11 @@ def test_the_setting_decides_without_looking(monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [None, "missing", "sign-in page", "never answers"])
-def test_online_is_where_both_hosts_offer_their_file(fault, look, site):
+def test_online_is_where_both_hosts_offer_their_file(fault, site, monkeypatch):
+    look = cache(downloads.all_hosts_offer_files.__wrapped__)  # not yet looked
+    monkeypatch.setattr(downloads, "all_hosts_offer_files", look)
+    monkeypatch.setattr(downloads, "LOOK_SECONDS", 1.0)
+    monkeypatch.delenv("FOODVISION_OFFLINE", raising=False)
     urls = [site.put("/a.zip", claim=32_000_000), site.put("/w", claim=35_000_000)]
     if fault == "missing":
         del site.pages["/w"]
@@ -268,7 +263,7 @@ def test_online_is_where_both_hosts_offer_their_file(fault, look, site):
         site.put("/w", claim=2_000_000, Content_Type="text/html; charset=utf-8")
     elif fault == "never answers":
         site.pages["/w"] = lambda handler: site.closing.wait(10)
-    look(*urls)
+    monkeypatch.setattr(downloads, "LOOK_AT", urls)
     start = time.monotonic()
     assert downloads.is_offline() is downloads.is_offline() is (fault is not None)
     assert time.monotonic() - start < 3

@@ -8,9 +8,7 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
-from browsing import lay_out, photo_of
 from course_copy import ROOT
-from demo_model_fixture import BLUE, DARK, RED
 from PIL import Image
 
 from going_modular import drawn, robustness
@@ -67,25 +65,7 @@ def test_each_small_app_is_the_one_before_and_one_guard_which_turns_its_rows(
     assert {who for who in wrong if "megapixels" not in who} == expected, table
 
 
-@pytest.mark.slow
-def test_a_model_of_many_classes_gets_its_cases(tmp_path):
-    folder = lay_out(tmp_path / "demo", classes=101)
-    plates = [photo_of(c, tmp_path / f"{n}.png") for n, c in enumerate((RED, DARK))]
-    strangers = {"a blue sheet": photo_of(BLUE, tmp_path / "blue.png")}
-    predictor, sent = Predictor(folder / "foodvision_mini.onnx"), tmp_path / "sent"
-    cases = make_cases(sent, predictor, plates=plates, strangers=strangers)
-    assert Image.open(sent / "sideways.jpg").getexif()[0x0112] == 6
-    assert Image.open(sent / "huge.jpg").size == (8000, 6000)
-    with run_demo(folder) as running:
-        table = run_cases(running.url, cases)
-    wrong = table.index[table["as it should"].str.contains("no")]
-    # Which way up a sheet of one colour lies, nobody can see; the other is timed.
-    assert {*wrong} <= {"a sideways phone photo", "48 megapixels"}, table
-    words = table.loc["a sideways phone photo", "what comes back"]
-    assert words.startswith("pizza"), table
-
-
-def test_an_upright_answer_is_told_from_a_lying_one(tmp_path):
+def test_files_are_made_and_an_upright_answer_is_told_from_a_lying_one(tmp_path):
     """Of many classes an app shows the likeliest five."""
 
     def predict(pixels):
@@ -96,6 +76,8 @@ def test_an_upright_answer_is_told_from_a_lying_one(tmp_path):
 
     stand_in, plates = SimpleNamespace(predict=predict), drawn_files("pizza")[:2]
     cases = make_cases(tmp_path, stand_in, plates=plates, strangers={})
+    assert Image.open(tmp_path / "sideways.jpg").getexif()[0x0112] == 6
+    assert Image.open(tmp_path / "huge.jpg").size == (8000, 6000)
     sideways = next(case for case in cases if "sideways" in case.what)
     for shape, expected in (((3, 4), True), ((4, 3), False)):
         scores = predict(np.zeros(shape)).probabilities
