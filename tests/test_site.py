@@ -27,7 +27,9 @@ BOOK = nbformat.read(ROOT / LESSON, as_version=4)
 READ = LESSON.replace(".ipynb", ".html")
 BOOKS = [READ, *(f"companions/{p.stem}.html" for p in ROOT.glob("companions/*.ipynb"))]
 FRAME = "iframe.pocket"
-ANSWERED = "() => /looks like pizza/.test(verdict.textContent)"
+TIMES = """() => [performance.getEntriesByName("first-contentful-paint")[0].startTime,
+    performance.now()]"""
+pytestmark = pytest.mark.slow
 
 
 class Page(HTMLParser):
@@ -130,16 +132,17 @@ def test_the_first_page_answers_once_it_is_asked(browser, site_url):
     with visitor(browser, site_url) as context:
         page, loaded = context.new_page(), []
         page.on("request", lambda request: loaded.append(request.url))
-        page.goto(site_url)
-        example = page.frame_locator(FRAME).get_by_role(
-            "button", name="Example picture 1"
-        )
-        example.press("Enter")
-        page.frame_locator(FRAME).get_by_text("This looks like pizza.").first.wait_for()
+        inside = page.frame_locator(FRAME)
+        for _ in range(2):  # the second time the files are there
+            page.goto(site_url)
+            inside.get_by_role("button", name="Example picture 1").press("Enter")
+            inside.get_by_text("This looks like pizza.").first.wait_for()
+            text, answer = page.evaluate(TIMES)
+            print(f"text after {text:.0f} ms, the answer after {answer:.0f} ms")
         assert any(url.endswith(".tflite.gz") for url in loaded)
         frame = page.locator(FRAME)
-        inside = frame.evaluate("(frame) => frame.contentDocument.body.offsetHeight")
-        assert frame.bounding_box()["height"] == pytest.approx(inside, abs=3)
+        tall = frame.evaluate("(frame) => frame.contentDocument.body.offsetHeight")
+        assert frame.bounding_box()["height"] == pytest.approx(tall, abs=3)
         assert grave_complaints(page) == []
 
 
