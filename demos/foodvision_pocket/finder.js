@@ -30,7 +30,7 @@ export function start(onTaught) {
   };
   if (location.hash !== FRAMED) return wake();
   document.documentElement.className = document.body.dataset.model = "framed";
-  readJson("model.json").then((told) => greet(told, "once you ask"), wake);
+  readJson("model.json").then((told) => about ?? greet(told, "once you ask"), wake);
   for (const kind of WISHES) {
     addEventListener(kind, wake, { capture: true, signal: wish.signal });
   }
