@@ -29,7 +29,7 @@ project = html_title = "FoodVision, the deployment lesson"
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.githubpages"]
 exclude_patterns = ["space.md"]  # what a Space is told
 suppress_warnings = ["misc.highlighting_failure", "toc.not_included"]
-nb_execution_mode, nb_merge_streams = "off", True
+nb_execution_mode = "off"
 myst_heading_anchors = 4
 myst_url_schemes = {
     "https": None,

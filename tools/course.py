@@ -73,7 +73,7 @@ def client_for(
         kernel_manager_class=OwnKernel,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
-        **{"timeout": CELL_SECONDS} | options,
+        **{"timeout": CELL_SECONDS, "coalesce_streams": True} | options,
     )
 
 
