@@ -111,6 +111,7 @@ def test_live_answers_rest_a_photo_and_what_else_ends_them(page):
     page.start_camera()
     page.get_by_role("button", name="Turn to the other camera").click()
     page.wait_for_function("() => asked.length === 2")
+    page.wait_for_selector("#stage[data-state=live]")
     page.expect("This looks like sushi.")
     assert page.evaluate("asked") == [["environment", 30], ["user", 30]]
     page.evaluate(HIDE)  # nobody looks at the page

@@ -168,9 +168,10 @@ def test_builds_answer_as_python(context, tmp_path, predictor, pictures, build):
         page.locator("#offline").wait_for()
     for picture, theirs in zip(pictures, answers, strict=True):
         ours = predictor.predict(io.BytesIO(picture))
-        # A profile's colours are rounded otherwise: by one level of 255, in 4% of them.
+        # A profile's colours are rounded otherwise, by one level of 255 in 4% of them,
+        # and int8 makes more of it: 0.024 for the one such photo.
         profile = "icc_profile" in Image.open(io.BytesIO(picture)).info
-        assert_agree(theirs, ours, 0.005 if profile else 0.001)
+        assert_agree(theirs, ours, 0.05 if profile else 0.001)
         assert CLASS_NAMES[np.argmax(theirs["probabilities"])] == ours.best[0]
     files = {name for name in asked if name.startswith(("litert", "ort"))}
     ours = {"litert.js", f"litert_{build}.js", f"litert_{build}.wasm.gz"}

@@ -111,6 +111,7 @@ export async function startLive() {
   await openCamera(video, facing).catch(keepClosed); // which ends this turn
   if (mine !== turn && !isLive()) closeCamera(video); // it was long in coming
   if (mine !== turn) return false;
+  if (document.hidden) return stopLive(); // nobody looks any more
   setState("live");
   video.srcObject.getVideoTracks()[0].onended = () =>
     stopWith(mine, "The camera stopped", "Start it again, or choose a photo instead.", "idle");
