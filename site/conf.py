@@ -13,12 +13,9 @@ from sphinx import addnodes
 HERE = Path(__file__).parent
 COURSE = Path(os.environ["COURSE"])
 LESSON = "09_pytorch_model_deployment"
-FRAME = (
-    '<iframe class="pocket" title="FoodVision Pocket" loading="lazy" src="{}"></iframe>'
-)
-POCKET = "pocket/index.html#framed"
 BESIDE = """<details class="beside"><summary>Try the page beside the text</summary>
-{}</details>"""
+<iframe class="pocket" title="FoodVision Pocket" loading="lazy"
+src="../pocket/index.html#framed"></iframe></details>"""
 
 repo = os.environ["COURSE_REPO"]
 at_colab = repo.replace(
@@ -70,11 +67,9 @@ def to_repository(app, tree):
     for link in list(tree.findall(addnodes.pending_xref)):
         path = posixpath.normpath(posixpath.join(folder, link["reftarget"]))
         if link["reftype"] == "myst" and (COURSE / path).exists():
-            text = link.children
-            at = f"{repo}/blob/main/{path}"
-            link.replace_self(
-                [nodes.reference("", "", *text, refuri=at)] if repo else text
-            )
+            text, at = link.children, f"{repo}/blob/main/{path}"
+            text = [nodes.reference("", "", *text, refuri=at)] if repo else text
+            link.replace_self(text)
 
 
 def add_live_parts(app, tree):
@@ -85,19 +80,17 @@ def add_live_parts(app, tree):
         own = f"{top}notebooks/{posixpath.basename(name)}.ipynb"
         links = f'<a href="{own}" download>Download this notebook</a>'
         if repo:
-            links = (
-                f'<a href="{at_colab}/blob/main/{name}.ipynb">Open in Colab</a> {links}'
-            )
+            there = f"{at_colab}/blob/main/{name}.ipynb"
+            links = f'<a href="{there}">Open in Colab</a> {links}'
         section = next(tree.findall(nodes.section))
         section.insert(1, raw(f'<p class="links">{links}</p>'))
     if name.startswith(("companions/4", "companions/9")):
-        tree.children[0].append(raw(BESIDE.format(FRAME.format(top + POCKET))))
+        tree.children[0].append(raw(BESIDE))
     for section in tree.findall(nodes.section):
         if name == LESSON and section.next_node(nodes.title).astext().startswith("5.1"):
             scores = (COURSE / "models/gate_scores.json").read_text()
-            section.append(
-                raw((HERE / "gate.html").read_text().replace("SCORES", scores))
-            )
+            box = (HERE / "gate.html").read_text("utf-8")
+            section.append(raw(box.replace("SCORES", scores)))
 
 
 def say_levels(app, name, template, context, tree):

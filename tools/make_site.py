@@ -37,10 +37,8 @@ def lay_out(folder: Path) -> None:
 
     What a published notebook leads to the repository stays inside the site.
     """
-    name = repository().removeprefix("https://github.com/") or "OWNER/NAME"
-    there = r"https://[a-z.]+\.com/(?:github/)?NAME/(?:blob/)?main/".replace(
-        "NAME", name
-    )
+    name = re.escape(repository().removeprefix("https://github.com/") or "OWNER/NAME")
+    there = rf"https://[a-z.]+\.com/(?:github/)?{name}/(?:blob/)?main/"
     shutil.copytree(SOURCES, folder, dirs_exist_ok=True)
     shutil.copyfile(ROOT / "pocket/icons/icon.svg", folder / "icon.svg")
     for file in (file for kind in PAGES for file in ROOT.glob(kind)):
@@ -56,26 +54,26 @@ def lay_out(folder: Path) -> None:
     (folder / "glossary.md").write_text(glossary.replace("##", "#", 1), "utf-8")
 
 
-def make_site(folder: Path = SITE, pocket: Path | None = None) -> Path:
-    """Write the site to `folder`, all or nothing, with the demo, or a copy of one."""
-    with staged_folder(folder) as part, tempfile.TemporaryDirectory() as sources:
+def make_site() -> Path:
+    """Write the site, all or nothing, and return its folder.
+
+    What Sphinx or npm refuses is a LessonError; what was there before stays then.
+    """
+    with staged_folder(SITE) as part, tempfile.TemporaryDirectory() as sources:
         lay_out(Path(sources))
         command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going"]
         env = os.environ | {"COURSE": str(ROOT), "COURSE_REPO": repository()}
         places = ["-d", f"{sources}/.doctrees", sources, part]
         if subprocess.run([*command, *places], env=env).returncode:
             raise LessonError("Sphinx found faults in the pages, named above.")
-        if pocket:
-            shutil.copytree(pocket, part / "pocket")
-        else:
-            write_pocket(MODEL, part / "pocket", examples=[*drawn_examples().values()])
+        write_pocket(MODEL, part / "pocket", examples=[*drawn_examples().values()])
         (part / "notebooks").mkdir()
         for file in (file for kind in NOTEBOOKS for file in ROOT.glob(kind)):
             shutil.copyfile(file, part / "notebooks" / file.name)
         shutil.copyfile(SOURCES / "space.md", part / "README.md")
         shutil.copyfile(part / "pocket/.gitattributes", part / ".gitattributes")
-        shutil.rmtree(folder, ignore_errors=True)  # pages that are no more
-    return folder
+        shutil.rmtree(SITE, ignore_errors=True)  # pages that are no more
+    return SITE
 
 
 if __name__ == "__main__":
