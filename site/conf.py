@@ -57,6 +57,7 @@ html_theme_options = {
         "color-background-primary": "#1a1411",
         "color-background-secondary": "#261e19",
         "color-background-border": "#43362c",
+        "color-foreground-muted": "#b9a898",
     },
 }
 

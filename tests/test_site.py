@@ -143,6 +143,9 @@ def test_the_first_page_answers_once_it_is_asked(browser, site_url):
         frame = page.locator(FRAME)
         tall = frame.evaluate("(frame) => frame.contentDocument.body.offsetHeight")
         assert frame.bounding_box()["height"] == pytest.approx(tall, abs=3)
+        page.evaluate("document.body.dataset.theme = 'dark'")  # as its button does
+        root = page.frame_locator(FRAME).locator("html")
+        assert root.evaluate("(html) => getComputedStyle(html).colorScheme") == "dark"
         assert grave_complaints(page) == []
 
 

@@ -1,11 +1,16 @@
 // What the site's pages do beside being read.
 
-// The demo's frame is as tall as the demo.
+// The demo's frame is as tall as the demo, and as dark as the page.
 for (const frame of document.querySelectorAll("iframe.pocket")) {
   frame.addEventListener("load", () => {
-    const { body } = frame.contentDocument;
+    const { body, documentElement } = frame.contentDocument;
     const fit = () => (frame.style.height = `${body.offsetHeight}px`);
     new ResizeObserver(fit).observe(body);
+    const paint = () => {
+      documentElement.style.colorScheme = getComputedStyle(document.body).colorScheme;
+    };
+    new MutationObserver(paint).observe(document.body, { attributes: true });
+    paint();
   });
 }
 
