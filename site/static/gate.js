@@ -22,7 +22,8 @@ function draw(kind, given) {
 }
 
 for (const [name, pairs] of Object.entries(groups)) {
-  for (const [x, y] of pairs) draw("circle", { cx: across(x), cy: up(y), r: 0.8, class: name.split(" ").at(-1) });
+  const kind = name.split(" ").at(-1);
+  for (const [x, y] of pairs) draw("circle", { cx: across(x), cy: up(y), r: 0.8, class: kind });
 }
 const walls = [draw("path", {}), draw("path", {})];
 

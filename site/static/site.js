@@ -2,7 +2,7 @@
 
 // The demo's frame is as tall as the demo, and as dark as the page.
 for (const frame of document.querySelectorAll("iframe.pocket")) {
-  frame.addEventListener("load", () => {
+  const adopt = () => {
     const { body, documentElement } = frame.contentDocument;
     const fit = () => (frame.style.height = `${body.offsetHeight}px`);
     new ResizeObserver(fit).observe(body);
@@ -11,7 +11,10 @@ for (const frame of document.querySelectorAll("iframe.pocket")) {
     };
     new MutationObserver(paint).observe(document.body, { attributes: true });
     paint();
-  });
+  };
+  frame.addEventListener("load", adopt);
+  const { readyState, URL } = frame.contentDocument; // it may have come before this script
+  if (readyState === "complete" && URL !== "about:blank") adopt();
 }
 
 // What is wider than its place is scrolled by keyboard, too.
